@@ -1,0 +1,51 @@
+//! Who is calling, what they may do, and with which credential their calls go upstream.
+
+mod account;
+mod caller;
+mod credential;
+mod error;
+mod key;
+mod rule;
+mod scope;
+mod token;
+mod verified;
+
+use std::time::Duration;
+
+use http::HeaderName;
+
+pub use self::{
+    account::Account,
+    caller::Caller,
+    credential::Credential,
+    error::{Error, Reason},
+    key::{Key, KeyError},
+    rule::{Authenticate, Authorize},
+    scope::Scopes,
+};
+
+/// What the `[auth]` and `[[account]]` tables say.
+#[derive(Debug)]
+pub struct Config {
+    /// Whether a token is asked for at all.
+    pub enabled: bool,
+    /// The `iss` that tokens must carry, unless their key names its own.
+    pub issuer: Option<String>,
+    /// Values of which `aud` must contain one; empty: `aud` is not looked at.
+    pub audience: Vec<String>,
+    /// Algorithms that a token's header may name.
+    pub algorithms: Vec<jsonwebtoken::Algorithm>,
+    /// How far clocks may be apart when `exp` and `nbf` are judged.
+    pub leeway: Duration,
+    /// The configured keys; every `kid` stands once.
+    pub keys: Vec<Key>,
+    /// The scopes that reading and writing need; `None`: any valid token may do anything.
+    pub scopes: Option<Scopes>,
+    /// The accounts at Sync; empty: the caller's own credential goes upstream.
+    pub accounts: Vec<Account>,
+    /// Fields that carry a credential, besides `Authorization` and `Cookie`.
+    pub credential_headers: Vec<HeaderName>,
+    /// The upstream's origin: a part of every credential's digest, so that what was cached from
+    /// one upstream is never served for another.
+    pub origin: String,
+}

@@ -1,0 +1,1 @@
+//! Tokens: taken apart and verified.

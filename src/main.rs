@@ -1,0 +1,3 @@
+//! The vingate program.
+
+fn main() {}

@@ -1,0 +1,24 @@
+//! Who sits at the other end of the connection.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// What is known of a request's sender without a token: set by the server, an extension of
+/// every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The other end of the socket.
+    pub address: SocketAddr,
+    /// Whether the connection is TLS.
+    pub tls: bool,
+    /// The client as far as it is known: the socket's address, or what a trusted proxy says.
+    pub client: IpAddr,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// The peer of a connection of which nothing more is known.
+    pub fn new(address: SocketAddr, tls: bool) -> Self {
+        Self { address, tls, client: address.ip().to_canonical() }
+    }
+}

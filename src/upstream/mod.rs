@@ -1,0 +1,48 @@
+//! Calls to Sync: connections, time limits, and how many at once.
+
+mod error;
+
+use std::time::Duration;
+
+use http::{
+    Request, Response,
+    uri::{Authority, Scheme},
+};
+use rustls::pki_types::CertificateDer;
+use tower::util::BoxCloneSyncService;
+
+use crate::body::Body;
+
+pub use self::error::Error;
+
+/// The finished upstream stack.
+///
+/// Takes a request whose URI is in origin form and whose fields are final but for `Host`, which
+/// is set here. Gives the answer's head as soon as it came; its body streams.
+pub type Upstream = BoxCloneSyncService<Request<Body>, Response<Body>, Error>;
+
+/// What the `[upstream]` table says of connections and calls.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where Sync is.
+    pub origin: Origin,
+    /// Certificates to trust; `None`: the system's.
+    pub ca: Option<Vec<CertificateDer<'static>>>,
+    /// Until a connection stands, TLS included.
+    pub connect_timeout: Duration,
+    /// From the last byte of a call sent to the head of its answer.
+    pub attempt_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub pool_idle_timeout: Duration,
+    /// Calls at once.
+    pub max_in_flight: usize,
+}
+
+/// A scheme, host and port: the only place where calls go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// Host and, unless it is the scheme's own, port.
+    pub authority: Authority,
+}

@@ -1,0 +1,124 @@
+//! The one spelling of a VIN or plate: what people put between and around its characters goes.
+
+use std::borrow::Cow;
+
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
+/// What becomes of an ASCII byte: itself in upper case, or [`REMOVED`].
+const ASCII: [u8; 128] = ascii();
+
+/// Marks a byte that cleaning removes. No cleaned text contains NUL, because NUL is a control.
+const REMOVED: u8 = 0;
+
+/// Cleans a VIN or plate without judging it.
+///
+/// Full-width forms (U+FF01–FF5E) become ASCII. White space, controls (Cc), formats (Cf),
+/// dashes (Pd and U+2212) and `. _ / *` are removed. ASCII letters become upper case. Nothing
+/// else is repaired: an `O` stays an `O`. Borrows when there is nothing to do.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    let is_clean = |byte: u8| byte.is_ascii() && ASCII[usize::from(byte)] == byte;
+    if text.bytes().all(is_clean) {
+        return Cow::Borrowed(text);
+    }
+    let mut cleaned = String::with_capacity(text.len());
+    cleaned.extend(cleaned_chars(text));
+    Cow::Owned(cleaned)
+}
+
+/// The characters of `text` that cleaning leaves, as it leaves them.
+pub(super) fn cleaned_chars(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter_map(clean_char)
+}
+
+/// What cleaning makes of an ASCII byte, `None` if it is removed.
+#[inline]
+pub(super) fn clean_ascii(byte: u8) -> Option<u8> {
+    let cleaned = ASCII[usize::from(byte & 0x7f)];
+    (cleaned != REMOVED).then_some(cleaned)
+}
+
+fn clean_char(c: char) -> Option<char> {
+    // The full-width block mirrors ASCII at a fixed distance.
+    let folded = match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        _ => c,
+    };
+    if let Ok(byte) = u8::try_from(folded)
+        && byte.is_ascii()
+    {
+        return clean_ascii(byte).map(char::from);
+    }
+    let removed = folded.is_whitespace()
+        || folded == '\u{2212}'
+        || matches!(
+            folded.general_category(),
+            GeneralCategory::Control | GeneralCategory::Format | GeneralCategory::DashPunctuation
+        );
+    (!removed).then_some(folded)
+}
+
+const fn ascii() -> [u8; 128] {
+    let mut table = [REMOVED; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        let at = byte as usize;
+        table[at] = match byte {
+            b'.' | b'_' | b'/' | b'*' | b'-' | b' ' => REMOVED,
+            0x00..=0x1f | 0x7f => REMOVED,
+            _ => byte.to_ascii_uppercase(),
+        };
+        byte += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removes_what_people_type_around_the_characters() {
+        for (typed, cleaned) in [
+            ("3VWFE21C04M000001", "3VWFE21C04M000001"),
+            ("3vw-fe21c04m000001", "3VWFE21C04M000001"),
+            (" 3VW FE2\t1C0\u{a0}4M000001\r\n", "3VWFE21C04M000001"),
+            ("*3VW.FE2_1C0/4M000001*", "3VWFE21C04M000001"),
+            ("3VW\u{2010}FE2\u{2013}1C0\u{2014}4M\u{2212}000001", "3VWFE21C04M000001"),
+            ("\u{feff}3VW\u{200b}FE2\u{ad}1C0\u{2060}4M000001", "3VWFE21C04M000001"),
+            ("３ＶＷｆｅ２１Ｃ０４Ｍ０００００１", "3VWFE21C04M000001"),
+            ("ABC\u{ff0d}12\u{ff0e}3", "ABC123"),
+            ("\u{ff0a}abc\u{ff3f}1\u{ff0f}2", "ABC12"),
+            ("", ""),
+            (" - ", ""),
+        ] {
+            assert_eq!(clean(typed), cleaned, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn repairs_nothing_else() {
+        for (typed, cleaned) in [
+            ("o0i1", "O0I1"),
+            ("ñ1", "ñ1"),
+            ("abc#1", "ABC#1"),
+            ("ß", "ß"),
+            ("A\u{301}", "A\u{301}"),
+            ("а", "а"),
+        ] {
+            assert_eq!(clean(typed), cleaned, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn borrows_what_is_clean_already() {
+        assert!(matches!(clean("3VWFE21C04M000001"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn is_idempotent_for_every_character() {
+        for c in '\0'..=char::MAX {
+            let once = clean(c.encode_utf8(&mut [0; 4])).into_owned();
+            assert_eq!(clean(&once), once, "{c:?}");
+        }
+    }
+}
