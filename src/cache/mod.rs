@@ -1,8 +1,41 @@
-//! The vehicle cache.
+//! The vehicle cache: what is held, what is being asked for, and what a write takes away.
+//!
+//! Entries are keyed by partition, VIN and plate ([`Key`]). A request [claims](Cache::claim) all
+//! its vehicles in one pass and learns of each whether it is held, whether somebody is asking
+//! for it already ([`Seat`]), or that it has to ask itself ([`Lease`]). A write
+//! [invalidates](Invalidate::invalidate) under the same locks: it removes entries and also the
+//! seats of calls under way, which therefore can neither be joined by later readers nor store
+//! what they bring.
+//!
+//! moka decides what stays when memory is short (TinyLFU); look-ups do not go through it. Its
+//! recency bookkeeping and clock cost several times what the look-up itself does, so it hears of
+//! an entry's hits at most once every few seconds. Freshness is ours too: moka sees no times.
+
+mod claim;
+mod directives;
+mod entry;
+mod flight;
+mod holds;
+mod invalidate;
+mod key;
+mod lease;
+mod metrics;
+mod store;
+mod table;
 
 use std::time::Duration;
 
-use crate::vehicle::{Plate, Vin};
+pub use self::{
+    claim::{Claim, Place},
+    directives::{Directives, StaleWindows},
+    entry::{Class, ContentHash, Element, Entry, Freshness},
+    flight::{Failure, Flight, Outcome, Seat},
+    invalidate::{Affected, Cause, Invalidate, Selection},
+    key::{Key, Partition},
+    lease::Lease,
+    metrics::{Lookup, Metrics},
+    store::Cache,
+};
 
 /// What the `[cache]` table says.
 #[derive(Clone, Debug)]
@@ -13,6 +46,8 @@ pub struct Config {
     pub capacity: u64,
     /// How long results stay fresh.
     pub ttl: Ttl,
+    /// How long past that they may still be served.
+    pub stale: StaleWindows,
 }
 
 /// How long a vehicle's results stay fresh, by their content.
@@ -30,66 +65,5 @@ pub struct Ttl {
     pub jitter: f64,
 }
 
-/// Whose entries: the upstream and the credential that a call would carry, hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Partition([u8; 16]);
-
-/// The cache: a handle, cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Cache(());
-
-/// What a write may have changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Affected {
-    /// Every entry of these VINs, under any plate, in every partition.
-    pub vins: Vec<Vin>,
-    /// Every entry of these plates, under any VIN, in every partition.
-    pub plates: Vec<Plate>,
-    /// Everything in this partition.
-    pub partition: Option<Partition>,
-}
-
-/// Why entries are dropped; the label of `vingate_cache_invalidations_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// `PATCH` of a vehicle's status.
-    VehicleStatus,
-    /// `PUT` of a vehicle.
-    VehicleUpsert,
-    /// `PUT` of a tax identity.
-    TaxIdentity,
-    /// Any other unsafe request.
-    OtherWrite,
-    /// The upstream refused the credential that the entries were filled with.
-    Unauthorized,
-    /// The admin listener was asked to.
-    Purge,
-}
-
-// === impl Partition ===
-
-impl Partition {
-    /// The partition of a credential with this digest (SHA-256 of origin and credential).
-    pub fn new(digest: &[u8; 32]) -> Self {
-        let mut half = [0; 16];
-        half.copy_from_slice(&digest[..16]);
-        Self(half)
-    }
-}
-
-// === impl Cache ===
-
-impl Cache {
-    /// Drops what `affected` covers, before this returns. Gives the number of entries dropped.
-    ///
-    /// `hold_off`: the outcome of the write is unknown, so nothing of these vehicles is stored
-    /// for this long.
-    pub fn invalidate(
-        &self,
-        _affected: &Affected,
-        _cause: Cause,
-        _hold_off: Option<Duration>,
-    ) -> u64 {
-        unimplemented!()
-    }
-}
+#[cfg(test)]
+mod tests;

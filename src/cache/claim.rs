@@ -1,0 +1,239 @@
+//! One pass over the vehicles of a request: what is held, what is coming, what must be asked.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    Cache, Class, Directives, Entry, Failure, Key, Lease, Partition,
+    directives::Verdict,
+    flight::{Flight, Hashed, Outcome, Seat},
+    store::Store,
+    table::Table,
+};
+use crate::vehicle::Vehicle;
+
+/// What a request got for its vehicles, and what it has to ask the upstream for itself.
+pub struct Claim<F: Failure> {
+    /// One for each vehicle, in their order.
+    pub places: Vec<Place<F>>,
+    /// To ask for and wait for.
+    pub lead: Option<Lease<F>>,
+    /// To ask for behind what was served stale.
+    pub refresh: Option<Lease<F>>,
+}
+
+/// What is known of one vehicle.
+pub enum Place<F> {
+    /// It is held, and still good.
+    Fresh(Arc<Entry>),
+    /// It is held, and good enough.
+    Stale(Arc<Entry>),
+    /// Another request asks for it.
+    Joined(Seat<F>),
+    /// This request asks for it.
+    Led(Seat<F>),
+    /// It is not held, and asking is not wanted (`only-if-cached`).
+    Unheld,
+}
+
+/// The seats that a pass takes in a flight of its own, which is made with the first of them.
+struct Boarding<F> {
+    flight: Option<Arc<Flight<F>>>,
+    keys: Vec<Hashed>,
+}
+
+/// What stays the same during a pass.
+struct Pass<'a, F> {
+    store: &'a Store<F>,
+    directives: &'a Directives,
+    epoch: u32,
+    now: Instant,
+}
+
+// === impl Cache ===
+
+impl<F: Failure> Cache<F> {
+    /// Claims `vehicles`, which must be distinct.
+    ///
+    /// Without a partition (no credential), with `no-store`, or with the cache switched off,
+    /// every vehicle is led privately: nothing is read, joined or stored.
+    pub fn claim(
+        &self,
+        partition: Option<Partition>,
+        vehicles: &[Vehicle],
+        directives: &Directives,
+        now: Instant,
+    ) -> Claim<F> {
+        let shared = partition.filter(|_| self.0.config.enabled && !directives.no_store);
+        match shared {
+            Some(partition) => self.claim_shared(partition, vehicles, directives, now),
+            None => self.claim_privately(vehicles, directives),
+        }
+    }
+
+    /// What is still held for a vehicle whose refresh failed, if it may stand in.
+    pub fn stale_if_error(
+        &self,
+        partition: Partition,
+        vehicle: Vehicle,
+        directives: &Directives,
+        now: Instant,
+    ) -> Option<Arc<Entry>> {
+        let Hashed { key, hash } = self.0.hashed(Key { partition, vehicle });
+        let epoch = self.0.epoch(partition);
+        let table = self.0.shard(hash).lock();
+        let entry = table.slot(table.find(&key, hash)?).entry.as_ref()?;
+        let stands_in = entry.epoch == epoch
+            && directives.permits_stale_if_error(entry, &self.0.config.stale, now);
+        stands_in.then(|| Arc::clone(entry))
+    }
+
+    fn claim_shared(
+        &self,
+        partition: Partition,
+        vehicles: &[Vehicle],
+        directives: &Directives,
+        now: Instant,
+    ) -> Claim<F> {
+        let epoch = self.0.epoch(partition);
+        let pass = Pass { store: &*self.0, directives, epoch, now };
+        let (mut lead, mut refresh) = (Boarding::default(), Boarding::default());
+        let places = vehicles
+            .iter()
+            .map(|&vehicle| {
+                let hashed = self.0.hashed(Key { partition, vehicle });
+                pass.place(hashed, &mut lead, &mut refresh)
+            })
+            .collect();
+        // Evictions come from hits too, when the policy catches up with its bookkeeping.
+        self.0.settle_if_due();
+        Claim {
+            places,
+            lead: lead.into_lease(self, false),
+            refresh: refresh.into_lease(self, false),
+        }
+    }
+
+    fn claim_privately(&self, vehicles: &[Vehicle], directives: &Directives) -> Claim<F> {
+        if directives.only_if_cached {
+            let places = vehicles.iter().map(|_| Place::Unheld).collect();
+            return Claim { places, lead: None, refresh: None };
+        }
+        let mut lead = Boarding::default();
+        let places = vehicles
+            .iter()
+            .map(|&vehicle| {
+                let key = Key { partition: Partition::NOBODY, vehicle };
+                Place::Led(lead.board(self.0.hashed(key), 0))
+            })
+            .collect();
+        Claim { places, lead: lead.into_lease(self, true), refresh: None }
+    }
+}
+
+// === impl Pass ===
+
+impl<F: Failure> Pass<'_, F> {
+    #[inline]
+    fn place(&self, hashed: Hashed, lead: &mut Boarding<F>, refresh: &mut Boarding<F>) -> Place<F> {
+        let table = &mut *self.store.shard(hashed.hash).lock();
+        let id = table.find(&hashed.key, hashed.hash);
+        let held = id.and_then(|id| table.slot(id).entry.as_ref());
+        if let Some(entry) = held.filter(|entry| entry.epoch == self.epoch) {
+            match self
+                .directives
+                .judge(entry, &self.store.config.stale, self.now)
+            {
+                Verdict::Fresh => {
+                    let entry = Arc::clone(entry);
+                    self.store.note_hit(&entry, self.now);
+                    return Place::Fresh(entry);
+                }
+                Verdict::Stale { refresh: wanted } => {
+                    let entry = Arc::clone(entry);
+                    self.store.note_hit(&entry, self.now);
+                    if wanted && self.joinable(table, id).is_none() {
+                        self.reserve(table, hashed, refresh);
+                    }
+                    return Place::Stale(entry);
+                }
+                Verdict::Unusable => {}
+            }
+        }
+        if self.directives.only_if_cached {
+            return Place::Unheld;
+        }
+        match self.joinable(table, id) {
+            Some(seat) => Place::Joined(seat),
+            None => Place::Led(self.reserve(table, hashed, lead)),
+        }
+    }
+
+    /// The seat of a call under way that this request may wait for.
+    fn joinable(&self, table: &Table<F>, id: Option<u32>) -> Option<Seat<F>> {
+        let seat = table.slot(id?).seat.as_ref()?;
+        let is_current = seat.flight.epoch == self.epoch;
+        // What was sent before this request came is not what `no-cache` asks for.
+        let is_late = self.directives.no_cache && seat.is_sent();
+        (is_current && !is_late).then(|| seat.clone())
+    }
+
+    /// Takes a seat and lets others find it.
+    fn reserve(&self, table: &mut Table<F>, hashed: Hashed, boarding: &mut Boarding<F>) -> Seat<F> {
+        let mut seat = boarding.board(hashed, self.epoch);
+        // Asked under the shard's lock, and a write adds its hold before it takes that lock: so
+        // either the hold is seen here, or the write sees the seat.
+        seat.may_store = !self.store.holds.cover(&hashed.key, self.now);
+        let id = table.occupy(hashed.key, hashed.hash);
+        table.slot_mut(id).seat = Some(seat.clone());
+        seat
+    }
+}
+
+// === impl Boarding ===
+
+impl<F: Failure> Boarding<F> {
+    /// The lease on all that boarded. It must exist before the pass can fail or be dropped,
+    /// which it cannot: a pass neither awaits nor calls anything that may panic.
+    fn into_lease(self, cache: &Cache<F>, is_private: bool) -> Option<Lease<F>> {
+        let flight = self.flight?;
+        Some(Lease::new(cache.clone(), flight, self.keys, is_private))
+    }
+}
+
+impl<F: Failure> Boarding<F> {
+    fn board(&mut self, hashed: Hashed, epoch: u32) -> Seat<F> {
+        self.keys.push(hashed);
+        self.flight
+            .get_or_insert_with(|| Flight::new(epoch))
+            .board()
+    }
+}
+
+impl<F> Default for Boarding<F> {
+    fn default() -> Self {
+        Self { flight: None, keys: Vec::new() }
+    }
+}
+
+// === impl Place ===
+
+impl<F: Failure> Place<F> {
+    /// What the vehicle's results are like, if they are at hand.
+    pub fn class(&self) -> Option<Class> {
+        match self {
+            Self::Fresh(entry) | Self::Stale(entry) => Some(entry.class()),
+            Self::Joined(_) | Self::Led(_) | Self::Unheld => None,
+        }
+    }
+
+    /// Waits for the vehicle, wherever it comes from. `None`: it is not to be had.
+    pub async fn outcome(&self) -> Option<Outcome<F>> {
+        match self {
+            Self::Fresh(entry) | Self::Stale(entry) => Some(Outcome::Landed(Arc::clone(entry))),
+            Self::Joined(seat) | Self::Led(seat) => Some(seat.outcome().await),
+            Self::Unheld => None,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The request directives of `Cache-Control` (RFC 9111 section 5.2.1), and what they and an
+//! entry's life allow. Pure: `now` is an argument wherever time matters.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header::CACHE_CONTROL};
+use tokio::time::Instant;
+
+use super::{
+    Class,
+    entry::{Entry, Freshness},
+};
+
+/// What a request asks of caches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directives {
+    /// Neither read, join nor store.
+    pub no_store: bool,
+    /// Nothing that was asked for before this request.
+    pub no_cache: bool,
+    /// Nothing that takes a call.
+    pub only_if_cached: bool,
+    /// Nothing older.
+    pub max_age: Option<Duration>,
+    /// Nothing that stays fresh for less.
+    pub min_fresh: Option<Duration>,
+    /// Also what is stale for no longer; `Duration::MAX` if the directive has no argument.
+    pub max_stale: Option<Duration>,
+}
+
+/// How long past their time entries may still be served.
+#[derive(Clone, Copy, Debug)]
+pub struct StaleWindows {
+    /// While a refresh runs behind, class finished only.
+    pub while_revalidate: Duration,
+    /// When the refresh failed in a way that permits it.
+    pub if_error: Duration,
+}
+
+/// What may be done with a held entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Serve it.
+    Fresh,
+    /// Serve it; `refresh` behind it or not.
+    Stale {
+        /// Whether the upstream is to be asked meanwhile.
+        refresh: bool,
+    },
+    /// Ask the upstream.
+    Unusable,
+}
+
+// === impl Directives ===
+
+impl Directives {
+    /// Reads every `Cache-Control` field of a request. Unknown directives are ignored; an
+    /// argument that cannot be read counts as 0, the strictest.
+    pub fn of(fields: &HeaderMap) -> Self {
+        let mut directives = Self::default();
+        for field in fields.get_all(CACHE_CONTROL) {
+            // Bytes beyond ASCII cannot be part of any directive known here.
+            let text = String::from_utf8_lossy(field.as_bytes());
+            for directive in text.split(',') {
+                directives.read(directive);
+            }
+        }
+        directives
+    }
+
+    fn read(&mut self, directive: &str) {
+        let (name, argument) = match directive.split_once('=') {
+            Some((name, argument)) => (name.trim(), Some(argument.trim())),
+            None => (directive.trim(), None),
+        };
+        let seconds = || argument.map_or(Duration::ZERO, seconds);
+        // Of a directive that stands twice, the stricter counts.
+        let stricter = |old: Option<Duration>, new: Duration| Some(old.map_or(new, |o| o.min(new)));
+        match name.to_ascii_lowercase().as_str() {
+            "no-store" => self.no_store = true,
+            "no-cache" => self.no_cache = true,
+            "only-if-cached" => self.only_if_cached = true,
+            "max-age" => self.max_age = stricter(self.max_age, seconds()),
+            "min-fresh" => self.min_fresh = self.min_fresh.max(Some(seconds())),
+            "max-stale" => {
+                let limit = argument.map_or(Duration::MAX, self::seconds);
+                self.max_stale = stricter(self.max_stale, limit);
+            }
+            _ => {}
+        }
+    }
+
+    /// What may be done with `entry` at `now`.
+    pub(super) fn judge(&self, entry: &Entry, windows: &StaleWindows, now: Instant) -> Verdict {
+        if self.no_store || self.no_cache || self.max_age.is_some_and(|max| entry.age(now) > max) {
+            return Verdict::Unusable;
+        }
+        match entry.freshness(now) {
+            Freshness::Fresh(left) if self.min_fresh.is_some_and(|min| left < min) => {
+                Verdict::Unusable
+            }
+            Freshness::Fresh(_) => Verdict::Fresh,
+            Freshness::Stale(since) => self.judge_stale(entry.class(), since, windows),
+        }
+    }
+
+    fn judge_stale(&self, class: Class, since: Duration, windows: &StaleWindows) -> Verdict {
+        let revalidates = class == Class::Finished && since <= windows.while_revalidate;
+        let allowed = match self.max_stale {
+            Some(limit) => since <= limit,
+            None => revalidates && self.allows_stale(),
+        };
+        if allowed {
+            Verdict::Stale { refresh: revalidates && !self.only_if_cached }
+        } else {
+            Verdict::Unusable
+        }
+    }
+
+    /// Whether a stale entry may stand in for a failed refresh.
+    pub(super) fn permits_stale_if_error(
+        &self,
+        entry: &Entry,
+        windows: &StaleWindows,
+        now: Instant,
+    ) -> bool {
+        let within = match entry.freshness(now) {
+            Freshness::Fresh(_) => true,
+            Freshness::Stale(since) => since <= windows.if_error,
+        };
+        within && !self.no_store && !self.no_cache && self.allows_stale()
+    }
+
+    fn allows_stale(&self) -> bool {
+        self.max_age.is_none() && self.min_fresh.is_none()
+    }
+}
+
+/// A delta-seconds argument (RFC 9111 section 1.2.2), also when it is quoted.
+fn seconds(argument: &str) -> Duration {
+    let digits = argument.trim_matches('"');
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Duration::ZERO;
+    }
+    // A number too large to hold means "for ever", as the RFC asks for.
+    Duration::from_secs(digits.parse().unwrap_or(u64::from(u32::MAX)))
+}

@@ -1,0 +1,175 @@
+//! What is kept of one vehicle, and how long it is good.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use tokio::time::Instant;
+
+use super::{Key, Ttl};
+
+/// What the results of one vehicle are like, which decides how long they stay fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Every result is finished and has a status.
+    Finished,
+    /// Some result is not finished, or has the status -1.
+    Pending,
+    /// Some result is finished without a status: processing ended with errors.
+    Failed,
+    /// There are no results.
+    Absent,
+}
+
+/// What the upstream answered for one vehicle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// The element's own bytes, as they came; empty if there was no element.
+    pub bytes: Box<[u8]>,
+    /// What its results are like.
+    pub class: Class,
+}
+
+/// An [`Element`] with its life. Immutable once made; a refresh makes another.
+#[derive(Debug)]
+pub struct Entry {
+    pub(super) key: Key,
+    pub(super) key_hash: u64,
+    /// The partition's epoch when the call was composed.
+    pub(super) epoch: u32,
+    element: Element,
+    content_hash: ContentHash,
+    filled_at: Instant,
+    fresh_until: Instant,
+    /// When the eviction policy last heard of a hit, in seconds.
+    noted_at: AtomicU32,
+}
+
+/// The first 128 bits of the SHA-256 of an element's bytes.
+pub type ContentHash = [u8; 16];
+
+/// Where an entry is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Good for this much longer.
+    Fresh(Duration),
+    /// Past its time for this long.
+    Stale(Duration),
+}
+
+// === impl Ttl ===
+
+impl Ttl {
+    /// How long an element of this class stays fresh. `draw` is evenly spread over all of `u64`
+    /// and decides the jitter, so that a chunk filled at one instant does not expire at one.
+    pub(super) fn fresh_for(&self, class: Class, draw: u64) -> Duration {
+        let base = match class {
+            Class::Finished => self.finished,
+            Class::Pending => self.pending,
+            Class::Failed => self.failed,
+            Class::Absent => self.absent,
+        };
+        let part = draw as f64 / u64::MAX as f64 * 2.0 - 1.0;
+        base.mul_f64((1.0 + self.jitter * part).max(0.0))
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    pub(super) fn new(
+        key: Key,
+        key_hash: u64,
+        epoch: u32,
+        element: Element,
+        fresh_for: Duration,
+        now: Instant,
+    ) -> Self {
+        let mut content_hash = ContentHash::default();
+        let whole = digest(&SHA256, &element.bytes);
+        content_hash.copy_from_slice(&whole.as_ref()[..size_of::<ContentHash>()]);
+        Self {
+            key,
+            key_hash,
+            epoch,
+            element,
+            content_hash,
+            filled_at: now,
+            fresh_until: now + fresh_for,
+            noted_at: AtomicU32::new(0),
+        }
+    }
+
+    /// The element's bytes as the upstream sent them; empty if it sent none.
+    pub fn bytes(&self) -> &[u8] {
+        &self.element.bytes
+    }
+
+    /// What its results are like.
+    pub fn class(&self) -> Class {
+        self.element.class
+    }
+
+    /// A hash of the bytes, taken when the entry was filled.
+    pub fn content_hash(&self) -> &ContentHash {
+        &self.content_hash
+    }
+
+    /// How long ago the upstream answered.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.filled_at)
+    }
+
+    /// Whether it is still good at `now`.
+    pub fn freshness(&self, now: Instant) -> Freshness {
+        match self.fresh_until.checked_duration_since(now) {
+            Some(left) if !left.is_zero() => Freshness::Fresh(left),
+            _ => Freshness::Stale(now.saturating_duration_since(self.fresh_until)),
+        }
+    }
+
+    /// Whether the eviction policy should hear of this hit: it hears of at most one in
+    /// `every` seconds, because telling it costs more than the look-up itself.
+    pub(super) fn is_worth_noting(&self, second: u32, every: u32) -> bool {
+        let noted_at = self.noted_at.load(Relaxed);
+        let worth = second.wrapping_sub(noted_at) >= every;
+        if worth {
+            self.noted_at.store(second, Relaxed);
+        }
+        worth
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ttl(jitter: f64) -> Ttl {
+        Ttl {
+            finished: Duration::from_secs(900),
+            pending: Duration::from_secs(10),
+            failed: Duration::from_secs(20),
+            absent: Duration::from_secs(30),
+            jitter,
+        }
+    }
+
+    #[test]
+    fn lives_by_its_class() {
+        for (class, seconds) in
+            [(Class::Finished, 900), (Class::Pending, 10), (Class::Failed, 20), (Class::Absent, 30)]
+        {
+            assert_eq!(ttl(0.0).fresh_for(class, 7), Duration::from_secs(seconds), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_stays_within_its_part_and_reaches_both_ends() {
+        let lives = |draw| ttl(0.1).fresh_for(Class::Finished, draw).as_secs_f64();
+        assert!((lives(0) - 810.0).abs() < 1e-6);
+        assert!((lives(u64::MAX) - 990.0).abs() < 1e-6);
+        assert!((lives(u64::MAX / 2) - 900.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,156 @@
+//! What a write takes away.
+//!
+//! A write drops entries and also the seats of calls under way. A call that was composed before
+//! the write's answer came can then not store what it brings, and nobody who comes later joins
+//! it; those who wait for it already asked before the write was answered, and get what it
+//! brings. No clock and no counter per vehicle is needed for that.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Cache, Failure, Key, Partition, table::Table};
+use crate::vehicle::{Plate, Vehicle, Vin};
+
+/// What a write may have changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Affected {
+    /// Every entry of these VINs, under any plate, in every partition.
+    pub vins: Vec<Vin>,
+    /// Every entry of these plates, under any VIN, in every partition.
+    pub plates: Vec<Plate>,
+    /// Everything in this partition.
+    pub partition: Option<Partition>,
+}
+
+/// Entries to purge: those that match every part which is there. None: all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Of this partition.
+    pub partition: Option<Partition>,
+    /// Of this VIN.
+    pub vin: Option<Vin>,
+    /// Of this plate.
+    pub plate: Option<Plate>,
+}
+
+/// Why entries are dropped; the label of `vingate_cache_invalidations_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// `PATCH` of a vehicle's status.
+    VehicleStatus,
+    /// `PUT` of a vehicle.
+    VehicleUpsert,
+    /// `PUT` of a tax identity.
+    TaxIdentity,
+    /// Any other unsafe request.
+    OtherWrite,
+    /// The upstream refused the credential that the entries were filled with.
+    Unauthorized,
+    /// The admin listener was asked to.
+    Purge,
+}
+
+/// Where writes are told: the cache, whatever its flights fail with.
+pub trait Invalidate: Send + Sync + 'static {
+    /// Drops what `affected` covers, before this returns.
+    ///
+    /// `hold_off`: the outcome of the write is unknown, so nothing of what it may have changed
+    /// is stored for this long.
+    fn invalidate(&self, affected: &Affected, cause: Cause, hold_off: Option<Duration>);
+}
+
+// === impl Cause ===
+
+impl Cause {
+    /// Every cause, in the order of the discriminants.
+    pub const ALL: [Self; 6] = [
+        Self::VehicleStatus,
+        Self::VehicleUpsert,
+        Self::TaxIdentity,
+        Self::OtherWrite,
+        Self::Unauthorized,
+        Self::Purge,
+    ];
+
+    /// The metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VehicleStatus => "vehicle_status",
+            Self::VehicleUpsert => "vehicle_upsert",
+            Self::TaxIdentity => "tax_identity",
+            Self::OtherWrite => "other_write",
+            Self::Unauthorized => "unauthorized",
+            Self::Purge => "purge",
+        }
+    }
+}
+
+// === impl Cache ===
+
+impl<F: Failure> Invalidate for Cache<F> {
+    fn invalidate(&self, affected: &Affected, cause: Cause, hold_off: Option<Duration>) {
+        let store = &self.0;
+        store.metrics.invalidations(cause).inc();
+        if let Some(hold_off) = hold_off {
+            // Before the tables are locked: see where seats are taken.
+            store.holds.add(affected, Instant::now() + hold_off);
+        }
+        if let Some(partition) = affected.partition {
+            store.advance_epoch(partition);
+        }
+        if affected.vins.is_empty() && affected.plates.is_empty() {
+            return;
+        }
+        for shard in store.shards() {
+            let table = &mut *shard.lock();
+            for vin in &affected.vins {
+                self.drop_slots(table, table.of_vin(vin));
+            }
+            for plate in &affected.plates {
+                self.drop_slots(table, table.of_plate(plate));
+            }
+        }
+    }
+}
+
+impl<F: Failure> Cache<F> {
+    /// Drops every entry that `selection` matches, and gives their number. Like a write, it also
+    /// keeps calls under way from storing what they bring.
+    pub fn purge(&self, selection: &Selection) -> u64 {
+        self.0.metrics.invalidations(Cause::Purge).inc();
+        let mut purged = 0;
+        for shard in self.0.shards() {
+            let table = &mut *shard.lock();
+            let mut slots = match (&selection.vin, &selection.plate) {
+                (Some(vin), _) => table.of_vin(vin),
+                (None, Some(plate)) => table.of_plate(plate),
+                (None, None) => table.all(),
+            };
+            slots.retain(|&id| selection.matches(table.slot(id).key()));
+            purged += self.drop_slots(table, slots);
+        }
+        purged
+    }
+
+    fn drop_slots(&self, table: &mut Table<F>, slots: Vec<u32>) -> u64 {
+        let mut dropped = 0;
+        for id in slots {
+            dropped += u64::from(self.0.remove(table, id));
+            table.slot_mut(id).seat = None;
+            table.vacate(id);
+        }
+        dropped
+    }
+}
+
+// === impl Selection ===
+
+impl Selection {
+    fn matches(&self, key: &Key) -> bool {
+        let Vehicle { vin, plate } = key.vehicle;
+        self.partition.is_none_or(|wanted| wanted == key.partition)
+            && self.vin.is_none_or(|wanted| wanted == vin)
+            && self.plate.is_none_or(|wanted| wanted == plate)
+    }
+}

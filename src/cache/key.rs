@@ -1,0 +1,36 @@
+use crate::vehicle::Vehicle;
+
+/// Whose entries: the upstream and the credential that a call would carry, hashed.
+///
+/// Two requests share bytes only if they would go upstream with the same credential, and this
+/// is how they are told apart. A changed secret therefore opens an empty partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Partition([u8; 16]);
+
+/// What an entry is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// For whom.
+    pub partition: Partition,
+    /// Which vehicle.
+    pub vehicle: Vehicle,
+}
+
+// === impl Partition ===
+
+impl Partition {
+    /// Of calls that nobody shares; no entry has it.
+    pub(super) const NOBODY: Self = Self([0; 16]);
+
+    /// The partition of a credential with this digest (SHA-256 of origin and credential).
+    pub fn new(digest: &[u8; 32]) -> Self {
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        Self(half)
+    }
+
+    /// Some bits of the digest, evenly spread.
+    pub(super) fn bits(self) -> usize {
+        usize::from(u16::from_le_bytes([self.0[0], self.0[1]]))
+    }
+}

@@ -1,0 +1,154 @@
+//! The duty to ask the upstream, and to say what came of it.
+
+use std::{ops::Range, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{
+    Cache, Element, Entry, Failure,
+    flight::{Flight, Hashed, Outcome},
+};
+use crate::vehicle::Vehicle;
+
+/// The right and the duty to ask the upstream for some vehicles of a [`Flight`].
+///
+/// It ends by [`Lease::land`] or [`Lease::fail`]. Dropped before that, it abandons its vehicles:
+/// whoever waits for them claims them anew.
+#[must_use = "dropping a lease abandons its vehicles"]
+pub struct Lease<F: Failure> {
+    cache: Cache<F>,
+    flight: Arc<Flight<F>>,
+    keys: Vec<Hashed>,
+    /// The place of the first key.
+    first: usize,
+    /// Whether its seats cannot be found by others.
+    is_private: bool,
+}
+
+// === impl Lease ===
+
+impl<F: Failure> Lease<F> {
+    pub(super) fn new(
+        cache: Cache<F>,
+        flight: Arc<Flight<F>>,
+        keys: Vec<Hashed>,
+        is_private: bool,
+    ) -> Self {
+        Self { cache, flight, keys, first: 0, is_private }
+    }
+
+    /// The vehicles to ask for, in order of mention.
+    pub fn vehicles(&self) -> impl ExactSizeIterator<Item = Vehicle> + '_ {
+        self.keys.iter().map(|hashed| hashed.key.vehicle)
+    }
+
+    /// The flight that the lease is part of.
+    pub fn flight(&self) -> &Arc<Flight<F>> {
+        &self.flight
+    }
+
+    /// Cuts the lease into leases on `sizes` vehicles each, which must add up to all of them.
+    pub fn split(mut self, sizes: impl Iterator<Item = usize>) -> Vec<Self> {
+        let mut first = self.first;
+        let mut keys = std::mem::take(&mut self.keys).into_iter();
+        sizes
+            .map(|size| {
+                let part = Self {
+                    cache: self.cache.clone(),
+                    flight: Arc::clone(&self.flight),
+                    keys: keys.by_ref().take(size).collect(),
+                    first,
+                    is_private: self.is_private,
+                };
+                first += size;
+                part
+            })
+            .collect()
+    }
+
+    /// The call is about to be sent: `no-cache` requests that come later do not join it.
+    pub fn send(&self) {
+        self.flight.mark_sent(self.places());
+    }
+
+    /// The upstream answered: `elements` has one for each vehicle of the lease, in order.
+    ///
+    /// Waiters get them in any case. They are stored if `may_store`, for those vehicles that no
+    /// write has touched since they were claimed.
+    pub fn land(mut self, elements: Vec<Element>, may_store: bool, now: Instant) {
+        let entries: Vec<_> = self
+            .keys
+            .iter()
+            .zip(elements)
+            .map(|(&hashed, element)| Arc::new(self.entry(hashed, element, now)))
+            .collect();
+        if !self.is_private {
+            for (nth, entry) in entries.iter().enumerate() {
+                self.release(nth, Some(entry).filter(|_| may_store));
+            }
+            self.cache.0.settle();
+        }
+        let first = self.first;
+        let outcome = |place: usize| match entries.get(place - first) {
+            Some(entry) => Outcome::Landed(Arc::clone(entry)),
+            None => Outcome::Abandoned,
+        };
+        self.flight.settle(self.places(), outcome);
+        self.keys.clear();
+    }
+
+    /// The call failed.
+    pub fn fail(mut self, failure: F) {
+        self.finish(&Outcome::Failed(failure));
+    }
+
+    fn finish(&mut self, outcome: &Outcome<F>) {
+        if !self.is_private {
+            (0..self.keys.len()).for_each(|nth| self.release(nth, None));
+        }
+        self.flight.settle(self.places(), |_| outcome.clone());
+        self.keys.clear();
+    }
+
+    fn places(&self) -> Range<usize> {
+        self.first..self.first + self.keys.len()
+    }
+
+    fn entry(&self, Hashed { key, hash }: Hashed, element: Element, now: Instant) -> Entry {
+        let fresh_for = self.cache.0.fresh_for(element.class, hash);
+        Entry::new(key, hash, self.flight.epoch, element, fresh_for, now)
+    }
+
+    /// Takes the seat of the `nth` vehicle out of the table, so that nobody joins any more, and
+    /// stores its entry there. Both only if the seat still stands there: a write removes it, and
+    /// a `no-cache` request puts its own in its place.
+    fn release(&self, nth: usize, entry: Option<&Arc<Entry>>) {
+        let Hashed { key, hash } = self.keys[nth];
+        let store = &self.cache.0;
+        let table = &mut *store.shard(hash).lock();
+        let Some(id) = table.find(&key, hash) else {
+            return;
+        };
+        let place = self.first + nth;
+        let own = table
+            .slot_mut(id)
+            .seat
+            .take_if(|seat| seat.is_at(&self.flight, place));
+        let Some(own) = own else {
+            return;
+        };
+        let is_current = self.flight.epoch == store.epoch(key.partition);
+        match entry.filter(|_| own.may_store && is_current) {
+            Some(entry) => store.store(table, id, entry),
+            None => table.vacate(id),
+        }
+    }
+}
+
+impl<F: Failure> Drop for Lease<F> {
+    fn drop(&mut self) {
+        if !self.keys.is_empty() {
+            self.finish(&Outcome::Abandoned);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The shards, the eviction policy beside them, and what keeps the two in step.
+//!
+//! An entry is in its shard's table exactly while it is in the policy: both change under the
+//! shard's lock. The policy evicts whenever it likes, also while such a lock is held, so its
+//! listener only notes what went; [`Cache::settle`] takes it out of the tables afterwards.
+
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
+use moka::{notification::RemovalCause, sync::Cache as Policy};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{
+    Config, Entry, Failure, Key, Metrics, Partition, flight::Hashed, holds::Holds, table::Table,
+};
+
+/// The cache: a handle, cheap to clone. `F` is why a flight failed.
+pub struct Cache<F>(pub(super) Arc<Store<F>>);
+
+pub(super) struct Store<F> {
+    pub(super) config: Config,
+    pub(super) metrics: Metrics,
+    pub(super) holds: Holds,
+    hashing: RandomState,
+    shards: Box<[Mutex<Table<F>>]>,
+    policy: Policy<u64, Arc<Entry>, BuildHasherDefault<Prehashed>>,
+    evicted: Arc<Evicted>,
+    /// Counts, by some bits of a partition, how often that partition was dropped. Two partitions
+    /// that share a place are dropped together, which costs calls but is never wrong, and takes
+    /// no memory that callers could make grow.
+    epochs: Box<[AtomicU32]>,
+    started_at: Instant,
+}
+
+/// What the policy has let go of and the tables still have.
+#[derive(Default)]
+struct Evicted {
+    any: AtomicBool,
+    entries: Mutex<Vec<Arc<Entry>>>,
+}
+
+/// Enough that the threads of a large machine rarely meet; a power of two.
+const SHARDS: usize = 64;
+
+/// A power of two, so that some bits of the partition are the place.
+const EPOCHS: usize = 4096;
+
+/// Seconds between two hits of an entry that the policy hears of. Frequencies in TinyLFU are
+/// counted to 15 and halved now and then, so more would tell it nothing.
+const NOTE_EVERY: u32 = 8;
+
+/// What an entry weighs beside its bytes: the entry itself, its slot in the table with the
+/// indexes, its nodes in the policy, and the allocator's rounding. Measured as resident memory
+/// over a million entries.
+const OVERHEAD: usize = 560;
+
+// === impl Cache ===
+
+impl<F: Failure> Cache<F> {
+    /// An empty cache.
+    pub fn new(config: Config, metrics: Metrics) -> Self {
+        let evicted = Arc::<Evicted>::default();
+        let noted = Arc::clone(&evicted);
+        let policy = Policy::builder()
+            .max_capacity(config.capacity)
+            .weigher(|_, entry: &Arc<Entry>| u32::try_from(weight(entry)).unwrap_or(u32::MAX))
+            .eviction_listener(move |_, entry, cause| {
+                // What is removed on purpose has left its table already.
+                if cause != RemovalCause::Explicit {
+                    noted.push(entry);
+                }
+            })
+            .build_with_hasher(BuildHasherDefault::default());
+        let hashing = RandomState::default();
+        let shards = (0..SHARDS)
+            .map(|_| Mutex::new(Table::new(hashing.clone())))
+            .collect();
+        let epochs = (0..EPOCHS).map(|_| AtomicU32::new(0)).collect();
+        Self(Arc::new(Store {
+            config,
+            metrics,
+            holds: Holds::default(),
+            hashing,
+            shards,
+            policy,
+            evicted,
+            epochs,
+            started_at: Instant::now(),
+        }))
+    }
+
+    /// What the cache counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}
+
+impl<F> Clone for Cache<F> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<F> std::fmt::Debug for Cache<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Store ===
+
+impl<F> Store<F> {
+    pub(super) fn hashed(&self, key: Key) -> Hashed {
+        Hashed { key, hash: self.hashing.hash_one(key) }
+    }
+
+    #[inline]
+    pub(super) fn shard(&self, hash: u64) -> &Mutex<Table<F>> {
+        // The tables inside use the low bits and the top seven; these are neither.
+        &self.shards[(hash >> 48) as usize % SHARDS]
+    }
+
+    pub(super) fn shards(&self) -> impl Iterator<Item = &Mutex<Table<F>>> {
+        self.shards.iter()
+    }
+
+    /// How often the partition was dropped so far.
+    pub(super) fn epoch(&self, partition: Partition) -> u32 {
+        self.epochs[partition.bits() % EPOCHS].load(Ordering::Acquire)
+    }
+
+    /// Makes all that was filled or composed for the partition so far unusable.
+    pub(super) fn advance_epoch(&self, partition: Partition) {
+        self.epochs[partition.bits() % EPOCHS].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Tells the policy of a hit, if it has not heard of one lately.
+    #[inline]
+    pub(super) fn note_hit(&self, entry: &Entry, now: Instant) {
+        let second = now.saturating_duration_since(self.started_at).as_secs() as u32 + NOTE_EVERY;
+        if entry.is_worth_noting(second, NOTE_EVERY) {
+            self.policy.get(&entry.key_hash);
+        }
+    }
+
+    /// How long an element of this entry's key stays fresh.
+    pub(super) fn fresh_for(&self, class: super::Class, hash: u64) -> Duration {
+        self.config.ttl.fresh_for(class, hash)
+    }
+
+    /// Stores `entry` in its slot. Under the lock of its shard, which `table` proves.
+    pub(super) fn store(&self, table: &mut Table<F>, id: u32, entry: &Arc<Entry>) {
+        self.metrics.entries.inc();
+        self.metrics.bytes.add(weight(entry) as i64);
+        if let Some(old) = table.slot_mut(id).entry.replace(Arc::clone(entry)) {
+            self.metrics.entries.dec();
+            self.metrics.bytes.sub(weight(&old) as i64);
+        }
+        self.policy.insert(entry.key_hash, Arc::clone(entry));
+    }
+
+    /// Removes the entry of a slot, if there is one. Under the lock of its shard.
+    pub(super) fn remove(&self, table: &mut Table<F>, id: u32) -> bool {
+        let Some(entry) = self.forget(table, id) else {
+            return false;
+        };
+        self.policy.invalidate(&entry.key_hash);
+        true
+    }
+
+    /// Takes what the policy has evicted out of the tables, and makes it evict when more is held
+    /// than may be. Under no lock.
+    pub(super) fn settle(&self) {
+        self.drop_evicted();
+        // One run evicts a bounded number of entries; a few more catch up with a large answer.
+        for _ in 0..MAX_EVICTION_RUNS {
+            if self.metrics.bytes.get() <= self.config.capacity as i64 {
+                return;
+            }
+            self.policy.run_pending_tasks();
+            self.drop_evicted();
+        }
+    }
+
+    /// [`Store::settle`], if there is reason to.
+    #[inline]
+    pub(super) fn settle_if_due(&self) {
+        if self.evicted.any.load(Ordering::Acquire) {
+            self.settle();
+        }
+    }
+
+    fn drop_evicted(&self) {
+        for entry in self.evicted.take() {
+            let table = &mut *self.shard(entry.key_hash).lock();
+            if let Some(id) = table.find(&entry.key, entry.key_hash) {
+                let held = table.slot(id).entry.as_ref();
+                if held.is_some_and(|held| Arc::ptr_eq(held, &entry)) {
+                    self.forget(table, id);
+                    table.vacate(id);
+                }
+            }
+        }
+    }
+
+    fn forget(&self, table: &mut Table<F>, id: u32) -> Option<Arc<Entry>> {
+        let entry = table.slot_mut(id).entry.take()?;
+        self.metrics.entries.dec();
+        self.metrics.bytes.sub(weight(&entry) as i64);
+        Some(entry)
+    }
+}
+
+const MAX_EVICTION_RUNS: usize = 32;
+
+// === impl Evicted ===
+
+impl Evicted {
+    fn push(&self, entry: Arc<Entry>) {
+        self.entries.lock().push(entry);
+        self.any.store(true, Ordering::Release);
+    }
+
+    fn take(&self) -> Vec<Arc<Entry>> {
+        let mut entries = self.entries.lock();
+        self.any.store(false, Ordering::Release);
+        std::mem::take(&mut *entries)
+    }
+}
+
+fn weight(entry: &Entry) -> usize {
+    entry.bytes().len() + OVERHEAD
+}
+
+/// Passes a hash through that was taken already.
+#[derive(Default)]
+struct Prehashed(u64);
+
+impl Hasher for Prehashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only `u64` keys are hashed here; anything else would still be spread, if badly.
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

@@ -1,0 +1,477 @@
+use std::sync::Arc;
+
+use prometheus::Registry;
+use tokio::time::Instant;
+
+use super::{entry::Entry, *};
+use crate::vehicle::{Plate, Vehicle, Vin};
+
+/// The cache of these tests fails with a number.
+type TestCache = Cache<u32>;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn vehicle(vin: u8, plate: u8) -> Vehicle {
+    Vehicle {
+        vin: Vin::parse(&format!("3VWFE21C04M000{vin:03}")).unwrap(),
+        plate: Plate::parse(&format!("ABC{plate:03}")).unwrap(),
+    }
+}
+
+pub(super) fn partition(n: u8) -> Partition {
+    Partition::new(&[n + 1; 32])
+}
+
+pub(super) fn key(partition_: u8, vin: u8, plate: u8) -> Key {
+    Key { partition: partition(partition_), vehicle: vehicle(vin, plate) }
+}
+
+pub(super) fn entry(key: Key) -> Arc<Entry> {
+    Arc::new(Entry::new(key, 0, 0, element("x"), SECOND, Instant::now()))
+}
+
+fn element(bytes: &str) -> Element {
+    Element { bytes: bytes.as_bytes().into(), class: Class::Finished }
+}
+
+fn cache() -> TestCache {
+    cache_of(64 << 20)
+}
+
+fn cache_of(capacity: u64) -> TestCache {
+    let ttl = Ttl {
+        finished: 900 * SECOND,
+        pending: 10 * SECOND,
+        failed: 10 * SECOND,
+        absent: 30 * SECOND,
+        jitter: 0.0,
+    };
+    let stale = StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND };
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    Cache::new(Config { enabled: true, capacity, ttl, stale }, metrics)
+}
+
+fn claim(cache: &TestCache, vehicles: &[Vehicle]) -> Claim<u32> {
+    claim_with(cache, vehicles, "")
+}
+
+fn claim_with(cache: &TestCache, vehicles: &[Vehicle], directives: &str) -> Claim<u32> {
+    let mut fields = http::HeaderMap::new();
+    fields.insert(http::header::CACHE_CONTROL, directives.parse().unwrap());
+    cache.claim(Some(partition(0)), vehicles, &Directives::of(&fields), Instant::now())
+}
+
+fn fill(cache: &TestCache, vehicle: Vehicle, bytes: &str) {
+    let lead = claim_with(cache, &[vehicle], "no-cache").lead.unwrap();
+    lead.land(vec![element(bytes)], true, Instant::now());
+}
+
+/// What a new request sees of a vehicle.
+fn seen(cache: &TestCache, vehicle: Vehicle) -> Option<String> {
+    match claim_with(cache, &[vehicle], "only-if-cached")
+        .places
+        .remove(0)
+    {
+        Place::Fresh(entry) => Some(String::from_utf8(entry.bytes().to_vec()).unwrap()),
+        _ => None,
+    }
+}
+
+fn affected(vins: &[Vehicle], plates: &[Vehicle]) -> Affected {
+    Affected {
+        vins: vins.iter().map(|v| v.vin).collect(),
+        plates: plates.iter().map(|v| v.plate).collect(),
+        partition: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leads_what_is_not_held_and_serves_it_afterwards() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1), vehicle(2, 2)]);
+    let Claim { places, lead, refresh } = claim(&cache, &vehicles);
+    assert!(matches!(places[..], [Place::Led(_), Place::Led(_)]));
+    assert!(refresh.is_none());
+    let lead = lead.unwrap();
+    assert!(lead.vehicles().eq(vehicles));
+    lead.land(vec![element("one"), element("two")], true, Instant::now());
+
+    for (place, bytes) in places.iter().zip(["one", "two"]) {
+        let Some(Outcome::Landed(entry)) = place.outcome().await else { panic!("not landed") };
+        assert_eq!(entry.bytes(), bytes.as_bytes());
+    }
+    assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("one"));
+    assert_eq!(seen(&cache, vehicles[1]).as_deref(), Some("two"));
+    assert_eq!(cache.metrics().entries.get(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn joins_what_somebody_is_asking_for_and_leads_the_rest() {
+    let cache = cache();
+    let first = claim(&cache, &[vehicle(1, 1), vehicle(2, 2)]);
+    let second = claim(&cache, &[vehicle(2, 2), vehicle(3, 3)]);
+    assert!(matches!(second.places[..], [Place::Joined(_), Place::Led(_)]));
+    assert!(second.lead.as_ref().unwrap().vehicles().eq([vehicle(3, 3)]));
+
+    first
+        .lead
+        .unwrap()
+        .land(vec![element("one"), element("two")], true, Instant::now());
+    let Some(Outcome::Landed(entry)) = second.places[0].outcome().await else {
+        panic!("not landed")
+    };
+    assert_eq!(entry.bytes(), b"two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_joins_or_serves_across_partitions() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    let first = claim(&cache, &vehicles);
+    let foreign =
+        || cache.claim(Some(partition(1)), &vehicles, &Directives::default(), Instant::now());
+    assert!(matches!(foreign().places[..], [Place::Led(_)]), "not joined");
+    first
+        .lead
+        .unwrap()
+        .land(vec![element("one")], true, Instant::now());
+    assert!(matches!(foreign().places[..], [Place::Led(_)]), "not served");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_reaches_every_waiter_and_leaves_nothing() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    let first = claim(&cache, &vehicles);
+    let second = claim(&cache, &vehicles);
+    first.lead.unwrap().fail(7);
+    for place in [&first.places[0], &second.places[0]] {
+        assert!(matches!(place.outcome().await, Some(Outcome::Failed(7))));
+    }
+    assert!(matches!(claim(&cache, &vehicles).places[..], [Place::Led(_)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_lease_lets_another_lead() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    let first = claim(&cache, &vehicles);
+    let second = claim(&cache, &vehicles);
+    drop(first.lead);
+    assert!(matches!(second.places[0].outcome().await, Some(Outcome::Abandoned)));
+    assert!(matches!(claim(&cache, &vehicles).places[..], [Place::Led(_)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_of_a_lease_land_and_fail_on_their_own() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1), vehicle(2, 2), vehicle(3, 3)]);
+    let Claim { places, lead, .. } = claim(&cache, &vehicles);
+    let [one, two] = <[_; 2]>::try_from(lead.unwrap().split([2, 1].into_iter()))
+        .ok()
+        .unwrap();
+    assert!(two.vehicles().eq([vehicle(3, 3)]));
+    two.fail(1);
+    one.land(vec![element("one"), element("two")], true, Instant::now());
+    assert!(matches!(places[1].outcome().await, Some(Outcome::Landed(_))));
+    assert!(matches!(places[2].outcome().await, Some(Outcome::Failed(1))));
+    assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("one"));
+    assert_eq!(seen(&cache, vehicles[2]), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_drops_its_vehicles_in_every_partition() {
+    let cache = cache();
+    for (vin, plate) in [(1, 1), (1, 2), (2, 1), (3, 3)] {
+        fill(&cache, vehicle(vin, plate), "x");
+    }
+    cache.invalidate(&affected(&[vehicle(1, 9)], &[]), Cause::VehicleStatus, None);
+    let held = |vin, plate| seen(&cache, vehicle(vin, plate)).is_some();
+    assert_eq!([held(1, 1), held(1, 2), held(2, 1), held(3, 3)], [false, false, true, true]);
+
+    cache.invalidate(&affected(&[], &[vehicle(9, 1)]), Cause::VehicleUpsert, None);
+    assert_eq!([held(2, 1), held(3, 3)], [false, true]);
+    assert_eq!(cache.metrics().entries.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_composed_before_a_write_stores_nothing_and_is_not_joined() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    let before = claim(&cache, &vehicles);
+    cache.invalidate(&affected(&vehicles, &[]), Cause::VehicleStatus, None);
+    let after = claim(&cache, &vehicles);
+    assert!(matches!(after.places[..], [Place::Led(_)]), "a later reader asks anew");
+
+    before
+        .lead
+        .unwrap()
+        .land(vec![element("old")], true, Instant::now());
+    assert!(matches!(before.places[0].outcome().await, Some(Outcome::Landed(_))));
+    assert_eq!(seen(&cache, vehicles[0]), None);
+    after
+        .lead
+        .unwrap()
+        .land(vec![element("new")], true, Instant::now());
+    assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_partition_leaves_the_others_alone() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    fill(&cache, vehicles[0], "x");
+    let before = claim(&cache, &[vehicle(2, 2)]);
+    let drop_partition = |n| Affected { partition: Some(partition(n)), ..Affected::default() };
+    cache.invalidate(&drop_partition(1), Cause::TaxIdentity, None);
+    assert!(seen(&cache, vehicles[0]).is_some());
+
+    cache.invalidate(&drop_partition(0), Cause::TaxIdentity, None);
+    assert_eq!(seen(&cache, vehicles[0]), None);
+    assert!(matches!(claim(&cache, &[vehicle(2, 2)]).places[..], [Place::Led(_)]));
+    before
+        .lead
+        .unwrap()
+        .land(vec![element("old")], true, Instant::now());
+    assert_eq!(seen(&cache, vehicle(2, 2)), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stores_nothing_while_a_writes_outcome_is_unknown() {
+    let cache = cache();
+    let held_off = [
+        affected(&[vehicle(1, 9)], &[]),
+        affected(&[], &[vehicle(9, 1)]),
+        Affected { partition: Some(partition(0)), ..Affected::default() },
+    ];
+    for affected in held_off {
+        cache.invalidate(&affected, Cause::OtherWrite, Some(20 * SECOND));
+        tokio::time::advance(19 * SECOND).await;
+        fill(&cache, vehicle(1, 1), "early");
+        assert_eq!(seen(&cache, vehicle(1, 1)), None);
+        tokio::time::advance(2 * SECOND).await;
+        fill(&cache, vehicle(1, 1), "late");
+        assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("late"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_may_not_be_stored_still_reaches_its_waiters() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    let first = claim(&cache, &vehicles);
+    let second = claim(&cache, &vehicles);
+    first
+        .lead
+        .unwrap()
+        .land(vec![element("one")], false, Instant::now());
+    assert!(matches!(second.places[0].outcome().await, Some(Outcome::Landed(_))));
+    assert_eq!(seen(&cache, vehicles[0]), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_cache_joins_only_what_is_not_sent() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    let first = claim(&cache, &vehicles);
+    assert!(matches!(claim_with(&cache, &vehicles, "no-cache").places[..], [Place::Joined(_)]));
+    let lead = first.lead.unwrap();
+    lead.send();
+    let newer = claim_with(&cache, &vehicles, "no-cache");
+    assert!(matches!(newer.places[..], [Place::Led(_)]));
+    newer
+        .lead
+        .unwrap()
+        .land(vec![element("newer")], true, Instant::now());
+    lead.land(vec![element("older")], true, Instant::now());
+    assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("newer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_store_neither_reads_nor_joins_nor_stores() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    let other = claim(&cache, &vehicles);
+    let private = claim_with(&cache, &vehicles, "no-store");
+    assert!(matches!(private.places[..], [Place::Led(_)]));
+    private
+        .lead
+        .unwrap()
+        .land(vec![element("x")], true, Instant::now());
+    assert_eq!(seen(&cache, vehicles[0]), None);
+    other
+        .lead
+        .unwrap()
+        .land(vec![element("y")], true, Instant::now());
+    assert!(matches!(claim_with(&cache, &vehicles, "no-store").places[..], [Place::Led(_)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_credential_nothing_is_shared() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    let anonymous = || cache.claim(None, &vehicles, &Directives::default(), Instant::now());
+    let first = anonymous();
+    assert!(matches!(anonymous().places[..], [Place::Led(_)]));
+    first
+        .lead
+        .unwrap()
+        .land(vec![element("x")], true, Instant::now());
+    assert!(matches!(anonymous().places[..], [Place::Led(_)]));
+    assert_eq!(cache.metrics().entries.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn serves_stale_and_lets_one_request_refresh_behind() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    fill(&cache, vehicles[0], "old");
+    tokio::time::advance(901 * SECOND).await;
+    let first = claim(&cache, &vehicles);
+    assert!(matches!(first.places[..], [Place::Stale(_)]));
+    assert!(first.lead.is_none());
+    for _ in 0..1000 {
+        let other = claim(&cache, &vehicles);
+        assert!(matches!(other.places[..], [Place::Stale(_)]));
+        assert!(other.refresh.is_none());
+    }
+    first
+        .refresh
+        .unwrap()
+        .land(vec![element("new")], true, Instant::now());
+    assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("new"));
+    tokio::time::advance(1201 * SECOND).await;
+    assert!(matches!(claim(&cache, &vehicles).places[..], [Place::Led(_)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_a_stale_entry_for_a_refresh_that_fails() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    fill(&cache, vehicles[0], "old");
+    tokio::time::advance(1500 * SECOND).await;
+    claim(&cache, &vehicles).lead.unwrap().fail(1);
+    let stale = |directives: &Directives| {
+        cache
+            .stale_if_error(partition(0), vehicles[0], directives, Instant::now())
+            .is_some()
+    };
+    assert!(stale(&Directives::default()));
+    assert!(!stale(&Directives { no_cache: true, ..Directives::default() }));
+    assert!(!stale(&Directives { max_age: Some(SECOND), ..Directives::default() }));
+    tokio::time::advance(3001 * SECOND).await;
+    assert!(!stale(&Directives::default()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn purges_what_matches_every_part_of_a_selection() {
+    let cache = cache();
+    let fill_all = || {
+        for (vin, plate) in [(1, 1), (1, 2), (2, 1)] {
+            fill(&cache, vehicle(vin, plate), "x");
+        }
+    };
+    let (vin, plate) = (Some(vehicle(1, 1).vin), Some(vehicle(1, 1).plate));
+    let nothing = Selection::default();
+    for (selection, purged) in [
+        (nothing, 3),
+        (Selection { vin, ..nothing }, 2),
+        (Selection { plate, ..nothing }, 2),
+        (Selection { vin, plate, ..nothing }, 1),
+        (Selection { partition: Some(partition(0)), vin, ..nothing }, 2),
+        (Selection { partition: Some(partition(1)), ..nothing }, 0),
+    ] {
+        fill_all();
+        assert_eq!(cache.purge(&selection), purged, "{selection:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn holds_no_more_than_its_capacity() {
+    let cache = cache_of(1 << 20);
+    for n in 0..200u8 {
+        let vehicles: Vec<_> = (0..100).map(|plate| vehicle(n, plate)).collect();
+        let lead = claim(&cache, &vehicles).lead.unwrap();
+        lead.land(vec![element(&"x".repeat(500)); 100], true, Instant::now());
+        assert!(cache.metrics().bytes.get() <= (1 << 20) * 11 / 10);
+    }
+    let held = cache.metrics().entries.get();
+    assert!(held > 500, "{held} entries of about 1 KiB in 1 MiB");
+    let mut counted = 0;
+    for n in 0..200u8 {
+        counted += (0..100)
+            .filter(|&plate| seen(&cache, vehicle(n, plate)).is_some())
+            .count();
+    }
+    assert_eq!(counted as i64, held, "what is counted is what is held");
+    assert_eq!(cache.purge(&Selection::default()), held as u64);
+    assert_eq!(cache.metrics().bytes.get(), 0);
+}
+
+#[test]
+fn reads_cache_control() {
+    let nothing = Directives::default();
+    let seconds = |n| Some(Duration::from_secs(n));
+    for (field, directives) in [
+        ("", nothing.clone()),
+        ("No-Store", Directives { no_store: true, ..nothing.clone() }),
+        (
+            "no-cache, only-if-cached",
+            Directives { no_cache: true, only_if_cached: true, ..nothing.clone() },
+        ),
+        ("max-age=5", Directives { max_age: seconds(5), ..nothing.clone() }),
+        ("max-age=\"5\"", Directives { max_age: seconds(5), ..nothing.clone() }),
+        ("max-age=x", Directives { max_age: seconds(0), ..nothing.clone() }),
+        ("max-age", Directives { max_age: seconds(0), ..nothing.clone() }),
+        ("max-age=-1", Directives { max_age: seconds(0), ..nothing.clone() }),
+        (
+            "max-age=99999999999999999999",
+            Directives { max_age: seconds(u64::from(u32::MAX)), ..nothing.clone() },
+        ),
+        ("max-age=9, max-age=5", Directives { max_age: seconds(5), ..nothing.clone() }),
+        ("min-fresh = 7", Directives { min_fresh: seconds(7), ..nothing.clone() }),
+        ("min-fresh=3, min-fresh=7", Directives { min_fresh: seconds(7), ..nothing.clone() }),
+        ("max-stale", Directives { max_stale: Some(Duration::MAX), ..nothing.clone() }),
+        ("max-stale=3", Directives { max_stale: seconds(3), ..nothing.clone() }),
+        ("max-stale=x", Directives { max_stale: seconds(0), ..nothing.clone() }),
+        ("foo=bar, private", nothing.clone()),
+    ] {
+        let mut fields = http::HeaderMap::new();
+        fields.insert(http::header::CACHE_CONTROL, field.parse().unwrap());
+        assert_eq!(Directives::of(&fields), directives, "{field:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn judges_every_vehicle_by_the_requests_directives() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    fill(&cache, vehicles[0], "x");
+    // Seconds since the fill (fresh for 900, refreshed behind for 300 more), and what is served.
+    for (at, directives, served) in [
+        (0, "", true),
+        (0, "max-age=0", true),
+        (1, "max-age=0", false),
+        (10, "max-age=10", true),
+        (11, "max-age=10", false),
+        (11, "max-age=x", false),
+        (100, "min-fresh=800", true),
+        (101, "min-fresh=800", false),
+        (899, "", true),
+        (900, "", true),
+        (900, "max-age=1000", false),
+        (900, "min-fresh=0", false),
+        (900, "max-stale=1", true),
+        (902, "max-stale=1", false),
+        (1200, "", true),
+        (1201, "", false),
+        (1201, "max-stale", true),
+        (1201, "max-stale=300", false),
+        (1201, "max-stale=301", true),
+        (9000, "max-stale", true),
+        (9000, "max-stale, no-cache", false),
+        (9000, "max-stale, max-age=1", false),
+    ] {
+        let now = Instant::now();
+        let claim = cache.claim(
+            Some(partition(0)),
+            &vehicles,
+            &Directives { only_if_cached: true, ..directives_of(directives) },
+            now + Duration::from_secs(at),
+        );
+        assert_eq!(!matches!(claim.places[0], Place::Unheld), served, "{at} s, {directives:?}");
+        assert!(claim.lead.is_none() && claim.refresh.is_none(), "only-if-cached never goes up");
+    }
+}
+
+fn directives_of(field: &str) -> Directives {
+    let mut fields = http::HeaderMap::new();
+    fields.insert(http::header::CACHE_CONTROL, field.parse().unwrap());
+    Directives::of(&fields)
+}
