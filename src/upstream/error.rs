@@ -1,15 +1,120 @@
 //! What went wrong with a call to Sync, and the questions others ask of it.
 
+use std::{error::Error as StdError, io};
+
+use hyper_util::client::legacy;
+
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No connection could be made.
+    /// No connection could be made; nothing was sent.
     #[error("no connection to the upstream")]
-    Connect(#[source] hyper_util::client::legacy::Error),
+    Connect(#[source] legacy::Error),
     /// No head of an answer within the time of an attempt.
     #[error("no answer from the upstream in time")]
     Timeout,
     /// The connection broke, or what came is not HTTP.
-    #[error("the call to the upstream failed")]
-    Exchange(#[source] hyper_util::client::legacy::Error),
+    #[error("the exchange with the upstream failed")]
+    Exchange(#[source] legacy::Error),
+}
+
+// === impl Error ===
+
+impl Error {
+    /// Whether the same call may be tried again, if its method is safe.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
+        }
+    }
+
+    /// Whether what is held may be served although it is stale.
+    pub fn permits_stale(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
+        }
+    }
+
+    /// Whether the upstream may have seen the call, so that nobody knows what a write did.
+    pub fn was_sent(&self) -> bool {
+        match self {
+            Self::Connect(_) => false,
+            Self::Timeout | Self::Exchange(_) => true,
+        }
+    }
+
+    /// Whether it is time that ran out.
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Timeout => true,
+            Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
+        }
+    }
+
+    /// The error type for `Proxy-Status` (RFC 9209 section 2.3).
+    pub fn proxy_error(&self) -> &'static str {
+        match self {
+            Self::Connect(error) => connect_error(error),
+            Self::Timeout => "http_response_timeout",
+            Self::Exchange(error) => exchange_error(error),
+        }
+    }
+}
+
+impl From<legacy::Error> for Error {
+    fn from(error: legacy::Error) -> Self {
+        if error.is_connect() { Self::Connect(error) } else { Self::Exchange(error) }
+    }
+}
+
+fn connect_error(error: &legacy::Error) -> &'static str {
+    if find::<tower::timeout::error::Elapsed>(error).is_some() {
+        return "connection_timeout";
+    }
+    if let Some(error) = find::<rustls::Error>(error) {
+        return match error {
+            rustls::Error::InvalidCertificate(_) => "tls_certificate_error",
+            rustls::Error::AlertReceived(_) => "tls_alert_received",
+            _ => "tls_protocol_error",
+        };
+    }
+    match find::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => "connection_refused",
+        Some(io::ErrorKind::TimedOut) => "connection_timeout",
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) => {
+            "connection_terminated"
+        }
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+            "destination_ip_unroutable"
+        }
+        _ => "destination_unavailable",
+    }
+}
+
+fn exchange_error(error: &legacy::Error) -> &'static str {
+    match find::<hyper::Error>(error) {
+        Some(error) if error.is_parse() => "http_protocol_error",
+        Some(error) if error.is_timeout() => "http_response_timeout",
+        Some(error) if error.is_incomplete_message() => "http_response_incomplete",
+        _ => "connection_terminated",
+    }
+}
+
+/// The first error of this type in the chain of sources, looked for inside `io::Error` too.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            // An `io::Error` hides the error that it wraps from `source()`.
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
 }

@@ -1,19 +1,27 @@
 //! Calls to Sync: connections, time limits, and how many at once.
+//!
+//! The stack is short and shared by everything that goes up, batch calls and forwarded requests
+//! alike: bulkhead → attempt → client.
 
+mod attempt;
+mod bulkhead;
+mod client;
 mod error;
+mod metrics;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use http::{
     Request, Response,
     uri::{Authority, Scheme},
 };
 use rustls::pki_types::CertificateDer;
-use tower::util::BoxCloneSyncService;
+use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
+use self::{attempt::AttemptLayer, bulkhead::BulkheadLayer, client::Client};
 use crate::body::Body;
 
-pub use self::error::Error;
+pub use self::{client::TlsError, error::Error, metrics::Metrics};
 
 /// The finished upstream stack.
 ///
@@ -45,4 +53,23 @@ pub struct Origin {
     pub scheme: Scheme,
     /// Host and, unless it is the scheme's own, port.
     pub authority: Authority,
+}
+
+/// Builds the upstream stack.
+pub fn stack(config: &Config, metrics: &Metrics) -> Result<Upstream, TlsError> {
+    let stack = ServiceBuilder::new()
+        // Sync is to see this many calls at once and no more; the rest waits its turn here.
+        .layer(BulkheadLayer::new(config.max_in_flight, metrics))
+        // One try, timed and counted.
+        .layer(AttemptLayer::new(config.attempt_timeout, metrics))
+        .service(Client::new(config)?);
+    Ok(BoxCloneSyncService::new(stack))
+}
+
+// === impl Origin ===
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
 }

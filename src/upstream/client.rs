@@ -1,0 +1,117 @@
+//! Connections to Sync: a pool of them, over TLS that is always verified.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::{
+    TryFutureExt as _,
+    future::{BoxFuture, FutureExt as _},
+};
+use http::{Request, Response, Uri, header::HOST, uri::PathAndQuery};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use tokio::net::TcpStream;
+use tower::{BoxError, Service, timeout::Timeout, util::BoxCloneSyncService};
+
+use super::{Config, Error, Origin};
+use crate::body::Body;
+
+/// Boxed, because the pool wants a future that is `Unpin`; connecting is rare.
+type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+
+/// Sends a request to the origin, whatever its URI or `Host` may say.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    origin: Arc<Origin>,
+    pool: legacy::Client<Connector, Body>,
+}
+
+/// Why TLS to the upstream cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up TLS to the upstream: {0}")]
+pub struct TlsError(#[from] rustls::Error);
+
+// === impl Client ===
+
+impl Client {
+    pub(super) fn new(config: &Config) -> Result<Self, TlsError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(config.connect_timeout));
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(config)?)
+            .https_or_http()
+            // Sync is not known to speak HTTP/2, and one connection a call keeps a slow answer
+            // from holding up the others.
+            .enable_http1()
+            .wrap_connector(tcp);
+        let pool = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(config.pool_idle_timeout)
+            .pool_max_idle_per_host(config.max_in_flight)
+            .build(Connector::new(Timeout::new(https, config.connect_timeout)));
+        Ok(Self { origin: Arc::new(config.origin.clone()), pool })
+    }
+
+    fn uri(&self, target: &Uri) -> Uri {
+        let target = target.path_and_query().cloned();
+        Uri::builder()
+            .scheme(self.origin.scheme.clone())
+            .authority(self.origin.authority.clone())
+            .path_and_query(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
+            .build()
+            .expect("a scheme, an authority and a path make a URI")
+    }
+}
+
+impl Service<Request<Body>> for Client {
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        // The pool takes any number of requests; the bulkhead above bounds them.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        *request.uri_mut() = self.uri(request.uri());
+        // The pool fills in what the URI says.
+        request.headers_mut().remove(HOST);
+        *request.version_mut() = http::Version::HTTP_11;
+        self.pool
+            .request(request)
+            .map_ok(|answer| answer.map(Body::incoming))
+            .map_err(Error::from)
+            .boxed()
+    }
+}
+
+fn tls(config: &Config) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let verified = match &config.ca {
+        Some(ca) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in ca {
+                roots.add(certificate.clone())?;
+            }
+            builder.with_root_certificates(roots)
+        }
+        // Without TLS no roots are needed, and a machine may have none.
+        None if config.origin.scheme == http::uri::Scheme::HTTP => {
+            builder.with_root_certificates(RootCertStore::empty())
+        }
+        None => builder.try_with_platform_verifier()?,
+    };
+    Ok(verified.with_no_client_auth())
+}

@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use http::Response;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+use super::Error;
+use crate::{body::Body, route::Route};
+
+/// What the calls to the upstream are counted by. Handles are resolved once.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    pub(super) in_flight: IntGauge,
+    requests: [[IntCounter; Outcome::ALL.len()]; Route::ALL.len()],
+    seconds: [Histogram; Route::ALL.len()],
+}
+
+/// How a call ended; the label of `vingate_upstream_requests_total`.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Informational,
+    Success,
+    Redirection,
+    ClientError,
+    ServerError,
+    Timeout,
+    Connect,
+    Exchange,
+}
+
+/// Sync answers from what it has scraped, in tens of milliseconds; a batch of 500 takes longer,
+/// and an attempt is given 20 s.
+const SECONDS: [f64; 13] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Registers the upstream's metrics.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let in_flight = IntGauge::new(
+            "vingate_upstream_in_flight",
+            "Calls to the upstream whose answer has not ended",
+        )?;
+        let requests = IntCounterVec::new(
+            Opts::new("vingate_upstream_requests_total", "Tries of calls to the upstream"),
+            &["route", "outcome"],
+        )?;
+        let seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "vingate_upstream_request_seconds",
+                "From the start of a try to the head of its answer",
+            )
+            .buckets(SECONDS.to_vec()),
+            &["route"],
+        )?;
+        registry.register(Box::new(in_flight.clone()))?;
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(seconds.clone()))?;
+        Ok(Self {
+            in_flight,
+            requests: Route::ALL.map(|route| {
+                Outcome::ALL
+                    .map(|outcome| requests.with_label_values(&[route.as_str(), outcome.as_str()]))
+            }),
+            seconds: Route::ALL.map(|route| seconds.with_label_values(&[route.as_str()])),
+        })
+    }
+
+    pub(super) fn observe(
+        &self,
+        route: Route,
+        answer: &Result<Response<Body>, Error>,
+        took: Duration,
+    ) {
+        self.requests[route.index()][Outcome::of(answer) as usize].inc();
+        self.seconds[route.index()].observe(took.as_secs_f64());
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Every outcome, in the order of the discriminants.
+    const ALL: [Self; 8] = [
+        Self::Informational,
+        Self::Success,
+        Self::Redirection,
+        Self::ClientError,
+        Self::ServerError,
+        Self::Timeout,
+        Self::Connect,
+        Self::Exchange,
+    ];
+
+    fn of(answer: &Result<Response<Body>, Error>) -> Self {
+        match answer {
+            Ok(answer) => match answer.status().as_u16() {
+                ..200 => Self::Informational,
+                200..300 => Self::Success,
+                300..400 => Self::Redirection,
+                400..500 => Self::ClientError,
+                500.. => Self::ServerError,
+            },
+            Err(Error::Timeout) => Self::Timeout,
+            Err(Error::Connect(_)) => Self::Connect,
+            Err(Error::Exchange(_)) => Self::Exchange,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Informational => "1xx",
+            Self::Success => "2xx",
+            Self::Redirection => "3xx",
+            Self::ClientError => "4xx",
+            Self::ServerError => "5xx",
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Exchange => "exchange",
+        }
+    }
+}
