@@ -4,6 +4,9 @@
 //! [`Body::hold`]: a permit that is given back, a gauge that goes down. The guard lives as long
 //! as the work does, which is until the last byte was taken, not until the head was written.
 
+mod buffer;
+mod idle;
+
 use std::{
     any::Any,
     fmt,
@@ -14,6 +17,8 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+
+pub use self::{buffer::Failure, idle::Idle};
 
 /// Why a body ended before its end.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,121 @@
+//! Bodies that must be whole before anything can be decided.
+
+use std::{future::poll_fn, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+
+use super::{Body, Error, Idle};
+
+/// Why a body did not come in whole. Whoever sends it is at fault.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No byte came for too long.
+    #[error("the body stopped coming")]
+    Idle,
+    /// It is longer than it may be.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// Bytes that would have been fine.
+        limit: usize,
+    },
+    /// It broke off, or its framing is malformed.
+    #[error("the body broke off")]
+    Torn(#[source] Error),
+}
+
+// === impl Body ===
+
+impl Body {
+    /// Reads this body to its end: at most `limit` bytes, with at most `idle_timeout` of silence.
+    ///
+    /// A body that is announced to be longer is refused before a byte of it is read. Trailers
+    /// are dropped. After a failure the rest is still in the body.
+    pub async fn buffer(&mut self, limit: usize, idle_timeout: Duration) -> Result<Bytes, Failure> {
+        if self.size_hint().lower() > limit as u64 {
+            return Err(Failure::TooLarge { limit });
+        }
+        let mut idle = Idle::new(idle_timeout);
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        while let Some(frame) = poll_fn(|cx| idle.poll_frame(self, cx)).await {
+            let Ok(data) = frame?.into_data() else {
+                continue;
+            };
+            if data.len() > limit - all.len().max(first.len()) {
+                return Err(Failure::TooLarge { limit });
+            }
+            // Most bodies come in one piece, which need not be copied.
+            if first.is_empty() {
+                first = data;
+            } else {
+                if all.is_empty() {
+                    all.extend_from_slice(&first);
+                }
+                all.extend_from_slice(&data);
+            }
+        }
+        Ok(if all.is_empty() { first } else { all.freeze() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn chunks(chunks: Vec<Bytes>) -> Body {
+        let frames = chunks
+            .into_iter()
+            .map(|chunk| Ok::<_, Error>(Frame::data(chunk)));
+        Body::new(StreamBody::new(stream::iter(frames)))
+    }
+
+    fn buffer(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+        futures_util::FutureExt::now_or_never(body.buffer(limit, PATIENCE)).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn gives_all_bytes_or_none(
+            parts in proptest::collection::vec("[a-z]{0,5}", 0..8),
+            limit in 0_usize..30,
+        ) {
+            let whole = parts.concat();
+            let body = chunks(parts.into_iter().map(Bytes::from).collect());
+            match buffer(body, limit) {
+                Ok(bytes) => prop_assert_eq!(bytes, whole),
+                Err(error) => {
+                    prop_assert!(whole.len() > limit, "{}", error);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_an_announced_length_before_it_reads() {
+        let mut body = Body::full("12345");
+        let refused = futures_util::FutureExt::now_or_never(body.buffer(4, PATIENCE)).unwrap();
+        assert!(matches!(refused, Err(Failure::TooLarge { limit: 4 })));
+        assert_eq!(buffer(body, 5).unwrap(), "12345", "nothing was read");
+    }
+
+    #[test]
+    fn tells_a_torn_body_from_a_whole_one() {
+        let frames = [Ok(Frame::data(Bytes::from("12"))), Err("reset")];
+        let body = Body::new(StreamBody::new(stream::iter(frames)));
+        assert!(matches!(buffer(body, 10), Err(Failure::Torn(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_on_a_silent_sender() {
+        let mut body = Body::new(StreamBody::new(stream::pending::<Result<Frame<Bytes>, Error>>()));
+        assert!(matches!(body.buffer(10, PATIENCE).await, Err(Failure::Idle)));
+    }
+}
