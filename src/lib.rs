@@ -8,6 +8,7 @@ pub mod cache;
 pub mod forward;
 pub mod gateway;
 pub mod limit;
+pub mod normalize;
 pub mod peer;
 pub mod request_id;
 pub mod route;

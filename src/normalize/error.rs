@@ -1,0 +1,49 @@
+//! Why a request that names a vehicle is refused before anybody looks at what it wants.
+
+use crate::{body, vehicle::Invalid};
+
+/// Why a request cannot be brought into its one spelling.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The VIN in the path has a malformed escape, or is not UTF-8 once decoded.
+    #[error("the VIN in the path is not percent-encoded text")]
+    PathEscape,
+    /// The VIN in the path hides a slash, a backslash or a control character.
+    #[error("the VIN in the path contains an encoded slash, backslash or control character")]
+    PathCharacter,
+    /// What the path has in the place of a VIN is none.
+    #[error("the VIN in the path {0}")]
+    PathVin(#[source] Invalid),
+    /// A member that decides about the vehicle stands twice in the body.
+    #[error("the member {pointer} stands twice")]
+    Twice {
+        /// Which, as a JSON pointer (RFC 6901).
+        pointer: &'static str,
+    },
+    /// The body names a vehicle that cannot be one; at least one problem.
+    #[error("the vehicle in the body is not valid")]
+    Vehicle(Vec<Problem>),
+    /// The body did not come in whole.
+    #[error(transparent)]
+    Body(#[from] body::Failure),
+}
+
+/// What is wrong with one member of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which member, as a JSON pointer (RFC 6901).
+    pub pointer: &'static str,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+/// Why a member is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// It is a number, a list, `null`, or a string with half a surrogate pair.
+    #[error("is not a string")]
+    NotAString,
+    /// It is a string, but neither VIN nor plate.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
