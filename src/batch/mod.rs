@@ -1,5 +1,10 @@
 //! The batch endpoint: many vehicles asked for at once.
 
+mod asked;
+mod elements;
+mod error;
+mod split;
+
 /// What the `[batch]` table says, with the limit on one answer of the upstream.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -12,3 +17,5 @@ pub struct Config {
     /// Bytes of one upstream answer.
     pub max_answer: usize,
 }
+
+pub use self::{asked::Asked, elements::Elements, error::*, split::balanced};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    Cache, Class, Directives, Entry, Failure, Key, Lease, Partition,
+    Cache, Directives, Entry, Failure, Key, Lease, Partition,
     directives::Verdict,
     flight::{Flight, Hashed, Outcome, Seat},
     store::Store,
@@ -220,14 +220,6 @@ impl<F> Default for Boarding<F> {
 // === impl Place ===
 
 impl<F: Failure> Place<F> {
-    /// What the vehicle's results are like, if they are at hand.
-    pub fn class(&self) -> Option<Class> {
-        match self {
-            Self::Fresh(entry) | Self::Stale(entry) => Some(entry.class()),
-            Self::Joined(_) | Self::Led(_) | Self::Unheld => None,
-        }
-    }
-
     /// Waits for the vehicle, wherever it comes from. `None`: it is not to be had.
     pub async fn outcome(&self) -> Option<Outcome<F>> {
         match self {

@@ -7,7 +7,7 @@ use http::{HeaderMap, header::CACHE_CONTROL};
 use tokio::time::Instant;
 
 use super::{
-    Class,
+    Class, Classes,
     entry::{Entry, Freshness},
 };
 
@@ -100,12 +100,12 @@ impl Directives {
                 Verdict::Unusable
             }
             Freshness::Fresh(_) => Verdict::Fresh,
-            Freshness::Stale(since) => self.judge_stale(entry.class(), since, windows),
+            Freshness::Stale(since) => self.judge_stale(entry.classes(), since, windows),
         }
     }
 
-    fn judge_stale(&self, class: Class, since: Duration, windows: &StaleWindows) -> Verdict {
-        let revalidates = class == Class::Finished && since <= windows.while_revalidate;
+    fn judge_stale(&self, classes: Classes, since: Duration, windows: &StaleWindows) -> Verdict {
+        let revalidates = classes.are_only(Class::Finished) && since <= windows.while_revalidate;
         let allowed = match self.max_stale {
             Some(limit) => since <= limit,
             None => revalidates && self.allows_stale(),

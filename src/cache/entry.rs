@@ -10,18 +10,22 @@ use tokio::time::Instant;
 
 use super::{Key, Ttl};
 
-/// What the results of one vehicle are like, which decides how long they stay fresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a result of a vehicle is like, which decides how long it stays fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Every result is finished and has a status.
+    /// It is finished and has a status.
     Finished,
-    /// Some result is not finished, or has the status -1.
+    /// It is not finished, or has the status -1.
     Pending,
-    /// Some result is finished without a status: processing ended with errors.
+    /// It is finished without a status: processing ended with errors.
     Failed,
-    /// There are no results.
+    /// There is no result.
     Absent,
 }
+
+/// The classes of all the results of one vehicle: at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classes(u8);
 
 /// What the upstream answered for one vehicle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub struct Element {
     /// The element's own bytes, as they came; empty if there was no element.
     pub bytes: Box<[u8]>,
     /// What its results are like.
-    pub class: Class,
+    pub classes: Classes,
 }
 
 /// An [`Element`] with its life. Immutable once made; a refresh makes another.
@@ -59,18 +63,53 @@ pub enum Freshness {
     Stale(Duration),
 }
 
+// === impl Class ===
+
+impl Class {
+    const ALL: [Self; 4] = [Self::Finished, Self::Pending, Self::Failed, Self::Absent];
+}
+
+impl From<Class> for Classes {
+    fn from(class: Class) -> Self {
+        Self(1 << class as u8)
+    }
+}
+
+// === impl Classes ===
+
+impl Classes {
+    /// These and those.
+    pub fn and(self, others: impl Into<Self>) -> Self {
+        Self(self.0 | others.into().0)
+    }
+
+    /// Whether every result is of this class.
+    pub fn are_only(self, class: Class) -> bool {
+        self == class.into()
+    }
+
+    fn contain(self, class: Class) -> bool {
+        self.0 & Self::from(class).0 != 0
+    }
+}
+
 // === impl Ttl ===
 
 impl Ttl {
-    /// How long an element of this class stays fresh. `draw` is evenly spread over all of `u64`
-    /// and decides the jitter, so that a chunk filled at one instant does not expire at one.
-    pub(super) fn fresh_for(&self, class: Class, draw: u64) -> Duration {
-        let base = match class {
-            Class::Finished => self.finished,
-            Class::Pending => self.pending,
-            Class::Failed => self.failed,
-            Class::Absent => self.absent,
-        };
+    /// How long results of these classes stay fresh: as long as the shortest of them. `draw` is
+    /// evenly spread over all of `u64` and decides the jitter, so that a chunk filled at one
+    /// instant does not expire at one.
+    pub(super) fn fresh_for(&self, classes: Classes, draw: u64) -> Duration {
+        let lives = Class::ALL
+            .into_iter()
+            .filter(|&class| classes.contain(class))
+            .map(|class| match class {
+                Class::Finished => self.finished,
+                Class::Pending => self.pending,
+                Class::Failed => self.failed,
+                Class::Absent => self.absent,
+            });
+        let base = lives.min().unwrap_or_default();
         let part = draw as f64 / u64::MAX as f64 * 2.0 - 1.0;
         base.mul_f64((1.0 + self.jitter * part).max(0.0))
     }
@@ -108,8 +147,8 @@ impl Entry {
     }
 
     /// What its results are like.
-    pub fn class(&self) -> Class {
-        self.element.class
+    pub fn classes(&self) -> Classes {
+        self.element.classes
     }
 
     /// A hash of the bytes, taken when the entry was filled.
@@ -161,13 +200,26 @@ mod tests {
         for (class, seconds) in
             [(Class::Finished, 900), (Class::Pending, 10), (Class::Failed, 20), (Class::Absent, 30)]
         {
-            assert_eq!(ttl(0.0).fresh_for(class, 7), Duration::from_secs(seconds), "{class:?}");
+            let fresh_for = ttl(0.0).fresh_for(class.into(), 7);
+            assert_eq!(fresh_for, Duration::from_secs(seconds), "{class:?}");
         }
     }
 
     #[test]
+    fn several_classes_live_as_long_as_the_shortest() {
+        let mixed = Classes::from(Class::Finished).and(Class::Failed);
+        assert_eq!(ttl(0.0).fresh_for(mixed, 7), Duration::from_secs(20));
+        assert_eq!(ttl(0.0).fresh_for(mixed.and(Class::Pending), 7), Duration::from_secs(10));
+        assert!(!mixed.are_only(Class::Finished));
+    }
+
+    #[test]
     fn jitter_stays_within_its_part_and_reaches_both_ends() {
-        let lives = |draw| ttl(0.1).fresh_for(Class::Finished, draw).as_secs_f64();
+        let lives = |draw| {
+            ttl(0.1)
+                .fresh_for(Class::Finished.into(), draw)
+                .as_secs_f64()
+        };
         assert!((lives(0) - 810.0).abs() < 1e-6);
         assert!((lives(u64::MAX) - 990.0).abs() < 1e-6);
         assert!((lives(u64::MAX / 2) - 900.0).abs() < 1e-6);

@@ -115,7 +115,7 @@ impl<F: Failure> Lease<F> {
     }
 
     fn entry(&self, Hashed { key, hash }: Hashed, element: Element, now: Instant) -> Entry {
-        let fresh_for = self.cache.0.fresh_for(element.class, hash);
+        let fresh_for = self.cache.0.fresh_for(element.classes, hash);
         Entry::new(key, hash, self.flight.epoch, element, fresh_for, now)
     }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 pub use self::{
     claim::{Claim, Place},
     directives::{Directives, StaleWindows},
-    entry::{Class, ContentHash, Element, Entry, Freshness},
+    entry::{Class, Classes, ContentHash, Element, Entry, Freshness},
     flight::{Failure, Flight, Outcome, Seat},
     invalidate::{Affected, Cause, Invalidate, Selection},
     key::{Key, Partition},

@@ -19,7 +19,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Config, Entry, Failure, Key, Metrics, Partition, flight::Hashed, holds::Holds, table::Table,
+    Classes, Config, Entry, Failure, Key, Metrics, Partition, flight::Hashed, holds::Holds,
+    table::Table,
 };
 
 /// The cache: a handle, cheap to clone. `F` is why a flight failed.
@@ -154,8 +155,8 @@ impl<F> Store<F> {
     }
 
     /// How long an element of this entry's key stays fresh.
-    pub(super) fn fresh_for(&self, class: super::Class, hash: u64) -> Duration {
-        self.config.ttl.fresh_for(class, hash)
+    pub(super) fn fresh_for(&self, classes: Classes, hash: u64) -> Duration {
+        self.config.ttl.fresh_for(classes, hash)
     }
 
     /// Stores `entry` in its slot. Under the lock of its shard, which `table` proves.

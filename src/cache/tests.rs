@@ -31,7 +31,7 @@ pub(super) fn entry(key: Key) -> Arc<Entry> {
 }
 
 fn element(bytes: &str) -> Element {
-    Element { bytes: bytes.as_bytes().into(), class: Class::Finished }
+    Element { bytes: bytes.as_bytes().into(), classes: Class::Finished.into() }
 }
 
 fn cache() -> TestCache {
