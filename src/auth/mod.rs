@@ -3,8 +3,10 @@
 mod account;
 mod caller;
 mod credential;
+mod digest;
 mod error;
 mod key;
+mod members;
 mod rule;
 mod scope;
 mod token;

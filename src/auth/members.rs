@@ -1,0 +1,112 @@
+//! A JSON object taken apart strictly.
+//!
+//! RFC 7515 section 4 and RFC 7519 section 4 let an implementation choose between refusing a
+//! name that stands twice and taking the last one. Whoever issued a token and whoever checks it
+//! may choose differently, and forgers live in the gap: so a name twice is refused, also when
+//! one of the two is spelt with an escape.
+
+use std::{collections::HashMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// The members of a JSON object, every name once, the values not yet looked at.
+#[derive(Debug)]
+pub(super) struct Members<'a>(HashMap<String, &'a RawValue>);
+
+// === impl Members ===
+
+impl<'a> Members<'a> {
+    /// Takes `json` apart: one object in UTF-8 and nothing after it.
+    pub(super) fn parse(json: &'a [u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(json)
+    }
+
+    /// The member `name` as a `T`: `None` if there is none, an error if it is anything else.
+    ///
+    /// `null` is a value like any other, not an absent member.
+    pub(super) fn get<T: Deserialize<'a>>(&self, name: &str) -> serde_json::Result<Option<T>> {
+        self.0
+            .get(name)
+            .map(|value| serde_json::from_str(value.get()))
+            .transpose()
+    }
+
+    /// Whether there is a member `name`, whatever its value.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Once;
+
+        impl<'de> Visitor<'de> for Once {
+            type Value = HashMap<String, &'de RawValue>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object whose names are all different")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = HashMap::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a name stands twice"));
+                    }
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Once).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_not_one_object_with_each_name_once() {
+        for json in [
+            r#""#,
+            r#"null"#,
+            r#"[]"#,
+            r#""{}""#,
+            r#"{"a":1"#,
+            r#"{"a":1}}"#,
+            r#"{"a":1}{}"#,
+            r#"{"a":1,}"#,
+            r#"{a:1}"#,
+            r#"{"a":01}"#,
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"b":2,"a":null}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            "\u{feff}{}",
+        ] {
+            assert!(Members::parse(json.as_bytes()).is_err(), "{json}");
+        }
+        assert!(Members::parse(b"{\"a\":\"\xff\"}").is_err(), "not UTF-8");
+    }
+
+    #[test]
+    fn tells_absent_from_null_from_wrong() {
+        let members = Members::parse(br#" {"s":"x","n":null,"big":1e400} "#).unwrap();
+        assert_eq!(members.get::<String>("s").unwrap().as_deref(), Some("x"));
+        assert!(members.get::<String>("absent").unwrap().is_none());
+        assert!(members.get::<String>("n").is_err());
+        assert!(members.get::<f64>("big").is_err());
+        assert!(members.contains("n") && !members.contains("absent"));
+    }
+
+    #[test]
+    fn does_not_descend_into_deep_values() {
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(4000), "]".repeat(4000));
+        assert!(Members::parse(deep.as_bytes()).is_ok());
+    }
+}
