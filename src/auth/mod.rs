@@ -7,6 +7,7 @@ mod digest;
 mod error;
 mod key;
 mod members;
+mod metrics;
 mod rule;
 mod scope;
 mod token;
@@ -22,6 +23,7 @@ pub use self::{
     credential::Credential,
     error::{Error, Reason},
     key::{Key, KeyError},
+    metrics::Metrics,
     rule::{Authenticate, Authorize},
     scope::Scopes,
 };
