@@ -1,6 +1,22 @@
 //! Keys that verify tokens.
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use aws_lc_rs::{
+    rsa,
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RsaParameters,
+        VerificationAlgorithm,
+    },
+};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, crypto};
+use serde::Serialize;
+
+use super::Reason;
+
+/// Bits of the shortest RSA key (RFC 7518 section 3.3).
+const MIN_RSA_BITS: u32 = 2048;
+
+/// Bits of the longest RSA key: above, checking a signature is a burden.
+const MAX_RSA_BITS: u32 = 8192;
 
 /// A key and what it vouches for.
 pub struct Key {
@@ -12,35 +28,153 @@ pub struct Key {
     pub issuer: Option<String>,
     /// The only subjects it vouches for; `None`: any.
     pub subjects: Option<Vec<String>>,
-    #[allow(dead_code)]
+    /// Zeroed when dropped.
     verifying: DecodingKey,
-    #[allow(dead_code)]
+    /// Only a secret signs, too. Zeroed when dropped.
     signing: Option<EncodingKey>,
 }
 
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Refined by the auth module.
-    #[error("unusable key")]
-    Unusable,
+    /// HMAC with a secret shorter than the hash (RFC 7518 section 3.2).
+    #[error("a secret of {found} bytes is too short: {algorithm:?} needs at least {needed}")]
+    ShortSecret {
+        /// What it was to be used with.
+        algorithm: Algorithm,
+        /// Its length in bytes.
+        found: usize,
+        /// The length of the hash in bytes.
+        needed: usize,
+    },
+    /// A secret for an algorithm of key pairs.
+    #[error("{0:?} verifies with a public key, not with a secret")]
+    NeedsPublicKey(Algorithm),
+    /// A public key for HMAC.
+    #[error("{0:?} verifies with a secret, not with a public key")]
+    NeedsSecret(Algorithm),
+    /// Not PEM.
+    #[error("not PEM")]
+    Pem(#[source] pem::PemError),
+    /// No block of PEM, or several.
+    #[error("PEM with one public key expected, {0} blocks found")]
+    Count(usize),
+    /// A private key.
+    #[error("a private key: put the public key here, and the private one where only its owner is")]
+    Private,
+    /// A certificate.
+    #[error("a certificate: put its public key here (openssl x509 -pubkey -noout)")]
+    Certificate,
+    /// A PEM block of another kind.
+    #[error("a PEM block of another kind than PUBLIC KEY or RSA PUBLIC KEY")]
+    Kind,
+    /// A public key that is broken, or of another type or curve.
+    #[error("no valid public key for {0:?}")]
+    Unfit(Algorithm),
+    /// RSA below 2048 bits (RFC 7518 section 3.3) or above 8192.
+    #[error("an RSA key of {0} bits: 2048 to 8192 are allowed")]
+    RsaLength(u32),
+    /// A public key cannot sign.
+    #[error("only a secret can sign")]
+    CannotSign,
+    /// Signing failed.
+    #[error("signing failed")]
+    Sign(#[source] jsonwebtoken::errors::Error),
 }
 
 // === impl Key ===
 
 impl Key {
     /// An HMAC key. The secret is at least as long as the hash (RFC 7518 section 3.2).
-    pub fn from_secret(
-        _id: String,
-        _algorithm: Algorithm,
-        _secret: &[u8],
-    ) -> Result<Self, KeyError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// A secret that is too short, or an algorithm that uses none.
+    pub fn from_secret(id: String, algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
+        let needed = match algorithm {
+            Algorithm::HS256 => 32,
+            Algorithm::HS384 => 48,
+            Algorithm::HS512 => 64,
+            _ => return Err(KeyError::NeedsPublicKey(algorithm)),
+        };
+        if secret.len() < needed {
+            return Err(KeyError::ShortSecret { algorithm, found: secret.len(), needed });
+        }
+        Ok(Self {
+            signing: Some(EncodingKey::from_secret(secret)),
+            ..Self::new(id, algorithm, DecodingKey::from_secret(secret))
+        })
     }
 
-    /// A public key in PEM. RSA has at least 2048 bits (RFC 7518 section 3.3).
-    pub fn from_pem(_id: String, _algorithm: Algorithm, _pem: &[u8]) -> Result<Self, KeyError> {
-        unimplemented!()
+    /// A public key in PEM: a `PUBLIC KEY` (RFC 7468 section 13), or an `RSA PUBLIC KEY`
+    /// (RFC 8017 appendix A.1.1). RSA has at least 2048 bits (RFC 7518 section 3.3).
+    ///
+    /// # Errors
+    ///
+    /// Anything but one public key that fits the algorithm.
+    pub fn from_pem(id: String, algorithm: Algorithm, pem: &[u8]) -> Result<Self, KeyError> {
+        let der = public_key_der(pem)?;
+        let unfit = || KeyError::Unfit(algorithm);
+        let verifying = match algorithm.family() {
+            AlgorithmFamily::Hmac => return Err(KeyError::NeedsSecret(algorithm)),
+            AlgorithmFamily::Rsa => {
+                let key = rsa::PublicKey::from_der(&der).map_err(|_| unfit())?;
+                let bits = RsaParameters::public_modulus_len(key.as_ref()).map_err(|_| unfit())?;
+                if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+                    return Err(KeyError::RsaLength(bits));
+                }
+                DecodingKey::from_rsa_der(key.as_ref())
+            }
+            AlgorithmFamily::Ec => {
+                let curve: &'static dyn VerificationAlgorithm = match algorithm {
+                    Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED,
+                    Algorithm::ES384 => &ECDSA_P384_SHA384_FIXED,
+                    _ => return Err(unfit()),
+                };
+                ParsedPublicKey::new(curve, &der).map_err(|_| unfit())?;
+                DecodingKey::from_ec_der(&der)
+            }
+            AlgorithmFamily::Ed => {
+                ParsedPublicKey::new(&ED25519, &der).map_err(|_| unfit())?;
+                DecodingKey::from_ed_der(&der)
+            }
+        };
+        Ok(Self::new(id, algorithm, verifying))
+    }
+
+    /// Signs `claims`, naming this key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::CannotSign`] if this is a public key.
+    pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String, KeyError> {
+        let signing = self.signing.as_ref().ok_or(KeyError::CannotSign)?;
+        let mut header = Header::new(self.algorithm);
+        header.kid = Some(self.id.clone());
+        jsonwebtoken::encode(&header, claims, signing).map_err(KeyError::Sign)
+    }
+
+    /// Whether this key could [`sign`](Self::sign).
+    pub(super) fn can_sign(&self) -> bool {
+        self.signing.is_some()
+    }
+
+    /// Whether it vouches for `subject`.
+    pub(super) fn vouches_for(&self, subject: &str) -> bool {
+        let named = |subjects: &Vec<String>| subjects.iter().any(|named| named == subject);
+        self.subjects.as_ref().is_none_or(named)
+    }
+
+    /// Whether `signature`, in base64url, is this key's under `message`.
+    ///
+    /// [`Reason::Malformed`] if it is no base64url.
+    pub(super) fn verifies(&self, message: &[u8], signature: &str) -> Result<bool, Reason> {
+        crypto::verify(signature, message, &self.verifying, self.algorithm)
+            .map_err(|_| Reason::Malformed)
+    }
+
+    fn new(id: String, algorithm: Algorithm, verifying: DecodingKey) -> Self {
+        Self { id, algorithm, issuer: None, subjects: None, verifying, signing: None }
     }
 }
 
@@ -52,3 +186,28 @@ impl std::fmt::Debug for Key {
             .finish_non_exhaustive()
     }
 }
+
+/// The DER of the one public key in `text`.
+fn public_key_der(text: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let mut blocks = pem::parse_many(text).map_err(KeyError::Pem)?;
+    // Before all else, also before their number: a secret that lies about is what its owner
+    // wants to hear of first.
+    if blocks
+        .iter()
+        .any(|block| block.tag().ends_with("PRIVATE KEY"))
+    {
+        return Err(KeyError::Private);
+    }
+    let count = blocks.len();
+    let Some(block) = blocks.pop().filter(|_| count == 1) else {
+        return Err(KeyError::Count(count));
+    };
+    match block.tag() {
+        "PUBLIC KEY" | "RSA PUBLIC KEY" => Ok(block.into_contents()),
+        tag if tag.ends_with("CERTIFICATE") => Err(KeyError::Certificate),
+        _ => Err(KeyError::Kind),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ mod members;
 mod metrics;
 mod rule;
 mod scope;
+#[cfg(test)]
+mod testing;
 mod token;
 mod verified;
 
