@@ -2,10 +2,13 @@
 
 mod account;
 mod caller;
+mod claims;
 mod credential;
 mod digest;
 mod error;
+mod header;
 mod key;
+mod keys;
 mod members;
 mod metrics;
 mod rule;
@@ -21,7 +24,7 @@ use http::HeaderName;
 
 pub use self::{
     account::Account,
-    caller::Caller,
+    caller::{Caller, Identity},
     credential::Credential,
     error::{Error, Reason},
     key::{Key, KeyError},
