@@ -25,7 +25,7 @@ use http::HeaderName;
 pub use self::{
     account::Account,
     caller::{Caller, Identity},
-    credential::Credential,
+    credential::{Credential, CredentialFields},
     error::{Error, Reason},
     key::{Key, KeyError},
     metrics::Metrics,
