@@ -1,6 +1,14 @@
 //! Who is calling, what they may do, and with which credential their calls go upstream.
+//!
+//! Two rules of the request path: [`Authenticate`] turns a token into a [`Caller`], and
+//! [`Authorize`] turns a caller into a [`Credential`]. They are apart because the rate limit
+//! stands between them: it must know the caller, and must count the one who is then forbidden.
+//!
+//! Every request passes both, also one that the cache could answer.
 
 mod account;
+mod authenticate;
+mod authorize;
 mod caller;
 mod claims;
 mod credential;
@@ -11,7 +19,6 @@ mod key;
 mod keys;
 mod members;
 mod metrics;
-mod rule;
 mod scope;
 #[cfg(test)]
 mod testing;
@@ -24,12 +31,13 @@ use http::HeaderName;
 
 pub use self::{
     account::Account,
+    authenticate::Authenticate,
+    authorize::Authorize,
     caller::{Caller, Identity},
     credential::{Credential, CredentialFields},
     error::{Error, Reason},
     key::{Key, KeyError},
     metrics::Metrics,
-    rule::{Authenticate, Authorize},
     scope::Scopes,
 };
 
@@ -57,4 +65,32 @@ pub struct Config {
     /// The upstream's origin: a part of every credential's digest, so that what was cached from
     /// one upstream is never served for another.
     pub origin: String,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The two rules. They share nothing but the extensions of a request.
+    pub fn build(self, metrics: Metrics) -> (Authenticate, Authorize) {
+        let fields = self.credential_fields();
+        let authorize = Authorize::new(self.scopes.clone(), self.accounts, fields, self.origin);
+        let verifier = self.enabled.then(|| {
+            token::Verifier::new(
+                keys::Keys::new(self.keys),
+                self.algorithms,
+                claims::Policy {
+                    issuer: self.issuer,
+                    audience: self.audience,
+                    leeway: self.leeway,
+                    scopes: self.scopes,
+                },
+            )
+        });
+        (Authenticate::new(verifier, metrics), authorize)
+    }
+
+    /// The fields that make up a call's credential: for whoever composes a call of its own.
+    pub fn credential_fields(&self) -> CredentialFields {
+        CredentialFields::new(&self.credential_headers, &self.accounts)
+    }
 }

@@ -1,0 +1,88 @@
+//! May they: scope and account.
+
+use http::Request;
+
+use super::{
+    Account, Caller, Credential, CredentialFields, Error, Scopes,
+    account::{Accounts, Assigned},
+};
+use crate::{
+    body::Body,
+    route::{Access, Route},
+    rule::{Refused, Rule},
+};
+
+/// Judges scope and account: 403, or a [`Credential`] in the request's extensions and the
+/// credential's fields in its head.
+#[derive(Debug)]
+pub struct Authorize {
+    scopes: Option<Scopes>,
+    fields: CredentialFields,
+    origin: String,
+    /// `None`: callers bring credentials of their own.
+    accounts: Option<Accounts>,
+}
+
+// === impl Authorize ===
+
+impl Authorize {
+    pub(super) fn new(
+        scopes: Option<Scopes>,
+        accounts: Vec<Account>,
+        fields: CredentialFields,
+        origin: String,
+    ) -> Self {
+        let accounts = (!accounts.is_empty()).then(|| Accounts::new(accounts, &origin));
+        Self { scopes, fields, origin, accounts }
+    }
+
+    fn judge(&self, request: &Request<Body>) -> Result<Option<&Assigned>, Error> {
+        // Without `Authenticate` before it this rule lets nobody pass.
+        let caller = request.extensions().get().ok_or(Error::Missing)?;
+        self.check_scope(caller, request)?;
+        match &self.accounts {
+            Some(accounts) => accounts.of(caller).map(Some).ok_or(Error::NoAccount),
+            None => Ok(None),
+        }
+    }
+
+    fn check_scope(&self, caller: &Caller, request: &Request<Body>) -> Result<(), Error> {
+        let (Some(scopes), Caller::Subject(identity)) = (&self.scopes, caller) else {
+            return Ok(());
+        };
+        // A request that nobody routed is judged by its method alone.
+        let route = request.extensions().get().copied().unwrap_or(Route::Other);
+        let (allowed, needed) = match route.access(request.method()) {
+            Access::Read => (identity.may_read(), &scopes.read),
+            Access::Write => (identity.may_write(), &scopes.write),
+        };
+        if allowed { Ok(()) } else { Err(Error::Scope { needed: needed.clone() }) }
+    }
+}
+
+impl Rule for Authorize {
+    type Error = Error;
+
+    fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
+        let assigned = match self.judge(&request) {
+            Ok(assigned) => assigned,
+            Err(error) => return Err(Refused::new(error, request)),
+        };
+        let headers = request.headers_mut();
+        let credential = match assigned {
+            Some(assigned) => {
+                self.fields.remove_from(headers);
+                headers.insert(&assigned.header, assigned.value.clone());
+                assigned.credential
+            }
+            None => {
+                Credential { digest: self.fields.digest(&self.origin, headers), is_account: false }
+            }
+        };
+        request.extensions_mut().insert(credential);
+        Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests;
