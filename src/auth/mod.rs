@@ -15,6 +15,7 @@ mod credential;
 mod digest;
 mod error;
 mod header;
+mod issue;
 mod key;
 mod keys;
 mod members;
@@ -36,6 +37,7 @@ pub use self::{
     caller::{Caller, Identity},
     credential::{Credential, CredentialFields},
     error::{Error, Reason},
+    issue::IssueError,
     key::{Key, KeyError},
     metrics::Metrics,
     scope::Scopes,
