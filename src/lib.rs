@@ -13,6 +13,7 @@ pub mod peer;
 pub mod request_id;
 pub mod route;
 pub mod rule;
+pub mod sandbox;
 pub mod server;
 pub mod telemetry;
 pub mod upstream;

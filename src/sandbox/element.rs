@@ -1,0 +1,125 @@
+//! One element of a batch answer, about 1 KB of JSON.
+//!
+//! It is written as text, not serialised: numbers, escapes, blanks and the order of members
+//! come in forms that a parser and a serialiser would not give back as they were.
+
+use super::{
+    account::Account,
+    fleet::{Class, Dice},
+    status::{RESOURCE_TYPES, ResourceType, Status, UNPROCESSED},
+};
+use crate::vehicle::Vehicle;
+
+/// Numbers that a detour over `f64` or `i64` changes, in value or in spelling.
+const NUMBERS: [&str; 7] =
+    ["1.0", "1e2", "9007199254740993", "-0.0", "1.50E-7", "100", "123456789012345678901234567890"];
+
+/// The same for strings.
+const CONCEPTS: [&str; 4] = [
+    r"Exceso de velocidad: 12 km\/h",
+    r#"Verificaci\u00f3n vencida \"2024\""#,
+    "Tenencia — año 2025 ñ",
+    r"Grúa \ud83d\ude97 🚗 \t \u0000 </script>",
+];
+
+/// A vehicle as an account sees it.
+pub(super) struct View {
+    pub(super) vehicle: Vehicle,
+    pub(super) dice: Dice,
+    pub(super) account: Account,
+    /// Grows with every write of the vehicle.
+    pub(super) version: u64,
+}
+
+/// An element with this text for `info`.
+pub(super) fn with_info(vehicle: &Vehicle, info: &str) -> String {
+    let (vin, plate) = (vehicle.vin.as_str(), vehicle.plate.as_str());
+    format!(r#"{{"vin":"{vin}","plate":"{plate}","info":{info}}}"#)
+}
+
+/// An element that has lost its `info`.
+pub(super) fn without_info(vehicle: &Vehicle) -> String {
+    let (vin, plate) = (vehicle.vin.as_str(), vehicle.plate.as_str());
+    format!(r#"{{"vin":"{vin}","plate":"{plate}"}}"#)
+}
+
+// === impl View ===
+
+impl View {
+    /// The vehicle's element, `None` if there is none.
+    pub(super) fn element(&self) -> Option<String> {
+        let class = self.dice.class();
+        let last = match class {
+            Class::Absent => return None,
+            Class::Empty => return Some(with_info(&self.vehicle, "[]")),
+            Class::Failed | Class::Finished | Class::Pending => self.dice.throw(1, 4),
+        };
+        // Any step that shares no factor with 14 meets four different types.
+        let (start, step) = (self.dice.throw(2, 14), [1, 3, 5][self.dice.throw(3, 3)]);
+        let items: Vec<_> = (0..=last)
+            .map(|nth| {
+                let resource_type = &RESOURCE_TYPES[(start + nth * step) % RESOURCE_TYPES.len()];
+                let class = if nth == last { class } else { Class::Finished };
+                self.item(nth, resource_type, class)
+            })
+            .collect();
+        let info = format!("[{}]", items.join(", "));
+        if self.dice.throw(4, 8) > 0 {
+            return Some(with_info(&self.vehicle, &info));
+        }
+        let (vin, plate) = (self.vehicle.vin.as_str(), self.vehicle.plate.as_str());
+        Some(format!("{{ \"info\" : {info},\n  \"plate\" : \"{plate}\", \"vin\" : \"{vin}\" }}"))
+    }
+
+    /// One item of `info`.
+    fn item(&self, nth: usize, resource_type: &ResourceType, class: Class) -> String {
+        // The ids of resources are not documented; these are the sandbox's own.
+        let resource = 100 + u32::from(resource_type.id);
+        let (vin, plate) = (self.vehicle.vin.as_str(), self.vehicle.plate.as_str());
+        let coin = self.dice.throw(8 + nth, 2);
+        let status = match class {
+            Class::Failed if coin == 0 => r#""status":null,"#.to_owned(),
+            Class::Failed => String::new(),
+            Class::Pending => status(UNPROCESSED),
+            _ => status(resource_type.statuses[coin]),
+        };
+        let finished = match class {
+            Class::Pending if coin == 0 => r#","finishedDateTime":null"#.to_owned(),
+            Class::Pending => String::new(),
+            _ => format!(r#","finishedDateTime":"{}""#, self.date(12 + nth, 30)),
+        };
+        let (result, created) = (self.result(nth), self.date(12 + nth, 0));
+        format!(r#"{{"_id":"{resource}-{vin}-{plate}","plate":"{plate}","vin":"{vin}","#)
+            + &format!(r#""resourceId":{resource},{status}"result":[{result}],"#)
+            + &format!(r#""creationDateTime":"{created}"{finished}}}"#)
+    }
+
+    /// What was found. The documentation shows no result; these members are the sandbox's own.
+    fn result(&self, nth: usize) -> String {
+        let Self { dice, account, version, .. } = self;
+        let number = |at| NUMBERS[(dice.throw(16 + nth, 7) + at) % NUMBERS.len()];
+        let (folio, amount, total) = (number(0), number(1), number(2));
+        let concept = CONCEPTS[dice.throw(20 + nth, 4)];
+        let paid = dice.throw(24 + nth, 2) == 0;
+        format!(r#"{{"account":"{account}","version":{version},"folio":{folio},"#)
+            + &format!(r#""amount":{amount},"total":{total}, "concept": "{concept}","#)
+            + &format!(r#" "paid": {paid}}}"#)
+    }
+
+    /// An instant of 2026, `seconds` (at most 30) after the one that the dice say.
+    fn date(&self, nth: usize, seconds: usize) -> String {
+        let throw = |after, sides| self.dice.throw(nth + after, sides);
+        let (month, day) = (1 + throw(0, 9), 1 + throw(4, 28));
+        let (hour, minute, second) = (throw(8, 24), throw(12, 60), throw(16, 30) + seconds);
+        let millisecond = throw(19, 250);
+        format!("2026-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+    }
+}
+
+fn status(status: &Status) -> String {
+    let Status { id, key, description, description_spanish } = status;
+    // What a priority means is not documented.
+    let priority = i16::from(*id) + 2;
+    format!(r#""status":{{"statusId":{id},"key":"{key}","description":"{description}","#)
+        + &format!(r#""descriptionSpanish":"{description_spanish}","priority":{priority}}},"#)
+}

@@ -1,0 +1,239 @@
+//! What breaks on request.
+
+use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::calls::Kind;
+use crate::vehicle::{Vehicle, Vin};
+
+mod text;
+
+/// What is done to calls, and to which.
+///
+/// The first of the faults in force that fits a call is applied to it, and no other; a default
+/// with `calls` set lets that many calls pass unharmed. In this order: the request is read and
+/// recorded, `latency` passes, the work is done (a write takes effect), `hold` passes, then the
+/// answer is broken. So a write whose answer is lost has happened, and a read that was held is
+/// as old as it looks. As JSON, durations are texts with units such as `"150ms"`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// The calls that are meant.
+    pub only: Only,
+    /// Of these, only batch calls that ask for this VIN.
+    #[serde(with = "text::vin")]
+    pub asking_for: Option<Vin>,
+    /// Of these, the next so many; `None`: all until the faults are set anew.
+    pub calls: Option<u64>,
+    /// Between the last byte of the request and the work.
+    #[serde(with = "text::duration")]
+    pub latency: Duration,
+    /// At most this much more latency, spread evenly by the number of the call.
+    #[serde(with = "text::duration")]
+    pub jitter: Duration,
+    /// Between the work and the first byte of the answer.
+    #[serde(with = "text::duration")]
+    pub hold: Duration,
+    /// After `hold`: no answer until the faults are set anew, then the right one.
+    pub hang: bool,
+    /// The connection closes instead of an answer.
+    pub close: bool,
+    /// This status with a short JSON body instead of the answer; 500 if it is none.
+    pub status: Option<u16>,
+    /// This body instead of the answer's, whatever its status is.
+    pub body: Option<String>,
+    /// Fields set on the answer, such as `Retry-After`; malformed ones are left out.
+    pub headers: BTreeMap<String, String>,
+    /// What a batch answer does to its elements, one after the other.
+    pub twists: Vec<Twist>,
+    /// Blanks behind the body until it has so many bytes.
+    pub pad_to: Option<u64>,
+    /// The connection closes after so many bytes of the body, which announced more.
+    pub cut_after: Option<u64>,
+    /// The speed of the body.
+    pub bytes_per_second: Option<NonZeroU64>,
+    /// The answer does not tell its length.
+    pub chunked: bool,
+}
+
+/// The calls that faults are meant for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Only {
+    /// All calls but those that read or steer the sandbox.
+    All,
+    /// `GET /api/batch/scraping/`.
+    #[default]
+    Batch,
+    /// `PATCH` and `PUT`.
+    Writes,
+}
+
+/// What a batch answer does to its elements. "First" is the first element it would have had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Twist {
+    /// A vehicle that nobody asked for stands at the front.
+    Extra,
+    /// The first has no `info`.
+    InfoMissing,
+    /// The first has `"info":null`.
+    InfoNull,
+    /// The first has a text for `info`.
+    InfoText,
+    /// The first is left out.
+    Missing,
+    /// The last stands first.
+    Reversed,
+    /// VIN and plate of the first are in lower case and with dashes.
+    Sloppy,
+    /// The JSON ends in its middle; the message itself is whole.
+    Truncated,
+    /// The first stands a second time at the end.
+    Twice,
+}
+
+/// The faults in force.
+#[derive(Debug)]
+pub(super) struct InForce(watch::Sender<Vec<Faults>>);
+
+// === impl Faults ===
+
+impl From<Faults> for Vec<Faults> {
+    fn from(faults: Faults) -> Self {
+        vec![faults]
+    }
+}
+
+impl Faults {
+    /// How long the call with this number waits before its work.
+    pub(super) fn latency_of(&self, number: u64) -> Duration {
+        // Multiples of the golden ratio, modulo one, are spread evenly.
+        let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        self.latency + self.jitter.mul_f64(spread as f64 / f64::from(u32::MAX))
+    }
+
+    fn fit(&self, kind: Kind, vehicles: &[Vehicle]) -> bool {
+        let only = match self.only {
+            Only::All => true,
+            Only::Batch => kind == Kind::Batch,
+            Only::Writes => matches!(kind, Kind::Patch | Kind::Put),
+        };
+        only && self
+            .asking_for
+            .is_none_or(|vin| vehicles.iter().any(|asked| asked.vin == vin))
+    }
+}
+
+// === impl InForce ===
+
+impl InForce {
+    pub(super) fn none() -> Self {
+        Self(watch::Sender::new(Vec::new()))
+    }
+
+    /// Puts `faults` in place of all that were in force, and lets go what hangs.
+    pub(super) fn set(&self, faults: Vec<Faults>) {
+        self.0.send_replace(faults);
+    }
+
+    /// What befalls a call, and a receiver that tells when the faults are set anew.
+    pub(super) fn befall(
+        &self,
+        kind: Kind,
+        vehicles: &[Vehicle],
+    ) -> (Faults, watch::Receiver<Vec<Faults>>) {
+        // First the receiver: a change right after the look must not be missed.
+        let anew = self.0.subscribe();
+        let mut found = Faults::default();
+        self.0.send_if_modified(|in_force| {
+            let Some(at) = in_force
+                .iter()
+                .position(|faults| faults.fit(kind, vehicles))
+            else {
+                return false;
+            };
+            found = in_force[at].clone();
+            if let Some(calls) = &mut in_force[at].calls {
+                *calls = calls.saturating_sub(1);
+                if *calls == 0 {
+                    in_force.remove(at);
+                }
+            }
+            false // used up is not set anew
+        });
+        (found, anew)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        let faults = Faults {
+            only: Only::Writes,
+            asking_for: Some(Vin::parse("3VWFE21C04M000001").unwrap()),
+            calls: Some(3),
+            latency: Duration::from_millis(1500),
+            status: Some(503),
+            headers: BTreeMap::from([("Retry-After".into(), "2".into())]),
+            twists: vec![Twist::Reversed, Twist::InfoNull],
+            bytes_per_second: NonZeroU64::new(100),
+            ..Faults::default()
+        };
+        let json = serde_json::to_string(&faults).unwrap();
+        assert_eq!(serde_json::from_str::<Faults>(&json).unwrap(), faults);
+        assert!(json.contains(r#""latency":"1s 500ms""#), "{json}");
+    }
+
+    #[test]
+    fn reads_a_person_s_json() {
+        let json = r#"{"latency":"150ms","twists":["reversed"],"asking_for":null}"#;
+        let faults: Faults = serde_json::from_str(json).unwrap();
+        assert_eq!(faults.latency, Duration::from_millis(150));
+        assert_eq!(faults.only, Only::Batch);
+        for wrong in [r#"{"latnecy":"1s"}"#, r#"{"latency":1}"#, r#"{"asking_for":"3VW"}"#] {
+            assert!(serde_json::from_str::<Faults>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn applies_the_first_that_fits_until_it_is_used_up() {
+        let in_force = InForce::none();
+        let status = |status| Faults { status: Some(status), ..Faults::default() };
+        in_force.set(vec![
+            Faults { calls: Some(1), ..Faults::default() },
+            Faults { calls: Some(2), ..status(503) },
+            Faults { only: Only::All, ..status(500) },
+        ]);
+        let befall = |kind| in_force.befall(kind, &[]).0.status;
+        assert_eq!(befall(Kind::Put), Some(500));
+        for want in [None, Some(503), Some(503), Some(500), Some(500)] {
+            assert_eq!(befall(Kind::Batch), want);
+        }
+        in_force.set(Vec::new());
+        assert_eq!(befall(Kind::Batch), None);
+    }
+
+    #[test]
+    fn spreads_jitter_within_its_bounds() {
+        let jitter = Duration::from_millis(100);
+        let faults = Faults { latency: jitter, jitter, ..Faults::default() };
+        let all: Vec<_> = (1..=10).map(|number| faults.latency_of(number)).collect();
+        assert!(
+            all.iter()
+                .all(|&latency| (jitter..=2 * jitter).contains(&latency))
+        );
+        for tenth in 0..5 {
+            let from = jitter + jitter * tenth / 5;
+            assert!(
+                all.iter()
+                    .any(|&latency| (from..from + jitter / 5).contains(&latency))
+            );
+        }
+    }
+}
