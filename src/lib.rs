@@ -5,6 +5,7 @@ pub mod auth;
 pub mod batch;
 pub mod body;
 pub mod cache;
+pub mod cli;
 pub mod forward;
 pub mod gateway;
 pub mod limit;
