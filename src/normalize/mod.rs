@@ -130,9 +130,9 @@ async fn normalize_body<E: From<Error>>(
         Ok(bytes) => bytes,
         Err(error) => return Err(Refused::new(error, request)),
     };
-    request
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    let headers = request.headers_mut();
+    headers.remove(TRANSFER_ENCODING);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     Ok(request.map(|_| Body::full(bytes)))
 }
 
