@@ -1,0 +1,201 @@
+//! What a write drops from the cache, and when.
+//!
+//! Before the answer's head leaves, so that whoever has seen the answer never reads what was
+//! there before; and also when nobody knows whether the write happened.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{Method, Request, Response, StatusCode};
+
+use super::{
+    named::Named,
+    request_body::{Copy, Watch},
+};
+use crate::{
+    auth::Credential,
+    body::Body,
+    cache::{Affected, Cause, Partition},
+    route::{Access, Route},
+    upstream,
+};
+
+/// Drops entries: what was affected, why, and for how long nothing of it is stored.
+pub(super) type Invalidate = Arc<dyn Fn(&Affected, Cause, Option<Duration>) + Send + Sync>;
+
+/// A write that is on its way.
+pub(super) struct Write {
+    invalidate: Invalidate,
+    cause: Cause,
+    named_by_path: Named,
+    body: Option<Arc<Watch>>,
+    partition: Option<Partition>,
+    /// How long nothing of its vehicles is stored if its outcome stays unknown.
+    hold_off: Duration,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was done.
+    Done,
+    /// It was not done, for certain.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// The duty to say what became of a write. Dropped without a word, the outcome is unknown.
+#[must_use = "dropped at once, the write counts as given up"]
+pub(super) struct Pending(Option<Arc<Write>>);
+
+/// Why a request would drop entries; `None` if it only reads.
+pub(super) fn cause(request: &Request<Body>) -> Option<Cause> {
+    let route = request.extensions().get().copied().unwrap_or(Route::Other);
+    if route.access(request.method()) == Access::Read {
+        return None;
+    }
+    Some(match (route, request.method()) {
+        (Route::VehicleStatus, &Method::PATCH) => Cause::VehicleStatus,
+        (Route::VehicleUpsert, &Method::PUT) => Cause::VehicleUpsert,
+        (Route::TaxIdentity, &Method::PUT) => Cause::TaxIdentity,
+        _ => Cause::OtherWrite,
+    })
+}
+
+/// How much of the body of a write has to be looked at, up to `limit` bytes.
+pub(super) fn copy_of(cause: Cause, body: &Body, limit: usize) -> Copy {
+    match cause {
+        // The path says it all, or nothing does.
+        Cause::VehicleStatus | Cause::TaxIdentity => Copy::Foreign,
+        _ => Copy::of(body, limit),
+    }
+}
+
+/// The entries that calls with the caller's own credential filled, if they are the caller's own.
+pub(super) fn own_partition(credential: Option<&Credential>) -> Option<Partition> {
+    credential
+        .filter(|credential| !credential.is_account)
+        .and_then(partition)
+}
+
+fn partition(credential: &Credential) -> Option<Partition> {
+    credential.digest.as_ref().map(Partition::new)
+}
+
+// === impl Write ===
+
+impl Write {
+    /// The write that `request` is, before its body is sent; `body` watches it being sent.
+    pub(super) fn new(
+        request: &Request<Body>,
+        cause: Cause,
+        body: Option<Arc<Watch>>,
+        invalidate: Invalidate,
+        hold_off: Duration,
+    ) -> Self {
+        let mut named_by_path = Named::default();
+        if cause != Cause::TaxIdentity {
+            named_by_path.add_path(request.uri().path());
+        }
+        let partition = request.extensions().get::<Credential>().and_then(partition);
+        Self { invalidate, cause, named_by_path, body, partition, hold_off }
+    }
+
+    /// Everything that this write may have changed, as far as it was sent.
+    fn affected(&self) -> Affected {
+        let mut named = self.named_by_path.clone();
+        let is_all = self.body.as_ref().is_none_or(|body| {
+            body.with_copy(|copy| match copy {
+                Copy::Foreign => true,
+                Copy::Whole(json) => named.add_json(json),
+                Copy::Part { .. } | Copy::TooLong => false,
+            })
+        });
+        let names_none = named.is_empty();
+        let Named { mut vins, mut plates } = named;
+        vins.sort_unstable();
+        vins.dedup();
+        plates.sort_unstable();
+        plates.dedup();
+        // Whoever may have named more than was found, or names nothing, changes who knows what.
+        let partition = self.partition.filter(|_| names_none || !is_all);
+        Affected { vins, plates, partition }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.has_failed())
+    }
+
+    fn drop_entries(&self, hold_off: Option<Duration>) {
+        (self.invalidate)(&self.affected(), self.cause, hold_off);
+    }
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write")
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// What an answer, or the lack of one, says of the write.
+    pub(super) fn of(answer: &Result<Response<Body>, upstream::Error>) -> Self {
+        match answer {
+            Ok(answer) => Self::of_status(answer.status()),
+            Err(error) if error.was_sent() => Self::Unknown,
+            Err(_) => Self::Refused,
+        }
+    }
+
+    fn of_status(status: StatusCode) -> Self {
+        match status {
+            // Somebody on the way lost patience; what the others did is not known.
+            StatusCode::REQUEST_TIMEOUT => Self::Unknown,
+            _ if status.is_success() || status.is_redirection() => Self::Done,
+            _ if status.is_client_error() => Self::Refused,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+// === impl Pending ===
+
+impl Pending {
+    /// Takes the duty for `write`.
+    pub(super) fn new(write: Arc<Write>) -> Self {
+        Self(Some(write))
+    }
+
+    /// The write ended like this.
+    pub(super) fn settle(mut self, outcome: Outcome) {
+        let Some(write) = self.0.take() else {
+            return;
+        };
+        let outcome = if write.has_failed() { Outcome::Unknown } else { outcome };
+        match outcome {
+            Outcome::Done => write.drop_entries(None),
+            Outcome::Refused => {}
+            Outcome::Unknown => write.drop_entries(Some(write.hold_off)),
+        }
+    }
+
+    /// Somebody else has settled it.
+    pub(super) fn release(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(write) = self.0.take() {
+            write.drop_entries(Some(write.hold_off));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

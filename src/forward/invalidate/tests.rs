@@ -1,0 +1,229 @@
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use parking_lot::Mutex;
+
+use super::*;
+use crate::{
+    body::{Body, Error as BodyError},
+    forward::{request_body::RequestBody, trailers::Trailers},
+    vehicle::{Plate, Vin},
+};
+
+const VIN: &str = "3VWFE21C04M000001";
+const OTHER: &str = "3VWFE21C04M000002";
+const HOLD_OFF: Duration = Duration::from_secs(20);
+const MINE: [u8; 32] = [7; 32];
+
+type Dropped = Arc<Mutex<Vec<(Affected, Cause, Option<Duration>)>>>;
+
+fn recorder() -> (Invalidate, Dropped) {
+    let dropped = Dropped::default();
+    let kept = Arc::clone(&dropped);
+    let invalidate = move |affected: &Affected, cause, hold_off| {
+        kept.lock().push((affected.clone(), cause, hold_off));
+    };
+    (Arc::new(invalidate), dropped)
+}
+
+/// A write of which `body` was sent, in pieces.
+async fn write(
+    method: Method,
+    path: &str,
+    pieces: &'static [&'static str],
+) -> (Arc<Write>, Dropped) {
+    let frames = pieces.iter().map(|piece| match *piece {
+        "torn" => Err(BodyError::from("reset")),
+        piece => Ok(Frame::data(piece.into())),
+    });
+    let body = Body::new(StreamBody::new(stream::iter(frames)));
+    let credential = Credential { digest: Some(MINE), is_account: true };
+    let request = Request::builder().method(&method).uri(path);
+    let request = request
+        .extension(Route::of(&method, path, false))
+        .extension(credential);
+    let request = request.body(Body::empty()).unwrap();
+    let cause = cause(&request).unwrap();
+    let watch = Arc::new(Watch::new(copy_of(cause, &body, 40)));
+    let trailers = Trailers::announced(&mut http::HeaderMap::new(), &[]);
+    let body = RequestBody::new(body, HOLD_OFF, trailers, Arc::clone(&watch));
+    let _ = body.collect().await;
+    let (invalidate, dropped) = recorder();
+    (Arc::new(Write::new(&request, cause, Some(watch), invalidate, HOLD_OFF)), dropped)
+}
+
+fn affected(vins: &[&str], plates: &[&str], partition: bool) -> Affected {
+    Affected {
+        vins: vins.iter().map(|vin| Vin::parse(vin).unwrap()).collect(),
+        plates: plates
+            .iter()
+            .map(|plate| Plate::parse(plate).unwrap())
+            .collect(),
+        partition: partition.then(|| Partition::new(&MINE)),
+    }
+}
+
+#[tokio::test]
+async fn a_write_drops_the_vehicles_it_names_or_the_callers_partition() {
+    let status = "/api/v2/vehicles/3VWFE21C04M000001/status";
+    let (patch, put, post, delete) = (Method::PATCH, Method::PUT, Method::POST, Method::DELETE);
+    let upsert = "/api/upsert-vehicle-info";
+    let tax = "/api/upsert-tax-identity";
+    for (method, path, pieces, cause, want) in [
+        (
+            &patch,
+            status,
+            &["{\"vehicleStatusId\":1}"] as &[&str],
+            Cause::VehicleStatus,
+            affected(&[VIN], &[], false),
+        ),
+        (&delete, status, &[], Cause::OtherWrite, affected(&[VIN], &[], false)),
+        (
+            &put,
+            upsert,
+            &["{\"vehicleInfo\":{\"vin\":\"", VIN, "\"}}"],
+            Cause::VehicleUpsert,
+            affected(&[VIN], &[], false),
+        ),
+        (
+            &put,
+            upsert,
+            &["{\"vehicleInfo\":{\"plate\":\"A1\"}}"],
+            Cause::VehicleUpsert,
+            affected(&[], &["A1"], false),
+        ),
+        (&put, upsert, &["no json"], Cause::VehicleUpsert, affected(&[], &[], true)),
+        (&put, tax, &["{\"plate\":\"A1\"}"], Cause::TaxIdentity, affected(&[], &[], true)),
+        (
+            &post,
+            "/api/x",
+            &["[{\"plate\":\"A1\"},{\"Plate\":\"a-1\"}]"],
+            Cause::OtherWrite,
+            affected(&[], &["A1"], false),
+        ),
+        (&post, "/api/x", &["{\"a\":1}"], Cause::OtherWrite, affected(&[], &[], true)),
+        (&post, "/api/x", &[], Cause::OtherWrite, affected(&[], &[], true)),
+        (
+            &delete,
+            "/api/x/3VWFE21C04M000002",
+            &["a=b"],
+            Cause::OtherWrite,
+            affected(&[OTHER], &[], false),
+        ),
+        // What cannot be read to its end may name more than was found.
+        (
+            &post,
+            "/api/x/3VWFE21C04M000002",
+            &["{\"plate\":\"A1\",\"n\":1e999}"],
+            Cause::OtherWrite,
+            affected(&[OTHER], &["A1"], true),
+        ),
+        (
+            &post,
+            "/api/x/3VWFE21C04M000002",
+            &["{\"plate\":\"A1\",", "\"more than may be kept\":1234567890}"],
+            Cause::OtherWrite,
+            affected(&[OTHER], &[], true),
+        ),
+        (
+            &post,
+            "/api/x/3VWFE21C04M000002",
+            &["{\"plate\":\"A1\"", "torn"],
+            Cause::OtherWrite,
+            affected(&[OTHER], &[], true),
+        ),
+    ] {
+        let (write, dropped) = write(method.clone(), path, pieces).await;
+        write.drop_entries(None);
+        assert_eq!(*dropped.lock(), [(want, cause, None)], "{method} {path} {pieces:?}");
+    }
+}
+
+#[test]
+fn only_unsafe_requests_are_writes() {
+    for (method, path, want) in [
+        (Method::GET, "/api/v2/vehicles/x/status", None),
+        (Method::HEAD, "/x", None),
+        (Method::OPTIONS, "/x", None),
+        (Method::QUERY, "/x", None),
+        (Method::POST, "/api/batch/scraping/", Some(Cause::OtherWrite)),
+        (Method::POST, "/api/upsert-vehicle-info", Some(Cause::OtherWrite)),
+        (Method::from_bytes(b"PURGE").unwrap(), "/x", Some(Cause::OtherWrite)),
+    ] {
+        let request = Request::builder().method(&method).uri(path);
+        let request = request.extension(Route::of(&method, path, false));
+        assert_eq!(cause(&request.body(Body::empty()).unwrap()), want, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_status_tells_what_became_of_a_write() {
+    for (status, want) in [
+        (200, Outcome::Done),
+        (204, Outcome::Done),
+        (303, Outcome::Done),
+        (400, Outcome::Refused),
+        (404, Outcome::Refused),
+        (408, Outcome::Unknown),
+        (409, Outcome::Refused),
+        (429, Outcome::Refused),
+        (500, Outcome::Unknown),
+        (503, Outcome::Unknown),
+        (101, Outcome::Unknown),
+        (999, Outcome::Unknown),
+    ] {
+        let answer = Response::builder()
+            .status(status)
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(Outcome::of(&Ok(answer)), want, "{status}");
+    }
+    assert_eq!(Outcome::of(&Err(upstream::Error::Timeout)), Outcome::Unknown);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_keeps_the_vehicles_out_for_a_while() {
+    for (outcome, want) in [
+        (Outcome::Done, vec![None]),
+        (Outcome::Refused, vec![]),
+        (Outcome::Unknown, vec![Some(HOLD_OFF)]),
+    ] {
+        let (write, dropped) = write(Method::POST, "/x", &["{}"]).await;
+        Pending::new(write).settle(outcome);
+        let hold_offs: Vec<_> = dropped
+            .lock()
+            .iter()
+            .map(|(.., hold_off)| *hold_off)
+            .collect();
+        assert_eq!(hold_offs, want, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_was_not_sent_whole_is_unknown_whatever_the_answer() {
+    let (write, dropped) = write(Method::POST, "/x", &["{", "torn"]).await;
+    Pending::new(write).settle(Outcome::Refused);
+    assert_eq!(dropped.lock()[0].2, Some(HOLD_OFF));
+}
+
+#[tokio::test]
+async fn a_write_that_is_given_up_is_unknown() {
+    let (write, dropped) = write(Method::POST, "/x", &["{}"]).await;
+    Pending::new(Arc::clone(&write)).release();
+    assert!(dropped.lock().is_empty());
+    drop(Pending::new(write));
+    assert_eq!(dropped.lock()[0].2, Some(HOLD_OFF));
+}
+
+#[test]
+fn only_the_callers_own_partition_is_its_own() {
+    let credential = |digest, is_account| Credential { digest, is_account };
+    for (credential, want) in [
+        (None, None),
+        (Some(credential(None, false)), None),
+        (Some(credential(Some(MINE), true)), None),
+        (Some(credential(Some(MINE), false)), Some(Partition::new(&MINE))),
+    ] {
+        assert_eq!(own_partition(credential.as_ref()), want);
+    }
+}
