@@ -1,14 +1,63 @@
 //! Everything that is not a batch: forwarded as it is, streamed both ways.
+//!
+//! Heads are changed in place and bodies pass frame by frame, so that a caller that reads
+//! slowly slows the upstream down and nothing piles up in between. Only a `GET` or `HEAD` body
+//! of unknown length is held back: the HTTP/1 client would not send it.
 
-use std::time::Duration;
+mod answer;
+mod answer_body;
+mod error;
+mod fields;
+mod forwarded;
+mod invalidate;
+mod location;
+mod named;
+mod request_body;
+mod trailers;
+mod upgrade;
 
+use std::{
+    fmt, mem,
+    panic::resume_unwind,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures_util::future::{BoxFuture, Either};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
+    header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER},
+};
+use http_body::Body as _;
 use ipnet::IpNet;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+use tracing::Instrument as _;
+
+pub use self::error::Error;
+use self::{
+    answer::Answer,
+    invalidate::{Invalidate, Outcome, Pending, Write},
+    request_body::{Copy, RequestBody, Watch},
+    trailers::Trailers,
+};
+use crate::{
+    body::Body,
+    cache::{Cache, Cause},
+    peer::Peer,
+    upstream::{self, Origin, Upstream},
+};
 
 /// What the forwarding needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Peers whose `Forwarded` and `X-Forwarded-*` fields are appended to, not replaced.
     pub trusted_proxies: Vec<IpNet>,
+    /// Fields that carry a credential, besides `Authorization` and `Cookie`: `Connection`
+    /// cannot nominate them away, and they are no trailers.
+    pub credential_headers: Vec<HeaderName>,
     /// Bytes of a `GET` or `HEAD` body of unknown length, and of a write that is searched for
     /// vehicles.
     pub max_body: usize,
@@ -18,4 +67,269 @@ pub struct Config {
     pub stream_idle_timeout: Duration,
     /// How long nothing is stored of the vehicles of a write whose outcome is unknown.
     pub attempt_timeout: Duration,
+}
+
+/// Forwards requests to the upstream.
+///
+/// Takes authorized requests whose vehicles have their one spelling; reads [`Peer`], the
+/// [`Route`](crate::route::Route) and the [`Credential`](crate::auth::Credential) from their
+/// extensions. A write runs in a task of its own: once it is under way it runs to its end,
+/// whoever hangs up.
+#[derive(Clone)]
+pub struct Forward {
+    upstream: Upstream,
+    shared: Arc<Shared>,
+}
+
+/// What every request needs.
+struct Shared {
+    config: Config,
+    origin: Origin,
+    invalidate: Invalidate,
+    tasks: TaskTracker,
+}
+
+/// The answer to a forwarded request.
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture(Either<Exchange, BoxFuture<'static, Result<Response<Body>, Error>>>);
+
+/// A call whose answer only has to be looked over.
+struct Exchange {
+    call: BoxFuture<'static, Result<Response<Body>, upstream::Error>>,
+    /// Taken when the answer comes.
+    answer: Option<Answer>,
+}
+
+// === impl Forward ===
+
+impl Forward {
+    /// Forwards to `upstream`, which is at `origin`. Writes drop what they change from `cache`.
+    ///
+    /// `tasks` is told of what outlives its request, writes and WebSockets, for the drain to
+    /// wait for.
+    pub fn new(
+        config: Config,
+        origin: Origin,
+        upstream: Upstream,
+        cache: Cache,
+        tasks: TaskTracker,
+    ) -> Self {
+        let invalidate: Invalidate = Arc::new(move |affected, cause, hold_off| {
+            cache.invalidate(affected, cause, hold_off);
+        });
+        Self { upstream, shared: Arc::new(Shared { config, origin, invalidate, tasks }) }
+    }
+
+    /// Takes the upstream that is ready and leaves one that is not.
+    fn take_upstream(&mut self) -> Upstream {
+        let clone = self.upstream.clone();
+        mem::replace(&mut self.upstream, clone)
+    }
+}
+
+impl Service<Request<Body>> for Forward {
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.upstream.poll_ready(cx).map_err(Error::Upstream)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
+        let upgrade = upgrade::take(&mut request);
+        let cause = invalidate::cause(&request);
+        let trailers = self.shared.prepare_head(&mut request, upgrade.is_some());
+        let mut answer = Answer {
+            shared: Arc::clone(&self.shared),
+            credential: request.extensions().get().copied(),
+            upgrade,
+            body: None,
+        };
+        if must_be_buffered(&request) {
+            let upstream = self.take_upstream();
+            return ResponseFuture(Either::Right(Box::pin(buffered(upstream, request, answer))));
+        }
+        if !request.body().is_end_stream() {
+            let (watched, watch) = self.shared.watch_body(request, trailers, cause);
+            request = watched;
+            answer.body = Some(watch);
+        }
+        let Some(cause) = cause else {
+            let call = self.upstream.call(request);
+            return ResponseFuture(Either::Left(Exchange { call, answer: Some(answer) }));
+        };
+        let write = Arc::new(Write::new(
+            &request,
+            cause,
+            answer.body.clone(),
+            Arc::clone(&self.shared.invalidate),
+            self.shared.config.attempt_timeout,
+        ));
+        let call = self.upstream.call(request);
+        let given_up = Pending::new(Arc::clone(&write));
+        let task = self
+            .shared
+            .tasks
+            .spawn(run_write(call, answer, write).in_current_span());
+        ResponseFuture(Either::Right(Box::pin(async move {
+            let answer = task.await;
+            given_up.release();
+            answer.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(Error::Stopped),
+            })
+        })))
+    }
+}
+
+impl fmt::Debug for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forward")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the HTTP/1 client would drop the body, because it does not know its length.
+fn must_be_buffered(request: &Request<Body>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.body().is_end_stream()
+        && request.body().size_hint().exact().is_none()
+}
+
+async fn buffered(
+    mut upstream: Upstream,
+    mut request: Request<Body>,
+    answer: Answer,
+) -> Result<Response<Body>, Error> {
+    let config = &answer.shared.config;
+    let body = request
+        .body_mut()
+        .buffer(config.max_body, config.body_idle_timeout)
+        .await;
+    let body = Body::full(body.map_err(Error::Body)?);
+    request.headers_mut().remove(TRAILER);
+    let call = upstream.call(request.map(|_| body));
+    Exchange { call, answer: Some(answer) }.await
+}
+
+async fn run_write(
+    call: impl Future<Output = Result<Response<Body>, upstream::Error>>,
+    answer: Answer,
+    write: Arc<Write>,
+) -> Result<Response<Body>, Error> {
+    let pending = Pending::new(write);
+    let answered = call.await;
+    pending.settle(Outcome::of(&answered));
+    answer.finish(answered)
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Makes a caller's head the one that the upstream gets. Gives the trailers that may follow.
+    fn prepare_head(&self, request: &mut Request<Body>, is_upgrade: bool) -> Trailers {
+        let host = host(request);
+        let peer = request.extensions().get::<Peer>().copied();
+        let received = request.version();
+        let is_length_known = request.body().size_hint().exact().is_some();
+        make_origin_form(request.uri_mut());
+        *request.version_mut() = Version::HTTP_11;
+
+        let headers = request.headers_mut();
+        let wants_trailers = headers.contains_key(TE) && fields::has_token(headers, TE, "trailers");
+        let trusted = peer.is_some_and(|peer| self.trusts(&peer));
+        fields::strip_request(headers, &self.config.credential_headers, trusted);
+        if !is_length_known {
+            headers.remove(CONTENT_LENGTH);
+        }
+        if is_upgrade {
+            upgrade::announce(headers);
+        } else if wants_trailers {
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        forwarded::append_via(headers, received);
+        if let Some(peer) = peer {
+            forwarded::append_forwarded(headers, &peer, host.as_ref());
+        }
+        Trailers::announced(headers, &self.config.credential_headers)
+    }
+
+    /// Whether the peer is a proxy whose word on the client's address stands.
+    fn trusts(&self, peer: &Peer) -> bool {
+        let address = peer.address.ip().to_canonical();
+        self.config
+            .trusted_proxies
+            .iter()
+            .any(|net| net.contains(&address))
+    }
+
+    /// Watches the body of `request` while it is sent.
+    fn watch_body(
+        &self,
+        request: Request<Body>,
+        trailers: Trailers,
+        cause: Option<Cause>,
+    ) -> (Request<Body>, Arc<Watch>) {
+        let limit = self.config.max_body;
+        let copy =
+            cause.map_or(Copy::Foreign, |cause| invalidate::copy_of(cause, request.body(), limit));
+        let watch = Arc::new(Watch::new(copy));
+        let idle_timeout = self.config.body_idle_timeout;
+        let watched = request.map(|body| {
+            Body::new(RequestBody::new(body, idle_timeout, trailers, Arc::clone(&watch)))
+        });
+        (watched, watch)
+    }
+}
+
+/// What the caller called the gateway: the authority of the target, else the `Host` field.
+fn host(request: &Request<Body>) -> Option<HeaderValue> {
+    match request.uri().authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => request.headers().get(HOST).cloned(),
+    }
+}
+
+/// Leaves path and query: where a call goes is not for the caller to say.
+fn make_origin_form(uri: &mut Uri) {
+    if uri.authority().is_some() || uri.scheme().is_some() {
+        let path = uri.path_and_query().cloned();
+        *uri = path.map_or_else(Uri::default, Uri::from);
+    }
+}
+
+// === impl ResponseFuture ===
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Error>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}
+
+// === impl Exchange ===
+
+impl Future for Exchange {
+    type Output = Result<Response<Body>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answered = ready!(self.call.as_mut().poll(cx));
+        let answer = self
+            .answer
+            .take()
+            .expect("no future is polled after it was ready");
+        Poll::Ready(answer.finish(answered))
+    }
 }

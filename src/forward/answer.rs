@@ -1,0 +1,108 @@
+//! What a caller sees of the upstream's answer.
+
+use std::sync::Arc;
+
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode, Version,
+    header::{CONTENT_LENGTH, WWW_AUTHENTICATE},
+};
+use http_body::Body as _;
+use hyper::upgrade::OnUpgrade;
+
+use super::{
+    Error, Shared, answer_body::AnswerBody, fields, forwarded::append_via, invalidate, location,
+    request_body::Watch, trailers::Trailers, upgrade,
+};
+use crate::{
+    auth::Credential,
+    body::Body,
+    cache::{Affected, Cause},
+    upstream,
+};
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// What has to be remembered of a request until its answer comes.
+pub(super) struct Answer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) credential: Option<Credential>,
+    pub(super) upgrade: Option<OnUpgrade>,
+    pub(super) body: Option<Arc<Watch>>,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// Makes what the upstream gave the caller's answer.
+    pub(super) fn finish(
+        self,
+        answer: Result<Response<Body>, upstream::Error>,
+    ) -> Result<Response<Body>, Error> {
+        if let Some(failure) = self.body.as_ref().and_then(|body| body.take_failure()) {
+            return Err(Error::Body(failure));
+        }
+        let mut answer = answer?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(answer);
+        }
+        self.strip(&mut answer);
+        location::rewrite(answer.headers_mut(), &self.shared.origin);
+        if matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.mind_the_credential(&mut answer);
+        }
+        let config = &self.shared.config;
+        let trailers = Trailers::announced(answer.headers_mut(), &config.credential_headers);
+        if answer.body().is_end_stream() {
+            return Ok(answer);
+        }
+        if answer.body().size_hint().exact().is_none() {
+            answer.headers_mut().remove(CONTENT_LENGTH);
+        }
+        let idle_timeout = config.stream_idle_timeout;
+        Ok(answer.map(|body| Body::new(AnswerBody::new(body, idle_timeout, trailers))))
+    }
+
+    /// Connects caller and upstream for as long as they like.
+    fn switch(mut self, mut answer: Response<Body>) -> Result<Response<Body>, Error> {
+        let is_agreed = upgrade::is_agreed(answer.headers());
+        let caller = self
+            .upgrade
+            .take()
+            .filter(|_| is_agreed)
+            .ok_or(Error::UnaskedUpgrade)?;
+        let upstream = hyper::upgrade::on(&mut answer);
+        self.strip(&mut answer);
+        upgrade::announce(answer.headers_mut());
+        let held = std::mem::take(answer.body_mut());
+        let idle_timeout = self.shared.config.stream_idle_timeout;
+        self.shared
+            .tasks
+            .spawn(upgrade::tunnel(caller, upstream, idle_timeout, held));
+        Ok(answer)
+    }
+
+    fn strip(&self, answer: &mut Response<Body>) {
+        let received = answer.version();
+        fields::strip_answer(answer.headers_mut(), &self.shared.config.credential_headers);
+        append_via(answer.headers_mut(), received);
+        // An answer to HTTP/1.1 that says it is HTTP/1.0 could not be told from a cut one.
+        *answer.version_mut() = Version::HTTP_11;
+    }
+
+    /// The upstream refuses the credential: the caller's own fills no entry any more, and an
+    /// account's is none of the caller's business.
+    fn mind_the_credential(&self, answer: &mut Response<Body>) {
+        let credential = self.credential.as_ref();
+        if let Some(partition) = invalidate::own_partition(credential) {
+            let affected = Affected { partition: Some(partition), ..Affected::default() };
+            (self.shared.invalidate)(&affected, Cause::Unauthorized, None);
+        }
+        if answer.status() == StatusCode::UNAUTHORIZED
+            && credential.is_some_and(|credential| credential.is_account)
+        {
+            answer.headers_mut().remove(WWW_AUTHENTICATE);
+            let status = HeaderValue::from_static("vingate; received-status=401");
+            answer.headers_mut().append(PROXY_STATUS, status);
+        }
+    }
+}

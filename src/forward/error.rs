@@ -1,0 +1,20 @@
+//! Why a forwarded request has no answer.
+
+use crate::{body, upstream};
+
+/// Why a forwarded request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's body did not come in whole, whatever the upstream made of what it saw.
+    #[error("the request was not sent whole")]
+    Body(#[source] body::Failure),
+    /// The upstream gave no answer.
+    #[error(transparent)]
+    Upstream(#[from] upstream::Error),
+    /// The upstream switched to a protocol that nobody asked for.
+    #[error("the upstream switched protocols without being asked")]
+    UnaskedUpgrade,
+    /// The gateway stopped before the answer to a write came.
+    #[error("the gateway stopped before the answer came")]
+    Stopped,
+}

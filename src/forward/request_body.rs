@@ -1,0 +1,245 @@
+//! A caller's body on its way to the upstream.
+//!
+//! The HTTP client that sends it tells nobody why a body failed, so what happens to it is noted
+//! where the answer is made: a torn body is the caller's fault whatever the upstream made of it.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use parking_lot::Mutex;
+
+use super::trailers::Trailers;
+use crate::body::{Body, Failure, Idle};
+
+/// A body that is watched while it is sent.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    body: Body,
+    idle: Idle,
+    trailers: Trailers,
+    watch: Arc<Watch>,
+}
+
+/// What is known of a body that somebody else is sending.
+#[derive(Debug)]
+pub(super) struct Watch(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    failure: Option<Failure>,
+    copy: Copy,
+}
+
+/// The JSON text that a body holds, as far as it was sent.
+#[derive(Debug, Default)]
+pub(super) enum Copy {
+    /// It is no JSON text that could name anything, or nobody wants to know.
+    #[default]
+    Foreign,
+    /// Its beginning; more is to come.
+    Part {
+        /// The bytes so far.
+        bytes: Vec<u8>,
+        /// Bytes that are kept at most.
+        limit: usize,
+    },
+    /// It is too long to be kept.
+    TooLong,
+    /// All of it.
+    Whole(Vec<u8>),
+}
+
+/// The upstream is not told the rest.
+#[derive(Debug, thiserror::Error)]
+#[error("the caller's body failed")]
+pub(super) struct Broken;
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    /// Watches `body` while it is sent, and ends a silence of `idle_timeout`.
+    pub(super) fn new(
+        body: Body,
+        idle_timeout: Duration,
+        trailers: Trailers,
+        watch: Arc<Watch>,
+    ) -> Self {
+        Self { body, idle: Idle::new(idle_timeout), trailers, watch }
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        loop {
+            let frame = ready!(this.idle.poll_frame(&mut this.body, cx));
+            let frame = match frame.transpose() {
+                Ok(frame) => frame,
+                Err(failure) => {
+                    this.watch.0.lock().failure = Some(failure);
+                    return Poll::Ready(Some(Err(Broken)));
+                }
+            };
+            let data = frame.as_ref().and_then(Frame::data_ref);
+            let is_whole = frame.is_none() || this.body.is_end_stream();
+            this.watch
+                .0
+                .lock()
+                .copy
+                .push(data.map_or(&[], |data| data), is_whole);
+            match frame.map(|frame| this.trailers.filter(frame)) {
+                Some(None) => {}
+                Some(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// Nothing has happened; what is sent is kept as `copy` says.
+    pub(super) fn new(copy: Copy) -> Self {
+        Self(Mutex::new(State { failure: None, copy }))
+    }
+
+    /// Why the body was not sent whole, once.
+    pub(super) fn take_failure(&self) -> Option<Failure> {
+        self.0.lock().failure.take()
+    }
+
+    /// Whether the body was not sent whole.
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.lock().failure.is_some()
+    }
+
+    /// Looks at what was sent.
+    pub(super) fn with_copy<T>(&self, look: impl FnOnce(&Copy) -> T) -> T {
+        look(&self.0.lock().copy)
+    }
+}
+
+// === impl Copy ===
+
+impl Copy {
+    /// Keeps up to `limit` bytes of a body of this length, unless it is announced to be longer.
+    pub(super) fn of(body: &Body, limit: usize) -> Self {
+        if body.size_hint().lower() > limit as u64 {
+            Self::TooLong
+        } else {
+            Self::Part { bytes: Vec::new(), limit }
+        }
+    }
+
+    fn push(&mut self, mut data: &[u8], is_whole: bool) {
+        let Self::Part { bytes, limit } = self else {
+            return;
+        };
+        if bytes.is_empty() {
+            data = data.trim_ascii_start();
+            // Only an object or a list has members. 0xEF: the byte order mark that some write.
+            if !data.is_empty() && !matches!(data[0], b'{' | b'[' | 0xef) {
+                *self = Self::Foreign;
+                return;
+            }
+        }
+        if data.len() > *limit - bytes.len() {
+            *self = Self::TooLong;
+            return;
+        }
+        bytes.extend_from_slice(data);
+        if is_whole {
+            let bytes = std::mem::take(bytes);
+            *self = if bytes.is_empty() { Self::Foreign } else { Self::Whole(bytes) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+    use crate::body::Error;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn watched(
+        frames: Vec<Result<&'static str, Error>>,
+        limit: usize,
+    ) -> (RequestBody, Arc<Watch>) {
+        let frames = frames
+            .into_iter()
+            .map(|frame| frame.map(|data| Frame::data(data.into())));
+        let body = Body::new(StreamBody::new(stream::iter(frames)));
+        let watch = Arc::new(Watch::new(Copy::of(&body, limit)));
+        let trailers = Trailers::announced(&mut http::HeaderMap::new(), &[]);
+        (RequestBody::new(body, PATIENCE, trailers, Arc::clone(&watch)), watch)
+    }
+
+    #[tokio::test]
+    async fn keeps_a_copy_of_json_within_its_limit() {
+        for (frames, want) in [
+            (vec!["{\"vin\"", ":1}"], "whole {\"vin\":1}"),
+            (vec![" ", "\r\n [", "]"], "whole []"),
+            (vec!["{", "\"too long\": 1234}"], "too long"),
+            (vec!["vin=1", "{}"], "foreign"),
+            (vec!["\"text\""], "foreign"),
+            (vec!["", " "], "foreign"),
+        ] {
+            let (body, watch) = watched(frames.iter().map(|frame| Ok(*frame)).collect(), 12);
+            assert_eq!(body.collect().await.unwrap().to_bytes(), frames.concat());
+            let found = watch.with_copy(|copy| match copy {
+                Copy::Foreign => "foreign".to_owned(),
+                Copy::Part { .. } => "part".to_owned(),
+                Copy::TooLong => "too long".to_owned(),
+                Copy::Whole(bytes) => format!("whole {}", String::from_utf8_lossy(bytes)),
+            });
+            assert_eq!(found, want);
+        }
+    }
+
+    #[tokio::test]
+    async fn knows_a_body_that_is_not_all_sent_from_one_that_is() {
+        let (mut body, watch) = watched(vec![Ok("{"), Ok("}")], 12);
+        assert!(body.frame().await.is_some());
+        assert!(watch.with_copy(|copy| matches!(copy, Copy::Part { .. })));
+    }
+
+    #[tokio::test]
+    async fn notes_why_a_body_failed() {
+        let (body, watch) = watched(vec![Ok("{"), Err("reset".into())], 12);
+        assert!(!watch.has_failed());
+        assert!(body.collect().await.is_err());
+        assert!(watch.has_failed());
+        assert!(matches!(watch.take_failure(), Some(Failure::Torn(_))));
+        assert!(watch.take_failure().is_none());
+    }
+
+    #[test]
+    fn copies_nothing_of_a_body_that_is_announced_too_long() {
+        assert!(matches!(Copy::of(&Body::full("12345"), 4), Copy::TooLong));
+    }
+}

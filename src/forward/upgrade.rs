@@ -1,0 +1,135 @@
+//! WebSocket: after both sides have agreed, the gateway only carries bytes (RFC 6455, RFC 9110
+//! section 7.8). No other protocol is upgraded to.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Version,
+    header::{CONNECTION, UPGRADE},
+};
+use http_body::Body as _;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional},
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::fields::has_token;
+use crate::body::Body;
+
+/// Takes the upgrade that a request asks for, if it is one that passes: `websocket`, on a `GET`
+/// without a body over HTTP/1.1.
+pub(super) fn take(request: &mut Request<Body>) -> Option<OnUpgrade> {
+    let is_asked = is_agreed(request.headers())
+        && request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && request.body().is_end_stream();
+    is_asked
+        .then(|| request.extensions_mut().remove())
+        .flatten()
+}
+
+/// Whether a head asks for or confirms the upgrade to a WebSocket.
+pub(super) fn is_agreed(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE)
+        && has_token(headers, UPGRADE, "websocket")
+        && has_token(headers, CONNECTION, "upgrade")
+}
+
+/// Asks for or confirms the upgrade on the next connection.
+pub(super) fn announce(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Carries bytes both ways until both sides have ended, one fails, or neither says a word for
+/// `idle_timeout`. `held` is kept as long.
+pub(super) async fn tunnel(
+    caller: OnUpgrade,
+    upstream: OnUpgrade,
+    idle_timeout: Duration,
+    held: Body,
+) {
+    let both = async { tokio::try_join!(caller, upstream) };
+    if let Ok(Ok((caller, upstream))) = timeout(idle_timeout, both).await {
+        carry(TokioIo::new(caller), TokioIo::new(upstream), idle_timeout).await;
+    }
+    drop(held);
+}
+
+async fn carry(
+    caller: impl AsyncRead + AsyncWrite + Unpin,
+    mut upstream: impl AsyncRead + AsyncWrite + Unpin,
+    idle_timeout: Duration,
+) {
+    let last_byte_at = Arc::new(Mutex::new(Instant::now()));
+    let mut caller = Noted { io: caller, last_byte_at: Arc::clone(&last_byte_at) };
+    let silence = async {
+        loop {
+            let ends_at = *last_byte_at.lock() + idle_timeout;
+            if ends_at <= Instant::now() {
+                return;
+            }
+            sleep_until(ends_at).await;
+        }
+    };
+    tokio::select! {
+        // How a tunnel ends is between its two ends.
+        _ = copy_bidirectional(&mut caller, &mut upstream) => {}
+        () = silence => {}
+    }
+}
+
+/// One end of a tunnel that notes when a byte went by: every byte does, one way or the other.
+struct Noted<T> {
+    io: T,
+    last_byte_at: Arc<Mutex<Instant>>,
+}
+
+// === impl Noted ===
+
+impl<T> Noted<T> {
+    fn note(&self) {
+        *self.last_byte_at.lock() = Instant::now();
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        self.note();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
+        self.note();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
