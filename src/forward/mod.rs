@@ -333,3 +333,6 @@ impl Future for Exchange {
         Poll::Ready(answer.finish(answered))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,7 @@ async fn write(
         .extension(credential);
     let request = request.body(Body::empty()).unwrap();
     let cause = cause(&request).unwrap();
-    let watch = Arc::new(Watch::new(copy_of(cause, &body, 40)));
+    let watch = Arc::new(Watch::new(copy_of(cause, &body, 48)));
     let trailers = Trailers::announced(&mut http::HeaderMap::new(), &[]);
     let body = RequestBody::new(body, HOLD_OFF, trailers, Arc::clone(&watch));
     let _ = body.collect().await;
