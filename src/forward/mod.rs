@@ -9,6 +9,7 @@ mod answer_body;
 mod error;
 mod fields;
 mod forwarded;
+mod head;
 mod invalidate;
 mod location;
 mod named;
@@ -26,10 +27,7 @@ use std::{
 };
 
 use futures_util::future::{BoxFuture, Either};
-use http::{
-    HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER},
-};
+use http::{HeaderName, Method, Request, Response, header::TRAILER};
 use http_body::Body as _;
 use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
@@ -46,7 +44,6 @@ use self::{
 use crate::{
     body::Body,
     cache::{Cache, Cause},
-    peer::Peer,
     upstream::{self, Origin, Upstream},
 };
 
@@ -55,8 +52,8 @@ use crate::{
 pub struct Config {
     /// Peers whose `Forwarded` and `X-Forwarded-*` fields are appended to, not replaced.
     pub trusted_proxies: Vec<IpNet>,
-    /// Fields that carry a credential, besides `Authorization` and `Cookie`: `Connection`
-    /// cannot nominate them away, and they are no trailers.
+    /// Fields that carry a credential, besides `Authorization` and `Cookie`, those of accounts
+    /// included: `Connection` cannot nominate them away, and they are no trailers.
     pub credential_headers: Vec<HeaderName>,
     /// Bytes of a `GET` or `HEAD` body of unknown length, and of a write that is searched for
     /// vehicles.
@@ -71,7 +68,7 @@ pub struct Config {
 
 /// Forwards requests to the upstream.
 ///
-/// Takes authorized requests whose vehicles have their one spelling; reads [`Peer`], the
+/// Takes authorized requests whose vehicles have their one spelling; reads [`Peer`](crate::peer::Peer), the
 /// [`Route`](crate::route::Route) and the [`Credential`](crate::auth::Credential) from their
 /// extensions. A write runs in a task of its own: once it is under way it runs to its end,
 /// whoever hangs up.
@@ -140,7 +137,7 @@ impl Service<Request<Body>> for Forward {
     fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
         let upgrade = upgrade::take(&mut request);
         let cause = invalidate::cause(&request);
-        let trailers = self.shared.prepare_head(&mut request, upgrade.is_some());
+        let trailers = head::prepare(&mut request, &self.shared.config, upgrade.is_some());
         let mut answer = Answer {
             shared: Arc::clone(&self.shared),
             credential: request.extensions().get().copied(),
@@ -229,44 +226,6 @@ async fn run_write(
 // === impl Shared ===
 
 impl Shared {
-    /// Makes a caller's head the one that the upstream gets. Gives the trailers that may follow.
-    fn prepare_head(&self, request: &mut Request<Body>, is_upgrade: bool) -> Trailers {
-        let host = host(request);
-        let peer = request.extensions().get::<Peer>().copied();
-        let received = request.version();
-        let is_length_known = request.body().size_hint().exact().is_some();
-        make_origin_form(request.uri_mut());
-        *request.version_mut() = Version::HTTP_11;
-
-        let headers = request.headers_mut();
-        let wants_trailers = headers.contains_key(TE) && fields::has_token(headers, TE, "trailers");
-        let trusted = peer.is_some_and(|peer| self.trusts(&peer));
-        fields::strip_request(headers, &self.config.credential_headers, trusted);
-        if !is_length_known {
-            headers.remove(CONTENT_LENGTH);
-        }
-        if is_upgrade {
-            upgrade::announce(headers);
-        } else if wants_trailers {
-            headers.insert(CONNECTION, HeaderValue::from_static("te"));
-            headers.insert(TE, HeaderValue::from_static("trailers"));
-        }
-        forwarded::append_via(headers, received);
-        if let Some(peer) = peer {
-            forwarded::append_forwarded(headers, &peer, host.as_ref());
-        }
-        Trailers::announced(headers, &self.config.credential_headers)
-    }
-
-    /// Whether the peer is a proxy whose word on the client's address stands.
-    fn trusts(&self, peer: &Peer) -> bool {
-        let address = peer.address.ip().to_canonical();
-        self.config
-            .trusted_proxies
-            .iter()
-            .any(|net| net.contains(&address))
-    }
-
     /// Watches the body of `request` while it is sent.
     fn watch_body(
         &self,
@@ -283,22 +242,6 @@ impl Shared {
             Body::new(RequestBody::new(body, idle_timeout, trailers, Arc::clone(&watch)))
         });
         (watched, watch)
-    }
-}
-
-/// What the caller called the gateway: the authority of the target, else the `Host` field.
-fn host(request: &Request<Body>) -> Option<HeaderValue> {
-    match request.uri().authority() {
-        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
-        None => request.headers().get(HOST).cloned(),
-    }
-}
-
-/// Leaves path and query: where a call goes is not for the caller to say.
-fn make_origin_form(uri: &mut Uri) {
-    if uri.authority().is_some() || uri.scheme().is_some() {
-        let path = uri.path_and_query().cloned();
-        *uri = path.map_or_else(Uri::default, Uri::from);
     }
 }
 

@@ -1,0 +1,197 @@
+use super::*;
+
+#[tokio::test]
+async fn streams_both_ways_at_once() {
+    let (upstream, mut calls) = by_hand();
+    let (forward, _) = forward(upstream);
+    let (up, body) = sent_by_hand();
+    let mut asked = Box::pin(forward.oneshot(request(Method::QUERY, "/", body)));
+    assert!(asked.as_mut().now_or_never().is_none());
+
+    let (mut call, answer) = calls.recv().await.unwrap();
+    up.send(data("ping")).unwrap();
+    assert_eq!(
+        call.body_mut()
+            .frame()
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap(),
+        "ping"
+    );
+
+    let (down, body) = sent_by_hand();
+    answer.send(Ok(Response::new(body))).unwrap();
+    let mut answer = asked.await.unwrap();
+    down.send(data("pong")).unwrap();
+    assert_eq!(
+        answer
+            .body_mut()
+            .frame()
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap(),
+        "pong"
+    );
+
+    up.send(data("more")).unwrap();
+    assert_eq!(
+        call.body_mut()
+            .frame()
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap(),
+        "more"
+    );
+    drop((up, down));
+    assert!(call.body_mut().frame().await.is_none());
+    assert!(answer.body_mut().frame().await.is_none());
+}
+
+#[tokio::test]
+async fn passes_announced_trailers_both_ways() {
+    let sum = || {
+        HeaderMap::from_iter(
+            [("x-sum", 1), ("x-other", 2)]
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from(value))),
+        )
+    };
+    let (upstream, mut calls) = by_hand();
+    let (forward, _) = forward(upstream);
+    let mut request =
+        request(Method::POST, "/", streamed(vec![data("x"), Ok(Frame::trailers(sum()))]));
+    request
+        .headers_mut()
+        .insert(TRAILER, HeaderValue::from_static("X-Sum, Authorization"));
+    let asked = tokio::spawn(forward.oneshot(request));
+
+    let (call, answer) = calls.recv().await.unwrap();
+    assert_eq!(call.headers()[TRAILER], "x-sum");
+    let trailers = call
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .trailers()
+        .cloned()
+        .unwrap();
+    assert_eq!(trailers.keys().collect::<Vec<_>>(), ["x-sum"]);
+
+    let answered = Response::new(streamed(vec![data("x"), Ok(Frame::trailers(sum()))]));
+    answer.send(Ok(answered)).unwrap();
+    let answer = asked
+        .await
+        .unwrap()
+        .unwrap()
+        .into_body()
+        .collect()
+        .await
+        .unwrap();
+    assert!(answer.trailers().is_none(), "nobody announced them");
+}
+
+#[tokio::test(start_paused = true)]
+async fn cuts_an_answer_that_falls_silent_and_never_ends_it() {
+    let (upstream, mut calls) = by_hand();
+    let (forward, _) = forward(upstream);
+    let asked = tokio::spawn(forward.oneshot(request(Method::GET, "/", Body::empty())));
+    let (_, answer) = calls.recv().await.unwrap();
+    let (down, body) = sent_by_hand();
+    answer.send(Ok(Response::new(body))).unwrap();
+    let mut body = asked.await.unwrap().unwrap().into_body();
+    down.send(data("x")).unwrap();
+    assert!(matches!(body.frame().await, Some(Ok(_))));
+    advance(100 * SECOND).await;
+    down.send(data("y")).unwrap();
+    assert!(matches!(body.frame().await, Some(Ok(_))), "the caller was slow, not the upstream");
+    assert!(matches!(body.frame().await, Some(Err(_))));
+}
+
+#[tokio::test]
+async fn shows_the_caller_an_answer_of_its_own() {
+    let (upstream, _) = answering(|| {
+        let mut answer = ok();
+        *answer.version_mut() = Version::HTTP_10;
+        *answer.status_mut() = StatusCode::FOUND;
+        let headers = answer.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close, x-hop"));
+        headers.insert("x-hop", HeaderValue::from_static("1"));
+        headers.insert(LOCATION, HeaderValue::from_static("https://sync.example/a#b"));
+        headers.insert("set-cookie", HeaderValue::from_static("c=1"));
+        answer
+    });
+    let (forward, dropped) = forward(upstream);
+    let answer = forward
+        .oneshot(request(Method::GET, "/", Body::empty()))
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::FOUND);
+    assert_eq!(answer.version(), Version::HTTP_11);
+    assert_eq!(
+        fields(answer.headers()),
+        [("location", "/a#b"), ("set-cookie", "c=1"), ("via", "1.0 vingate")]
+    );
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "fine");
+    assert!(dropped.lock().is_empty(), "a read drops nothing");
+}
+
+#[tokio::test]
+async fn minds_a_credential_that_the_upstream_refuses() {
+    let partition = Affected { partition: Some(Partition::new(&MINE)), ..Affected::default() };
+    let unauthorized = (partition, Cause::Unauthorized, None);
+    for (status, is_account, challenge, proxy_status, drops) in [
+        (401, false, Some("Basic"), None, true),
+        (403, false, Some("Basic"), None, true),
+        (401, true, None, Some("vingate; received-status=401"), false),
+        (403, true, Some("Basic"), None, false),
+        (404, false, Some("Basic"), None, false),
+    ] {
+        let (upstream, mut calls) = by_hand();
+        let (forward, dropped) = forward(upstream);
+        let mut request = request(Method::GET, "/", Body::empty());
+        request
+            .extensions_mut()
+            .insert(Credential { digest: Some(MINE), is_account });
+        let asked = tokio::spawn(forward.oneshot(request));
+        let answer = Response::builder()
+            .status(status)
+            .header(WWW_AUTHENTICATE, "Basic");
+        let answer = answer.body(Body::empty()).unwrap();
+        calls.recv().await.unwrap().1.send(Ok(answer)).unwrap();
+        let answer = asked.await.unwrap().unwrap();
+        let field = |name| {
+            answer
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap())
+        };
+        assert_eq!(field("www-authenticate"), challenge, "{status}");
+        assert_eq!(field("proxy-status"), proxy_status, "{status}");
+        let want = if drops { vec![unauthorized.clone()] } else { vec![] };
+        assert_eq!(*dropped.lock(), want, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn refuses_a_switch_of_protocols_that_nobody_asked_for() {
+    let (upstream, _) = answering(|| {
+        let answer = Response::builder()
+            .status(101)
+            .header("upgrade", "websocket");
+        answer
+            .header("connection", "upgrade")
+            .body(Body::empty())
+            .unwrap()
+    });
+    let (forward, _) = forward(upstream);
+    let refused = forward
+        .oneshot(request(Method::GET, "/", Body::empty()))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, Error::UnaskedUpgrade));
+}

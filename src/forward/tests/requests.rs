@@ -1,0 +1,97 @@
+use super::*;
+
+#[tokio::test]
+async fn sends_the_callers_request_with_a_head_of_its_own() {
+    let (upstream, seen) = answering(ok);
+    let (forward, _) = forward(upstream);
+    let mut request = request(Method::GET, "http://user@gate:8080/a%2fb?c=%20+", Body::empty());
+    *request.version_mut() = Version::HTTP_2;
+    let headers = request.headers_mut();
+    headers.insert("x-forwarded-for", HeaderValue::from_static("1.1.1.1"));
+    headers.insert("x-request-id", HeaderValue::from_static("r1"));
+    headers.insert("te", HeaderValue::from_static("gzip, Trailers"));
+    forward.oneshot(request).await.unwrap();
+
+    let request = seen.lock().pop().unwrap();
+    assert_eq!(request.uri(), "/a%2fb?c=%20+");
+    assert_eq!(request.version(), Version::HTTP_11);
+    assert_eq!(
+        fields(request.headers()),
+        [
+            ("connection", "te"),
+            ("forwarded", "for=203.0.113.9;host=\"gate:8080\";proto=http"),
+            ("te", "trailers"),
+            ("via", "2 vingate"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x-forwarded-host", "gate:8080"),
+            ("x-forwarded-proto", "http"),
+            ("x-request-id", "r1"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn believes_a_trusted_proxy() {
+    let (upstream, seen) = answering(ok);
+    let (forward, _) = forward(upstream);
+    let mut request = request(Method::GET, "/", Body::empty());
+    request
+        .headers_mut()
+        .insert("x-forwarded-for", HeaderValue::from_static("1.1.1.1"));
+    request
+        .extensions_mut()
+        .insert(Peer::new("192.0.2.1:5".parse().unwrap(), true));
+    forward.oneshot(request).await.unwrap();
+    assert_eq!(seen.lock()[0].headers()["x-forwarded-for"], "1.1.1.1, 192.0.2.1");
+}
+
+#[tokio::test]
+async fn sends_a_get_body_of_unknown_length_in_one_piece() {
+    let (upstream, seen) = answering(ok);
+    let (forward, _) = forward(upstream);
+    let body = streamed(vec![data("12"), data("34")]);
+    forward
+        .clone()
+        .oneshot(request(Method::GET, "/", body))
+        .await
+        .unwrap();
+    assert_eq!(seen.lock()[0].body(), "1234");
+
+    let body = streamed(vec![Ok(Frame::data(vec![b'x'; 65].into()))]);
+    let refused = forward
+        .oneshot(request(Method::HEAD, "/", body))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, Error::Body(Failure::TooLarge { limit: 64 })));
+    assert_eq!(seen.lock().len(), 1, "nothing was sent");
+}
+
+#[tokio::test]
+async fn blames_the_caller_for_a_torn_body_whatever_the_upstream_answers() {
+    let (upstream, mut calls) = by_hand();
+    let (forward, _) = forward(upstream);
+    for has_answer in [true, false] {
+        let body = streamed(vec![data("x"), Err("bad chunk".into())]);
+        let asked = tokio::spawn(forward.clone().oneshot(request(Method::QUERY, "/", body)));
+        let (call, answer) = calls.recv().await.unwrap();
+        assert!(call.into_body().collect().await.is_err(), "it never looks whole");
+        let answered = if has_answer { Ok(ok()) } else { Err(upstream::Error::Timeout) };
+        answer.send(answered).unwrap();
+        let refused = asked.await.unwrap().unwrap_err();
+        assert!(matches!(refused, Error::Body(Failure::Torn(_))));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_a_silent_body_of_a_caller() {
+    let (upstream, _) = answering(ok);
+    let (forward, dropped) = forward(upstream);
+    let (up, body) = sent_by_hand();
+    up.send(data("x")).unwrap();
+    let refused = forward
+        .oneshot(request(Method::POST, "/", body))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, Error::Body(Failure::Idle)));
+    assert_eq!(dropped.lock()[0].2, Some(20 * SECOND), "nobody knows what was done");
+}

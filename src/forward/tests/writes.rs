@@ -1,0 +1,75 @@
+use super::*;
+
+#[tokio::test]
+async fn drops_what_a_write_changed_before_its_answer_leaves() {
+    let (upstream, _) = answering(ok);
+    let (forward, dropped) = forward(upstream);
+    let body = Body::full(r#"{"plate":"A1"}"#);
+    forward
+        .oneshot(request(Method::POST, "/", body))
+        .await
+        .unwrap();
+    assert_eq!(dropped.lock()[0].0.plates.len(), 1);
+    assert_eq!(dropped.lock()[0].2, None);
+}
+
+#[tokio::test]
+async fn runs_a_write_to_its_end_whoever_hangs_up() {
+    let (upstream, mut calls) = by_hand();
+    let (forward, dropped) = forward(upstream);
+    let asked = forward
+        .clone()
+        .oneshot(request(Method::DELETE, "/x", Body::empty()));
+    let mut asked = Box::pin(asked);
+    assert!(asked.as_mut().now_or_never().is_none());
+    drop(asked);
+    assert_eq!(dropped.lock()[0].2, Some(20 * SECOND), "given up: nobody knows");
+
+    let (_, answer) = calls.recv().await.unwrap();
+    answer
+        .send(Ok(ok()))
+        .expect("somebody waits for the answer");
+    forward.shared.tasks.close();
+    forward.shared.tasks.wait().await;
+    assert_eq!(dropped.lock().len(), 2);
+    assert_eq!(dropped.lock()[1].2, None, "done");
+}
+
+#[tokio::test]
+async fn stops_a_read_when_its_caller_hangs_up() {
+    let (upstream, mut calls) = by_hand();
+    let (forward, _) = forward(upstream);
+    let mut asked = Box::pin(forward.oneshot(request(Method::GET, "/x", Body::empty())));
+    assert!(asked.as_mut().now_or_never().is_none());
+    drop(asked);
+    assert!(calls.recv().await.unwrap().1.is_closed());
+}
+
+#[tokio::test]
+async fn leaves_the_cache_alone_when_no_connection_could_be_made() {
+    use hyper_util::{
+        client::legacy::Client,
+        rt::{TokioExecutor, TokioIo},
+    };
+    let no_connector = service_fn(|_: Uri| {
+        let refused = std::io::Error::other("no route");
+        std::future::ready(Err::<TokioIo<tokio::net::TcpStream>, _>(refused))
+    });
+    let client = Client::builder(TokioExecutor::new()).build::<_, Body>(no_connector);
+    let upstream = service_fn(move |mut request: Request<Body>| {
+        *request.uri_mut() = Uri::from_static("http://sync.example/");
+        let call = client.request(request);
+        async {
+            call.await
+                .map(|a| a.map(Body::incoming))
+                .map_err(upstream::Error::Connect)
+        }
+    });
+    let (forward, dropped) = forward(BoxCloneSyncService::new(upstream));
+    let refused = forward
+        .oneshot(request(Method::PUT, "/", Body::full("{}")))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, Error::Upstream(upstream::Error::Connect(_))));
+    assert!(dropped.lock().is_empty());
+}
