@@ -95,7 +95,9 @@ impl Answer {
         let credential = self.credential.as_ref();
         if let Some(partition) = invalidate::own_partition(credential) {
             let affected = Affected { partition: Some(partition), ..Affected::default() };
-            (self.shared.invalidate)(&affected, Cause::Unauthorized, None);
+            self.shared
+                .cache
+                .invalidate(&affected, Cause::Unauthorized, None);
         }
         if answer.status() == StatusCode::UNAUTHORIZED
             && credential.is_some_and(|credential| credential.is_account)

@@ -14,17 +14,14 @@ use super::{
 use crate::{
     auth::Credential,
     body::Body,
-    cache::{Affected, Cause, Partition},
+    cache::{Affected, Cause, Invalidate, Partition},
     route::{Access, Route},
     upstream,
 };
 
-/// Drops entries: what was affected, why, and for how long nothing of it is stored.
-pub(super) type Invalidate = Arc<dyn Fn(&Affected, Cause, Option<Duration>) + Send + Sync>;
-
 /// A write that is on its way.
 pub(super) struct Write {
-    invalidate: Invalidate,
+    cache: Arc<dyn Invalidate>,
     cause: Cause,
     named_by_path: Named,
     body: Option<Arc<Watch>>,
@@ -90,7 +87,7 @@ impl Write {
         request: &Request<Body>,
         cause: Cause,
         body: Option<Arc<Watch>>,
-        invalidate: Invalidate,
+        cache: Arc<dyn Invalidate>,
         hold_off: Duration,
     ) -> Self {
         let mut named_by_path = Named::default();
@@ -98,7 +95,7 @@ impl Write {
             named_by_path.add_path(request.uri().path());
         }
         let partition = request.extensions().get::<Credential>().and_then(partition);
-        Self { invalidate, cause, named_by_path, body, partition, hold_off }
+        Self { cache, cause, named_by_path, body, partition, hold_off }
     }
 
     /// Everything that this write may have changed, as far as it was sent.
@@ -127,7 +124,8 @@ impl Write {
     }
 
     fn drop_entries(&self, hold_off: Option<Duration>) {
-        (self.invalidate)(&self.affected(), self.cause, hold_off);
+        self.cache
+            .invalidate(&self.affected(), self.cause, hold_off);
     }
 }
 

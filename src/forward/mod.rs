@@ -37,13 +37,13 @@ use tracing::Instrument as _;
 pub use self::error::Error;
 use self::{
     answer::Answer,
-    invalidate::{Invalidate, Outcome, Pending, Write},
+    invalidate::{Outcome, Pending, Write},
     request_body::{Copy, RequestBody, Watch},
     trailers::Trailers,
 };
 use crate::{
     body::Body,
-    cache::{Cache, Cause},
+    cache::{Cause, Invalidate},
     upstream::{self, Origin, Upstream},
 };
 
@@ -82,7 +82,7 @@ pub struct Forward {
 struct Shared {
     config: Config,
     origin: Origin,
-    invalidate: Invalidate,
+    cache: Arc<dyn Invalidate>,
     tasks: TaskTracker,
 }
 
@@ -108,13 +108,10 @@ impl Forward {
         config: Config,
         origin: Origin,
         upstream: Upstream,
-        cache: Cache,
+        cache: Arc<dyn Invalidate>,
         tasks: TaskTracker,
     ) -> Self {
-        let invalidate: Invalidate = Arc::new(move |affected, cause, hold_off| {
-            cache.invalidate(affected, cause, hold_off);
-        });
-        Self { upstream, shared: Arc::new(Shared { config, origin, invalidate, tasks }) }
+        Self { upstream, shared: Arc::new(Shared { config, origin, cache, tasks }) }
     }
 
     /// Takes the upstream that is ready and leaves one that is not.
@@ -161,7 +158,7 @@ impl Service<Request<Body>> for Forward {
             &request,
             cause,
             answer.body.clone(),
-            Arc::clone(&self.shared.invalidate),
+            Arc::clone(&self.shared.cache),
             self.shared.config.attempt_timeout,
         ));
         let call = self.upstream.call(request);

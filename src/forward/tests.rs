@@ -32,7 +32,16 @@ use crate::{
 const MINE: [u8; 32] = [7; 32];
 const SECOND: Duration = Duration::from_secs(1);
 
-type Dropped = Arc<Mutex<Vec<(Affected, Cause, Option<Duration>)>>>;
+pub(super) type Dropped = Arc<Mutex<Vec<(Affected, Cause, Option<Duration>)>>>;
+
+/// A cache that only notes what it is told to drop.
+pub(super) struct Noting(pub(super) Dropped);
+
+impl Invalidate for Noting {
+    fn invalidate(&self, affected: &Affected, cause: Cause, hold_off: Option<Duration>) {
+        self.0.lock().push((affected.clone(), cause, hold_off));
+    }
+}
 
 fn config() -> Config {
     Config {
@@ -47,13 +56,10 @@ fn config() -> Config {
 
 fn forward(upstream: Upstream) -> (Forward, Dropped) {
     let dropped = Dropped::default();
-    let kept = Arc::clone(&dropped);
-    let invalidate: Invalidate = Arc::new(move |affected, cause, hold_off| {
-        kept.lock().push((affected.clone(), cause, hold_off));
-    });
+    let cache = Arc::new(Noting(Arc::clone(&dropped)));
     let origin =
         Origin { scheme: http::uri::Scheme::HTTPS, authority: "sync.example".parse().unwrap() };
-    let shared = Shared { config: config(), origin, invalidate, tasks: TaskTracker::new() };
+    let shared = Shared { config: config(), origin, cache, tasks: TaskTracker::new() };
     (Forward { upstream, shared: Arc::new(shared) }, dropped)
 }
 

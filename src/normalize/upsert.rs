@@ -1,19 +1,12 @@
 //! VIN and plate in the body of a vehicle's upsert.
 //!
-//! The two values are replaced where they stand; every other byte is the caller's own, because
-//! a body that was taken apart and put together again is another body.
-
-use std::{borrow::Cow, fmt};
+//! The two values are replaced where they stand; every other byte is the caller's own.
 
 use bytes::Bytes;
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
 
 use super::{
     Error,
+    edit::{Edits, Member, Members},
     error::{Problem, Reason},
 };
 use crate::vehicle::{Plate, Vin};
@@ -26,16 +19,14 @@ const PLATE: &str = "/vehicleInfo/plate";
 ///
 /// A body that is not JSON, or does not name them, is for Sync to judge and stays as it is.
 pub(super) fn normalize(body: Bytes) -> Result<Bytes, Error> {
-    let Some(named) = std::str::from_utf8(&body)
-        .ok()
-        .map(find)
-        .transpose()?
-        .flatten()
-    else {
+    let Ok(text) = std::str::from_utf8(&body) else {
+        return Ok(body);
+    };
+    let Some(named) = find(text)? else {
         return Ok(body);
     };
     let mut problems = Vec::new();
-    let mut edits = Vec::new();
+    let mut edits = Edits::new(text);
     for (pointer, value, parse) in
         [(VIN, named.vin, parse_vin as Parse), (PLATE, named.plate, parse_plate)]
     {
@@ -43,16 +34,14 @@ pub(super) fn normalize(body: Bytes) -> Result<Bytes, Error> {
             continue;
         };
         match clean(value, parse) {
-            Ok(Cow::Borrowed(_)) => {}
-            Ok(Cow::Owned(clean)) => edits.push((offset(&body, value), value.len(), clean)),
+            Ok(clean) => edits.replace(value, clean),
             Err(reason) => problems.push(Problem { pointer, reason }),
         }
     }
     if !problems.is_empty() {
         return Err(Error::Vehicle(problems));
     }
-    edits.sort_unstable_by_key(|(at, ..)| *at);
-    Ok(splice(body, &edits))
+    Ok(edits.finish().unwrap_or(body))
 }
 
 /// The two values as they stand in the body, quotes and escapes included.
@@ -64,16 +53,16 @@ struct Named<'a> {
 
 /// What `body` names; `None` if it is not JSON or has no `vehicleInfo` object.
 fn find(body: &str) -> Result<Option<Named<'_>>, Error> {
-    let Ok(Members([info])) = from_str(body, ["vehicleInfo"]) else {
+    let Ok(Members([info])) = Members::parse(body, ["vehicleInfo"]) else {
         return Ok(None);
     };
-    let Some(info) = info.once(INFO)? else {
+    let Some(info) = once(info, INFO)? else {
         return Ok(None);
     };
-    let Ok(Members([vin, plate])) = from_str(info, ["vin", "plate"]) else {
+    let Ok(Members([vin, plate])) = Members::parse(info, ["vin", "plate"]) else {
         return Ok(None);
     };
-    Ok(Some(Named { vin: vin.once(VIN)?, plate: plate.once(PLATE)? }))
+    Ok(Some(Named { vin: once(vin, VIN)?, plate: once(plate, PLATE)? }))
 }
 
 type Parse = fn(&str) -> Result<String, Reason>;
@@ -86,98 +75,21 @@ fn parse_plate(typed: &str) -> Result<String, Reason> {
     Ok(Plate::parse(typed)?.as_str().to_owned())
 }
 
-/// The JSON string that `value` should be: itself, or another.
-fn clean(value: &str, parse: Parse) -> Result<Cow<'_, str>, Reason> {
+/// The JSON string that `value` should be.
+fn clean(value: &str, parse: Parse) -> Result<String, Reason> {
     let typed: String = serde_json::from_str(value).map_err(|_| Reason::NotAString)?;
     // Letters and digits need no escapes.
-    let clean = format!("\"{}\"", parse(&typed)?);
-    Ok(if clean == value { Cow::Borrowed(value) } else { Cow::Owned(clean) })
+    Ok(format!("\"{}\"", parse(&typed)?))
 }
 
-/// Where in `body` the slice `value` of it begins.
-fn offset(body: &[u8], value: &str) -> usize {
-    value.as_ptr().addr() - body.as_ptr().addr()
-}
-
-/// `body` with each `(offset, length)` replaced, in ascending order.
-fn splice(body: Bytes, edits: &[(usize, usize, String)]) -> Bytes {
-    if edits.is_empty() {
-        return body;
-    }
-    let mut spliced = Vec::with_capacity(body.len());
-    let mut copied = 0;
-    for (at, length, clean) in edits {
-        spliced.extend_from_slice(&body[copied..*at]);
-        spliced.extend_from_slice(clean.as_bytes());
-        copied = at + length;
-    }
-    spliced.extend_from_slice(&body[copied..]);
-    spliced.into()
-}
-
-/// A member of an object, as often as it stands there.
-#[derive(Clone, Copy)]
-enum Member<'a> {
-    Absent,
-    Once(&'a str),
-    Twice,
-}
-
-impl<'a> Member<'a> {
-    fn once(self, pointer: &'static str) -> Result<Option<&'a str>, Error> {
-        match self {
-            Self::Absent => Ok(None),
-            Self::Once(value) => Ok(Some(value)),
-            Self::Twice => Err(Error::Twice { pointer }),
-        }
+/// The one value of a member.
+fn once<'a>(member: Member<'a>, pointer: &'static str) -> Result<Option<&'a str>, Error> {
+    match member {
+        Member::Absent => Ok(None),
+        Member::Once(value) => Ok(Some(value)),
+        Member::Twice => Err(Error::Twice { pointer }),
     }
 }
-
-/// The values of `N` members of an object that is otherwise only checked to be JSON.
-struct Members<'a, const N: usize>([Member<'a>; N]);
-
-fn from_str<'a, const N: usize>(
-    json: &'a str,
-    names: [&'static str; N],
-) -> serde_json::Result<Members<'a, N>> {
-    let mut json = serde_json::Deserializer::from_str(json);
-    let members = json.deserialize_map(MembersVisitor(names))?;
-    json.end()?;
-    Ok(members)
-}
-
-struct MembersVisitor<const N: usize>([&'static str; N]);
-
-impl<'de, const N: usize> Visitor<'de> for MembersVisitor<N> {
-    type Value = Members<'de, N>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = [Member::Absent; N];
-        while let Some(Key(key)) = map.next_key()? {
-            match self.0.iter().position(|name| *name == key) {
-                Some(at) => {
-                    let value = map.next_value::<&RawValue>()?.get();
-                    members[at] = match members[at] {
-                        Member::Absent => Member::Once(value),
-                        Member::Once(_) | Member::Twice => Member::Twice,
-                    };
-                }
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(Members(members))
-    }
-}
-
-/// A member's name, unescaped; borrowed if it has no escapes.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests;

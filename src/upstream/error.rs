@@ -118,16 +118,3 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     }
     None
 }
-
-// === impl Error ===
-
-impl Error {
-    /// Whether the upstream may have seen a byte of the request, so that nobody knows what it
-    /// did with it.
-    pub fn was_sent(&self) -> bool {
-        match self {
-            Self::Connect(_) => false,
-            Self::Timeout | Self::Exchange(_) => true,
-        }
-    }
-}

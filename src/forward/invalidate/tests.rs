@@ -1,12 +1,15 @@
 use futures_util::stream;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use parking_lot::Mutex;
 
 use super::*;
 use crate::{
     body::{Body, Error as BodyError},
-    forward::{request_body::RequestBody, trailers::Trailers},
+    forward::{
+        request_body::RequestBody,
+        tests::{Dropped, Noting},
+        trailers::Trailers,
+    },
     vehicle::{Plate, Vin},
 };
 
@@ -15,15 +18,9 @@ const OTHER: &str = "3VWFE21C04M000002";
 const HOLD_OFF: Duration = Duration::from_secs(20);
 const MINE: [u8; 32] = [7; 32];
 
-type Dropped = Arc<Mutex<Vec<(Affected, Cause, Option<Duration>)>>>;
-
-fn recorder() -> (Invalidate, Dropped) {
+fn recorder() -> (Arc<dyn Invalidate>, Dropped) {
     let dropped = Dropped::default();
-    let kept = Arc::clone(&dropped);
-    let invalidate = move |affected: &Affected, cause, hold_off| {
-        kept.lock().push((affected.clone(), cause, hold_off));
-    };
-    (Arc::new(invalidate), dropped)
+    (Arc::new(Noting(Arc::clone(&dropped))), dropped)
 }
 
 /// A write of which `body` was sent, in pieces.
