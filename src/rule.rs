@@ -51,6 +51,11 @@ impl<E> Refused<E> {
     pub fn new(error: impl Into<E>, request: Request<Body>) -> Self {
         Self { error: error.into(), unread: request.into_body() }
     }
+
+    /// Refuses a request whose body was read, or is of no use any more.
+    pub fn bare(error: impl Into<E>) -> Self {
+        Self { error: error.into(), unread: Body::empty() }
+    }
 }
 
 // === impl RuleLayer ===

@@ -54,14 +54,14 @@ struct Pass<'a, F> {
 // === impl Cache ===
 
 impl<F: Failure> Cache<F> {
-    /// Claims `vehicles`, which must be distinct.
+    /// Claims `vehicles`, which are distinct.
     ///
     /// Without a partition (no credential), with `no-store`, or with the cache switched off,
     /// every vehicle is led privately: nothing is read, joined or stored.
     pub fn claim(
         &self,
         partition: Option<Partition>,
-        vehicles: &[Vehicle],
+        vehicles: impl Iterator<Item = Vehicle>,
         directives: &Directives,
         now: Instant,
     ) -> Claim<F> {
@@ -92,7 +92,7 @@ impl<F: Failure> Cache<F> {
     fn claim_shared(
         &self,
         partition: Partition,
-        vehicles: &[Vehicle],
+        vehicles: impl Iterator<Item = Vehicle>,
         directives: &Directives,
         now: Instant,
     ) -> Claim<F> {
@@ -100,8 +100,7 @@ impl<F: Failure> Cache<F> {
         let pass = Pass { store: &*self.0, directives, epoch, now };
         let (mut lead, mut refresh) = (Boarding::default(), Boarding::default());
         let places = vehicles
-            .iter()
-            .map(|&vehicle| {
+            .map(|vehicle| {
                 let hashed = self.0.hashed(Key { partition, vehicle });
                 pass.place(hashed, &mut lead, &mut refresh)
             })
@@ -115,15 +114,18 @@ impl<F: Failure> Cache<F> {
         }
     }
 
-    fn claim_privately(&self, vehicles: &[Vehicle], directives: &Directives) -> Claim<F> {
+    fn claim_privately(
+        &self,
+        vehicles: impl Iterator<Item = Vehicle>,
+        directives: &Directives,
+    ) -> Claim<F> {
         if directives.only_if_cached {
-            let places = vehicles.iter().map(|_| Place::Unheld).collect();
+            let places = vehicles.map(|_| Place::Unheld).collect();
             return Claim { places, lead: None, refresh: None };
         }
         let mut lead = Boarding::default();
         let places = vehicles
-            .iter()
-            .map(|&vehicle| {
+            .map(|vehicle| {
                 let key = Key { partition: Partition::NOBODY, vehicle };
                 Place::Led(lead.board(self.0.hashed(key), 0))
             })

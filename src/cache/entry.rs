@@ -115,6 +115,19 @@ impl Ttl {
     }
 }
 
+// === impl Freshness ===
+
+impl Freshness {
+    /// Whichever leaves less time.
+    pub fn shorter(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Fresh(one), Self::Fresh(other)) => Self::Fresh(one.min(other)),
+            (Self::Stale(one), Self::Stale(other)) => Self::Stale(one.max(other)),
+            (stale @ Self::Stale(_), Self::Fresh(_)) | (Self::Fresh(_), stale) => stale,
+        }
+    }
+}
+
 // === impl Entry ===
 
 impl Entry {

@@ -98,6 +98,11 @@ impl<F: Failure> Cache<F> {
         }))
     }
 
+    /// Whether anything is kept at all.
+    pub fn is_enabled(&self) -> bool {
+        self.0.config.enabled
+    }
+
     /// What the cache counts.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics

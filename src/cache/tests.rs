@@ -58,7 +58,12 @@ fn claim(cache: &TestCache, vehicles: &[Vehicle]) -> Claim<u32> {
 fn claim_with(cache: &TestCache, vehicles: &[Vehicle], directives: &str) -> Claim<u32> {
     let mut fields = http::HeaderMap::new();
     fields.insert(http::header::CACHE_CONTROL, directives.parse().unwrap());
-    cache.claim(Some(partition(0)), vehicles, &Directives::of(&fields), Instant::now())
+    cache.claim(
+        Some(partition(0)),
+        vehicles.iter().copied(),
+        &Directives::of(&fields),
+        Instant::now(),
+    )
 }
 
 fn fill(cache: &TestCache, vehicle: Vehicle, bytes: &str) {
@@ -126,8 +131,14 @@ async fn joins_what_somebody_is_asking_for_and_leads_the_rest() {
 async fn never_joins_or_serves_across_partitions() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     let first = claim(&cache, &vehicles);
-    let foreign =
-        || cache.claim(Some(partition(1)), &vehicles, &Directives::default(), Instant::now());
+    let foreign = || {
+        cache.claim(
+            Some(partition(1)),
+            vehicles.into_iter(),
+            &Directives::default(),
+            Instant::now(),
+        )
+    };
     assert!(matches!(foreign().places[..], [Place::Led(_)]), "not joined");
     first
         .lead
@@ -299,7 +310,8 @@ async fn no_store_neither_reads_nor_joins_nor_stores() {
 #[tokio::test(start_paused = true)]
 async fn without_a_credential_nothing_is_shared() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
-    let anonymous = || cache.claim(None, &vehicles, &Directives::default(), Instant::now());
+    let anonymous =
+        || cache.claim(None, vehicles.into_iter(), &Directives::default(), Instant::now());
     let first = anonymous();
     assert!(matches!(anonymous().places[..], [Place::Led(_)]));
     first
@@ -461,7 +473,7 @@ async fn judges_every_vehicle_by_the_requests_directives() {
         let now = Instant::now();
         let claim = cache.claim(
             Some(partition(0)),
-            &vehicles,
+            vehicles.into_iter(),
             &Directives { only_if_cached: true, ..directives_of(directives) },
             now + Duration::from_secs(at),
         );

@@ -1,0 +1,207 @@
+//! The head of a batch answer: what it says about where its parts come from and how long they
+//! are good.
+
+use std::{fmt::Write as _, time::Duration};
+
+use aws_lc_rs::digest;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+};
+use tokio::time::Instant;
+
+use super::{
+    gather::{Gathered, Part},
+    splice::Splice,
+};
+use crate::{
+    body::Body,
+    cache::{Directives, Freshness, Lookup},
+};
+
+/// Makes the answer of what was gathered.
+pub(super) struct Composer<'a> {
+    pub(super) method: &'a Method,
+    pub(super) fields: &'a HeaderMap,
+    pub(super) directives: &'a Directives,
+    /// Whether the request has a credential, and the cache is on.
+    pub(super) is_cacheable: bool,
+}
+
+/// How many vehicles were answered in which way, and how long the answer is good.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    counts: [u64; Lookup::ALL.len()],
+    age: Duration,
+    /// Until the first part is stale; with a stale part, how long it is so.
+    remaining: Option<Freshness>,
+}
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+// === impl Composer ===
+
+impl Composer<'_> {
+    /// A 200, or a 304 if the caller has the same answer already.
+    pub(super) fn compose(&self, gathered: Gathered, tally: &Tally) -> Response<Body> {
+        let etag = etag(&gathered.parts);
+        let is_known = self
+            .fields
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .any(|field| matches(field, &etag));
+        let mut answer = match is_known {
+            true => {
+                let mut answer = Response::new(Body::empty());
+                *answer.status_mut() = StatusCode::NOT_MODIFIED;
+                answer
+            }
+            false => {
+                let entries = gathered.parts.into_iter().map(|part| part.entry);
+                let mut answer = Response::new(Body::new(Splice::new(entries)));
+                answer.headers_mut().insert(CONTENT_TYPE, JSON);
+                answer
+            }
+        };
+        let status = gathered.made_good.and_then(|failure| failure.status());
+        let head = answer.headers_mut();
+        head.insert(CACHE_STATUS, text(tally.cache_status(self, status)));
+        head.insert(CACHE_CONTROL, text(tally.cache_control(self)));
+        head.insert(AGE, tally.age.as_secs().into());
+        head.insert(ETAG, text(etag));
+        head.insert(ACCEPT_QUERY, JSON);
+        answer
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// Counts the parts of an answer.
+    pub(super) fn of(parts: &[Part], now: Instant) -> Self {
+        let mut tally = Self::default();
+        for part in parts {
+            tally.counts[part.from as usize] += 1;
+            tally.age = tally.age.max(part.entry.age(now));
+            let freshness = part.entry.freshness(now);
+            let remaining = tally.remaining.get_or_insert(freshness);
+            *remaining = remaining.shorter(freshness);
+        }
+        tally
+    }
+
+    /// How many vehicles were answered this way.
+    pub(super) fn count(&self, from: Lookup) -> u64 {
+        self.counts[from as usize]
+    }
+
+    /// `Cache-Status` (RFC 9211).
+    fn cache_status(&self, composer: &Composer<'_>, upstream: Option<StatusCode>) -> String {
+        let of = |from| self.count(from);
+        let held = of(Lookup::Hit) + of(Lookup::Absent) + of(Lookup::Stale);
+        let asked = of(Lookup::Miss) + of(Lookup::Bypass);
+        let (stale_on_error, joined) = (of(Lookup::StaleOnError), of(Lookup::Joined));
+
+        let mut status = String::with_capacity(96);
+        status.push_str("vingate; ");
+        let directives = composer.directives;
+        match () {
+            () if !composer.is_cacheable => status.push_str("fwd=bypass"),
+            () if stale_on_error > 0 => {
+                status.push_str("fwd=stale");
+                if let Some(upstream) = upstream {
+                    // Writing to a string does not fail.
+                    let _ = write!(status, "; fwd-status={}", upstream.as_u16());
+                }
+            }
+            () if asked + joined == 0 => {
+                let _ = write!(status, "hit; ttl={}", self.ttl());
+            }
+            () if directives.no_store || directives.no_cache => status.push_str("fwd=request"),
+            () if held > 0 => status.push_str("fwd=partial"),
+            () if asked > 0 => status.push_str("fwd=miss"),
+            () => status.push_str("fwd=miss; collapsed"),
+        }
+        let _ = write!(
+            status,
+            "; detail=\"hit={} stale={} joined={joined} miss={asked} absent={}\"",
+            of(Lookup::Hit),
+            of(Lookup::Stale) + stale_on_error,
+            of(Lookup::Absent),
+        );
+        status
+    }
+
+    /// `Cache-Control`. Caches that key by URI must ask again, because the body of a `GET` is no
+    /// part of their key; that of a `QUERY` is (RFC 10008 section 2.7).
+    fn cache_control(&self, composer: &Composer<'_>) -> String {
+        if composer.directives.no_store || !composer.is_cacheable {
+            return "no-store".to_owned();
+        }
+        let max_age = match self.remaining {
+            Some(Freshness::Fresh(left)) => self.age.as_secs() + left.as_secs(),
+            Some(Freshness::Stale(_)) | None => 0,
+        };
+        match *composer.method == Method::QUERY {
+            true => format!("private, max-age={max_age}"),
+            false => format!("private, no-cache, max-age={max_age}"),
+        }
+    }
+
+    /// Whole seconds until the first part is stale; negative since then.
+    fn ttl(&self) -> i64 {
+        let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
+        match self.remaining {
+            Some(Freshness::Fresh(left)) => seconds(left),
+            Some(Freshness::Stale(since)) => -seconds(since),
+            None => 0,
+        }
+    }
+}
+
+/// Says of an answer that it did not come by way of the cache.
+pub(super) fn mark_bypassed(mut answer: Response<Body>) -> Response<Body> {
+    let head = answer.headers_mut();
+    head.append(CACHE_STATUS, HeaderValue::from_static("vingate; fwd=bypass"));
+    head.insert(ACCEPT_QUERY, JSON);
+    answer
+}
+
+/// A strong validator: a hash of the elements' own hashes in their order, which is the same
+/// after a restart and on every replica.
+fn etag(parts: &[Part]) -> String {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    for part in parts.iter().filter(|part| !part.entry.bytes().is_empty()) {
+        hash.update(part.entry.content_hash());
+    }
+    let mut etag = String::with_capacity(34);
+    etag.push('"');
+    for byte in &hash.finish().as_ref()[..16] {
+        for nibble in [byte >> 4, byte & 15] {
+            etag.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+        }
+    }
+    etag.push('"');
+    etag
+}
+
+/// Whether an `If-None-Match` field names `etag`, by weak comparison (RFC 9110 section 13.1.2).
+fn matches(field: &HeaderValue, etag: &str) -> bool {
+    // An entity tag may contain a comma, but none that is ours does.
+    let Ok(field) = field.to_str() else { return false };
+    field
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+/// A field value of printable ASCII.
+fn text(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
+        .expect("letters, digits and punctuation make a field value")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! Vehicles gathered from wherever they are: the cache, the calls of others, calls of one's own.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use super::{CallError, Error, balanced, fetch::Fetch};
+use crate::{
+    cache::{
+        Affected, Cache, Cause, Claim, Class, Directives, Entry, Invalidate as _, Lease, Lookup,
+        Outcome, Partition, Place,
+    },
+    vehicle::Vehicle,
+};
+
+/// Why a flight failed, shared by everybody who waited for it.
+pub type Failure = Arc<CallError>;
+
+/// Gathers the vehicles of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Gather {
+    pub(super) cache: Cache<Failure>,
+    pub(super) fetch: Fetch,
+    pub(super) chunk: usize,
+    pub(super) max_parallel: usize,
+}
+
+/// What is gathered, and for whom.
+pub(super) struct Wanted<'a> {
+    /// Distinct.
+    pub(super) vehicles: &'a [Vehicle],
+    /// `None`: no credential, so nothing is shared.
+    pub(super) partition: Option<Partition>,
+    /// Whether the credential is the caller's own.
+    pub(super) is_own_credential: bool,
+    pub(super) directives: &'a Directives,
+    /// The request's fields.
+    pub(super) fields: &'a HeaderMap,
+}
+
+/// What was found of one vehicle.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) entry: Arc<Entry>,
+    pub(super) from: Lookup,
+}
+
+/// All that was found, one part for each vehicle.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) parts: Vec<Part>,
+    /// The first failure that stale entries made good, in order of mention.
+    pub(super) made_good: Option<Failure>,
+}
+
+/// How often vehicles are claimed anew whose calls were abandoned. Once is usual, when the
+/// request that composed the call failed; more often means that something here is broken.
+const MAX_ROUNDS: usize = 4;
+
+// === impl Gather ===
+
+impl Gather {
+    /// Gathers `wanted`. The first failure in order of mention decides, unless what is held may
+    /// stand in for everything that failed.
+    pub(super) async fn gather(&self, wanted: &Wanted<'_>) -> Result<Gathered, Error> {
+        let mut gathering = Gathering::default();
+        gathering.found.resize_with(wanted.vehicles.len(), || None);
+        let mut open: Vec<usize> = (0..wanted.vehicles.len()).collect();
+        for round in 0..MAX_ROUNDS {
+            let vehicles = open.iter().map(|&nth| wanted.vehicles[nth]);
+            let claim =
+                self.cache
+                    .claim(wanted.partition, vehicles, wanted.directives, Instant::now());
+            let Claim { places, lead, refresh } = claim;
+            let own = lead.as_ref().map(|lease| Arc::clone(lease.flight()));
+            for lease in [lead, refresh].into_iter().flatten() {
+                self.fly(lease, wanted);
+            }
+            match self
+                .settle(wanted, &places, &open, round, &mut gathering)
+                .await
+            {
+                Ok(again) if again.is_empty() => return Ok(gathering.into_gathered()),
+                Ok(again) => open = again,
+                Err(error) => {
+                    // The whole answer is the failure: what is not sent yet need not be.
+                    own.inspect(|flight| flight.give_up());
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::Call(Arc::new(CallError::Abandoned)))
+    }
+
+    /// Waits for each place in turn, and gives those vehicles of `open` that must be claimed
+    /// anew.
+    async fn settle(
+        &self,
+        wanted: &Wanted<'_>,
+        places: &[Place<Failure>],
+        open: &[usize],
+        round: usize,
+        gathering: &mut Gathering,
+    ) -> Result<Vec<usize>, Error> {
+        let mut again = Vec::new();
+        for (place, &nth) in places.iter().zip(open) {
+            let part = match self.await_place(place, wanted).await? {
+                Settled::Found(part) => part,
+                Settled::Abandoned => {
+                    again.push(nth);
+                    continue;
+                }
+                // The call was another request's to compose, and so is the fault: what this one
+                // wants of it is asked again without the rest, once.
+                Settled::Failed(failure)
+                    if round == 0
+                        && matches!(place, Place::Joined(_))
+                        && failure.blames_composer() =>
+                {
+                    again.push(nth);
+                    continue;
+                }
+                Settled::Failed(failure) => {
+                    let part = self.stand_in(wanted, nth, &failure)?;
+                    gathering.made_good.get_or_insert(failure);
+                    part
+                }
+            };
+            gathering.found[nth] = Some(part);
+        }
+        Ok(again)
+    }
+
+    async fn await_place(
+        &self,
+        place: &Place<Failure>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Settled, Error> {
+        let (seat, from) = match place {
+            Place::Fresh(entry) => {
+                let is_absent = entry.classes().are_only(Class::Absent);
+                let from = if is_absent { Lookup::Absent } else { Lookup::Hit };
+                return Ok(Settled::Found(Part { entry: Arc::clone(entry), from }));
+            }
+            Place::Stale(entry) => {
+                let entry = Arc::clone(entry);
+                return Ok(Settled::Found(Part { entry, from: Lookup::Stale }));
+            }
+            Place::Unheld => return Err(Error::NotCached),
+            Place::Joined(seat) => (seat, Lookup::Joined),
+            Place::Led(seat) if wanted.partition.is_none() => (seat, Lookup::Bypass),
+            Place::Led(seat) => (seat, Lookup::Miss),
+        };
+        Ok(match seat.outcome().await {
+            Outcome::Landed(entry) => Settled::Found(Part { entry, from }),
+            Outcome::Failed(failure) => Settled::Failed(failure),
+            Outcome::Abandoned => Settled::Abandoned,
+        })
+    }
+
+    /// What is held for a vehicle whose call failed.
+    fn stand_in(&self, wanted: &Wanted<'_>, nth: usize, failure: &Failure) -> Result<Part, Error> {
+        let stale = wanted
+            .partition
+            .filter(|_| failure.permits_stale())
+            .and_then(|partition| {
+                let (vehicle, now) = (wanted.vehicles[nth], Instant::now());
+                self.cache
+                    .stale_if_error(partition, vehicle, wanted.directives, now)
+            });
+        match stale {
+            Some(entry) => Ok(Part { entry, from: Lookup::StaleOnError }),
+            None => Err(Error::Call(Arc::clone(failure))),
+        }
+    }
+
+    /// Makes the calls of a lease, in a task of their own: whoever hangs up disturbs nobody.
+    fn fly(&self, lease: Lease<Failure>, wanted: &Wanted<'_>) {
+        let head = self.fetch.head(wanted.fields);
+        let own = wanted.partition.filter(|_| wanted.is_own_credential);
+        let sizes = balanced(lease.vehicles().len(), self.chunk);
+        let chunks = lease.split(sizes);
+        let this = self.clone();
+        tokio::spawn(async move {
+            let this = &this;
+            stream::iter(chunks)
+                .for_each_concurrent(this.max_parallel, |chunk| this.call(chunk, head.clone(), own))
+                .await;
+        });
+    }
+
+    async fn call(&self, chunk: Lease<Failure>, head: HeaderMap, own: Option<Partition>) {
+        if chunk.flight().is_given_up() {
+            return;
+        }
+        chunk.send();
+        let vehicles: Vec<_> = chunk.vehicles().collect();
+        match self.fetch.fetch(head, vehicles.iter().copied()).await {
+            Ok(elements) => {
+                chunk.land(elements.of_vehicles, elements.may_store, Instant::now());
+            }
+            Err(error) => {
+                // The credential is no good any more: what it had access to is not its own.
+                if error.refuses_credential() && own.is_some() {
+                    let affected = Affected { partition: own, ..Affected::default() };
+                    self.cache.invalidate(&affected, Cause::Unauthorized, None);
+                }
+                chunk.fail(Arc::new(error));
+            }
+        }
+    }
+}
+
+/// What came of one place.
+enum Settled {
+    Found(Part),
+    Failed(Failure),
+    Abandoned,
+}
+
+/// What is found so far.
+#[derive(Default)]
+struct Gathering {
+    found: Vec<Option<Part>>,
+    made_good: Option<Failure>,
+}
+
+// === impl Gathering ===
+
+impl Gathering {
+    fn into_gathered(self) -> Gathered {
+        let parts = self.found.into_iter().flatten().collect();
+        Gathered { parts, made_good: self.made_good }
+    }
+}

@@ -1,0 +1,35 @@
+use prometheus::{Histogram, HistogramOpts, IntCounter, Registry};
+
+/// What batches are counted by.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    pub(super) vehicles: Histogram,
+    pub(super) chunks: IntCounter,
+    pub(super) unasked: IntCounter,
+}
+
+/// Up to one call, then by how many calls it takes, to the most that one request may have.
+const VEHICLES: [f64; 12] =
+    [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0];
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Registers the metrics of batches.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let vehicles = Histogram::with_opts(
+            HistogramOpts::new("vingate_batch_vehicles", "Distinct vehicles of a batch request")
+                .buckets(VEHICLES.to_vec()),
+        )?;
+        let chunks =
+            IntCounter::new("vingate_batch_chunks_total", "Batch calls made to the upstream")?;
+        let unasked = IntCounter::new(
+            "vingate_batch_unasked_elements_total",
+            "Elements of upstream answers that nobody had asked for",
+        )?;
+        registry.register(Box::new(vehicles.clone()))?;
+        registry.register(Box::new(chunks.clone()))?;
+        registry.register(Box::new(unasked.clone()))?;
+        Ok(Self { vehicles, chunks, unasked })
+    }
+}
