@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use http::{
     HeaderMap, HeaderValue, StatusCode, Uri, Version,
-    header::{CONNECTION, HOST, LOCATION, WWW_AUTHENTICATE},
+    header::{CONNECTION, CONTENT_LENGTH, HOST, LOCATION, WWW_AUTHENTICATE},
 };
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};

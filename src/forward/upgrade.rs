@@ -133,3 +133,34 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_websocket_on_a_get_without_a_body_over_http_1_1() {
+        let (get, post) = (Method::GET, Method::POST);
+        let (http_10, http_11) = (Version::HTTP_10, Version::HTTP_11);
+        for (method, version, upgrade, connection, body, want) in [
+            (&get, http_11, "websocket", "upgrade", "", true),
+            (&get, http_11, "h2c, WebSocket", "close, Upgrade", "", true),
+            (&get, http_11, "h2c", "upgrade", "", false),
+            (&get, http_11, "websocket", "close", "", false),
+            (&get, http_11, "websocket", "upgrade", "x", false),
+            (&get, http_10, "websocket", "upgrade", "", false),
+            (&post, http_11, "websocket", "upgrade", "", false),
+        ] {
+            let mut request = Request::builder()
+                .method(method)
+                .version(version)
+                .header(UPGRADE, upgrade)
+                .header(CONNECTION, connection)
+                .extension(hyper::upgrade::on(Request::new(())))
+                .body(Body::full(body))
+                .unwrap();
+            let taken = take(&mut request).is_some();
+            assert_eq!(taken, want, "{method} {version:?} {upgrade} {connection}");
+        }
+    }
+}

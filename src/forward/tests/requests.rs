@@ -49,13 +49,17 @@ async fn believes_a_trusted_proxy() {
 async fn sends_a_get_body_of_unknown_length_in_one_piece() {
     let (upstream, seen) = answering(ok);
     let (forward, _) = forward(upstream);
-    let body = streamed(vec![data("12"), data("34")]);
-    forward
-        .clone()
-        .oneshot(request(Method::GET, "/", body))
-        .await
-        .unwrap();
+    let mut asked = request(Method::GET, "/", streamed(vec![data("12"), data("34")]));
+    asked
+        .headers_mut()
+        .insert(TRAILER, HeaderValue::from_static("x-sum"));
+    asked
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from_static("9"));
+    forward.clone().oneshot(asked).await.unwrap();
     assert_eq!(seen.lock()[0].body(), "1234");
+    assert!(!seen.lock()[0].headers().contains_key(TRAILER), "none can follow");
+    assert!(!seen.lock()[0].headers().contains_key(CONTENT_LENGTH), "it was a lie");
 
     let body = streamed(vec![Ok(Frame::data(vec![b'x'; 65].into()))]);
     let refused = forward
