@@ -1,6 +1,36 @@
 //! Connections: accepted, bounded, watched and drained.
+//!
+//! A listener serves HTTP/1.0, HTTP/1.1 and HTTP/2 with prior knowledge. Everything that a caller
+//! may hold for as long as it likes has a bound here: the number of connections, the size and time
+//! of a head, the time without a request, the time in which nothing of an answer is taken. What a
+//! caller sends as a body is the concern of those who read it.
+//!
+//! When all `max_connections` places are taken, the connections that have been without a request
+//! for longest are closed to make room; if all are busy, new ones wait in the kernel's queue.
 
-use std::{net::SocketAddr, time::Duration};
+mod accept;
+mod body;
+mod connection;
+mod connections;
+mod io;
+mod metrics;
+mod phase;
+mod service;
+mod stream;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+use http::{Request, Response};
+
+pub use self::{
+    accept::{bind, serve},
+    metrics::Metrics,
+};
+use crate::body::Body;
 
 /// What the `[server]` table says of connections.
 #[derive(Clone, Debug)]
@@ -11,9 +41,9 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Between "not ready" and closing the listener.
     pub drain_delay: Duration,
-    /// Bytes of request line and fields.
+    /// Bytes of request line and fields; hyper needs 8 KiB at least, less counts as that.
     pub max_head: usize,
-    /// Fields of a request head.
+    /// Fields of a request head. Other than 100, it costs an allocation a request.
     pub max_fields: usize,
     /// Connections at once.
     pub max_connections: usize,
@@ -25,4 +55,51 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// A caller that takes no byte of its answer.
     pub write_idle_timeout: Duration,
+}
+
+/// What can answer requests over a connection: a stack that has turned all of its errors into
+/// answers.
+pub trait Service:
+    tower::Service<
+        Request<Body>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Service for S where
+    S: tower::Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
+// === impl Config ===
+
+impl Config {
+    /// A listener with the limits of a side entrance, as those for operators and trials are: few
+    /// callers, each of whom is known.
+    pub fn side(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            drain_timeout: Duration::from_secs(1),
+            drain_delay: Duration::ZERO,
+            max_head: 32 * 1024,
+            max_fields: 100,
+            max_connections: 256,
+            max_streams: 32,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            write_idle_timeout: Duration::from_secs(30),
+        }
+    }
 }

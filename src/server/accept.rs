@@ -1,0 +1,142 @@
+//! The listener.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    select,
+    time::sleep,
+};
+use tracing::warn;
+
+use super::{
+    Config, Metrics, Service, connection::Protocols, connections::Connections, metrics::Reason,
+};
+use crate::peer::Peer;
+
+/// Connections that the kernel keeps for us until they are accepted.
+const BACKLOG: u32 = 4096;
+
+/// A pause when nothing can be accepted, so that whatever is short can recover.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens on `address`. Port 0 is any free one.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of the last run that the kernel still remembers do not keep us from starting.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves the connections of `listener` until `drain` is ready and what was in flight then has
+/// ended.
+///
+/// From `drain` on, connections are accepted for `drain_delay` more, so that who finds us by our
+/// readiness has time to look elsewhere. Then the listener closes, kept connections are told to
+/// close, and after `drain_timeout` what is left is cut.
+pub async fn serve<S: Service>(
+    listener: TcpListener,
+    config: Config,
+    service: S,
+    metrics: Metrics,
+    drain: impl Future<Output = ()>,
+) {
+    let connections = Arc::new(Connections::new(config.max_connections));
+    let acceptor = Acceptor {
+        protocols: Arc::new(Protocols::new(&config, metrics.clone())),
+        connections: Arc::clone(&connections),
+        service,
+        metrics,
+    };
+    let stop = pin!(async {
+        drain.await;
+        sleep(config.drain_delay).await;
+    });
+    acceptor.run(listener, stop).await;
+    connections.drain(config.drain_timeout).await;
+}
+
+struct Acceptor<S> {
+    protocols: Arc<Protocols>,
+    connections: Arc<Connections>,
+    service: S,
+    metrics: Metrics,
+}
+
+impl<S: Service> Acceptor<S> {
+    /// Accepts connections until `stop` is ready, and then those that the kernel has let in
+    /// already: their callers believe that they are connected.
+    async fn run(&self, listener: TcpListener, mut stop: Pin<&mut impl Future<Output = ()>>) {
+        let mut failing = false;
+        loop {
+            let accepted = select! {
+                biased;
+                () = stop.as_mut() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    failing = false;
+                    let place = select! {
+                        biased;
+                        place = self.connections.place() => place,
+                        () = stop.as_mut() => break,
+                    };
+                    self.spawn(stream, address, place);
+                }
+                // It was gone before we came to it.
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) => {
+                    self.metrics.note(Reason::Accept);
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%error, "no connection can be accepted");
+                    }
+                    // Out of descriptors, as a rule: then others have to give theirs back.
+                    self.connections.make_room(tokio::time::Instant::now());
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+        while let Some(Ok((stream, address))) = listener.accept().now_or_never()
+            && let Some(place) = self.connections.try_place()
+        {
+            self.spawn(stream, address, place);
+        }
+    }
+
+    fn spawn(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        place: tokio::sync::OwnedSemaphorePermit,
+    ) {
+        // Answers are written whole: waiting for more to send only delays them. A socket that
+        // refuses is closed already, which its first read will tell.
+        let _ = stream.set_nodelay(true);
+        let entry = self.connections.enter();
+        let protocols = Arc::clone(&self.protocols);
+        let service = self.service.clone();
+        tokio::spawn(async move {
+            let peer = Peer::new(address, false);
+            protocols
+                .serve(stream, peer, service, Arc::clone(&entry.watch), place)
+                .await;
+        });
+    }
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,178 @@
+//! The body of an answer on its way to the connection.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+
+use super::watch::Watch;
+use crate::body::{Body, Error};
+
+/// The longest piece handed to HTTP/2 at once: one `DATA` frame of the size that everybody
+/// accepts.
+///
+/// hyper takes a whole frame of the body as soon as the stream's window allows one byte, and then
+/// takes the body for sent. In pieces, a body ends when the other end has taken all but the last
+/// of it, and a stream never holds more than one of them.
+const PIECE: usize = 16 * 1024;
+
+tokio::task_local! {
+    /// What happened to the body of the HTTP/2 stream that is being polled.
+    pub(super) static FLOW: Cell<Flow>;
+}
+
+/// What happened to a body while its stream was polled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// It was not asked.
+    #[default]
+    Unasked,
+    /// It was asked last, and had nothing yet.
+    Waiting,
+    /// Its last frame was taken.
+    Taken,
+}
+
+/// A request that counts as in flight until this is dropped.
+pub(super) struct InFlight(Arc<Watch>);
+
+/// The body of an answer. Its request is in flight until it is dropped.
+pub(super) struct AnswerBody {
+    inner: Body,
+    /// What is left of a frame that is handed out in pieces.
+    rest: Bytes,
+    http2: bool,
+    _in_flight: InFlight,
+}
+
+// === impl InFlight ===
+
+impl InFlight {
+    pub(super) fn begin(watch: &Arc<Watch>) -> Self {
+        watch.note_begun();
+        Self(Arc::clone(watch))
+    }
+
+    /// Whether the connection is to close after this one.
+    pub(super) fn is_last(&self) -> bool {
+        self.0.is_draining()
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.note_ended();
+    }
+}
+
+// === impl AnswerBody ===
+
+impl AnswerBody {
+    pub(super) fn new(inner: Body, http2: bool, in_flight: InFlight) -> Self {
+        Self { inner, rest: Bytes::new(), http2, _in_flight: in_flight }
+    }
+
+    /// The next frame, whatever its size.
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.rest.is_empty() {
+            return Pin::new(&mut self.inner).poll_frame(cx);
+        }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.rest)))))
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = match ready!(self.poll_inner(cx)) {
+            Some(Ok(frame)) => frame,
+            end => return Poll::Ready(end),
+        };
+        let frame = frame.into_data().map(|mut data| {
+            if data.len() > PIECE {
+                self.rest = data.split_off(PIECE);
+            }
+            Frame::data(data)
+        });
+        Poll::Ready(Some(Ok(frame.unwrap_or_else(|trailers| trailers))))
+    }
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if !self.http2 {
+            return Pin::new(&mut self.inner).poll_frame(cx);
+        }
+        let polled = self.poll_piece(cx);
+        let flow = if polled.is_pending() { Flow::Waiting } else { Flow::Taken };
+        // Outside of a stream nobody wants to know.
+        let _ = FLOW.try_with(|cell| cell.set(flow));
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = self.rest.len() as u64;
+        let inner = self.inner.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + rest);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn body(http2: bool, length: usize) -> (AnswerBody, Arc<Watch>) {
+        let watch = Arc::new(Watch::new());
+        let in_flight = InFlight::begin(&watch);
+        (AnswerBody::new(Body::full(vec![b'x'; length]), http2, in_flight), watch)
+    }
+
+    #[tokio::test]
+    async fn comes_in_pieces_over_http2() {
+        let (mut body, _) = body(true, 2 * PIECE + 1);
+        for (left, piece) in [(2 * PIECE + 1, PIECE), (PIECE + 1, PIECE), (1, 1)] {
+            assert_eq!(body.size_hint().exact(), Some(left as u64));
+            assert!(!body.is_end_stream());
+            let data = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert_eq!(data.len(), piece);
+        }
+        assert!(body.is_end_stream());
+        assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn comes_whole_over_http1() {
+        let (mut body, _) = body(false, 2 * PIECE + 1);
+        let data = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(data.len(), 2 * PIECE + 1);
+        assert!(body.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn is_in_flight_until_it_is_dropped() {
+        use super::super::phase::Phase;
+        let (body, watch) = body(false, 1);
+        assert_eq!(watch.phase(), Phase::Busy);
+        drop(body);
+        assert!(matches!(watch.phase(), Phase::Quiet(_)));
+    }
+}

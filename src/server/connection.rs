@@ -1,0 +1,144 @@
+//! One connection, from its first byte to its last.
+
+use std::{future::poll_fn, pin::pin, sync::Arc};
+
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    select,
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Config, Service,
+    io::WatchedIo,
+    metrics::{Metrics, Reason},
+    phase::{Phase, Timeouts, Verdict},
+    service::ConnectionService,
+    stream::Streams,
+    watch::{Order, Watch},
+};
+use crate::peer::Peer;
+
+/// hyper refuses to work with a smaller buffer.
+const MIN_HEAD: usize = 8 * 1024;
+
+/// Fields for which hyper needs no allocation: it is its own limit if none is set.
+const FIELDS_ON_STACK: usize = 100;
+
+/// Bytes that wait in one HTTP/2 stream to be written.
+const STREAM_SEND_BUFFER: usize = 64 * 1024;
+
+/// Streams that a peer may reset before they were looked at, and that we may reset for its
+/// errors, until the connection is given up (rapid reset and its kin).
+const MAX_RESETS: usize = 64;
+
+/// How connections of a listener are served.
+pub(super) struct Protocols {
+    builder: auto::Builder<Streams>,
+    timeouts: Timeouts,
+    metrics: Metrics,
+}
+
+impl Protocols {
+    pub(super) fn new(config: &Config, metrics: Metrics) -> Self {
+        let streams = Streams::new(config.write_idle_timeout, metrics.clone());
+        let mut builder = auto::Builder::new(streams);
+        let mut http1 = builder.http1();
+        http1
+            .timer(TokioTimer::new())
+            // The watch does better: see there.
+            .header_read_timeout(None)
+            .max_buf_size(config.max_head.max(MIN_HEAD));
+        if config.max_fields != FIELDS_ON_STACK {
+            http1.max_headers(config.max_fields);
+        }
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX))
+            .max_concurrent_streams(config.max_streams)
+            .max_send_buf_size(STREAM_SEND_BUFFER)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(MAX_RESETS);
+        let timeouts = Timeouts {
+            header: config.header_timeout,
+            idle: config.idle_timeout,
+            write_idle: config.write_idle_timeout,
+        };
+        Self { builder, timeouts, metrics }
+    }
+
+    /// Serves requests that come over `io` until it is closed by either end.
+    pub(super) async fn serve<I, S: Service>(
+        &self,
+        io: I,
+        peer: Peer,
+        service: S,
+        watch: Arc<Watch>,
+        place: OwnedSemaphorePermit,
+    ) where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let io = TokioIo::new(WatchedIo::new(io, Arc::clone(&watch), place));
+        let service = ConnectionService::new(service, peer, Arc::clone(&watch));
+        let mut connection = pin!(self.builder.serve_connection_with_upgrades(io, service));
+        let mut look = pin!(sleep_until(watch.opened_at()));
+        let mut known = Order::Serve;
+        let mut closing_at = None;
+
+        let reason = loop {
+            select! {
+                biased;
+                end = connection.as_mut() => break end.err().and_then(|error| {
+                    let reason = Reason::of(&*error, watch.is_http2());
+                    let parting = closing_at.is_some() && matches!(watch.phase(), Phase::Quiet(_));
+                    // Who is asked to leave need not wait for our last word.
+                    (!parting || reason != Reason::Io).then_some(reason)
+                }),
+                order = poll_fn(|cx| watch.poll_order(known, cx)) => match order {
+                    Order::Cut => break Some(Reason::Drain),
+                    Order::MakeRoom => match watch.phase() {
+                        Phase::Head(_) | Phase::Quiet(_) => break Some(Reason::Evicted),
+                        Phase::Blocked(_) | Phase::Busy => watch.forget(order),
+                    },
+                    Order::Close | Order::Drain | Order::Serve => {
+                        known = order;
+                        closing_at.get_or_insert_with(Instant::now);
+                        connection.as_mut().graceful_shutdown();
+                    }
+                },
+                () = look.as_mut() => match self.judge(watch.phase(), closing_at) {
+                    Verdict::LookAgainAt(then) => look.as_mut().reset(then),
+                    Verdict::SlowHead => break Some(Reason::HeaderTimeout),
+                    Verdict::SlowReader => break Some(Reason::WriteTimeout),
+                    Verdict::Idle if closing_at.is_some() => break None,
+                    Verdict::Idle => {
+                        closing_at = Some(Instant::now());
+                        connection.as_mut().graceful_shutdown();
+                    }
+                },
+            }
+        };
+        if let Some(reason) = reason {
+            self.metrics.note(reason);
+        }
+    }
+
+    /// A connection that was asked to close may use the time of a pending write to do so: over
+    /// HTTP/2 the other end has to agree, and to take what is left of its answers.
+    fn judge(&self, phase: Phase, closing_at: Option<Instant>) -> Verdict {
+        let now = Instant::now();
+        match (phase, closing_at) {
+            (Phase::Quiet(since), Some(closing_at)) => {
+                let timeouts = Timeouts { idle: self.timeouts.write_idle, ..self.timeouts };
+                Phase::Quiet(since.max(closing_at)).judge(now, &timeouts)
+            }
+            _ => phase.judge(now, &self.timeouts),
+        }
+    }
+}

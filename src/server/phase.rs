@@ -1,0 +1,103 @@
+//! What a connection may be doing, and for how long.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long each state of a connection may last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    /// From the first byte of a head to its end.
+    pub(super) header: Duration,
+    /// Without a request.
+    pub(super) idle: Duration,
+    /// A write that the other end takes no byte of.
+    pub(super) write_idle: Duration,
+}
+
+/// What a connection was seen doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The other end does not take what is written to it.
+    Blocked(Instant),
+    /// Requests are being answered.
+    Busy,
+    /// The head of a request is coming.
+    Head(Instant),
+    /// Nothing: no request yet, or none since.
+    Quiet(Instant),
+}
+
+/// What becomes of a connection that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It may go on; nothing can be wrong with it before this.
+    LookAgainAt(Instant),
+    /// It has been without a request for too long.
+    Idle,
+    /// The head of its request takes too long.
+    SlowHead,
+    /// It does not take its answer.
+    SlowReader,
+}
+
+// === impl Phase ===
+
+impl Phase {
+    /// What becomes of a connection that is in this phase at `now`.
+    pub(super) fn judge(self, now: Instant, timeouts: &Timeouts) -> Verdict {
+        let (deadline, late) = match self {
+            Self::Blocked(since) => (since + timeouts.write_idle, Verdict::SlowReader),
+            Self::Busy => return Verdict::LookAgainAt(now + timeouts.shortest()),
+            Self::Head(since) => (since + timeouts.header, Verdict::SlowHead),
+            Self::Quiet(since) => (since + timeouts.idle, Verdict::Idle),
+        };
+        if now >= deadline {
+            late
+        } else {
+            // Another phase may begin right after this look.
+            Verdict::LookAgainAt(deadline.min(now + timeouts.shortest()))
+        }
+    }
+}
+
+// === impl Timeouts ===
+
+impl Timeouts {
+    fn shortest(&self) -> Duration {
+        self.header.min(self.idle).min(self.write_idle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUTS: Timeouts = Timeouts {
+        header: Duration::from_secs(10),
+        idle: Duration::from_secs(60),
+        write_idle: Duration::from_secs(30),
+    };
+
+    fn after(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn judges_each_phase_by_its_own_deadline() {
+        let t0 = Instant::now();
+        for (phase, seconds, verdict) in [
+            (Phase::Quiet(t0), 0, Verdict::LookAgainAt(t0 + after(10))),
+            (Phase::Quiet(t0), 55, Verdict::LookAgainAt(t0 + after(60))),
+            (Phase::Quiet(t0), 59, Verdict::LookAgainAt(t0 + after(60))),
+            (Phase::Quiet(t0), 60, Verdict::Idle),
+            (Phase::Head(t0), 9, Verdict::LookAgainAt(t0 + after(10))),
+            (Phase::Head(t0), 10, Verdict::SlowHead),
+            (Phase::Blocked(t0), 25, Verdict::LookAgainAt(t0 + after(30))),
+            (Phase::Blocked(t0), 31, Verdict::SlowReader),
+            (Phase::Busy, 1000, Verdict::LookAgainAt(t0 + after(1010))),
+        ] {
+            assert_eq!(phase.judge(t0 + after(seconds), &TIMEOUTS), verdict, "{phase:?} {seconds}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! What a connection is doing, and since when.
+//!
+//! hyper can time the head of a request, but its clock also runs on a kept connection without a
+//! request, and it has none for callers that do not read their answers. So the server keeps its
+//! own note a connection: a few atomics, written where bytes and requests pass by, read when a
+//! timer of the connection's task fires. A request costs two readings of the clock and no timer.
+
+use std::{
+    sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64,
+        Ordering::{AcqRel, Acquire, Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
+
+use super::phase::Phase;
+
+/// The note of one connection, shared by its socket, its requests, its task and the server.
+#[derive(Debug)]
+pub(super) struct Watch {
+    opened_at: Instant,
+    http2: AtomicBool,
+    /// Whether a request has come yet.
+    used: AtomicBool,
+    /// Requests whose answer has not ended.
+    in_flight: AtomicU32,
+    /// When the last of them ended.
+    quiet_since: Mark,
+    /// When the first byte of the head that is being read came.
+    head_since: Mark,
+    /// When the write that is pending was first refused.
+    blocked_since: Mark,
+    order: AtomicU8,
+    task: AtomicWaker,
+}
+
+/// A point of time in nanoseconds after the opening, plus one; zero for none.
+#[derive(Debug, Default)]
+struct Mark(AtomicU64);
+
+/// What the server wants of a connection, the more urgent the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Order {
+    /// Nothing.
+    Serve,
+    /// Close if no request is in flight, because others wait to get in; else forget it.
+    MakeRoom,
+    /// Finish what is in flight and close. Whoever has only just come may send a first request.
+    Drain,
+    /// Finish what is in flight and close.
+    Close,
+    /// Close now.
+    Cut,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// The note of a connection that is opened now.
+    pub(super) fn new() -> Self {
+        Self {
+            opened_at: Instant::now(),
+            http2: AtomicBool::new(false),
+            used: AtomicBool::new(false),
+            in_flight: AtomicU32::new(0),
+            quiet_since: Mark::default(),
+            head_since: Mark::default(),
+            blocked_since: Mark::default(),
+            order: AtomicU8::new(Order::Serve as u8),
+            task: AtomicWaker::new(),
+        }
+    }
+
+    /// When the connection was accepted.
+    pub(super) fn opened_at(&self) -> Instant {
+        self.opened_at
+    }
+
+    /// Whether it has carried a request, or a part of one.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.used.load(Relaxed) && self.head_since.get(self.opened_at).is_none()
+    }
+
+    /// Whether it speaks HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2.load(Relaxed)
+    }
+
+    /// The HTTP/2 preface has come: from here on heads are among other frames.
+    pub(super) fn note_http2(&self) {
+        self.http2.store(true, Relaxed);
+        self.head_since.clear();
+        self.quiet_since.set(self.opened_at);
+    }
+
+    /// Bytes came in.
+    pub(super) fn note_read(&self) {
+        let between_requests = self.in_flight.load(Relaxed) == 0 && !self.is_http2();
+        if between_requests && !self.head_since.is_set() {
+            self.head_since.set(self.opened_at);
+        }
+    }
+
+    /// Bytes could not go out.
+    pub(super) fn note_blocked(&self) {
+        if !self.blocked_since.is_set() {
+            self.blocked_since.set(self.opened_at);
+        }
+    }
+
+    /// Bytes went out.
+    pub(super) fn note_written(&self) {
+        if self.blocked_since.is_set() {
+            self.blocked_since.clear();
+            // An answer may end long before the other end has taken the last of it.
+            self.quiet_since.set(self.opened_at);
+        }
+    }
+
+    /// A request has come.
+    pub(super) fn note_begun(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.head_since.clear();
+        self.used.store(true, Relaxed);
+    }
+
+    /// The answer to a request has ended.
+    pub(super) fn note_ended(&self) {
+        // The mark first: whoever sees no request in flight must not see an old mark.
+        self.quiet_since.set(self.opened_at);
+        self.in_flight.fetch_sub(1, AcqRel);
+    }
+
+    /// What the connection is doing.
+    pub(super) fn phase(&self) -> Phase {
+        if let Some(since) = self.blocked_since.get(self.opened_at) {
+            Phase::Blocked(since)
+        } else if self.in_flight.load(Acquire) > 0 {
+            Phase::Busy
+        } else if let Some(since) = self.head_since.get(self.opened_at) {
+            Phase::Head(since)
+        } else {
+            Phase::Quiet(
+                self.quiet_since
+                    .get(self.opened_at)
+                    .unwrap_or(self.opened_at),
+            )
+        }
+    }
+
+    /// Tells the connection's task what the server wants. A less urgent order changes nothing.
+    pub(super) fn order(&self, order: Order) {
+        self.order.fetch_max(order as u8, Relaxed);
+        self.task.wake();
+    }
+
+    /// Takes an order back, unless a more urgent one came since.
+    pub(super) fn forget(&self, order: Order) {
+        let _ = self
+            .order
+            .compare_exchange(order as u8, Order::Serve as u8, Relaxed, Relaxed);
+    }
+
+    /// Whether the answers of this connection should be its last.
+    pub(super) fn is_draining(&self) -> bool {
+        self.order.load(Relaxed) >= Order::Drain as u8
+    }
+
+    /// Ready as soon as there is an order more urgent than `known` that can be followed: nobody
+    /// is asked to close while the head of a request is coming in.
+    pub(super) fn poll_order(&self, known: Order, cx: &mut Context<'_>) -> Poll<Order> {
+        self.task.register(cx.waker());
+        let order = Order::ALL[usize::from(self.order.load(Relaxed))];
+        if order <= known {
+            return Poll::Pending;
+        }
+        let wait = match order {
+            Order::Serve | Order::MakeRoom | Order::Cut => false,
+            Order::Drain => self.is_fresh() || matches!(self.phase(), Phase::Head(_)),
+            Order::Close => matches!(self.phase(), Phase::Head(_)),
+        };
+        if wait { Poll::Pending } else { Poll::Ready(order) }
+    }
+}
+
+// === impl Order ===
+
+impl Order {
+    const ALL: [Self; 5] = [Self::Serve, Self::MakeRoom, Self::Drain, Self::Close, Self::Cut];
+}
+
+// === impl Mark ===
+
+impl Mark {
+    fn is_set(&self) -> bool {
+        self.0.load(Relaxed) != 0
+    }
+
+    fn get(&self, opened_at: Instant) -> Option<Instant> {
+        let nanos = self.0.load(Relaxed).checked_sub(1)?;
+        Some(opened_at + Duration::from_nanos(nanos))
+    }
+
+    fn set(&self, opened_at: Instant) {
+        // 584 years fit.
+        let nanos = u64::try_from(opened_at.elapsed().as_nanos()).unwrap_or(u64::MAX - 1);
+        self.0.store(nanos + 1, Relaxed);
+    }
+
+    fn clear(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn follows_a_connection_from_phase_to_phase() {
+        let watch = Watch::new();
+        let t0 = watch.opened_at();
+        assert_eq!(watch.phase(), Phase::Quiet(t0));
+        assert!(watch.is_fresh());
+
+        tokio::time::advance(after(1)).await;
+        watch.note_read();
+        assert!(!watch.is_fresh());
+        tokio::time::advance(after(1)).await;
+        watch.note_read();
+        assert_eq!(watch.phase(), Phase::Head(t0 + after(1)), "the first byte counts");
+
+        watch.note_begun();
+        watch.note_read();
+        assert_eq!(watch.phase(), Phase::Busy, "bytes of a body are no head");
+
+        watch.note_blocked();
+        tokio::time::advance(after(1)).await;
+        watch.note_blocked();
+        assert_eq!(watch.phase(), Phase::Blocked(t0 + after(2)));
+        watch.note_ended();
+        assert_eq!(watch.phase(), Phase::Blocked(t0 + after(2)), "its last bytes still wait");
+
+        tokio::time::advance(after(1)).await;
+        watch.note_written();
+        assert_eq!(watch.phase(), Phase::Quiet(t0 + after(4)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn has_no_heads_of_its_own_in_http2() {
+        let watch = Watch::new();
+        watch.note_read();
+        tokio::time::advance(after(1)).await;
+        watch.note_http2();
+        watch.note_read();
+        assert_eq!(watch.phase(), Phase::Quiet(watch.opened_at() + after(1)));
+    }
+
+    #[tokio::test]
+    async fn heeds_the_most_urgent_order() {
+        let watch = Watch::new();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Pending);
+        watch.order(Order::Close);
+        watch.order(Order::MakeRoom);
+        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Ready(Order::Close));
+        assert_eq!(watch.poll_order(Order::Close, &mut cx), Poll::Pending);
+    }
+
+    #[tokio::test]
+    async fn forgets_only_the_order_it_is_told_to() {
+        let watch = Watch::new();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        watch.order(Order::MakeRoom);
+        watch.forget(Order::MakeRoom);
+        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Pending);
+        watch.order(Order::Close);
+        watch.forget(Order::MakeRoom);
+        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Ready(Order::Close));
+    }
+
+    #[tokio::test]
+    async fn waits_for_a_request_that_is_coming_in_before_it_drains() {
+        let watch = Watch::new();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        watch.order(Order::Drain);
+        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Pending, "fresh");
+        watch.note_read();
+        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Pending, "a part of a head");
+        watch.note_begun();
+        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Ready(Order::Drain));
+    }
+}
