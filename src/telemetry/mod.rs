@@ -1,11 +1,28 @@
 //! Logs and metrics.
+//!
+//! Metrics are Prometheus's, with labels from closed sets only, and their handles are resolved
+//! once. Log lines are fixed sentences with fields. Neither ever carries a token, a VIN, a plate, a
+//! path or a query.
+
+mod labels;
+mod log;
+mod metrics;
+mod registry;
+mod requests;
+
+pub use self::{
+    log::{InitError, init},
+    metrics::Metrics,
+    registry::registry,
+    requests::{Refusal, ResponseFuture, TelemetryLayer, TelemetryService},
+};
 
 /// What the `[log]` table says.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// How lines look.
     pub format: Format,
-    /// The least severe level that is written.
+    /// The least severe level that is written. Requests' own lines do not depend on it.
     pub level: tracing::Level,
     /// Which requests get a line.
     pub access: Access,

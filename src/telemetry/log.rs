@@ -1,0 +1,216 @@
+//! Log lines.
+//!
+//! They go to standard error, one write a line, so that standard output stays free for what a
+//! subcommand prints. When nobody reads any more, lines are lost and nothing else happens.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+    panic::Location,
+};
+
+use tracing::{Level, Subscriber, error, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer as _,
+    filter::Targets,
+    fmt::{MakeWriter, layer},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
+
+use super::{Config, Format};
+
+/// The target of the lines that requests get. They have a switch of their own, `log.access`.
+pub(super) const ACCESS: &str = "access";
+
+/// Why logging cannot be set up: it is already.
+#[derive(Debug, thiserror::Error)]
+#[error("logging is set up already")]
+pub struct InitError(#[source] tracing_subscriber::util::TryInitError);
+
+/// Sends the process's log lines to standard error, and panics to the log.
+///
+/// Libraries below us are heard from `warn` on, whatever the level: their finer lines may show
+/// what passes through them.
+pub fn init(config: &Config) -> Result<(), InitError> {
+    subscriber(config, io::stderr)
+        .try_init()
+        .map_err(InitError)?;
+    std::panic::set_hook(Box::new(|panic| note_panic(panic.location())));
+    Ok(())
+}
+
+fn subscriber<W>(config: &Config, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = layer()
+        .with_ansi(false)
+        // It would print, and panic, when a line cannot be written.
+        .log_internal_errors(false)
+        .with_writer(OneLine(writer));
+    let lines = match config.format {
+        Format::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .boxed(),
+        Format::Text => lines.boxed(),
+    };
+    let levels = Targets::new()
+        .with_default(config.level.min(Level::WARN))
+        .with_target(env!("CARGO_PKG_NAME"), config.level)
+        .with_target(ACCESS, LevelFilter::INFO);
+    tracing_subscriber::registry().with(lines).with(levels)
+}
+
+/// Notes a panic without its message, which may quote what a client sent.
+fn note_panic(location: Option<&Location<'_>>) {
+    match location {
+        Some(location) => error!(%location, "a task panicked"),
+        None => error!("a task panicked"),
+    }
+}
+
+/// Keeps every line one line, whatever its fields hold: control characters, line separators and
+/// changes of writing direction are escaped.
+struct OneLine<W>(W);
+
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for OneLine<W> {
+    type Writer = OneLine<W::Writer>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        OneLine(self.0.make_writer())
+    }
+}
+
+impl<W: Write> Write for OneLine<W> {
+    /// Takes a whole line, as the formatter gives it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if text.iter().all(|byte| (0x20..0x7f).contains(byte)) {
+            self.0.write_all(line)?;
+        } else {
+            self.0
+                .write_all(escape(&String::from_utf8_lossy(text)).as_bytes())?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Escapes as JSON does, because the text may be JSON.
+fn escape(text: &str) -> String {
+    let mut line = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            c if c.is_control() => {}
+            c => {
+                line.push(c);
+                continue;
+            }
+        }
+        // Writing to a string does not fail.
+        let _ = write!(line, "\\u{:04x}", u32::from(c));
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use tracing::{debug, info, subscriber::with_default, warn};
+
+    use super::*;
+    use crate::telemetry::Access;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines(format: Format, level: Level, log: impl FnOnce()) -> String {
+        let written = Written::default();
+        let config = Config { format, level, access: Access::All };
+        let writer = written.clone();
+        with_default(subscriber(&config, move || writer.clone()), log);
+        let bytes = written.0.lock().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    const HOSTILE: &str = "a\r\nINFO forged\u{1b}[31m\u{85}\u{2028}\u{202e}\u{7f}";
+
+    #[test]
+    fn writes_one_line_whatever_the_fields_hold() {
+        for format in [Format::Json, Format::Text] {
+            let text = lines(format, Level::INFO, || info!(plain = %HOSTILE, "{HOSTILE}"));
+            assert_eq!(text.matches('\n').count(), 1, "{text:?}");
+            assert!(text.ends_with('\n'));
+            let escaped = text.trim_end_matches('\n');
+            assert!(!escaped.contains(|c: char| c.is_control() || c == '\u{2028}'), "{escaped:?}");
+        }
+    }
+
+    #[test]
+    fn writes_json_that_reads_back() {
+        let text = lines(Format::Json, Level::INFO, || warn!(code = HOSTILE, "a sentence"));
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["message"], "a sentence");
+        assert_eq!(line["code"], HOSTILE);
+    }
+
+    #[test]
+    fn keeps_to_the_level_but_for_the_lines_of_requests() {
+        let log = || {
+            info!("ours");
+            debug!("ours too");
+            info!(target: "h2::codec", "theirs");
+            warn!(target: "h2::codec", "theirs, loud");
+            info!(target: ACCESS, "a request");
+        };
+        for (level, count) in
+            [(Level::ERROR, 1), (Level::WARN, 2), (Level::INFO, 3), (Level::DEBUG, 4)]
+        {
+            let text = lines(Format::Text, level, log);
+            assert_eq!(text.lines().count(), count, "{level}: {text}");
+        }
+    }
+
+    #[test]
+    fn tells_where_a_panic_was_and_not_why() {
+        let text = lines(Format::Text, Level::INFO, || note_panic(Some(Location::caller())));
+        assert!(text.contains("log.rs:"), "{text}");
+    }
+
+    #[test]
+    fn survives_a_writer_that_fails() {
+        struct Broken;
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let config = Config { format: Format::Text, level: Level::INFO, access: Access::Off };
+        with_default(subscriber(&config, || Broken), || info!("to nobody"));
+    }
+}

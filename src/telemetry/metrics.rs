@@ -1,0 +1,103 @@
+//! The metrics of requests.
+
+use std::{
+    array,
+    sync::{Arc, OnceLock},
+};
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+use super::labels::{MethodLabel, StatusLabel};
+use crate::route::Route;
+
+/// Seconds. Cached answers take well under a millisecond, upstream calls up to a minute.
+const BUCKETS: [f64; 17] = [
+    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    30.0, 60.0,
+];
+
+/// The metrics of requests: a handle, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Handles>);
+
+/// The counters of one route and method.
+type ByStatus = Box<[OnceLock<IntCounter>]>;
+
+/// Handles are resolved when they are first used, so that only series that are in use appear.
+#[derive(Debug)]
+struct Handles {
+    in_flight: IntGauge,
+    requests: IntCounterVec,
+    seconds: HistogramVec,
+    /// By route, method and status.
+    requests_by: [[OnceLock<ByStatus>; MethodLabel::COUNT]; Route::ALL.len()],
+    /// By route.
+    seconds_by: [OnceLock<Histogram>; Route::ALL.len()],
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Metrics that `registry` knows. Fails if it knows some of these names already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let in_flight = IntGauge::new(
+            "vingate_http_in_flight",
+            "Requests whose answer has not been taken to its last byte.",
+        )?;
+        let requests = IntCounterVec::new(
+            Opts::new(
+                "vingate_http_requests_total",
+                "Requests by status of the answer; other: not registered, or given up before.",
+            ),
+            &["route", "method", "status"],
+        )?;
+        let seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "vingate_http_request_seconds",
+                "Time from the head of a request to the end of its answer.",
+            )
+            .buckets(BUCKETS.to_vec()),
+            &["route"],
+        )?;
+        registry.register(Box::new(in_flight.clone()))?;
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(seconds.clone()))?;
+        Ok(Self(Arc::new(Handles {
+            in_flight,
+            requests,
+            seconds,
+            requests_by: array::from_fn(|_| array::from_fn(|_| OnceLock::new())),
+            seconds_by: array::from_fn(|_| OnceLock::new()),
+        })))
+    }
+
+    /// A request has come.
+    pub(super) fn begin(&self) {
+        self.0.in_flight.inc();
+    }
+
+    /// The answer to a request has ended.
+    pub(super) fn end(&self, route: Route, seconds: f64) {
+        self.0.in_flight.dec();
+        self.0.seconds_by[route.index()]
+            .get_or_init(|| self.0.seconds.with_label_values(&[route.as_str()]))
+            .observe(seconds);
+    }
+
+    /// The counter of requests with this answer.
+    pub(super) fn requests(
+        &self,
+        route: Route,
+        method: MethodLabel,
+        status: StatusLabel,
+    ) -> &IntCounter {
+        let by_status = self.0.requests_by[route.index()][method.index()]
+            .get_or_init(|| (0..StatusLabel::COUNT).map(|_| OnceLock::new()).collect());
+        by_status[status.index()].get_or_init(|| {
+            let labels = [route.as_str(), method.as_str(), status.as_str()];
+            self.0.requests.with_label_values(&labels)
+        })
+    }
+}

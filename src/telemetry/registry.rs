@@ -1,0 +1,38 @@
+//! The registry that all modules register their metrics with.
+
+use prometheus::{IntGauge, Opts, Registry};
+
+/// A registry that knows the process and the build; everything else registers itself.
+pub fn registry() -> prometheus::Result<Registry> {
+    let registry = Registry::new();
+    #[cfg(target_os = "linux")]
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+
+    let opts = Opts::new("vingate_build_info", "Always 1; the label tells what is running.")
+        .const_label("version", env!("CARGO_PKG_VERSION"));
+    let build_info = IntGauge::with_opts(opts)?;
+    build_info.set(1);
+    registry.register(Box::new(build_info))?;
+    Ok(registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::TextEncoder;
+
+    use super::*;
+
+    #[test]
+    fn knows_the_process_and_the_build() {
+        let text = TextEncoder::new()
+            .encode_to_string(&registry().unwrap().gather())
+            .unwrap();
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(
+            text.contains(&format!("vingate_build_info{{version=\"{version}\"}} 1\n")),
+            "{text}"
+        );
+        #[cfg(target_os = "linux")]
+        assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
+    }
+}

@@ -1,0 +1,190 @@
+//! Every request counted, timed and, if asked for, logged.
+//!
+//! A request lasts until the last byte of its answer was taken, so what is noted at its end hangs
+//! in the answer's body.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tower::{Layer, Service};
+use tracing::info;
+
+use super::{
+    Access,
+    labels::{MethodLabel, StatusLabel},
+    log::ACCESS,
+    metrics::Metrics,
+};
+use crate::{body::Body, request_id::RequestId, route::Route};
+
+/// Marks an answer by which the gateway itself refuses a request: an extension of the answer, with
+/// the problem's `code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal(pub &'static str);
+
+/// Counts, times and logs requests.
+#[derive(Clone, Debug)]
+pub struct TelemetryLayer {
+    metrics: Metrics,
+    access: Access,
+}
+
+/// A service behind [`TelemetryLayer`].
+#[derive(Clone, Debug)]
+pub struct TelemetryService<S> {
+    metrics: Metrics,
+    access: Access,
+    inner: S,
+}
+
+pin_project! {
+    /// The answer of a [`TelemetryService`].
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        exchange: Option<Exchange>,
+    }
+}
+
+/// A request and its answer, noted when dropped.
+#[derive(Debug)]
+struct Exchange {
+    metrics: Metrics,
+    route: Route,
+    method: MethodLabel,
+    started_at: Instant,
+    status: Option<StatusCode>,
+    refusal: Option<Refusal>,
+    access: Access,
+    id: Option<RequestId>,
+}
+
+// === impl TelemetryLayer ===
+
+impl TelemetryLayer {
+    /// A layer that counts into `metrics` and writes a line for the requests that `access` names.
+    pub fn new(metrics: Metrics, access: Access) -> Self {
+        Self { metrics, access }
+    }
+}
+
+impl<S> Layer<S> for TelemetryLayer {
+    type Service = TelemetryService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TelemetryService { metrics: self.metrics.clone(), access: self.access, inner }
+    }
+}
+
+// === impl TelemetryService ===
+
+impl<S> Service<Request<Body>> for TelemetryService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let exchange = Exchange::begin(self.metrics.clone(), self.access, &request);
+        ResponseFuture { inner: self.inner.call(request), exchange: Some(exchange) }
+    }
+}
+
+// === impl ResponseFuture ===
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(response) = ready!(this.inner.poll(cx));
+        let Some(mut exchange) = this.exchange.take() else {
+            return Poll::Ready(Ok(response));
+        };
+        exchange.answered(&response);
+        Poll::Ready(Ok(response.map(|body| body.hold(exchange))))
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    fn begin(metrics: Metrics, access: Access, request: &Request<Body>) -> Self {
+        metrics.begin();
+        let extensions = request.extensions();
+        Self {
+            metrics,
+            route: extensions.get().copied().unwrap_or(Route::Other),
+            method: MethodLabel::of(request.method()),
+            started_at: Instant::now(),
+            status: None,
+            refusal: None,
+            access,
+            id: if access == Access::Off { None } else { extensions.get().cloned() },
+        }
+    }
+
+    fn answered(&mut self, response: &Response<Body>) {
+        self.status = Some(response.status());
+        self.refusal = response.extensions().get().copied();
+        self.count();
+    }
+
+    fn count(&self) {
+        self.metrics
+            .requests(self.route, self.method, StatusLabel::of(self.status))
+            .inc();
+    }
+
+    fn is_logged(&self) -> bool {
+        match self.access {
+            Access::All => true,
+            Access::Errors => {
+                self.refusal.is_some() || self.status.is_some_and(|s| s.is_server_error())
+            }
+            Access::Off => false,
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let seconds = self.started_at.elapsed().as_secs_f64();
+        self.metrics.end(self.route, seconds);
+        if self.status.is_none() {
+            self.count();
+        }
+        if self.is_logged() {
+            info!(
+                target: ACCESS,
+                request_id = self.id.as_ref().map(RequestId::as_str),
+                route = self.route.as_str(),
+                method = self.method.as_str(),
+                status = self.status.map(|status| status.as_u16()),
+                code = self.refusal.map(|Refusal(code)| code),
+                seconds,
+                "a request ended",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
