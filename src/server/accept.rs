@@ -12,7 +12,8 @@ use futures_util::FutureExt as _;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     select,
-    time::sleep,
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep},
 };
 use tracing::warn;
 
@@ -52,6 +53,7 @@ pub async fn serve<S: Service>(
     metrics: Metrics,
     drain: impl Future<Output = ()>,
 ) {
+    let config = config.bounded();
     let connections = Arc::new(Connections::new(config.max_connections));
     let acceptor = Acceptor {
         protocols: Arc::new(Protocols::new(&config, metrics.clone())),
@@ -103,7 +105,7 @@ impl<S: Service> Acceptor<S> {
                         warn!(%error, "no connection can be accepted");
                     }
                     // Out of descriptors, as a rule: then others have to give theirs back.
-                    self.connections.make_room(tokio::time::Instant::now());
+                    self.connections.make_room(Instant::now());
                     sleep(PAUSE).await;
                 }
             }
@@ -115,12 +117,7 @@ impl<S: Service> Acceptor<S> {
         }
     }
 
-    fn spawn(
-        &self,
-        stream: TcpStream,
-        address: SocketAddr,
-        place: tokio::sync::OwnedSemaphorePermit,
-    ) {
+    fn spawn(&self, stream: TcpStream, address: SocketAddr, place: OwnedSemaphorePermit) {
         // Answers are written whole: waiting for more to send only delays them. A socket that
         // refuses is closed already, which its first read will tell.
         let _ = stream.set_nodelay(true);

@@ -33,9 +33,11 @@ const FIELDS_ON_STACK: usize = 100;
 /// Bytes that wait in one HTTP/2 stream to be written.
 const STREAM_SEND_BUFFER: usize = 64 * 1024;
 
-/// Streams that a peer may reset before they were looked at, and that we may reset for its
-/// errors, until the connection is given up (rapid reset and its kin).
-const MAX_RESETS: usize = 64;
+/// Streams that a peer may reset before they were looked at, and streams that its errors may make
+/// us reset, until the connection is given up: rapid reset (CVE-2023-44487) and its mirror image
+/// (CVE-2025-8671).
+const MAX_UNSEEN_RESETS: usize = 20;
+const MAX_ERROR_RESETS: usize = 256;
 
 /// How connections of a listener are served.
 pub(super) struct Protocols {
@@ -63,8 +65,8 @@ impl Protocols {
             .max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX))
             .max_concurrent_streams(config.max_streams)
             .max_send_buf_size(STREAM_SEND_BUFFER)
-            .max_pending_accept_reset_streams(MAX_RESETS)
-            .max_local_error_reset_streams(MAX_RESETS);
+            .max_pending_accept_reset_streams(MAX_UNSEEN_RESETS)
+            .max_local_error_reset_streams(MAX_ERROR_RESETS);
         let timeouts = Timeouts {
             header: config.header_timeout,
             idle: config.idle_timeout,

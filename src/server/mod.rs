@@ -102,4 +102,19 @@ impl Config {
             write_idle_timeout: Duration::from_secs(30),
         }
     }
+
+    /// The same with times that the clock can add up.
+    fn bounded(mut self) -> Self {
+        const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+        for time in [
+            &mut self.drain_timeout,
+            &mut self.drain_delay,
+            &mut self.header_timeout,
+            &mut self.idle_timeout,
+            &mut self.write_idle_timeout,
+        ] {
+            *time = (*time).min(FOREVER);
+        }
+        self
+    }
 }

@@ -64,8 +64,12 @@ impl Phase {
 // === impl Timeouts ===
 
 impl Timeouts {
+    /// Never zero: somebody looks again after that long.
     fn shortest(&self) -> Duration {
-        self.header.min(self.idle).min(self.write_idle)
+        self.header
+            .min(self.idle)
+            .min(self.write_idle)
+            .max(Duration::from_millis(1))
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
@@ -31,12 +31,25 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// `/` answers at once, `/slow` after 100 s, `/big` with more than anybody buffers.
-async fn answer(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+/// `/` answers at once, `/slow` after 100 s, `/big` with more than anybody buffers, `/upgrade`
+/// sends back what comes.
+async fn answer(mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let peer = request.extensions().get::<Peer>().copied();
     assert_eq!(peer.unwrap().address.port(), 4711);
     let body = match request.uri().path() {
         "/big" => Body::full(vec![b'x'; BIG]),
+        "/upgrade" => {
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                let (mut read, mut write) = tokio::io::split(TokioIo::new(upgrade.await.unwrap()));
+                tokio::io::copy(&mut read, &mut write).await.unwrap();
+            });
+            let response = Response::builder()
+                .status(StatusCode::SWITCHING_PROTOCOLS)
+                .header("connection", "upgrade")
+                .header("upgrade", "echo");
+            return Ok(response.body(Body::empty()).unwrap());
+        }
         "/slow" => {
             sleep(seconds(100)).await;
             Body::full("late")
@@ -279,6 +292,49 @@ async fn makes_room_only_without_a_request() {
     busy.watch.order(Order::Drain);
     busy.rest().await;
     busy.ended(&[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_the_place_of_an_upgraded_connection_until_its_socket_is_closed() {
+    let mut served = Served::start();
+    let fields = "host: a\r\nconnection: upgrade\r\nupgrade: echo\r\n";
+    served
+        .send(&format!("GET /upgrade HTTP/1.1\r\n{fields}\r\n"))
+        .await;
+    assert!(
+        served
+            .read_to("\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 101 ")
+    );
+    (&mut served.task).await.unwrap();
+    sleep(seconds(1000)).await;
+    served.send("hello").await;
+    served.read_to("hello").await;
+    assert_eq!(served.places.available_permits(), 0);
+    drop(served.client);
+    while served.places.available_permits() == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn serves_with_times_beyond_the_clock() {
+    let metrics = Metrics::unregistered().unwrap();
+    let config = Config {
+        drain_timeout: Duration::MAX,
+        header_timeout: Duration::MAX,
+        idle_timeout: Duration::MAX,
+        write_idle_timeout: Duration::MAX,
+        ..config()
+    };
+    let (address, go, drain, task) = listener(config, &metrics).await;
+    go.send(()).unwrap();
+    let stream = begin(address).await;
+    stream.readable().await.unwrap();
+    drain.send(()).unwrap();
+    assert!(finish(stream).await.unwrap().ends_with("done"));
+    task.await.unwrap();
 }
 
 type Http2Client = hyper::client::conn::http2::SendRequest<Empty<bytes::Bytes>>;
