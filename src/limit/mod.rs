@@ -1,6 +1,18 @@
 //! How much of the gateway one moment, one client or one request may take.
 
+mod admit;
+mod client;
+mod deadline;
+mod metrics;
+mod rate;
+mod share;
+
 use std::{num::NonZeroU32, time::Duration};
+
+pub use self::{
+    admit::AdmitLayer, client::Client, deadline::DeadlineLayer, metrics::Metrics, rate::RateLimit,
+    share::ShareLayer,
+};
 
 /// What the `[limit]` table says, with the deadline of a request.
 #[derive(Clone, Debug)]
@@ -22,4 +34,24 @@ pub struct Rate {
     pub requests_per_second: NonZeroU32,
     /// Size of the bucket.
     pub burst: NonZeroU32,
+}
+
+/// Why a request is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// As many requests as there may be are in flight.
+    #[error("too many requests in flight")]
+    Full,
+    /// The client has its share of the requests in flight.
+    #[error("too many requests of this client in flight")]
+    ClientFull,
+    /// The client asks too often.
+    #[error("too many requests of this client")]
+    Rate {
+        /// Until its next request is let in.
+        retry_after: Duration,
+    },
+    /// The answer took too long.
+    #[error("no answer in time")]
+    Deadline,
 }

@@ -1,0 +1,157 @@
+//! How many requests in flight may be one client's: a quarter, so that nobody who misbehaves
+//! takes all the places.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use foldhash::HashMap;
+use http::{Request, Response};
+use parking_lot::Mutex;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::{Client, Error, Metrics, metrics::Reason};
+use crate::{body::Body, rule::Refused};
+
+/// Refuses what a client asks above its share. The [`Client`] is an extension of the request.
+#[derive(Clone, Debug)]
+pub struct ShareLayer {
+    shares: Arc<Shares>,
+    metrics: Metrics,
+}
+
+/// A service behind [`ShareLayer`].
+#[derive(Clone, Debug)]
+pub struct Share<S> {
+    inner: S,
+    layer: ShareLayer,
+}
+
+#[derive(Debug)]
+struct Shares {
+    max: usize,
+    /// Only clients with a request in flight, so never more than there are requests.
+    taken: Mutex<HashMap<Client, usize>>,
+}
+
+/// A place of a client's share.
+#[derive(Debug)]
+struct Place {
+    shares: Arc<Shares>,
+    client: Client,
+}
+
+pin_project! {
+    /// The answer of [`Share`], or its refusal.
+    #[project = Projected]
+    pub enum ResponseFuture<F> {
+        /// Let in.
+        Admitted { #[pin] inner: F, place: Option<Place> },
+        /// Not let in.
+        Refused { unread: Option<Body> },
+    }
+}
+
+// === impl ShareLayer ===
+
+impl ShareLayer {
+    /// A layer that lets each client have a quarter of `max_in_flight` requests, at least one.
+    pub fn new(max_in_flight: usize, metrics: Metrics) -> Self {
+        let max = (max_in_flight / 4).max(1);
+        Self { shares: Arc::new(Shares { max, taken: Mutex::default() }), metrics }
+    }
+}
+
+impl<S> Layer<S> for ShareLayer {
+    type Service = Share<S>;
+
+    fn layer(&self, inner: S) -> Share<S> {
+        Share { inner, layer: self.clone() }
+    }
+}
+
+// === impl Share ===
+
+impl<S, E> Service<Request<Body>> for Share<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Refused<E>>,
+    E: From<Error>,
+{
+    type Response = Response<Body>;
+    type Error = Refused<E>;
+    type Future = ResponseFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let place = match request.extensions().get::<Client>() {
+            Some(client) => match Shares::take(&self.layer.shares, *client) {
+                Some(place) => Some(place),
+                None => {
+                    self.layer.metrics.refused(Reason::ClientInFlight);
+                    return ResponseFuture::Refused { unread: Some(request.into_body()) };
+                }
+            },
+            None => None,
+        };
+        ResponseFuture::Admitted { inner: self.inner.call(request), place }
+    }
+}
+
+// === impl Shares ===
+
+impl Shares {
+    fn take(this: &Arc<Self>, client: Client) -> Option<Place> {
+        let mut taken = this.taken.lock();
+        let count = taken.entry(client).or_default();
+        if *count >= this.max {
+            return None;
+        }
+        *count += 1;
+        Some(Place { shares: Arc::clone(this), client })
+    }
+}
+
+// === impl Place ===
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.shares.taken.lock();
+        if let Some(count) = taken.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.client);
+            }
+        }
+    }
+}
+
+// === impl ResponseFuture ===
+
+impl<F, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Refused<E>>>,
+    E: From<Error>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Admitted { inner, place } => {
+                let answer = ready!(inner.poll(cx))?;
+                let place = place.take();
+                Poll::Ready(Ok(answer.map(|body| body.hold(place))))
+            }
+            Projected::Refused { unread } => {
+                let unread = unread.take().unwrap_or_default();
+                Poll::Ready(Err(Refused { error: Error::ClientFull.into(), unread }))
+            }
+        }
+    }
+}
