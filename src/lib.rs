@@ -6,6 +6,7 @@ pub mod batch;
 pub mod body;
 pub mod cache;
 pub mod cli;
+pub mod config;
 pub mod forward;
 pub mod gateway;
 pub mod limit;

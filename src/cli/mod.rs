@@ -1,3 +1,3 @@
-//! One file a subcommand.
+//! The subcommands, one a file.
 
 pub mod sandbox;
