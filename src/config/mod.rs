@@ -2,9 +2,14 @@
 
 mod choice;
 mod document;
+mod file;
+mod missing;
+mod nearest;
 mod number;
 mod path;
 mod problem;
+mod read;
+mod schema;
 mod secret;
 mod table;
 mod text;
