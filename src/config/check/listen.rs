@@ -1,0 +1,106 @@
+//! The two listeners: apart from each other, and not open by accident.
+
+use std::net::{IpAddr, SocketAddr};
+
+use secrecy::SecretString;
+
+use super::{Checked, Context};
+use crate::{admin, config::file::File};
+
+/// Checks who can reach what; gives the admin listener.
+pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Config> {
+    let (server, listen) = (file.server.listen.0, file.admin.listen.0);
+    if clash(server, listen) && context.sound("server.listen") && context.sound("admin.listen") {
+        let written = context.document.node(&"admin.listen".into()).is_some();
+        let (key, this, other) = match written {
+            true => ("admin.listen", listen, format!("server.listen is {server}")),
+            false => ("server.listen", server, format!("admin.listen is {listen}")),
+        };
+        let found = format_args!("{this}, while {other}");
+        context.expected(key, found, "addresses that both listeners can have");
+    }
+
+    if !file.auth.enabled
+        && !file.auth.open
+        && !file.account.is_empty()
+        && !is_loopback(server)
+        && context.sound("server.listen")
+        && context.sound("auth.open")
+    {
+        context.expected(
+            "auth.enabled",
+            format_args!("false, with accounts that anyone who reaches {server} could use"),
+            "tokens, a loopback server.listen, or auth.open = true",
+        );
+    }
+
+    let token = match &file.admin.token {
+        Some(secret) => {
+            let bytes = context.secret("admin.token", secret)?;
+            Some(token(&bytes, context)?)
+        }
+        None => {
+            if !is_loopback(listen) && context.sound("admin.listen") {
+                context.expected(
+                    "admin.token",
+                    "nothing",
+                    format_args!("a token, because {listen} is not on loopback"),
+                );
+            }
+            None
+        }
+    };
+    Ok(admin::Config { listen, token })
+}
+
+/// What can be sent after `Bearer` (RFC 6750 section 2.1, and any other visible character).
+fn token(bytes: &[u8], context: &mut Context<'_>) -> Checked<SecretString> {
+    let text = std::str::from_utf8(bytes).ok();
+    text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
+        .map(SecretString::from)
+        .ok_or_else(|| {
+            let found = "a secret with blanks or other invisible characters";
+            context.expected("admin.token", found, "visible ASCII characters")
+        })
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+/// Whether two listeners cannot have both addresses, or only one of them would be reached.
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    // The system finds a free port for each 0.
+    if a.port() != b.port() || a.port() == 0 {
+        return false;
+    }
+    let (a, b) = (a.ip().to_canonical(), b.ip().to_canonical());
+    // `[::]` takes IPv4 connections, too, on systems as they are shipped.
+    let takes = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    a == b || takes(a, b) || takes(b, a)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_listeners_need_two_addresses() {
+        for (a, b, clashes) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "[::1]:80", false),
+            ("[::]:80", "127.0.0.1:80", true),
+            ("[::]:80", "0.0.0.0:80", true),
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1:80", true),
+            ("[::1]:80", "127.0.0.1:80", false),
+        ] {
+            let (first, second) = (a.parse().unwrap(), b.parse().unwrap());
+            assert_eq!(clash(first, second), clashes, "{a} {b}");
+            assert_eq!(clash(second, first), clashes, "{b} {a}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! From the file as written to [`Config`], which holds no invalid state.
+//!
+//! Types have seen to everything that one key can say by itself; here is what takes two keys, or
+//! the world outside of the file. One file a subject; each gives its part of the configuration,
+//! or notes why not.
+
+mod account;
+mod auth;
+mod context;
+mod listen;
+mod upstream;
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use super::{Config, file::File, missing, text::Text};
+use crate::{batch, cache, forward, gateway, limit, server, telemetry};
+
+use self::context::Checked;
+pub(crate) use self::context::Context;
+
+/// Checks `file` as a whole; the problems are in `context`.
+pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
+    let admin = listen::check(file, context);
+    let upstream = upstream::check(file, context);
+    let origin = upstream
+        .as_ref()
+        .map(|upstream| &upstream.origin)
+        .map_err(|noted| *noted);
+    let accounts = account::check(file, context);
+    let auth = auth::check(file, accounts, origin, context);
+    let jitter = file.cache.ttl.jitter.0;
+    if jitter >= 1.0 {
+        context.expected("cache.ttl.jitter", jitter, "a number below 1");
+    }
+
+    Ok(Config {
+        workers: NonZeroUsize::new(file.server.workers.to_usize()),
+        server: server(file),
+        admin: admin?,
+        auth: auth?,
+        limit: limit(file),
+        batch: batch(file),
+        cache: cache(file),
+        forward: forward(file),
+        gateway: gateway(file),
+        telemetry: telemetry(file),
+        upstream: upstream?,
+        in_force: in_force(file),
+    })
+}
+
+fn server(file: &File) -> server::Config {
+    let server = &file.server;
+    server::Config {
+        listen: server.listen.0,
+        drain_timeout: server.drain_timeout.0,
+        drain_delay: server.drain_delay.0,
+        max_head: server.max_head.to_usize(),
+        max_fields: server.max_fields.to_usize(),
+        max_connections: server.max_connections.to_usize(),
+        max_streams: server.max_streams.0,
+        header_timeout: server.header_timeout.0,
+        idle_timeout: server.idle_timeout.0,
+        write_idle_timeout: server.write_idle_timeout.0,
+    }
+}
+
+fn limit(file: &File) -> limit::Config {
+    let rate = file.limit.rate.as_ref().and_then(|rate| {
+        Some(limit::Rate {
+            requests_per_second: NonZeroU32::new(rate.requests_per_second.0)?,
+            burst: NonZeroU32::new(rate.burst.0)?,
+        })
+    });
+    limit::Config {
+        max_in_flight: file.limit.max_in_flight.to_usize(),
+        max_body: file.limit.max_body.to_usize(),
+        rate,
+        request_timeout: file.upstream.request_timeout.0,
+    }
+}
+
+fn batch(file: &File) -> batch::Config {
+    batch::Config {
+        max_vehicles: file.batch.max_vehicles.to_usize(),
+        chunk: file.batch.chunk.to_usize(),
+        max_parallel: file.batch.max_parallel.to_usize(),
+        max_answer: file.upstream.max_answer.to_usize(),
+    }
+}
+
+fn cache(file: &File) -> cache::Config {
+    let ttl = &file.cache.ttl;
+    cache::Config {
+        enabled: file.cache.enabled,
+        capacity: file.cache.capacity.0,
+        ttl: cache::Ttl {
+            finished: ttl.finished.0,
+            pending: ttl.pending.0,
+            failed: ttl.failed.0,
+            absent: ttl.absent.0,
+            jitter: ttl.jitter.0,
+        },
+    }
+}
+
+fn forward(file: &File) -> forward::Config {
+    forward::Config {
+        trusted_proxies: plain(&file.server.trusted_proxies),
+        max_body: file.limit.max_body.to_usize(),
+        body_idle_timeout: file.server.body_idle_timeout.0,
+        stream_idle_timeout: file.upstream.stream_idle_timeout.0,
+        attempt_timeout: file.upstream.attempt_timeout.0,
+    }
+}
+
+fn gateway(file: &File) -> gateway::Config {
+    gateway::Config {
+        max_uri: file.server.max_uri.to_usize(),
+        max_fields: file.server.max_fields.to_usize(),
+        trusted_proxies: plain(&file.server.trusted_proxies),
+        body_idle_timeout: file.server.body_idle_timeout.0,
+    }
+}
+
+fn telemetry(file: &File) -> telemetry::Config {
+    telemetry::Config {
+        format: file.log.format.0,
+        level: file.log.level.0,
+        access: file.log.access.0,
+    }
+}
+
+/// The file with its defaults and without its secrets, but for what is not done.
+fn in_force(file: &File) -> serde_json::Value {
+    let mut shown = serde_json::to_value(file).unwrap_or_default();
+    for key in missing::KEYS {
+        if let Some((table, name)) = key.rsplit_once('.')
+            && let Some(table) = shown.pointer_mut(&format!("/{}", table.replace('.', "/")))
+            && let Some(table) = table.as_object_mut()
+        {
+            table.remove(name);
+        }
+    }
+    shown
+}
+
+fn plain<T: Clone>(texts: &[Text<T>]) -> Vec<T> {
+    texts.iter().map(|text| text.0.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests;

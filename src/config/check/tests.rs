@@ -1,0 +1,142 @@
+//! What takes two keys, or the world outside of the file.
+
+use crate::config::tests::{parse, problems, refused, with};
+
+#[test]
+fn listeners_are_apart_and_not_open_by_accident() {
+    const ACCOUNT: &str =
+        "[[account]]\nname = \"a\"\nvalue = { env = \"TOKEN\" }\nsubjects = [\"*\"]";
+    let open = "2: auth.enabled: found false, with accounts that anyone who reaches 0.0.0.0:8080 \
+                could use, expected tokens, a loopback server.listen, or auth.open = true";
+    refused(&[
+        (
+            "admin.listen = \"127.0.0.1:8080\"",
+            &["3: admin.listen: found 127.0.0.1:8080, while server.listen is 0.0.0.0:8080, \
+               expected addresses that both listeners can have"],
+        ),
+        (
+            "server.listen = \"[::]:9090\"",
+            &["3: server.listen: found [::]:9090, while admin.listen is 127.0.0.1:9090, \
+               expected addresses that both listeners can have"],
+        ),
+        (
+            "admin.listen = \"0.0.0.0:9090\"",
+            &[
+                "3: admin.token: found nothing, expected a token, because 0.0.0.0:9090 is not on loopback",
+            ],
+        ),
+        ("[admin]\nlisten = \"0.0.0.0:9090\"\ntoken = { env = \"WORD\" }", &[]),
+        (ACCOUNT, &[open]),
+        (&format!("auth.open = true\n{ACCOUNT}"), &[]),
+        (&format!("server.listen = \"127.0.0.1:8080\"\n{ACCOUNT}"), &[]),
+        (&format!("server.listen = \"[::1]:8080\"\n{ACCOUNT}"), &[]),
+    ]);
+}
+
+#[test]
+fn accounts_are_complete_and_share_no_subject() {
+    refused(&[(
+        concat!(
+            "server.listen = \"127.0.0.1:0\"\n",
+            "[[account]]\n",
+            "name = \"a\"\nvalue = { env = \"TOKEN\" }\nsubjects = [\"x\", \"*\"]\n",
+            "[[account]]\n",
+            "name = \"b\"\nvalue = { env = \"TOKEN\" }\nsubjects = [\"*\", \"y\", \"y\"]\n",
+            "[[account]]\n",
+            "name = \"c\"\nvalue = { env = \"LINES\" }\nsubjects = [\"z\"]\nheader = \"Host\"\n",
+        ),
+        &[
+            "11: account[1].subjects[0]: found \"*\" again, after account[0].subjects[1], expected every subject in one account",
+            "11: account[1].subjects[2]: found \"y\" again, after account[1].subjects[1], expected every subject in one account",
+            "14: account[2].value: found a secret with line breaks or other control characters, expected the value of a header field",
+            "16: account[2].header: found \"Host\", which has another task, expected the name of a field that carries a credential, such as \"X-API-Key\"",
+        ],
+    )]);
+}
+
+#[test]
+fn keys_fit_their_algorithms() {
+    refused(&[(
+        concat!(
+            "[[auth.key]]\n",
+            "id = \"a\"\nalgorithm = \"HS256\"\n",
+            "[[auth.key]]\n",
+            "id = \"a\"\nalgorithm = \"HS384\"\npublic_key = { env = \"WORD\" }\n",
+            "[[auth.key]]\n",
+            "id = \"b\"\nalgorithm = \"ES256\"\nsecret = { env = \"WORD\" }\n",
+            "[[auth.key]]\n",
+            "id = \"c\"\nalgorithm = \"none\"\nsecret = { env = \"WORD\" }\n",
+            "public_key = { env = \"WORD\" }\n",
+            "[[auth.key]]\n",
+            "algorithm = \"EdDSA\"\npublic_key = { file = \"absent.pem\" }\nsubjects = []\n",
+        ),
+        &[
+            "3: auth.key[0]: found neither a secret nor a public_key, expected one of them",
+            "7: auth.key[1].id: found \"a\" again, after auth.key[0].id, expected every kid once",
+            "8: auth.key[1].algorithm: found \"HS384\", expected one of auth.algorithms",
+            "9: auth.key[1].public_key: found a public_key for HS384, expected a secret",
+            "13: auth.key[2].secret: found a secret for ES256, expected a public_key",
+            "16: auth.key[3].algorithm: found \"none\", expected one of \"HS256\", \"HS384\", \"HS512\", \"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"EdDSA\"",
+            "19: auth.key[4].id: found nothing, expected the kid of its tokens",
+            "21: auth.key[4].public_key: found etc/absent.pem: No such file or directory (os error 2), expected a secret",
+            "22: auth.key[4].subjects: found none, expected the subjects it vouches for, or no such key for any",
+        ],
+    )]);
+}
+
+#[test]
+fn tokens_need_a_key_and_scopes_come_in_pairs() {
+    let url = "upstream.url = \"http://sync.example\"\n";
+    assert_eq!(
+        problems(url),
+        [" auth.key: found none, expected at least one key to verify tokens with"]
+    );
+    assert_eq!(
+        problems(&format!("{url}auth.jwks_url = \"jwks.json\"")),
+        ["2: auth.jwks_url: not available in this version, leave it out"]
+    );
+    refused(&[
+        (
+            "[auth.scope]\nread = \"r\"",
+            &["3: auth.scope.write: found nothing, expected a scope: both are needed, or none"],
+        ),
+        (
+            "[auth.scope]\nread = \"a b\"\nwrite = '\"'",
+            &[
+                "4: auth.scope.read: found \"a b\", expected one scope, without blanks, quotes and backslashes",
+                "5: auth.scope.write: found \"\\\"\", expected one scope, without blanks, quotes and backslashes",
+            ],
+        ),
+        (
+            "auth.algorithms = []",
+            &["3: auth.algorithms: found none, expected at least one algorithm"],
+        ),
+    ]);
+}
+
+#[test]
+fn no_secret_reaches_a_message() {
+    let account =
+        |value: &str| with(&format!("[[account]]\nname = \"a\"\nsubjects = [\"*\"]\n{value}\n"));
+    for text in [
+        account("value = \"Bearer hunter2\""),
+        account("value = { env = \"Bearer hunter2\" }"),
+        account("value = { env = [\"hunter2\"] }"),
+        account("value = { value = \"hunter2\" }"),
+        account("value = [\"hunter2\"]"),
+        account("value = { env = \"LINES\" }"),
+        account("value = \"hunter2"),
+        account("value = hunter2"),
+        account("header = \"Authorization: hunter2\""),
+        with("account = \"hunter2\""),
+        with("admin.token = \"hunter2\""),
+        with("admin.token.env = \"hunter 2\"").replace("hunter 2", "hunter2 "),
+        "upstream.url = \"https://fleet:hunter2@sync.example\"".to_owned(),
+        "upstream.url = \"https://sync.example/?key=hunter2\"".to_owned(),
+        "upstream.url = [\"hunter2\"]".to_owned(),
+    ] {
+        let error = parse(&text).unwrap_err();
+        assert!(!error.to_string().contains("hunter"), "{error}");
+        assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! Where Sync is, and whom to trust for it.
+
+use std::path::Path;
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+use super::{Checked, Context};
+use crate::{
+    config::{file::File, secret, text::Form},
+    upstream::{self, Origin},
+};
+
+/// Checks `[upstream]`.
+pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream::Config> {
+    let written = &file.upstream;
+    let url = context.required("upstream.url", written.url.as_ref(), Origin::EXPECTED);
+    let ca = written
+        .ca
+        .as_ref()
+        .map(|path| certificates(path, context))
+        .transpose();
+    Ok(upstream::Config {
+        origin: url?.0.clone(),
+        ca: ca?,
+        connect_timeout: written.connect_timeout.0,
+        attempt_timeout: written.attempt_timeout.0,
+        pool_idle_timeout: written.pool_idle_timeout.0,
+        max_in_flight: written.max_in_flight.to_usize(),
+    })
+}
+
+/// The certificates of a PEM file, each fit to be a root.
+fn certificates(path: &Path, context: &mut Context<'_>) -> Checked<Vec<CertificateDer<'static>>> {
+    secret::contents(&context.folder.join(path))
+        .and_then(|pem| roots(&pem))
+        .map_err(|found| context.expected("upstream.ca", found, "a file of certificates, PEM"))
+}
+
+fn roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    // Nothing of the file is shown: it may be the wrong one, with a private key.
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| "a file that is not PEM")?;
+    if certificates.is_empty() {
+        return Err("a file without a certificate".to_owned());
+    }
+    let mut store = RootCertStore::empty();
+    for certificate in &certificates {
+        store
+            .add(certificate.clone())
+            .map_err(|error| format!("a certificate that cannot be a root ({error})"))?;
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
+MIIBdTCCARugAwIBAgIUEHjtm0XRB/D4xfKW518ymphutFgwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjIwMDE4MjZaGA8yMTI2MTAyOTAwMTgy
+NlowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABK/2
+WjLO9nbGJErV/V7x57ngrbHbBBRRS46Pr8kzdpZZiHcrXKqch4iCAB3R1iNa51hT
+76uvfncZ3GR0/Kq3PDWjUzBRMB0GA1UdDgQWBBRAw8vuN3ImOQxSeygRlr6I2ALh
+sjAfBgNVHSMEGDAWgBRAw8vuN3ImOQxSeygRlr6I2ALhsjAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0gAMEUCIGzRpfo/FpXGpX8qfqNQhq8/CVLK3Q/9Dpqi
+1r9T3Of7AiEAtebKlWAFRVSI5KGolQJUOFLc5LZJk1hsfQMMxWTKO9o=
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn takes_certificates_that_can_be_roots() {
+        assert_eq!(roots(CERTIFICATE.as_bytes()).unwrap().len(), 1);
+        assert_eq!(roots(CERTIFICATE.repeat(2).as_bytes()).unwrap().len(), 2);
+        let torn = CERTIFICATE.replace("MIIBdTCC", "AAAAAAAA");
+        let key = CERTIFICATE.replace("CERTIFICATE", "PRIVATE KEY");
+        for pem in ["", "hello", &torn, &key, &CERTIFICATE[..200]] {
+            assert!(roots(pem.as_bytes()).is_err(), "{pem}");
+        }
+    }
+}
