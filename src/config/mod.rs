@@ -123,4 +123,6 @@ fn contents(path: &Path) -> Result<String, String> {
 }
 
 #[cfg(test)]
+mod example;
+#[cfg(test)]
 mod tests;
