@@ -1,0 +1,75 @@
+//! `vingate check`: every problem of the configuration file at once.
+
+use std::{
+    env,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use crate::config::Config;
+
+/// Bad usage or bad configuration.
+const REFUSED: u8 = 2;
+
+/// Checks the file at `path` with the environment as it is: says on stdout what it would do, or
+/// on stderr what is wrong, with exit status 2.
+pub fn run(path: &Path) -> ExitCode {
+    match Config::load(path, &|name| env::var_os(name)) {
+        Ok(config) => {
+            let written = writeln!(io::stdout(), "{}", summary(path, &config));
+            written.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+        }
+        Err(problems) => {
+            // Nobody is left to be told if that fails, and the status says it.
+            let _ = writeln!(io::stderr(), "{problems}");
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn summary(path: &Path, config: &Config) -> String {
+    let auth = &config.auth;
+    let callers = match auth.keys.len() {
+        _ if !auth.enabled => "anyone, without a token".to_owned(),
+        1 => "tokens of 1 key".to_owned(),
+        keys => format!("tokens of {keys} keys"),
+    };
+    let credential = match auth.accounts.len() {
+        0 => "the caller's own credential".to_owned(),
+        1 => "1 account".to_owned(),
+        accounts => format!("{accounts} accounts"),
+    };
+    format!(
+        "{}: fine\n  listen    {}\n  admin     {}\n  upstream  {} with {credential}\n  callers   {callers}",
+        path.display(),
+        config.server.listen,
+        config.admin.listen,
+        auth.origin,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fine_file_is_summed_up() {
+        for (text, want) in [
+            ("auth.enabled = false", "the caller's own credential\n  callers   anyone"),
+            ("auth = { enabled = false, open = true }", "credential\n  callers   anyone"),
+        ] {
+            let text = format!("upstream.url = \"https://sync.example\"\n{text}");
+            let config = Config::parse(&text, Path::new("a.toml"), &|_| None).unwrap();
+            let summary = summary(Path::new("a.toml"), &config);
+            assert!(summary.starts_with("a.toml: fine\n"), "{summary}");
+            assert!(summary.contains("https://sync.example with "), "{summary}");
+            assert!(summary.contains(want), "{summary}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_bad_configuration() {
+        assert_eq!(run(Path::new("/no/where.toml")), ExitCode::from(REFUSED));
+    }
+}
