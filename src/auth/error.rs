@@ -53,6 +53,18 @@ pub enum Reason {
     Subject,
 }
 
+// === impl Error ===
+
+impl Error {
+    /// Whether it is not known who the caller is (401), other than what it may not do (403).
+    pub fn is_unauthenticated(&self) -> bool {
+        match self {
+            Self::Missing | Self::Token(_) => true,
+            Self::Scope { .. } | Self::NoAccount => false,
+        }
+    }
+}
+
 // === impl Reason ===
 
 impl Reason {

@@ -54,8 +54,14 @@ pub enum Error {
     #[error("not everything that is asked for is cached")]
     NotCached,
     /// A call that was needed failed.
-    #[error(transparent)]
-    Call(Arc<CallError>),
+    #[error("{error}")]
+    Call {
+        /// Why.
+        #[source]
+        error: Arc<CallError>,
+        /// Whether it went up with an account's credential, not the caller's own.
+        of_account: bool,
+    },
 }
 
 /// What is wrong with one vehicle of a request.

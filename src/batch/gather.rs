@@ -33,8 +33,8 @@ pub(super) struct Wanted<'a> {
     pub(super) vehicles: &'a [Vehicle],
     /// `None`: no credential, so nothing is shared.
     pub(super) partition: Option<Partition>,
-    /// Whether the credential is the caller's own.
-    pub(super) is_own_credential: bool,
+    /// Whether the credential is an account's, not the caller's own.
+    pub(super) of_account: bool,
     pub(super) directives: &'a Directives,
     /// The request's fields.
     pub(super) fields: &'a HeaderMap,
@@ -58,6 +58,14 @@ pub(super) struct Gathered {
 /// How often vehicles are claimed anew whose calls were abandoned. Once is usual, when the
 /// request that composed the call failed; more often means that something here is broken.
 const MAX_ROUNDS: usize = 4;
+
+// === impl Wanted ===
+
+impl Wanted<'_> {
+    fn failed(&self, error: Failure) -> Error {
+        Error::Call { error, of_account: self.of_account }
+    }
+}
 
 // === impl Gather ===
 
@@ -91,7 +99,7 @@ impl Gather {
                 }
             }
         }
-        Err(Error::Call(Arc::new(CallError::Abandoned)))
+        Err(wanted.failed(Arc::new(CallError::Abandoned)))
     }
 
     /// Waits for each place in turn, and gives those vehicles of `open` that must be claimed
@@ -172,14 +180,14 @@ impl Gather {
             });
         match stale {
             Some(entry) => Ok(Part { entry, from: Lookup::StaleOnError }),
-            None => Err(Error::Call(Arc::clone(failure))),
+            None => Err(wanted.failed(Arc::clone(failure))),
         }
     }
 
     /// Makes the calls of a lease, in a task of their own: whoever hangs up disturbs nobody.
     fn fly(&self, lease: Lease<Failure>, wanted: &Wanted<'_>) {
         let head = self.fetch.head(wanted.fields);
-        let own = wanted.partition.filter(|_| wanted.is_own_credential);
+        let own = wanted.partition.filter(|_| !wanted.of_account);
         let sizes = balanced(lease.vehicles().len(), self.chunk);
         let chunks = lease.split(sizes);
         let this = self.clone();

@@ -158,7 +158,7 @@ where
         let wanted = Wanted {
             vehicles: &asked.distinct,
             partition: partition.filter(|_| self.gather.cache.is_enabled()),
-            is_own_credential: credential.is_some_and(|credential| !credential.is_account),
+            of_account: credential.is_some_and(|credential| credential.is_account),
             directives: &directives,
             fields: &head.headers,
         };

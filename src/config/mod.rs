@@ -31,7 +31,9 @@ mod units;
 use std::{fs, io::Read, num::NonZeroUsize, path::Path};
 
 use self::{check::Context, document::Document};
-use crate::{admin, auth, batch, cache, forward, gateway, limit, server, telemetry, upstream};
+use crate::{
+    admin, auth, batch, cache, forward, gateway, limit, normalize, server, telemetry, upstream,
+};
 
 pub use self::{
     problem::{Problem, Problems},
@@ -63,6 +65,8 @@ pub struct Config {
     pub cache: cache::Config,
     /// Everything that is forwarded.
     pub forward: forward::Config,
+    /// Vehicles in paths, queries and bodies.
+    pub normalize: normalize::Config,
     /// The edge of the request path.
     pub gateway: gateway::Config,
     /// Logs.

@@ -79,7 +79,7 @@ fn gives_every_module_its_part() {
     assert_eq!(config.gateway.trusted_proxies, config.forward.trusted_proxies);
     assert_eq!(config.forward.trusted_proxies.len(), 2);
     assert_eq!(config.forward.body_idle_timeout.as_secs(), 7);
-    assert_eq!(config.gateway.body_idle_timeout.as_secs(), 7);
+    assert_eq!(config.batch.body_idle_timeout.as_secs(), 7);
     assert_eq!(config.forward.max_body, 1_000);
     assert_eq!(config.limit.max_body, 1_000);
     let rate = config.limit.rate.unwrap();

@@ -1,8 +1,23 @@
 //! The request path.
 
-use std::time::Duration;
+mod dispatch;
+mod edge;
+mod error;
+mod identify;
+mod peer;
+mod problem;
+mod refused;
+mod respond;
+mod route;
+mod stack;
 
 use ipnet::IpNet;
+
+pub use self::{
+    dispatch::{Batch, Undocumented, undocumented},
+    error::Error,
+    stack::{Gateway, Parts, stack},
+};
 
 /// What the edge of the request path needs to know.
 #[derive(Clone, Debug)]
@@ -13,6 +28,4 @@ pub struct Config {
     pub max_fields: usize,
     /// Peers whose `Forwarded` and `X-Forwarded-For` fields are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// A request body without a byte.
-    pub body_idle_timeout: Duration,
 }

@@ -13,7 +13,7 @@ mod upstream;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::{Config, file::File, missing, text::Text};
-use crate::{batch, cache, forward, gateway, limit, server, telemetry};
+use crate::{batch, cache, forward, gateway, limit, normalize, server, telemetry};
 
 use self::context::Checked;
 pub(crate) use self::context::Context;
@@ -33,19 +33,21 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         context.expected("cache.ttl.jitter", jitter, "a number below 1");
     }
 
+    let auth = auth?;
     Ok(Config {
         workers: NonZeroUsize::new(file.server.workers.to_usize()),
         server: server(file),
         admin: admin?,
-        auth: auth?,
         limit: limit(file),
         batch: batch(file),
         cache: cache(file),
-        forward: forward(file),
+        forward: forward(file, &auth),
+        normalize: normalize(file),
         gateway: gateway(file),
         telemetry: telemetry(file),
         upstream: upstream?,
         in_force: in_force(file),
+        auth,
     })
 }
 
@@ -86,6 +88,9 @@ fn batch(file: &File) -> batch::Config {
         chunk: file.batch.chunk.to_usize(),
         max_parallel: file.batch.max_parallel.to_usize(),
         max_answer: file.upstream.max_answer.to_usize(),
+        max_body: file.limit.max_body.to_usize(),
+        body_idle_timeout: file.server.body_idle_timeout.0,
+        stream_idle_timeout: file.upstream.stream_idle_timeout.0,
     }
 }
 
@@ -101,12 +106,17 @@ fn cache(file: &File) -> cache::Config {
             absent: ttl.absent.0,
             jitter: ttl.jitter.0,
         },
+        stale: cache::StaleWindows {
+            while_revalidate: file.cache.stale_while_revalidate.0,
+            if_error: file.cache.stale_if_error.0,
+        },
     }
 }
 
-fn forward(file: &File) -> forward::Config {
+fn forward(file: &File, auth: &crate::auth::Config) -> forward::Config {
     forward::Config {
         trusted_proxies: plain(&file.server.trusted_proxies),
+        credential_headers: auth.credential_headers.clone(),
         max_body: file.limit.max_body.to_usize(),
         body_idle_timeout: file.server.body_idle_timeout.0,
         stream_idle_timeout: file.upstream.stream_idle_timeout.0,
@@ -119,6 +129,12 @@ fn gateway(file: &File) -> gateway::Config {
         max_uri: file.server.max_uri.to_usize(),
         max_fields: file.server.max_fields.to_usize(),
         trusted_proxies: plain(&file.server.trusted_proxies),
+    }
+}
+
+fn normalize(file: &File) -> normalize::Config {
+    normalize::Config {
+        max_body: file.limit.max_body.to_usize(),
         body_idle_timeout: file.server.body_idle_timeout.0,
     }
 }

@@ -1,0 +1,76 @@
+//! Which service answers: the last line of the path.
+
+use std::task::{Context, Poll};
+
+use futures_util::{
+    TryFutureExt as _,
+    future::{BoxFuture, Either, MapErr},
+};
+use http::{Request, Response};
+use tower::{Service, ServiceExt as _};
+
+use super::error::Error;
+use crate::{
+    batch,
+    body::Body,
+    forward::{self, Forward},
+    route::Route,
+    rule::Refused,
+};
+
+/// The batch endpoint.
+pub type Batch = batch::Batch<Undocumented>;
+
+/// Where the batch endpoint passes on what is not documented.
+pub type Undocumented = tower::util::MapErr<Forward, fn(forward::Error) -> Error>;
+
+/// Gives each request to the service of its route.
+#[derive(Clone, Debug)]
+pub(super) struct Dispatch {
+    batch: Batch,
+    forward: Forward,
+}
+
+type Forwarded = MapErr<forward::ResponseFuture, fn(forward::Error) -> Refused<Error>>;
+type Batched = BoxFuture<'static, Result<Response<Body>, Refused<Error>>>;
+
+/// Makes a [`Forward`] what the batch endpoint passes on to.
+pub fn undocumented(forward: Forward) -> Undocumented {
+    forward.map_err(Error::from)
+}
+
+// === impl Dispatch ===
+
+impl Dispatch {
+    pub(super) fn new(batch: Batch, forward: Forward) -> Self {
+        Self { batch, forward }
+    }
+}
+
+impl Service<Request<Body>> for Dispatch {
+    type Response = Response<Body>;
+    type Error = Refused<Error>;
+    type Future = Either<Forwarded, Batched>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        // Both stand over one upstream, which is always ready; it bounds calls, not requests.
+        futures_util::ready!(self.batch.poll_ready(cx))?;
+        self.forward.poll_ready(cx).map_err(Refused::bare)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let route = request.extensions().get().copied().unwrap_or(Route::Other);
+        match route {
+            Route::Batch => Either::Right(self.batch.call(request)),
+            Route::VehicleStatus
+            | Route::VehicleUpsert
+            | Route::VehicleList
+            | Route::TaxIdentity
+            | Route::Other => Either::Left(
+                self.forward
+                    .call(request)
+                    .map_err(Refused::bare as fn(_) -> _),
+            ),
+        }
+    }
+}

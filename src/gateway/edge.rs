@@ -1,0 +1,216 @@
+//! What no later line should ever see: ambiguous targets, hosts and framing.
+//!
+//! The parser has refused most of what is malformed before. Here is what it lets through and
+//! what somebody further on might read in another way than we do.
+
+use http::{
+    HeaderMap, Method, Request, Uri, Version,
+    header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
+    uri::Authority,
+};
+
+use super::{Config, route::overrides};
+use crate::{
+    body::Body,
+    rule::{Refused, Rule},
+};
+
+/// Refuses requests that could be read in more than one way.
+#[derive(Debug)]
+pub(super) struct Edge {
+    max_uri: usize,
+    max_fields: usize,
+}
+
+/// Why a request is refused at the edge. Its connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No `Host`, two, one that is none, or one that is not the target's.
+    #[error("the request does not name one valid host")]
+    Host,
+    /// `Transfer-Encoding` is not `chunked` alone, or stands beside `Content-Length`.
+    #[error("the framing of the body is ambiguous")]
+    Framing,
+    /// The target is not a path.
+    #[error("the target is not a path")]
+    Target,
+    /// The path has a dot segment, a backslash or a control character.
+    #[error("the path has a dot segment, a backslash or a control character")]
+    Path,
+    /// `X-HTTP-Method-Override` names another method than `GET`.
+    #[error("the method can be overridden with GET only")]
+    Override,
+    /// `CONNECT` or `TRACE`.
+    #[error("the method is not served here")]
+    Method,
+    /// The target is longer than it may be.
+    #[error("the target is longer than {limit} bytes")]
+    UriTooLong {
+        /// Bytes that would have been fine.
+        limit: usize,
+    },
+    /// There are more fields than there may be.
+    #[error("there are more than {limit} fields")]
+    TooManyFields {
+        /// Fields that would have been fine.
+        limit: usize,
+    },
+    /// `Expect` is not `100-continue`.
+    #[error("the expectation cannot be met")]
+    Expectation,
+}
+
+// === impl Edge ===
+
+impl Edge {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { max_uri: config.max_uri, max_fields: config.max_fields }
+    }
+
+    fn judge(&self, request: &Request<Body>) -> Result<(), Error> {
+        let (uri, fields) = (request.uri(), request.headers());
+        let (max_uri, max_fields) = (self.max_uri, self.max_fields);
+        if uri_length(uri) > max_uri {
+            return Err(Error::UriTooLong { limit: max_uri });
+        }
+        if fields.len() > max_fields {
+            return Err(Error::TooManyFields { limit: max_fields });
+        }
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(Error::Method);
+        }
+        judge_host(request.version(), uri, fields)?;
+        judge_framing(request.version(), fields)?;
+        judge_path(uri.path())?;
+        judge_override(request)?;
+        judge_expectation(fields)
+    }
+}
+
+impl Rule for Edge {
+    type Error = Error;
+
+    fn check(&self, request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
+        match self.judge(&request) {
+            Ok(()) => Ok(request),
+            Err(error) => Err(Refused::new(error, request)),
+        }
+    }
+}
+
+fn uri_length(uri: &Uri) -> usize {
+    let authority = uri
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    uri.path_and_query()
+        .map_or(0, |target| target.as_str().len())
+        + authority
+}
+
+/// One host that is one (RFC 9112 section 3.2, RFC 9113 section 8.3.1). Which it is decides
+/// nothing here: everything goes to the one upstream.
+fn judge_host(version: Version, uri: &Uri, fields: &HeaderMap) -> Result<(), Error> {
+    let mut hosts = fields.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (host, None) => host,
+        _ => return Err(Error::Host),
+    };
+    let host = match host {
+        Some(host) => Some(authority(host.as_bytes()).ok_or(Error::Host)?),
+        None => None,
+    };
+    let target = uri
+        .authority()
+        .map(|target| authority(target.as_str().as_bytes()));
+    match (target, host) {
+        (Some(None), _) => Err(Error::Host),
+        (Some(Some(target)), Some(host)) if version == Version::HTTP_2 && target != host => {
+            Err(Error::Host)
+        }
+        // The authority of an absolute target counts and `Host` is only asked to be there.
+        (Some(Some(_)), None) if version == Version::HTTP_11 => Err(Error::Host),
+        (Some(Some(_)), _) | (None, Some(_)) => Ok(()),
+        (None, None) if version < Version::HTTP_11 => Ok(()),
+        (None, None) => Err(Error::Host),
+    }
+}
+
+/// A host with or without port, and nothing else.
+fn authority(bytes: &[u8]) -> Option<Authority> {
+    let authority = Authority::try_from(bytes).ok()?;
+    let host = authority.host();
+    let has_user = authority.as_str().contains('@');
+    // The port is what stands behind the host; one that is no number is none to `port_u16`.
+    let has_odd_port = authority.port_u16().is_none() && authority.as_str().len() != host.len();
+    (!host.is_empty() && !has_user && !has_odd_port).then_some(authority)
+}
+
+/// `Transfer-Encoding` is `chunked`, alone (RFC 9112 section 6.1).
+fn judge_framing(version: Version, fields: &HeaderMap) -> Result<(), Error> {
+    let mut encodings = fields.get_all(TRANSFER_ENCODING).iter();
+    let Some(encoding) = encodings.next() else {
+        return Ok(());
+    };
+    let is_chunked = encoding
+        .as_bytes()
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"chunked");
+    let is_alone = encodings.next().is_none() && !fields.contains_key(CONTENT_LENGTH);
+    match version == Version::HTTP_11 && is_chunked && is_alone {
+        true => Ok(()),
+        false => Err(Error::Framing),
+    }
+}
+
+/// No segment that means another path to somebody: `.` and `..`, also encoded; backslashes;
+/// control characters.
+fn judge_path(path: &str) -> Result<(), Error> {
+    if !path.starts_with('/') {
+        return Err(Error::Target);
+    }
+    // Nearly every path is made of letters, digits, dashes and slashes.
+    if !path.bytes().any(|byte| matches!(byte, b'.' | b'%' | b'\\')) {
+        return Ok(());
+    }
+    let is_dots = |segment: &str| {
+        let segment = segment.replace("%2e", ".").replace("%2E", ".");
+        segment == "." || segment == ".."
+    };
+    // A parameter does not make a dot segment harmless: some servers cut it off first.
+    let names = path
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or_default());
+    let is_odd = |escape: &[u8]| {
+        matches!(
+            escape,
+            [b'%', b'0' | b'1', _] | [b'%', b'5', b'c' | b'C'] | [b'%', b'7', b'f' | b'F']
+        )
+    };
+    let has_odd = path.contains('\\') || path.as_bytes().windows(3).any(is_odd);
+    if has_odd || names.into_iter().any(is_dots) { Err(Error::Path) } else { Ok(()) }
+}
+
+/// Only `GET` may be meant by a `POST`, and only where that is said at all.
+fn judge_override(request: &Request<Body>) -> Result<(), Error> {
+    let is_batch = matches!(request.uri().path(), "/api/batch/scraping" | "/api/batch/scraping/");
+    let is_post = *request.method() == Method::POST;
+    match overrides(request.headers()) {
+        Some(false) if is_batch && is_post => Err(Error::Override),
+        _ => Ok(()),
+    }
+}
+
+fn judge_expectation(fields: &HeaderMap) -> Result<(), Error> {
+    let is_met = |expected: &[u8]| expected.trim_ascii().eq_ignore_ascii_case(b"100-continue");
+    match fields
+        .get_all(EXPECT)
+        .iter()
+        .all(|expected| is_met(expected.as_bytes()))
+    {
+        true => Ok(()),
+        false => Err(Error::Expectation),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+use http::HeaderValue;
+
+use super::*;
+
+fn edge() -> Edge {
+    Edge { max_uri: 64, max_fields: 4 }
+}
+
+fn judge(
+    method: Method,
+    uri: &str,
+    version: Version,
+    fields: &[(&str, &str)],
+) -> Result<(), Error> {
+    let mut request = Request::builder().method(method).uri(uri).version(version);
+    for (name, value) in fields {
+        request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    edge().judge(&request.body(Body::empty()).unwrap())
+}
+
+fn get(uri: &str) -> Result<(), Error> {
+    judge(Method::GET, uri, Version::HTTP_11, &[("host", "gateway")])
+}
+
+#[test]
+fn asks_for_one_valid_host() {
+    let judge = |version, uri: &str, hosts: &[&str]| {
+        let fields: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
+        judge(Method::GET, uri, version, &fields)
+    };
+    for (version, uri, hosts, judged) in [
+        (Version::HTTP_11, "/", &["gateway"][..], Ok(())),
+        (Version::HTTP_11, "/", &["gateway:8080"], Ok(())),
+        (Version::HTTP_11, "/", &["[::1]:8080"], Ok(())),
+        (Version::HTTP_11, "/", &["192.0.2.1"], Ok(())),
+        (Version::HTTP_11, "/", &[], Err(Error::Host)),
+        (Version::HTTP_11, "/", &[""], Err(Error::Host)),
+        (Version::HTTP_11, "/", &["a", "b"], Err(Error::Host)),
+        (Version::HTTP_11, "/", &["a", "a"], Err(Error::Host)),
+        (Version::HTTP_11, "/", &["a b"], Err(Error::Host)),
+        (Version::HTTP_11, "/", &["a, b"], Err(Error::Host)),
+        (Version::HTTP_11, "/", &["u@a"], Err(Error::Host)),
+        (Version::HTTP_11, "/", &["a/b"], Err(Error::Host)),
+        (Version::HTTP_11, "/", &["a:b"], Err(Error::Host)),
+        (Version::HTTP_11, "/", &["a:99999"], Err(Error::Host)),
+        (Version::HTTP_11, "http://other/", &["gateway"], Ok(())),
+        (Version::HTTP_11, "http://u:p@other/", &["gateway"], Err(Error::Host)),
+        (Version::HTTP_11, "http://other/", &[], Err(Error::Host)),
+        (Version::HTTP_10, "/", &[], Ok(())),
+        (Version::HTTP_10, "/", &["a", "b"], Err(Error::Host)),
+        (Version::HTTP_2, "http://gateway/", &[], Ok(())),
+        (Version::HTTP_2, "http://gateway/", &["gateway"], Ok(())),
+        (Version::HTTP_2, "http://gateway/", &["other"], Err(Error::Host)),
+        (Version::HTTP_2, "/", &["gateway"], Ok(())),
+        (Version::HTTP_2, "/", &[], Err(Error::Host)),
+    ] {
+        assert_eq!(judge(version, uri, hosts), judged, "{version:?} {uri} {hosts:?}");
+    }
+}
+
+#[test]
+fn takes_chunked_alone() {
+    for (version, fields, judged) in [
+        (Version::HTTP_11, &[("transfer-encoding", "chunked")][..], Ok(())),
+        (Version::HTTP_11, &[("transfer-encoding", "Chunked")], Ok(())),
+        (Version::HTTP_11, &[("transfer-encoding", "gzip, chunked")], Err(Error::Framing)),
+        (Version::HTTP_11, &[("transfer-encoding", "chunked, chunked")], Err(Error::Framing)),
+        (Version::HTTP_11, &[("transfer-encoding", "identity")], Err(Error::Framing)),
+        (
+            Version::HTTP_11,
+            &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+            Err(Error::Framing),
+        ),
+        (
+            Version::HTTP_11,
+            &[("content-length", "3"), ("transfer-encoding", "chunked")],
+            Err(Error::Framing),
+        ),
+        (Version::HTTP_10, &[("transfer-encoding", "chunked")], Err(Error::Framing)),
+        (Version::HTTP_11, &[("content-length", "3")], Ok(())),
+    ] {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        assert_eq!(judge_framing(version, &map), judged, "{fields:?}");
+    }
+}
+
+#[test]
+fn refuses_paths_that_mean_another_path_to_somebody() {
+    for (path, judged) in [
+        ("/", Ok(())),
+        ("/api/vehicles", Ok(())),
+        ("/a//b", Ok(())),
+        ("/a.b/..c/c..", Ok(())),
+        ("/a%20b%2Fc", Ok(())),
+        ("/...", Ok(())),
+        ("/.", Err(Error::Path)),
+        ("/..", Err(Error::Path)),
+        ("/a/../b", Err(Error::Path)),
+        ("/a/./b", Err(Error::Path)),
+        ("/a/%2e%2E/b", Err(Error::Path)),
+        ("/a/.%2e", Err(Error::Path)),
+        ("/a/..;x/b", Err(Error::Path)),
+        ("/a%5Cb", Err(Error::Path)),
+        ("/a%5cb", Err(Error::Path)),
+        ("/a%00b", Err(Error::Path)),
+        ("/a%0d%0ab", Err(Error::Path)),
+        ("/a%1Fb", Err(Error::Path)),
+        ("/a%7f", Err(Error::Path)),
+    ] {
+        assert_eq!(get(path), judged, "{path}");
+    }
+    assert_eq!(judge_path("/a\\b"), Err(Error::Path));
+    assert_eq!(judge_path("*"), Err(Error::Target));
+}
+
+#[test]
+fn bounds_targets_and_fields() {
+    assert_eq!(get(&format!("/{}", "a".repeat(63))), Ok(()));
+    assert_eq!(get(&format!("/{}", "a".repeat(64))), Err(Error::UriTooLong { limit: 64 }));
+    let many = [("host", "a"), ("a", ""), ("b", ""), ("c", ""), ("d", "")];
+    let judge = |fields| judge(Method::GET, "/", Version::HTTP_11, fields);
+    assert_eq!(judge(&many[..4]), Ok(()));
+    assert_eq!(judge(&many), Err(Error::TooManyFields { limit: 4 }));
+}
+
+#[test]
+fn serves_neither_connect_nor_trace() {
+    for method in [Method::CONNECT, Method::TRACE] {
+        let judged = judge(method, "/", Version::HTTP_11, &[("host", "a")]);
+        assert_eq!(judged, Err(Error::Method));
+    }
+}
+
+#[test]
+fn lets_a_post_mean_get_and_nothing_else() {
+    for (path, method, said, judged) in [
+        ("/api/batch/scraping/", Method::POST, "GET", Ok(())),
+        ("/api/batch/scraping", Method::POST, "get", Ok(())),
+        ("/api/batch/scraping/", Method::POST, "PUT", Err(Error::Override)),
+        ("/api/batch/scraping/", Method::POST, "", Err(Error::Override)),
+        ("/api/batch/scraping/", Method::GET, "PUT", Ok(())),
+        ("/api/vehicles", Method::POST, "PUT", Ok(())),
+    ] {
+        let fields = [("host", "a"), ("x-http-method-override", said)];
+        assert_eq!(judge(method, path, Version::HTTP_11, &fields), judged, "{path} {said}");
+    }
+}
+
+#[test]
+fn expects_nothing_but_100_continue() {
+    for (expected, judged) in [
+        ("100-continue", Ok(())),
+        ("100-Continue", Ok(())),
+        ("200-ok", Err(Error::Expectation)),
+        ("100-continue, x", Err(Error::Expectation)),
+    ] {
+        let fields = [("host", "a"), ("expect", expected)];
+        assert_eq!(judge(Method::PUT, "/", Version::HTTP_11, &fields), judged, "{expected}");
+    }
+}

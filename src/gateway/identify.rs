@@ -1,0 +1,35 @@
+//! Whom a request counts as.
+
+use std::convert::Infallible;
+
+use http::Request;
+
+use crate::{
+    auth::Caller,
+    body::Body,
+    limit::Client,
+    peer::Peer,
+    rule::{Refused, Rule},
+};
+
+/// Puts the [`Client`] into the extensions of a request: the caller's issuer and subject, else
+/// the address that it comes from.
+#[derive(Debug)]
+pub(super) struct Identify;
+
+impl Rule for Identify {
+    type Error = Infallible;
+
+    fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Refused<Infallible>> {
+        let extensions = request.extensions_mut();
+        let named = extensions
+            .get::<Caller>()
+            .and_then(Caller::client_id)
+            .map(Client::named);
+        let at = || extensions.get::<Peer>().map(Client::at);
+        if let Some(client) = named.or_else(at) {
+            extensions.insert(client);
+        }
+        Ok(request)
+    }
+}

@@ -1,0 +1,151 @@
+//! The client behind proxies that we trust.
+
+use std::{convert::Infallible, net::IpAddr};
+
+use http::{HeaderMap, HeaderName, Request, header::FORWARDED};
+use ipnet::IpNet;
+
+use super::Config;
+use crate::{
+    body::Body,
+    peer::Peer,
+    rule::{Refused, Rule},
+};
+
+/// Fills in [`Peer::client`] when the peer is a trusted proxy.
+///
+/// Proxies append whom they got a request from, so the list is read from its end: the first
+/// address that is not a trusted proxy's is the client. What stands before it is only what the
+/// client says.
+#[derive(Debug)]
+pub(super) struct TrustProxies(Vec<IpNet>);
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+// === impl TrustProxies ===
+
+impl TrustProxies {
+    pub(super) fn new(config: Config) -> Self {
+        Self(config.trusted_proxies)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|net| net.contains(&address))
+    }
+
+    fn client(&self, fields: &HeaderMap) -> Option<IpAddr> {
+        let said = match fields.contains_key(X_FORWARDED_FOR) {
+            true => elements(fields, X_FORWARDED_FOR).map(parse_node).collect(),
+            false => elements(fields, FORWARDED)
+                .map(|e| forwarded_for(e).and_then(parse_node))
+                .collect(),
+        };
+        let said: Vec<Option<IpAddr>> = said;
+        let mut client = None;
+        for address in said.into_iter().rev() {
+            // What is no address ends the trust: whoever wrote it is the last that is known.
+            client = Some(address?);
+            if !self.trusts(address?) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+impl Rule for TrustProxies {
+    type Error = Infallible;
+
+    fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Refused<Infallible>> {
+        if self.0.is_empty() {
+            return Ok(request);
+        }
+        let peer = request.extensions().get::<Peer>().copied();
+        if let Some(mut peer) = peer.filter(|peer| self.trusts(peer.address.ip()))
+            && let Some(client) = self.client(request.headers())
+        {
+            peer.client = client.to_canonical();
+            request.extensions_mut().insert(peer);
+        }
+        Ok(request)
+    }
+}
+
+/// The elements of a list field (RFC 9110 section 5.6.1), over all its lines.
+fn elements(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    fields
+        .get_all(name)
+        .into_iter()
+        .flat_map(|field| field.to_str().unwrap_or_default().split(','))
+        .map(str::trim)
+}
+
+/// The `for` parameter of a `Forwarded` element (RFC 7239 section 4).
+fn forwarded_for(element: &str) -> Option<&str> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("for")
+            .then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// An address with or without port, brackets around IPv6 (RFC 7239 section 6).
+fn parse_node(node: &str) -> Option<IpAddr> {
+    let node = node.trim_matches('"');
+    node.parse()
+        .ok()
+        .or_else(|| {
+            node.parse::<std::net::SocketAddr>()
+                .ok()
+                .map(|socket| socket.ip())
+        })
+        .or_else(|| node.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, fields: &[(&str, &str)]) -> String {
+        let config = Config {
+            max_uri: 0,
+            max_fields: 0,
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+        };
+        let mut request = Request::builder();
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let peer = Peer::new(format!("{peer}:1").parse().unwrap(), false);
+        let request = request.extension(peer).body(Body::empty()).unwrap();
+        let Ok(request) = TrustProxies::new(config).check(request);
+        request
+            .extensions()
+            .get::<Peer>()
+            .unwrap()
+            .client
+            .to_string()
+    }
+
+    #[test]
+    fn believes_only_what_trusted_proxies_have_written() {
+        for (peer, field, value, expected) in [
+            ("192.0.2.1", "x-forwarded-for", "198.51.100.1", "192.0.2.1"),
+            ("10.0.0.1", "x-forwarded-for", "198.51.100.1", "198.51.100.1"),
+            ("10.0.0.1", "x-forwarded-for", "1.1.1.1, 198.51.100.1", "198.51.100.1"),
+            ("10.0.0.1", "x-forwarded-for", "198.51.100.1, 10.0.0.2", "198.51.100.1"),
+            ("10.0.0.1", "x-forwarded-for", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+            ("10.0.0.1", "x-forwarded-for", "198.51.100.1, nonsense", "10.0.0.1"),
+            ("10.0.0.1", "x-forwarded-for", "", "10.0.0.1"),
+            ("10.0.0.1", "forwarded", "for=198.51.100.1;proto=https", "198.51.100.1"),
+            ("10.0.0.1", "forwarded", "for=1.1.1.1, For=\"[2001:db8::1]:80\"", "2001:db8::1"),
+            ("10.0.0.1", "forwarded", "for=_hidden", "10.0.0.1"),
+            ("[fd00::1]", "x-forwarded-for", "2001:db8::1", "2001:db8::1"),
+            ("[::ffff:10.0.0.1]", "x-forwarded-for", "198.51.100.1:443", "198.51.100.1"),
+        ] {
+            assert_eq!(client(peer, &[(field, value)]), expected, "{peer} {field}: {value}");
+        }
+    }
+}
