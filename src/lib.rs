@@ -1,6 +1,7 @@
 //! vingate: a caching reverse proxy in front of the Sync vehicle API.
 
 pub mod admin;
+pub mod app;
 pub mod auth;
 pub mod batch;
 pub mod body;

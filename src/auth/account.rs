@@ -37,6 +37,17 @@ pub(super) struct Assigned {
 
 // === impl Account ===
 
+impl Account {
+    /// The digest of what a call to `origin` carries for this account.
+    pub(super) fn digest(&self, origin: &str) -> digest::Digest {
+        digest::of_parts([
+            origin.as_bytes(),
+            self.header.as_str().as_bytes(),
+            self.value.as_bytes(),
+        ])
+    }
+}
+
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
@@ -56,7 +67,7 @@ impl Accounts {
         let mut by_subject = HashMap::default();
         let mut everyone_else = None;
         for account in accounts {
-            let assigned = Arc::new(Assigned::new(account.header, account.value, origin));
+            let assigned = Arc::new(Assigned::new(&account, origin));
             for subject in account.subjects {
                 if subject == "*" {
                     everyone_else.get_or_insert_with(|| Arc::clone(&assigned));
@@ -83,11 +94,11 @@ impl Accounts {
 // === impl Assigned ===
 
 impl Assigned {
-    fn new(header: HeaderName, mut value: HeaderValue, origin: &str) -> Self {
-        let digest =
-            digest::of_parts([origin.as_bytes(), header.as_str().as_bytes(), value.as_bytes()]);
+    fn new(account: &Account, origin: &str) -> Self {
+        let (header, mut value) = (account.header.clone(), account.value.clone());
         value.set_sensitive(true);
-        Self { header, value, credential: Credential { digest: Some(digest), is_account: true } }
+        let digest = Some(account.digest(origin));
+        Self { header, value, credential: Credential { digest, is_account: true } }
     }
 }
 

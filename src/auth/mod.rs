@@ -91,6 +91,14 @@ impl Config {
         (Authenticate::new(verifier, metrics), authorize)
     }
 
+    /// Each account's name with the digest of the credential that its calls carry.
+    pub fn account_digests(&self) -> impl Iterator<Item = (&str, [u8; 32])> {
+        let digest = |account: &Account| account.digest(&self.origin);
+        self.accounts
+            .iter()
+            .map(move |account| (account.name.as_str(), digest(account)))
+    }
+
     /// The fields that make up a call's credential: for whoever composes a call of its own.
     pub fn credential_fields(&self) -> CredentialFields {
         CredentialFields::new(&self.credential_headers, &self.accounts)

@@ -1,5 +1,45 @@
 //! The subcommands, one a file.
 
 pub mod check;
+pub mod demo;
 pub mod sandbox;
 pub mod schema;
+pub mod serve;
+pub mod token;
+
+use std::{io, process::ExitCode};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Problems;
+
+/// What was asked for cannot be done: bad usage or a bad configuration. Nothing was bound.
+const BAD_USAGE: u8 = 2;
+
+/// Ends with SIGTERM or SIGINT. Made before anything is announced: once an address is printed,
+/// a signal must end the process in order.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn refuse(problems: &Problems) -> ExitCode {
+    eprintln!("{problems}");
+    ExitCode::from(BAD_USAGE)
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("vingate: {error}");
+    ExitCode::FAILURE
+}
+
+/// The environment of the process.
+fn env(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
+}

@@ -1,44 +1,35 @@
 //! `vingate sandbox`: the documented Sync API in memory, until it is told to stop.
 
 use std::{
+    error::Error,
     io::{self, Write as _},
     net::SocketAddr,
     process::ExitCode,
 };
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
+use super::{fail, serve::runtime, stop_signal};
 use crate::sandbox::Sandbox;
 
 /// Serves on `listen` until SIGINT or SIGTERM. Prints its address and what to try.
-pub async fn run(listen: SocketAddr) -> ExitCode {
-    let (mut interrupt, mut terminate, sandbox) = match bind(listen).await {
-        Ok(bound) => bound,
-        Err(error) => {
-            eprintln!("vingate: cannot serve the sandbox on {listen}: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    // A closed standard output is no reason not to serve.
-    let _ = io::stdout().write_all(greeting(sandbox.local_addr()).as_bytes());
-    // Nobody asks this process for its recorded calls: the counters do.
-    let sandbox = sandbox.with_recording(0);
-    sandbox
-        .run(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
-        .await;
-    ExitCode::SUCCESS
+pub fn run(listen: SocketAddr) -> ExitCode {
+    match serve(listen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&*error),
+    }
 }
 
-/// Signals come first: once the address is printed, a signal must end the process in order.
-async fn bind(listen: SocketAddr) -> io::Result<(Signal, Signal, Sandbox)> {
-    let interrupt = signal(SignalKind::interrupt())?;
-    let terminate = signal(SignalKind::terminate())?;
-    Ok((interrupt, terminate, Sandbox::bind(listen).await?))
+fn serve(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
+    runtime(None)?.block_on(async {
+        let stop = stop_signal()?;
+        let sandbox = Sandbox::bind(listen)
+            .await
+            .map_err(|error| format!("cannot serve the sandbox on {listen}: {error}"))?;
+        // A closed standard output is no reason not to serve.
+        let _ = io::stdout().write_all(greeting(sandbox.local_addr()).as_bytes());
+        // Nobody asks this process for its recorded calls: the counters do.
+        sandbox.with_recording(0).run(stop).await;
+        Ok(())
+    })
 }
 
 fn greeting(addr: SocketAddr) -> String {
@@ -55,17 +46,15 @@ fn greeting(addr: SocketAddr) -> String {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn tells_the_address_that_was_bound() {
-        let (_, _, sandbox) = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let addr = sandbox.local_addr();
-        assert_ne!(addr.port(), 0);
-        assert_eq!(greeting(addr).matches(&format!("http://{addr}")).count(), 3);
+    #[test]
+    fn tells_its_address() {
+        let addr = SocketAddr::from(([127, 0, 0, 1], 8081));
+        assert_eq!(greeting(addr).matches("http://127.0.0.1:8081").count(), 3);
     }
 
-    #[tokio::test]
-    async fn fails_where_it_cannot_listen() {
-        let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        assert_eq!(run(taken.local_addr().unwrap()).await, ExitCode::FAILURE);
+    #[test]
+    fn fails_where_it_cannot_listen() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(run(taken.local_addr().unwrap()), ExitCode::FAILURE);
     }
 }

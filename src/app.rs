@@ -1,0 +1,193 @@
+//! The program put together: every part made once, handed what it needs, and run.
+
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use tokio::{net::TcpListener, sync::oneshot};
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use crate::{
+    admin::{self, Admin, PurgeRequest, Readiness, UnknownAccount},
+    auth,
+    batch::{self, Batch},
+    cache::{self, Cache, Partition, Selection},
+    config::Config,
+    forward::Forward,
+    gateway::{self, Gateway},
+    limit::{self, AdmitLayer, DeadlineLayer, RateLimit, ShareLayer},
+    normalize::NormalizeLayer,
+    server,
+    telemetry::{self, TelemetryLayer},
+    upstream::{self, TlsError},
+};
+
+/// A gateway that is bound and ready to run.
+pub struct App {
+    public: Listener<Gateway>,
+    admin: Listener<Admin>,
+    rate: RateLimit,
+    tasks: TaskTracker,
+    readiness: Readiness,
+}
+
+/// A bound listener and what answers on it.
+struct Listener<S> {
+    listener: TcpListener,
+    config: server::Config,
+    service: S,
+    metrics: server::Metrics,
+}
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The upstream cannot be called.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Two metrics have one name.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+// === impl App ===
+
+impl App {
+    /// Binds the listeners and wires the parts. Runs inside a tokio runtime.
+    pub fn build(config: Config) -> Result<Self, BuildError> {
+        let readiness = Readiness::new();
+        let registry = telemetry::registry()?;
+        let public = bind(config.server.listen)?;
+        let admin = bind(config.admin.listen)?;
+
+        let cache = Cache::new(config.cache, cache::Metrics::register(&registry)?);
+        let upstream = upstream::stack(&config.upstream, &upstream::Metrics::register(&registry)?)?;
+        let purge = purge(cache.clone(), &config.auth);
+        let credential = config.auth.credential_fields();
+        let (authenticate, authorize) = config.auth.build(auth::Metrics::register(&registry)?);
+        let limits = limit::Metrics::register(&registry)?;
+        let rate = RateLimit::new(config.limit.rate, limits.clone());
+        let tasks = TaskTracker::new();
+
+        let forward = Forward::new(
+            config.forward,
+            config.upstream.origin,
+            upstream.clone(),
+            Arc::new(cache.clone()),
+            tasks.clone(),
+        );
+        let batch = Batch::new(
+            config.batch,
+            cache,
+            upstream,
+            credential.names(),
+            batch::Metrics::register(&registry)?,
+            gateway::undocumented(forward.clone()),
+        );
+        let gateway = gateway::stack(gateway::Parts {
+            config: config.gateway,
+            telemetry: TelemetryLayer::new(
+                telemetry::Metrics::register(&registry)?,
+                config.telemetry.access,
+            ),
+            admit: AdmitLayer::new(config.limit.max_in_flight, limits.clone()),
+            deadline: DeadlineLayer::new(config.limit.request_timeout),
+            authenticate,
+            rate: rate.clone(),
+            share: ShareLayer::new(config.limit.max_in_flight, limits),
+            authorize,
+            normalize: NormalizeLayer::new(config.normalize),
+            batch,
+            forward,
+        });
+        let public = Listener {
+            listener: public,
+            config: config.server,
+            service: gateway,
+            metrics: server::Metrics::register(&registry)?,
+        };
+        let parts = admin::Parts {
+            registry,
+            readiness: readiness.clone(),
+            purge,
+            config: Bytes::from(config.in_force.to_string()),
+        };
+        let admin = Listener {
+            listener: admin,
+            config: server::Config::side(config.admin.listen),
+            service: Admin::new(config.admin.token, parts),
+            metrics: server::Metrics::unregistered()?,
+        };
+        Ok(Self { public, admin, rate, tasks, readiness })
+    }
+
+    /// Where the gateway listens: its own address, then the admin's.
+    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.public.listener.local_addr()?, self.admin.listener.local_addr()?))
+    }
+
+    /// Serves until `drain` is over, and then until what is in flight has ended or
+    /// `drain_timeout` has passed. The admin listener serves longest, so that it can say that
+    /// the gateway is draining.
+    pub async fn run(self, drain: impl Future<Output = ()>) {
+        let Self { public, admin, rate, tasks, readiness } = self;
+        let drain_timeout = public.config.drain_timeout;
+        let (stop_admin, admin_stopped) = oneshot::channel::<()>();
+        let admin = tokio::spawn(admin.serve(async {
+            let _ = admin_stopped.await;
+        }));
+        let forgetting = tokio::spawn(rate.forget_idle());
+
+        // Held until the admin listener has closed.
+        let mut latch = None;
+        let serving = public.serve(async {
+            drain.await;
+            info!("Draining");
+            latch = Some(readiness.latch("draining"));
+        });
+        serving.await;
+        // Writes run to their end, whoever hung up.
+        tasks.close();
+        let _ = tokio::time::timeout(drain_timeout, tasks.wait()).await;
+
+        forgetting.abort();
+        drop(stop_admin);
+        let _ = admin.await;
+        drop(latch);
+        info!("Drained");
+    }
+}
+
+impl<S: server::Service> Listener<S> {
+    async fn serve(self, drain: impl Future<Output = ()>) {
+        server::serve(self.listener, self.config, self.service, self.metrics, drain).await;
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
+    server::bind(address).map_err(|source| BuildError::Bind { address, source })
+}
+
+/// What `POST /cache/purge` does: accounts are known by their names there, and by their
+/// partitions in the cache.
+fn purge(cache: Cache<batch::Failure>, auth: &auth::Config) -> admin::Purge {
+    let partitions: HashMap<String, Partition> = auth
+        .account_digests()
+        .map(|(name, digest)| (name.to_owned(), Partition::new(&digest)))
+        .collect();
+    Arc::new(move |PurgeRequest { account, vin, plate }| {
+        let partition = match account {
+            Some(name) => Some(*partitions.get(&name).ok_or(UnknownAccount)?),
+            None => None,
+        };
+        Ok(cache.purge(&Selection { partition, vin, plate }))
+    })
+}

@@ -1,0 +1,133 @@
+//! `vingate demo`: gateway and sandbox in one process, with a token and lines to paste.
+
+use std::{
+    error::Error,
+    ffi::OsString,
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aws_lc_rs::rand;
+
+use super::{fail, serve::runtime, stop_signal};
+use crate::{app::App, config::Config, sandbox::Sandbox, telemetry};
+
+/// How long the printed token is good.
+const TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Serves on `listen`; the sandbox and the admin listener take any free port of the loopback.
+pub fn run(listen: SocketAddr) -> ExitCode {
+    match demo(listen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&*error),
+    }
+}
+
+fn demo(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
+    runtime(None)?.block_on(async {
+        let stop = stop_signal()?;
+        // Counters are enough: nobody asks this process for the calls that it recorded.
+        let sandbox = Sandbox::bind(LOOPBACK.into())
+            .await?
+            .with_recording(0)
+            .start();
+        let secret = secret()?;
+        let config = config(listen, &sandbox.url(), &secret)?;
+        telemetry::init(&config.telemetry)?;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let token = config
+            .auth
+            .issue("demo", Some("vehicles:read vehicles:write"), TTL, now)?;
+        let app = App::build(config)?;
+        let (gateway, admin) = app.addresses()?;
+        let greeting = greeting(gateway, admin, &sandbox.url(), &token);
+        // A closed standard output is no reason not to serve.
+        let _ = io::stdout().write_all(greeting.as_bytes());
+        app.run(stop).await;
+        sandbox.stop().await;
+        Ok(())
+    })
+}
+
+const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+/// What an operator would write into the file.
+fn config(listen: SocketAddr, upstream: &str, secret: &str) -> Result<Config, Box<dyn Error>> {
+    let text = format!(
+        r#"
+[server]
+listen = "{listen}"
+[admin]
+listen = "127.0.0.1:0"
+[upstream]
+url = "{upstream}"
+[[account]]
+name = "demo"
+header = "X-API-Key"
+value = {{ env = "DEMO_SYNC_KEY" }}
+subjects = ["*"]
+[auth]
+issuer = "https://login.example.internal"
+audience = ["vingate"]
+[[auth.key]]
+id = "demo"
+algorithm = "HS256"
+secret = {{ env = "DEMO_JWT_SECRET" }}
+[auth.scope]
+read = "vehicles:read"
+write = "vehicles:write"
+[log]
+format = "text"
+level = "warn"
+access = "all"
+"#
+    );
+    let env = |name: &str| match name {
+        "DEMO_SYNC_KEY" => Some(OsString::from("demo-sync-key")),
+        "DEMO_JWT_SECRET" => Some(OsString::from(secret)),
+        _ => None,
+    };
+    Ok(Config::parse(&text, Path::new("demo.toml"), &env)?)
+}
+
+/// A secret of this process alone.
+fn secret() -> Result<String, Box<dyn Error>> {
+    let mut random = [0; 32];
+    rand::fill(&mut random).map_err(|_| "no random numbers are to be had")?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn greeting(gateway: SocketAddr, admin: SocketAddr, sandbox: &str, token: &str) -> String {
+    format!(
+        r#"vingate demo
+  gateway  http://{gateway}
+  admin    http://{admin}
+  sandbox  {sandbox}  (stands in for Sync)
+
+A token for 24 hours:
+
+  TOKEN={token}
+
+Two vehicles, as people type them. Ask twice: the second answer is a hit.
+
+  curl -i -X GET http://{gateway}/api/batch/scraping/ -H "Authorization: Bearer $TOKEN" \
+    -H 'Content-Type: application/json' \
+    -d '{{"vehicles":[{{"vin":"3vw-fe21c04m000001","plate":"mff 956-m"}},{{"vin":"1N4MUZFY2GA189462","plate":"MF.F956M"}}]}}'
+
+A write, after which the first vehicle is asked for again:
+
+  curl -i -X PATCH http://{gateway}/api/v2/vehicles/3vw-fe21c04m000001/status -H "Authorization: Bearer $TOKEN" \
+    -H 'Content-Type: application/json' -d '{{"vehicleStatusId":4}}'
+
+What was counted:
+
+  curl -s http://{admin}/metrics | grep ^vingate_cache
+
+"#
+    )
+}
