@@ -1,0 +1,62 @@
+//! The batch endpoint from outside.
+
+use http::Request;
+
+use crate::support::{BATCH, Gateway, JSON, batch_body};
+
+const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
+
+#[tokio::test]
+async fn answers_the_upstreams_own_bytes_and_then_from_the_cache() {
+    let gateway = Gateway::start("").await;
+    let first = gateway.batch(&[ONE]).await.expect(200);
+    assert!(
+        first
+            .field("cache-status")
+            .starts_with("vingate; fwd=miss; ")
+    );
+    let second = gateway
+        .batch(&[("3vw-fe21c04m000001", " mff 956-m")])
+        .await
+        .expect(200);
+    assert!(
+        second
+            .field("cache-status")
+            .starts_with("vingate; hit; ttl=")
+    );
+    assert_eq!(first.body, second.body);
+    assert_eq!(gateway.sandbox.counters().batches, 1);
+}
+
+#[tokio::test]
+async fn names_every_problem_and_asks_nothing_upstream() {
+    let gateway = Gateway::start("").await;
+    let body = r#"{"vehicles":[{"vin":"3VWFE21C04M00000O","plate":"ABC1234"},
+        {"vin":"3VWFE21C04M000001","plate":"ABCDEFGHIJKLMNOP"},{"plate":"ABC1234"}]}"#;
+    let refused = gateway
+        .send(Request::get(BATCH).header("content-type", JSON), body)
+        .await;
+    let problem = refused.expect(400).json();
+    assert_eq!(problem["code"], "BadParameters");
+    assert_eq!(problem["problems"].as_array().unwrap().len(), 3);
+    assert_eq!(gateway.sandbox.counters().batches, 0);
+}
+
+#[tokio::test]
+async fn query_and_overridden_post_mean_the_same() {
+    let gateway = Gateway::start("").await;
+    let body = batch_body(&[ONE]);
+    let get = gateway.batch(&[ONE]).await.expect(200);
+    for request in [
+        Request::builder()
+            .method("QUERY")
+            .uri("/api/batch/scraping"),
+        Request::post(BATCH).header("x-http-method-override", "get"),
+    ] {
+        let answer = gateway
+            .send(request.header("content-type", JSON), body.clone())
+            .await;
+        assert_eq!(answer.expect(200).body, get.body);
+    }
+    assert_eq!(gateway.sandbox.counters().batches, 1);
+}

@@ -1,0 +1,7 @@
+//! The third ring: a real gateway on a free port, the sandbox as its upstream, a real client.
+//!
+//! One binary, one module a subject. Tests wait for what they need to have happened, never for
+//! time to pass.
+
+mod batch;
+mod support;

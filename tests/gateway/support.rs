@@ -1,0 +1,223 @@
+//! A gateway in front of a sandbox, and a client to ask it.
+
+use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+use vingate::{app::App, config::Config, sandbox};
+
+pub(crate) const BATCH: &str = "/api/batch/scraping/";
+
+/// 32 bytes, as HS256 wants them.
+pub(crate) const SECRET: &str = "a-secret-of-tests-a-secret-of-tests!";
+
+/// A gateway that runs until it is dropped or stopped, with the sandbox behind it.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) sandbox: sandbox::Handle,
+    client: Client<HttpConnector, Full<Bytes>>,
+    auth: String,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
+}
+
+/// An answer that was read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// With one account for everybody, and whatever else `toml` says.
+    pub(crate) async fn start(toml: &str) -> Self {
+        Self::in_front_of(sandbox::Sandbox::spawn().await.unwrap(), toml).await
+    }
+
+    /// With a sandbox that was set up before.
+    pub(crate) async fn in_front_of(sandbox: sandbox::Handle, toml: &str) -> Self {
+        let accounts = match toml.contains("[[account]]") || toml.contains("# no accounts") {
+            true => "",
+            false => {
+                "[[account]]\nname = \"all\"\nvalue = { env = \"SYNC_ALL\" }\nsubjects = [\"*\"]\n"
+            }
+        };
+        let text = format!(
+            "{accounts}[[auth.key]]\nid = \"test\"\nalgorithm = \"HS256\"\n\
+             secret = {{ env = \"JWT_SECRET\" }}\n{}",
+            with_defaults(toml, &sandbox.url())
+        );
+        let env = |name: &str| match name {
+            "JWT_SECRET" => Some(OsString::from(SECRET)),
+            // Any other name is its own value, so that tests can have as many as they like.
+            name => Some(OsString::from(name)),
+        };
+        let config = Config::parse(&text, Path::new("test.toml"), &env)
+            .unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        let token = config.auth.issue("tester", None, HOUR, now()).unwrap();
+        let app = App::build(config).unwrap();
+        let (address, admin) = app.addresses().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(app.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            address,
+            admin,
+            sandbox,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            auth: format!("Bearer {token}"),
+            stop: Some(stop),
+            running,
+        }
+    }
+
+    /// Sends a request with the tester's token, unless it has an `Authorization` of its own.
+    pub(crate) async fn send(
+        &self,
+        request: http::request::Builder,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = request.body(Full::new(body.into())).unwrap();
+        if request.headers().get("authorization").is_none() {
+            request
+                .headers_mut()
+                .insert("authorization", self.auth.parse().unwrap());
+        }
+        let target = format!("http://{}{}", self.address, request.uri());
+        *request.uri_mut() = target.parse().unwrap();
+        Answer::read(self.client.request(request).await.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.send(Request::get(target), "").await
+    }
+
+    /// Asks for these vehicles as they are typed.
+    pub(crate) async fn batch(&self, vehicles: &[(&str, &str)]) -> Answer {
+        self.batch_with(vehicles, &[]).await
+    }
+
+    /// The same with more fields.
+    pub(crate) async fn batch_with(
+        &self,
+        vehicles: &[(&str, &str)],
+        fields: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(Method::GET)
+            .uri(BATCH)
+            .header("content-type", JSON);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        self.send(request, batch_body(vehicles)).await
+    }
+
+    /// What the admin listener answers.
+    pub(crate) async fn admin(
+        &self,
+        request: http::request::Builder,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = request.body(Full::new(body.into())).unwrap();
+        *request.uri_mut() = format!("http://{}{}", self.admin, request.uri())
+            .parse()
+            .unwrap();
+        Answer::read(self.client.request(request).await.unwrap()).await
+    }
+
+    /// The value of one series of `/metrics`, 0 if it is not there.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        let text = self.admin(Request::get("/metrics"), "").await.text();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Drains the gateway and waits until it has ended.
+    pub(crate) async fn stop(mut self) {
+        self.stop.take();
+        (&mut self.running).await.unwrap();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    async fn read(answer: Response<hyper::body::Incoming>) -> Self {
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Self { status: head.status, fields: head.headers, body }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
+    }
+
+    /// A field's value, empty if it is not there.
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.fields
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// Fails with the body if the status is another.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        self
+    }
+}
+
+pub(crate) const JSON: &str = "application/json";
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn now() -> Duration {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+}
+
+/// The body that asks for these vehicles.
+pub(crate) fn batch_body(vehicles: &[(&str, &str)]) -> String {
+    let entry = |&(vin, plate): &(&str, &str)| serde_json::json!({"vin": vin, "plate": plate});
+    serde_json::json!({"vehicles": vehicles.iter().map(entry).collect::<Vec<_>>()}).to_string()
+}
+
+/// `toml` with the addresses that every test has.
+fn with_defaults(toml: &str, upstream: &str) -> String {
+    let mut text = toml.to_owned();
+    for (table, line) in [
+        ("[server]", "listen = \"127.0.0.1:0\"".to_owned()),
+        ("[admin]", "listen = \"127.0.0.1:0\"".to_owned()),
+        ("[upstream]", format!("url = \"{upstream}\"")),
+    ] {
+        match text.contains(table) {
+            true => text = text.replacen(table, &format!("{table}\n{line}"), 1),
+            false => text.push_str(&format!("\n{table}\n{line}\n")),
+        }
+    }
+    text
+}
