@@ -9,8 +9,8 @@
 /// When `max` is 0.
 pub fn balanced(count: usize, max: usize) -> impl ExactSizeIterator<Item = usize> + Clone {
     let calls = count.div_ceil(max);
-    let (each, longer) = if calls == 0 { (0, 0) } else { (count / calls, count % calls) };
-    (0..calls).map(move |nth| each + usize::from(nth < longer))
+    // The first calls take what does not divide evenly.
+    (0..calls).map(move |nth| count / calls + usize::from(nth < count % calls))
 }
 
 #[cfg(test)]
