@@ -28,9 +28,9 @@ pub(crate) struct Limit {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Rate {
     /// In the long run: more than an application that batches ever needs.
-    pub(crate) requests_per_second: Whole<1, 1_000_000>,
+    pub(crate) requests_per_second: Whole<1, 1_000_000_000>,
     /// At once: two seconds' worth.
-    pub(crate) burst: Whole<1, 1_000_000>,
+    pub(crate) burst: Whole<1, 1_000_000_000>,
 }
 
 // === impl Limit ===
