@@ -113,12 +113,24 @@ impl Key {
     ///
     /// Anything but one public key that fits the algorithm.
     pub fn from_pem(id: String, algorithm: Algorithm, pem: &[u8]) -> Result<Self, KeyError> {
-        let der = public_key_der(pem)?;
+        Self::from_public(id, algorithm, &public_key_der(pem)?)
+    }
+
+    /// A public key in DER, or the bare point of an elliptic curve.
+    ///
+    /// # Errors
+    ///
+    /// Anything but a public key that fits the algorithm.
+    pub(super) fn from_public(
+        id: String,
+        algorithm: Algorithm,
+        public: &[u8],
+    ) -> Result<Self, KeyError> {
         let unfit = || KeyError::Unfit(algorithm);
         let verifying = match algorithm.family() {
             AlgorithmFamily::Hmac => return Err(KeyError::NeedsSecret(algorithm)),
             AlgorithmFamily::Rsa => {
-                let key = rsa::PublicKey::from_der(&der).map_err(|_| unfit())?;
+                let key = rsa::PublicKey::from_der(public).map_err(|_| unfit())?;
                 let bits = RsaParameters::public_modulus_len(key.as_ref()).map_err(|_| unfit())?;
                 if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
                     return Err(KeyError::RsaLength(bits));
@@ -131,12 +143,12 @@ impl Key {
                     Algorithm::ES384 => &ECDSA_P384_SHA384_FIXED,
                     _ => return Err(unfit()),
                 };
-                ParsedPublicKey::new(curve, &der).map_err(|_| unfit())?;
-                DecodingKey::from_ec_der(&der)
+                ParsedPublicKey::new(curve, public).map_err(|_| unfit())?;
+                DecodingKey::from_ec_der(public)
             }
             AlgorithmFamily::Ed => {
-                ParsedPublicKey::new(&ED25519, &der).map_err(|_| unfit())?;
-                DecodingKey::from_ed_der(&der)
+                ParsedPublicKey::new(&ED25519, public).map_err(|_| unfit())?;
+                DecodingKey::from_ed_der(public)
             }
         };
         Ok(Self::new(id, algorithm, verifying))
