@@ -1,0 +1,152 @@
+//! Why a fetch brought no key set.
+
+use std::{fmt, io};
+
+use http::StatusCode;
+use hyper_util::client::legacy;
+
+use crate::body::Failure;
+
+/// Why a fetch brought no key set. Nothing of what came is a part of it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// No connection, or it broke.
+    #[error("the key server cannot be reached")]
+    Unreachable(#[source] legacy::Error),
+    /// It took too long.
+    #[error("the key server did not answer in time")]
+    Timeout,
+    /// Any status but 200, a redirect included.
+    #[error("the key server answered {0}")]
+    Status(StatusCode),
+    /// The answer broke off.
+    #[error("the answer broke off")]
+    Torn(#[source] Failure),
+    /// The file cannot be read.
+    #[error("the key file cannot be read")]
+    File(#[source] io::Error),
+    /// More bytes than any key set needs.
+    #[error("the key set is too large")]
+    TooLarge,
+    /// No JSON, or another kind of it.
+    #[error("what came is no JSON Web Key Set")]
+    Malformed,
+    /// A key set without a key that verifies tokens.
+    #[error("the key set has no usable key")]
+    Empty,
+}
+
+/// What became of a fetch: the metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::auth) enum Outcome {
+    /// A key set came.
+    Loaded,
+    /// See [`Error::Unreachable`], [`Error::Torn`] and [`Error::File`].
+    Unreachable,
+    /// See [`Error::Timeout`].
+    Timeout,
+    /// See [`Error::Status`].
+    Status,
+    /// See [`Error::TooLarge`].
+    TooLarge,
+    /// See [`Error::Malformed`].
+    Malformed,
+    /// See [`Error::Empty`].
+    Empty,
+}
+
+/// An error with all its sources, in one line.
+pub(super) struct Chain<'a>(pub(super) &'a Error);
+
+// === impl Error ===
+
+impl Error {
+    /// What to count it as.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Unreachable(_) | Self::Torn(_) | Self::File(_) => Outcome::Unreachable,
+            Self::Timeout => Outcome::Timeout,
+            Self::Status(_) => Outcome::Status,
+            Self::TooLarge => Outcome::TooLarge,
+            Self::Malformed => Outcome::Malformed,
+            Self::Empty => Outcome::Empty,
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Idle => Self::Timeout,
+            Failure::TooLarge { .. } => Self::TooLarge,
+            Failure::Torn(_) => Self::Torn(failure),
+        }
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Every outcome, in the order of [`Outcome::index`].
+    pub(in crate::auth) const ALL: [Self; 7] = [
+        Self::Loaded,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Status,
+        Self::TooLarge,
+        Self::Malformed,
+        Self::Empty,
+    ];
+
+    /// The metric label.
+    pub(in crate::auth) fn as_str(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Status => "status",
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+            Self::Empty => "empty",
+        }
+    }
+
+    /// The place in [`Outcome::ALL`], for a table of handles.
+    pub(in crate::auth) fn index(self) -> usize {
+        self as usize
+    }
+}
+
+// === impl Chain ===
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut next: Option<&dyn std::error::Error> = Some(self.0);
+        let mut separator = "";
+        while let Some(error) = next {
+            write!(f, "{separator}{error}")?;
+            separator = ": ";
+            next = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_its_place() {
+        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome.index(), index, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_names_every_source() {
+        let denied = io::Error::new(io::ErrorKind::PermissionDenied, "denied");
+        let printed = Chain(&Error::File(denied)).to_string();
+        assert_eq!(printed, "the key file cannot be read: denied");
+    }
+}
