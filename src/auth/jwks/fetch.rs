@@ -1,0 +1,137 @@
+//! One fetch of a key set, over HTTP or from a file. It is bounded in size here, and in time by
+//! whoever asks for it.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Request, StatusCode, Uri,
+    header::{ACCEPT, USER_AGENT},
+};
+use http_body_util::Empty;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::CertificateDer};
+use tokio::{fs::File, io::AsyncReadExt as _};
+
+use super::{Config, Error, document::Document, freshness, source::Place};
+use crate::body::Body;
+
+/// How long a fetch may take.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a key set.
+const MAX_BYTES: usize = 1024 * 1024;
+
+const USER: HeaderValue = HeaderValue::from_static(concat!("vingate/", env!("CARGO_PKG_VERSION")));
+
+/// RFC 7517 section 8.5.2, and what most servers call it.
+const MEDIA_TYPES: HeaderValue =
+    HeaderValue::from_static("application/jwk-set+json, application/json");
+
+/// Fetches a key set.
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    place: Place,
+    /// Keeps no connections: minutes lie between two fetches.
+    client: legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+}
+
+/// A key set that came.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) document: Document,
+    pub(super) fresh_for: Duration,
+}
+
+/// Why TLS to the key server cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up TLS to the key server: {0}")]
+pub struct TlsError(#[from] rustls::Error);
+
+// === impl Fetcher ===
+
+impl Fetcher {
+    pub(super) fn new(config: Config) -> Result<Self, TlsError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(config.source.needs_tls(), config.ca)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(https);
+        Ok(Self { place: config.source.0, client })
+    }
+
+    pub(super) async fn fetch(&self) -> Result<Fetched, Error> {
+        match &self.place {
+            Place::Url(uri) => self.get(uri).await,
+            Place::File(path) => read(path).await,
+        }
+    }
+
+    async fn get(&self, uri: &Uri) -> Result<Fetched, Error> {
+        let request = Request::get(uri)
+            .header(ACCEPT, MEDIA_TYPES)
+            .header(USER_AGENT, USER)
+            .body(Empty::new())
+            .expect("a URI and two fields make a request");
+        let answer = self
+            .client
+            .request(request)
+            .await
+            .map_err(Error::Unreachable)?;
+        // Redirects are not followed: keys come from where the configuration says.
+        if answer.status() != StatusCode::OK {
+            return Err(Error::Status(answer.status()));
+        }
+        let fresh_for = freshness::fresh_for(answer.headers());
+        let mut body = Body::incoming(answer.into_body());
+        let json = body.buffer(MAX_BYTES, TIMEOUT).await?;
+        Ok(Fetched { document: Document::parse(&json)?, fresh_for })
+    }
+}
+
+async fn read(path: &Path) -> Result<Fetched, Error> {
+    let mut json = Vec::new();
+    let file = File::open(path).await.map_err(Error::File)?;
+    file.take(MAX_BYTES as u64 + 1)
+        .read_to_end(&mut json)
+        .await
+        .map_err(Error::File)?;
+    if json.len() > MAX_BYTES {
+        return Err(Error::TooLarge);
+    }
+    // A file says nothing of its life, and to read it again is cheap.
+    Ok(Fetched { document: Document::parse(&json)?, fresh_for: freshness::MIN })
+}
+
+fn tls(
+    is_needed: bool,
+    ca: Option<Vec<CertificateDer<'static>>>,
+) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let verified = match ca {
+        None if is_needed => builder.try_with_platform_verifier()?,
+        // Without TLS no roots are needed, and a machine may have none.
+        ca => {
+            let mut roots = RootCertStore::empty();
+            for certificate in ca.unwrap_or_default() {
+                roots.add(certificate)?;
+            }
+            builder.with_root_certificates(roots)
+        }
+    };
+    Ok(verified.with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests;

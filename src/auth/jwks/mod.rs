@@ -1,0 +1,58 @@
+//! Keys that an issuer publishes (RFC 7517), fetched while others are served.
+//!
+//! Three parties meet in `Published`: requests that look for a key, the [`Refresher`] that
+//! fetches, and `Search`, which decides what an unknown kid may cause. Requests
+//! never fetch; the refresher, alone, never fetches twice at a time.
+//!
+//! A key server that fails changes nothing: the last good set stays in force, at most a day. A
+//! key that is no longer published stops working with the next fetch, and every token that was
+//! verified with it.
+
+mod document;
+mod error;
+mod fetch;
+mod freshness;
+mod published;
+mod refresh;
+mod search;
+mod source;
+#[cfg(test)]
+pub(super) mod testing;
+
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+
+use self::{error::Error, fetch::Fetcher};
+use super::Metrics;
+
+pub(super) use self::{
+    error::Outcome,
+    published::{Fetch, Found, Published},
+    search::MAX_WAIT,
+};
+pub use self::{
+    fetch::TlsError,
+    refresh::Refresher,
+    source::{Source, SourceError},
+};
+
+/// Where published keys come from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where they are published.
+    pub source: Source,
+    /// Certificates to trust there; `None`: the system's.
+    pub ca: Option<Vec<CertificateDer<'static>>>,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The keys, none as yet, and what fetches them.
+    pub(super) fn build(self, metrics: Metrics) -> Result<(Arc<Published>, Refresher), TlsError> {
+        let published = Arc::new(Published::new());
+        let fetcher = Fetcher::new(self)?;
+        Ok((Arc::clone(&published), Refresher::new(fetcher, published, metrics)))
+    }
+}

@@ -1,0 +1,151 @@
+//! The one task that fetches: when the set is due, and when an unknown kid causes it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    Error,
+    error::{Chain, Outcome},
+    fetch::{Fetched, Fetcher, TIMEOUT},
+    freshness,
+    published::Published,
+};
+use crate::auth::Metrics;
+
+/// How long a set serves after it came, if no fetch succeeds any more.
+const SERVES_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Keeps the published keys fresh, as long as [`run`](Self::run) runs.
+#[derive(Debug)]
+pub struct Refresher {
+    fetcher: Fetcher,
+    published: Arc<Published>,
+    metrics: Metrics,
+}
+
+/// When the next fetch is due, and when the keys at hand have served their time.
+#[derive(Debug)]
+struct Plan {
+    due_at: Instant,
+    expires_at: Option<Instant>,
+    /// In a row.
+    failures: u32,
+}
+
+// === impl Refresher ===
+
+impl Refresher {
+    pub(super) fn new(fetcher: Fetcher, published: Arc<Published>, metrics: Metrics) -> Self {
+        Self { fetcher, published, metrics }
+    }
+
+    /// Whether published keys are in force, and every change of that. It is `false` until the
+    /// first fetch has succeeded, and again if none did for a day.
+    pub fn in_force(&self) -> watch::Receiver<bool> {
+        self.published.in_force()
+    }
+
+    /// Fetches at once and from then on, until `shutdown` ends.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        tokio::select! {
+            () = shutdown => {}
+            () = refresh(&self.published, &self.metrics, || self.fetcher.fetch()) => {}
+        }
+    }
+}
+
+/// Never ends.
+async fn refresh<F>(published: &Published, metrics: &Metrics, fetch: impl Fn() -> F)
+where
+    F: Future<Output = Result<Fetched, Error>>,
+{
+    let mut plan = Plan::new(Instant::now());
+    loop {
+        published.begin();
+        let fetched = timeout(TIMEOUT, fetch())
+            .await
+            .unwrap_or(Err(Error::Timeout));
+        let now = Instant::now();
+        match fetched {
+            Ok(fetched) => {
+                metrics.refreshed(Outcome::Loaded);
+                plan.succeed(take(published, fetched), now, freshness::draw());
+            }
+            Err(error) => {
+                metrics.refreshed(error.outcome());
+                published.fail();
+                plan.fail(now, freshness::draw());
+                warn!(error = %Chain(&error), failures = plan.failures, "no key set was fetched");
+            }
+        }
+        plan.wait(published).await;
+    }
+}
+
+/// Puts a set in force. Gives how long it is fresh.
+///
+/// An issuer that shows tokens whose keys it has not published is about to publish them: such a
+/// set is not fresh for long, whatever came with it.
+fn take(published: &Published, fetched: Fetched) -> Duration {
+    let (keys, skipped) = (fetched.document.keys.len(), fetched.document.skipped);
+    let change = published.succeed(fetched.document.keys);
+    if change.differs {
+        info!(keys, skipped, "published keys are in force");
+    } else {
+        debug!(keys, skipped, "published keys stay as they are");
+    }
+    let bound = if change.leaves_unknown { freshness::DEFAULT } else { freshness::MAX };
+    fetched.fresh_for.min(bound)
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn new(now: Instant) -> Self {
+        Self { due_at: now, expires_at: None, failures: 0 }
+    }
+
+    fn succeed(&mut self, fresh_for: Duration, now: Instant, draw: u64) {
+        self.due_at = now + freshness::refresh_after(fresh_for, draw);
+        self.expires_at = Some(now + SERVES_FOR);
+        self.failures = 0;
+    }
+
+    /// A set that is still fresh needs no other try, whatever made this one.
+    fn fail(&mut self, now: Instant, draw: u64) {
+        self.failures = self.failures.saturating_add(1);
+        self.due_at = self
+            .due_at
+            .max(now + freshness::retry_after(self.failures, draw));
+    }
+
+    /// Waits until a fetch is due or wanted. Meanwhile keys may have served their time.
+    async fn wait(&mut self, published: &Published) {
+        loop {
+            tokio::select! {
+                () = until(self.expires_at) => {
+                    self.expires_at = None;
+                    published.expire();
+                    warn!("the published keys are too old and no longer in force");
+                }
+                () = sleep_until(self.due_at) => return,
+                () = published.wanted() => return,
+            }
+        }
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;
