@@ -1,114 +1,100 @@
-//! Who is it: the bearer token.
+//! Puts the [`Authenticator`] before a service.
+//!
+//! No [`Rule`](crate::rule::Rule), because a token may name a key that is only being fetched. The
+//! others, which is all but a handful after a key was replaced, are judged at once, without a box
+//! or a second poll.
 
 use std::{
+    mem,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    task::{Context, Poll},
 };
 
-use http::{HeaderMap, Request, header::AUTHORIZATION};
+use futures_util::future::{BoxFuture, Either, Ready, ready};
+use http::Request;
+use tower::{Layer, Service};
 
 use super::{
-    Caller, Error, Identity, Metrics, Reason, digest,
-    token::{self, Verifier},
-    verified::Verified,
+    Caller, Error,
+    authenticator::{Authenticator, Judgement, unix_time},
 };
-use crate::{
-    body::Body,
-    rule::{Refused, Rule},
-};
+use crate::{body::Body, rule::Refused};
 
-/// Verifies the token: 401, or a [`Caller`] in the request's extensions.
-#[derive(Debug)]
-pub struct Authenticate {
-    /// `None`: tokens are not asked for.
-    tokens: Option<Tokens>,
-    metrics: Metrics,
+/// Asks for a token: 401, or a [`Caller`] in the request's extensions.
+#[derive(Clone, Debug)]
+pub struct AuthenticateLayer(pub(super) Arc<Authenticator>);
+
+/// A service that only those reach whose tokens are good.
+#[derive(Clone, Debug)]
+pub struct Authenticate<S> {
+    authenticator: Arc<Authenticator>,
+    inner: S,
 }
 
-#[derive(Debug)]
-struct Tokens {
-    verifier: Verifier,
-    verified: Verified,
+// === impl AuthenticateLayer ===
+
+impl AuthenticateLayer {
+    pub(super) fn new(authenticator: Authenticator) -> Self {
+        Self(Arc::new(authenticator))
+    }
+}
+
+impl<S> Layer<S> for AuthenticateLayer {
+    type Service = Authenticate<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Authenticate { authenticator: Arc::clone(&self.0), inner }
+    }
 }
 
 // === impl Authenticate ===
 
-impl Authenticate {
-    pub(super) fn new(verifier: Option<Verifier>, metrics: Metrics) -> Self {
-        let tokens = verifier.map(|verifier| Tokens { verifier, verified: Verified::default() });
-        Self { tokens, metrics }
+impl<S, E> Service<Request<Body>> for Authenticate<S>
+where
+    S: Service<Request<Body>, Error = Refused<E>> + Clone + Send + 'static,
+    S::Response: Send,
+    S::Future: Send,
+    E: From<Error> + Send,
+{
+    type Response = S::Response;
+    type Error = Refused<E>;
+    type Future = Either<
+        Either<S::Future, Ready<Result<S::Response, Refused<E>>>>,
+        BoxFuture<'static, Result<S::Response, Refused<E>>>,
+    >;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
     }
 
-    fn caller(&self, headers: &HeaderMap, now: Duration) -> Result<Caller, Error> {
-        let Some(tokens) = &self.tokens else {
-            return Ok(Caller::Anyone);
-        };
-        let identity = bearer(headers).and_then(|token| tokens.identify(token, now));
-        match &identity {
-            Ok(_) => self.metrics.accepted(),
-            Err(error) => self.metrics.refused(error),
-        }
-        identity.map(Caller::Subject)
-    }
-}
-
-impl Rule for Authenticate {
-    type Error = Error;
-
-    fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
-        match self.caller(request.headers(), unix_time()) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-                Ok(request)
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let fetch = match self.authenticator.judge(request.headers(), unix_time()) {
+            Judgement::Caller(caller) => {
+                return Either::Left(Either::Left(self.inner.call(with(caller, request))));
             }
-            Err(error) => Err(Refused::new(error, request)),
-        }
+            Judgement::Refused(error) => {
+                let refused = Err(Refused::new(error, request));
+                return Either::Left(Either::Right(ready(refused)));
+            }
+            Judgement::Awaits(fetch) => fetch,
+        };
+        // The clone was not made ready, so it stays and the ready one goes.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        let authenticator = Arc::clone(&self.authenticator);
+        Either::Right(Box::pin(async move {
+            match authenticator.settle(request.headers(), fetch).await {
+                Ok(caller) => inner.call(with(caller, request)).await,
+                Err(error) => Err(Refused::new(error, request)),
+            }
+        }))
     }
 }
 
-// === impl Tokens ===
-
-impl Tokens {
-    fn identify(&self, token: &[u8], now: Duration) -> Result<Arc<Identity>, Error> {
-        if token.len() > token::MAX_LENGTH {
-            return Err(Error::Token(Reason::TooLong));
-        }
-        let digest = digest::of(token);
-        if let Some(identity) = self.verified.get(&digest, now) {
-            return Ok(identity);
-        }
-        let accepted = self.verifier.verify(token, now).map_err(Error::Token)?;
-        let identity = Arc::clone(&accepted.identity);
-        self.verified.insert(digest, accepted, now);
-        Ok(identity)
-    }
-}
-
-/// The token of the one `Authorization` field (RFC 9110 section 11.6.2, RFC 6750 section 2.1).
-///
-/// Another scheme is no token at all. Two fields are refused, whatever they hold: whoever reads
-/// after us may read the other one.
-fn bearer(headers: &HeaderMap) -> Result<&[u8], Error> {
-    let mut fields = headers.get_all(AUTHORIZATION).into_iter();
-    let field = fields.next().ok_or(Error::Missing)?.as_bytes();
-    if fields.next().is_some() {
-        return Err(Error::Token(Reason::Several));
-    }
-    let (scheme, mut token) = field.split_at(memchr::memchr(b' ', field).unwrap_or(field.len()));
-    while let [b' ', rest @ ..] = token {
-        token = rest;
-    }
-    if !scheme.eq_ignore_ascii_case(b"bearer") || token.is_empty() {
-        return Err(Error::Missing);
-    }
-    Ok(token)
-}
-
-/// Time since 1970. A clock before that is at its end: then every token has expired.
-fn unix_time() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::MAX)
+fn with(caller: Caller, mut request: Request<Body>) -> Request<Body> {
+    request.extensions_mut().insert(caller);
+    request
 }
 
 #[cfg(test)]

@@ -2,44 +2,64 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use jsonwebtoken::Algorithm;
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
 
-use super::Key;
+use super::{
+    Key,
+    jwks::{Found, Published},
+};
 
-/// The keys in force, by `kid`.
+/// The keys in force: the configured ones by `kid`, and those that the issuer publishes. Under one
+/// `kid` the configured key counts.
 ///
 /// A key is shared, and this set owns it: what was verified with a key remembers it weakly, and
 /// is forgotten when the key leaves the set.
 #[derive(Debug)]
 pub(super) struct Keys {
     configured: HashMap<String, Arc<Key>>,
+    published: Option<Arc<Published>>,
 }
 
 // === impl Keys ===
 
 impl Keys {
-    /// The configured keys. Of two with one `kid` the first counts; the configuration check does
-    /// not let that happen.
-    pub(super) fn new(configured: Vec<Key>) -> Self {
+    /// Of two configured keys with one `kid` the first counts; the configuration check does not
+    /// let that happen.
+    pub(super) fn new(configured: Vec<Key>, published: Option<Arc<Published>>) -> Self {
         let mut by_id = HashMap::new();
         for key in configured {
             by_id.entry(key.id.clone()).or_insert_with(|| Arc::new(key));
         }
-        Self { configured: by_id }
+        Self { configured: by_id, published }
     }
 
     /// The key named `id`; without a name the only key for `algorithm`, if there is exactly one.
-    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Arc<Key>> {
-        match id {
-            Some(id) => self.configured.get(id).cloned(),
-            None => {
-                let mut fitting = self
-                    .configured
-                    .values()
-                    .filter(|key| key.algorithm == algorithm);
-                fitting.next().filter(|_| fitting.next().is_none()).cloned()
-            }
+    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Found {
+        let Some(id) = id else {
+            return self.sole(algorithm).map_or(Found::Nothing, Found::Key);
+        };
+        if let Some(key) = self.configured.get(id) {
+            return Found::Key(Arc::clone(key));
         }
+        match &self.published {
+            // Nobody publishes secrets, so there is nothing to wait for.
+            Some(published) if algorithm.family() != AlgorithmFamily::Hmac => {
+                published.find(id, algorithm)
+            }
+            _ => Found::Nothing,
+        }
+    }
+
+    fn sole(&self, algorithm: Algorithm) -> Option<Arc<Key>> {
+        let is_taken = |id: &str| self.configured.contains_key(id);
+        let published = self.published.iter();
+        let mut fitting = self
+            .configured
+            .values()
+            .filter(|key| key.algorithm == algorithm)
+            .cloned()
+            .chain(published.flat_map(|published| published.fitting(algorithm, is_taken)));
+        fitting.next().filter(|_| fitting.next().is_none())
     }
 }
 
@@ -53,11 +73,14 @@ mod tests {
 
     #[test]
     fn finds_by_id_or_the_only_one_that_fits() {
-        let keys = Keys::new(vec![
-            key("a", Algorithm::HS256),
-            key("b", Algorithm::HS256),
-            key("c", Algorithm::HS512),
-        ]);
+        let keys = Keys::new(
+            vec![
+                key("a", Algorithm::HS256),
+                key("b", Algorithm::HS256),
+                key("c", Algorithm::HS512),
+            ],
+            None,
+        );
         for (id, algorithm, found) in [
             (Some("a"), Algorithm::HS256, Some("a")),
             (Some("a"), Algorithm::HS512, Some("a")),
@@ -67,8 +90,11 @@ mod tests {
             (None, Algorithm::HS256, None),
             (None, Algorithm::HS384, None),
         ] {
-            let key = keys.find(id, algorithm);
-            assert_eq!(key.as_ref().map(|key| &*key.id), found, "{id:?} {algorithm:?}");
+            let id_found = match keys.find(id, algorithm) {
+                Found::Key(key) => Some(key.id.clone()),
+                _ => None,
+            };
+            assert_eq!(id_found.as_deref(), found, "{id:?} {algorithm:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What became of the tokens that were shown.
+//! What became of the tokens that were shown, and of the fetches of keys.
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
-use super::{Error, Reason};
+use super::{Error, Reason, jwks};
 
 /// The counters of this module, every label resolved once.
 #[derive(Clone, Debug)]
@@ -10,13 +10,15 @@ pub struct Metrics {
     accepted: IntCounter,
     missing: IntCounter,
     refused: [IntCounter; Reason::ALL.len()],
+    refreshes: [IntCounter; jwks::Outcome::ALL.len()],
 }
 
 // === impl Metrics ===
 
 impl Metrics {
     /// Registers `vingate_auth_tokens_total{outcome}`: `accepted`, `missing`, or a
-    /// [`Reason`]. One count a request.
+    /// [`Reason`], one count a request; and `vingate_auth_jwks_refreshes_total{outcome}`:
+    /// `loaded`, or why not, one count a fetch.
     ///
     /// # Errors
     ///
@@ -27,10 +29,20 @@ impl Metrics {
             &["outcome"],
         )?;
         registry.register(Box::new(tokens.clone()))?;
+        let refreshes = IntCounterVec::new(
+            Opts::new(
+                "vingate_auth_jwks_refreshes_total",
+                "Fetches of the published keys by what became of them",
+            ),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(refreshes.clone()))?;
         Ok(Self {
             accepted: tokens.with_label_values(&["accepted"]),
             missing: tokens.with_label_values(&["missing"]),
             refused: Reason::ALL.map(|reason| tokens.with_label_values(&[reason.as_str()])),
+            refreshes: jwks::Outcome::ALL
+                .map(|outcome| refreshes.with_label_values(&[outcome.as_str()])),
         })
     }
 
@@ -48,6 +60,11 @@ impl Metrics {
             Error::Scope { .. } | Error::NoAccount => {}
         }
     }
+
+    /// Counts a fetch of the published keys.
+    pub(super) fn refreshed(&self, outcome: jwks::Outcome) {
+        self.refreshes[outcome.index()].inc();
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +75,13 @@ mod tests {
     fn shows_every_outcome_from_the_start() {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
-        assert_eq!(registry.gather()[0].get_metric().len(), 2 + Reason::ALL.len());
+        let families = registry.gather();
+        let series = |name: &str| {
+            let family = families.iter().find(|family| family.name() == name);
+            family.unwrap().get_metric().len()
+        };
+        assert_eq!(series("vingate_auth_tokens_total"), 2 + Reason::ALL.len());
+        assert_eq!(series("vingate_auth_jwks_refreshes_total"), jwks::Outcome::ALL.len());
 
         metrics.refused(&Error::Token(Reason::Subject));
         assert_eq!(metrics.refused[Reason::Subject.index()].get(), 1);

@@ -1,13 +1,15 @@
 //! Who is calling, what they may do, and with which credential their calls go upstream.
 //!
-//! Two rules of the request path: [`Authenticate`] turns a token into a [`Caller`], and
-//! [`Authorize`] turns a caller into a [`Credential`]. They are apart because the rate limit
+//! Two lines of the request path: [`AuthenticateLayer`] turns a token into a [`Caller`], and the
+//! rule [`Authorize`] turns a caller into a [`Credential`]. They are apart because the rate limit
 //! stands between them: it must know the caller, and must count the one who is then forbidden.
+//! Only the first may have to wait, for a key that its issuer has just published ([`jwks`]).
 //!
 //! Every request passes both, also one that the cache could answer.
 
 mod account;
 mod authenticate;
+mod authenticator;
 mod authorize;
 mod caller;
 mod claims;
@@ -16,6 +18,7 @@ mod digest;
 mod error;
 mod header;
 mod issue;
+pub mod jwks;
 mod key;
 mod keys;
 mod members;
@@ -30,9 +33,11 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use self::authenticator::Authenticator;
+
 pub use self::{
     account::Account,
-    authenticate::Authenticate,
+    authenticate::{Authenticate, AuthenticateLayer},
     authorize::Authorize,
     caller::{Caller, Identity},
     credential::{Credential, CredentialFields},
@@ -58,6 +63,8 @@ pub struct Config {
     pub leeway: Duration,
     /// The configured keys; every `kid` stands once.
     pub keys: Vec<Key>,
+    /// Where the issuer publishes keys. They vouch for `issuer` only, so it must be there.
+    pub jwks: Option<jwks::Config>,
     /// The scopes that reading and writing need; `None`: any valid token may do anything.
     pub scopes: Option<Scopes>,
     /// The accounts at Sync; empty: the caller's own credential goes upstream.
@@ -69,16 +76,37 @@ pub struct Config {
     pub origin: String,
 }
 
+/// The parts that a [`Config`] makes. The two lines of the request path share nothing but the
+/// extensions of a request.
+#[derive(Debug)]
+pub struct Auth {
+    /// Who is calling.
+    pub authenticate: AuthenticateLayer,
+    /// What they may do.
+    pub authorize: Authorize,
+    /// What fetches the published keys, if there are any to fetch: it must be run.
+    pub refresher: Option<jwks::Refresher>,
+}
+
 // === impl Config ===
 
 impl Config {
-    /// The two rules. They share nothing but the extensions of a request.
-    pub fn build(self, metrics: Metrics) -> (Authenticate, Authorize) {
+    /// The parts, none of which does anything yet.
+    ///
+    /// # Errors
+    ///
+    /// If TLS to the server of published keys cannot be set up.
+    pub fn build(self, metrics: Metrics) -> Result<Auth, jwks::TlsError> {
         let fields = self.credential_fields();
         let authorize = Authorize::new(self.scopes.clone(), self.accounts, fields, self.origin);
+        let jwks = self.jwks.filter(|_| self.enabled);
+        let (published, refresher) = jwks
+            .map(|jwks| jwks.build(metrics.clone()))
+            .transpose()?
+            .unzip();
         let verifier = self.enabled.then(|| {
             token::Verifier::new(
-                keys::Keys::new(self.keys),
+                keys::Keys::new(self.keys, published),
                 self.algorithms,
                 claims::Policy {
                     issuer: self.issuer,
@@ -88,7 +116,8 @@ impl Config {
                 },
             )
         });
-        (Authenticate::new(verifier, metrics), authorize)
+        let authenticate = AuthenticateLayer::new(Authenticator::new(verifier, metrics));
+        Ok(Auth { authenticate, authorize, refresher })
     }
 
     /// Each account's name with the digest of the credential that its calls carry.

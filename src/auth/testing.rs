@@ -1,6 +1,9 @@
 //! Keys, tokens and configurations for the tests: every key is made when the tests run.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use aws_lc_rs::{
     encoding::AsDer as _,
@@ -15,8 +18,9 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
+use prometheus::Registry;
 
-use super::{Config, Key};
+use super::{Authenticator, Config, Key, Metrics};
 
 /// The time at which the tests take place, since 1970.
 pub(super) const NOW: Duration = Duration::from_secs(1_800_000_000);
@@ -178,11 +182,32 @@ pub(super) fn config() -> Config {
         algorithms: ALGORITHMS.to_vec(),
         leeway: Duration::from_secs(30),
         keys: ALGORITHMS.map(key).into(),
+        jwks: None,
         scopes: None,
         accounts: vec![],
         credential_headers: vec![],
         origin: "https://sync.example".into(),
     }
+}
+
+/// What tells callers by their tokens, as `config` says.
+pub(super) fn authenticator(config: Config) -> (Arc<Authenticator>, Registry) {
+    let registry = Registry::new();
+    let auth = config.build(Metrics::register(&registry).unwrap()).unwrap();
+    (auth.authenticate.0, registry)
+}
+
+/// What `vingate_auth_tokens_total` shows, without the zeros.
+pub(super) fn counted(registry: &Registry) -> Vec<(String, u64)> {
+    let families = registry.gather();
+    let family = families
+        .iter()
+        .find(|family| family.name() == "vingate_auth_tokens_total");
+    let shown = family.unwrap().get_metric().iter().map(|metric| {
+        let outcome = metric.get_label()[0].value().to_owned();
+        (outcome, metric.get_counter().get_value() as u64)
+    });
+    shown.filter(|&(_, count)| count > 0).collect()
 }
 
 /// Claims that [`config`] accepts, but for what `changed` replaces or, with `null`, removes.

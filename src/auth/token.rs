@@ -11,7 +11,14 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 
-use super::{Identity, Key, Reason, claims::Policy, header::Header, keys::Keys, members::Members};
+use super::{
+    Identity, Key, Reason,
+    claims::Policy,
+    header::Header,
+    jwks::{Fetch, Found},
+    keys::Keys,
+    members::Members,
+};
 
 /// Bytes of the longest token.
 pub(super) const MAX_LENGTH: usize = 8 * 1024;
@@ -35,6 +42,15 @@ pub(super) struct Accepted {
     pub(super) key: Weak<Key>,
 }
 
+/// Why a token is not verified.
+#[derive(Debug)]
+pub(super) enum Unverified {
+    /// It is no good.
+    Refused(Reason),
+    /// Its key may come: to be verified again when the fetch has ended.
+    Awaits(Fetch),
+}
+
 // === impl Verifier ===
 
 impl Verifier {
@@ -43,9 +59,9 @@ impl Verifier {
     }
 
     /// Verifies `token` at `now` since 1970.
-    pub(super) fn verify(&self, token: &[u8], now: Duration) -> Result<Accepted, Reason> {
+    pub(super) fn verify(&self, token: &[u8], now: Duration) -> Result<Accepted, Unverified> {
         if token.len() > MAX_LENGTH {
-            return Err(Reason::TooLong);
+            return Err(Reason::TooLong.into());
         }
         let token = str::from_utf8(token).map_err(|_| Reason::Malformed)?;
         let (message, signature) = token.rsplit_once('.').ok_or(Reason::Malformed)?;
@@ -55,22 +71,31 @@ impl Verifier {
         let claims = decode(claims)?;
 
         if !self.algorithms.contains(&header.algorithm) {
-            return Err(Reason::Algorithm);
+            return Err(Reason::Algorithm.into());
         }
-        let key = self
-            .keys
-            .find(header.key_id.as_deref(), header.algorithm)
-            .ok_or(Reason::UnknownKey)?;
+        let key = match self.keys.find(header.key_id.as_deref(), header.algorithm) {
+            Found::Key(key) => key,
+            Found::Awaited(fetch) => return Err(Unverified::Awaits(fetch)),
+            Found::Nothing => return Err(Reason::UnknownKey.into()),
+        };
         if key.algorithm != header.algorithm {
-            return Err(Reason::Algorithm);
+            return Err(Reason::Algorithm.into());
         }
         if !key.verifies(message.as_bytes(), signature)? {
-            return Err(Reason::Signature);
+            return Err(Reason::Signature.into());
         }
 
         let claims = Members::parse(&claims).map_err(|_| Reason::Malformed)?;
         let (identity, until) = self.policy.judge(&claims, &key, now)?;
         Ok(Accepted { identity: Arc::new(identity), until, key: Arc::downgrade(&key) })
+    }
+}
+
+// === impl Unverified ===
+
+impl From<Reason> for Unverified {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
     }
 }
 

@@ -20,7 +20,8 @@ fn rule(scopes: bool, accounts: Vec<Account>) -> Authorize {
         super::super::Config { scopes, accounts, credential_headers: vec![API_KEY], ..config() };
     config
         .build(Metrics::register(&prometheus::Registry::new()).unwrap())
-        .1
+        .unwrap()
+        .authorize
 }
 
 fn subject(name: &str) -> Caller {

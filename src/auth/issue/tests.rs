@@ -1,23 +1,21 @@
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use jsonwebtoken::Algorithm;
-use prometheus::Registry;
 
 use super::{
     super::{
-        Key, Metrics,
-        testing::{NOW, config, key},
+        Key,
+        authenticator::{Judgement, unix_time},
+        testing::{NOW, authenticator, config, key},
     },
     *,
 };
 
-/// Whether the rule that `config` builds accepts `token`, judged by the real clock.
+/// Whether what `config` builds accepts `token`, judged by the real clock.
 fn accepts(config: Config, token: &str) -> bool {
-    use crate::{body::Body, rule::Rule as _};
-    let (authenticate, _) = config.build(Metrics::register(&Registry::new()).unwrap());
-    let request = http::Request::builder()
-        .header("authorization", format!("Bearer {token}"))
-        .body(Body::empty())
-        .unwrap();
-    authenticate.check(request).is_ok()
+    let field = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, field)]);
+    let judgement = authenticator(config).0.judge(&headers, unix_time());
+    matches!(judgement, Judgement::Caller(_))
 }
 
 #[test]

@@ -1,0 +1,275 @@
+use std::{
+    collections::HashMap,
+    future::pending,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use http::{StatusCode, header::AUTHORIZATION};
+use jsonwebtoken::Algorithm;
+use prometheus::Registry;
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+use tower::ServiceExt as _;
+
+use super::{
+    super::{
+        Config, Metrics, Reason,
+        jwks::testing::{Answer, KeyServer, named},
+        testing::{claims, config, counted, key, token},
+    },
+    *,
+};
+
+type Response = Result<String, Refused<Error>>;
+
+/// Answers with the caller's subject. Every clone must be made ready before it is called.
+struct Inner {
+    is_ready: bool,
+}
+
+impl Clone for Inner {
+    fn clone(&self) -> Self {
+        Self { is_ready: false }
+    }
+}
+
+impl Service<Request<Body>> for Inner {
+    type Response = String;
+    type Error = Refused<Error>;
+    type Future = Ready<Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.is_ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert!(mem::take(&mut self.is_ready), "called before it was ready");
+        assert!(request.headers().contains_key(AUTHORIZATION), "`Authorize` removes it");
+        let caller: &Caller = request.extensions().get().unwrap();
+        ready(Ok(caller.subject().unwrap_or("anyone").to_owned()))
+    }
+}
+
+/// A service with the keys of `server`, which are fetched until the test ends, and one key of its
+/// own.
+fn service(server: &KeyServer) -> Authenticate<Inner> {
+    counting_service(server).0
+}
+
+fn counting_service(server: &KeyServer) -> (Authenticate<Inner>, Registry) {
+    let house = key(Algorithm::HS256);
+    let config = Config { keys: vec![house], jwks: Some(server.config()), ..config() };
+    let registry = Registry::new();
+    let auth = config.build(Metrics::register(&registry).unwrap()).unwrap();
+    tokio::spawn(auth.refresher.unwrap().run(pending()));
+    (auth.authenticate.layer(Inner { is_ready: false }), registry)
+}
+
+/// A genuine token of `kid`, another one every time.
+fn fresh_token(algorithm: Algorithm, kid: &str) -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let exp = unix_time().as_secs() + 600;
+    let claims = claims(json!({ "exp": exp, "jti": NUMBER.fetch_add(1, SeqCst) }));
+    token(algorithm, json!({ "alg": format!("{algorithm:?}"), "kid": kid }).to_string(), claims)
+}
+
+fn published(kid: &str) -> String {
+    fresh_token(Algorithm::ES256, kid)
+}
+
+fn request(token: &str) -> Request<Body> {
+    let request = Request::builder().header(AUTHORIZATION, format!("Bearer {token}"));
+    request.body(Body::full("body")).unwrap()
+}
+
+async fn call(service: &Authenticate<Inner>, token: &str) -> Response {
+    service.clone().oneshot(request(token)).await
+}
+
+fn reason(response: Response) -> Option<Reason> {
+    match response {
+        Ok(_) => None,
+        Err(Refused { error: Error::Token(reason), .. }) => Some(reason),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn hands_the_request_on_with_its_caller_or_back_with_its_body() {
+    let auth = config()
+        .build(Metrics::register(&Registry::new()).unwrap())
+        .unwrap();
+    assert!(auth.refresher.is_none());
+    let service = auth.authenticate.layer(Inner { is_ready: false });
+    let token = fresh_token(Algorithm::HS256, "hs256");
+    // At once: nothing is awaited.
+    let response = call(&service, &token).now_or_never().unwrap();
+    assert_eq!(response.unwrap(), "billing");
+
+    for (token, reason) in
+        [("x".to_owned(), Reason::Malformed), (published("nobody's"), Reason::UnknownKey)]
+    {
+        let refused = call(&service, &token).now_or_never().unwrap().unwrap_err();
+        assert!(matches!(refused.error, Error::Token(found) if found == reason));
+        assert!(format!("{:?}", refused.unread).contains("full"));
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_key_is_being_fetched_waits_and_passes() {
+    let server = KeyServer::start(Answer::set([named("a")])).await;
+    let service = service(&server);
+    assert_eq!(call(&service, &published("a")).await.unwrap(), "billing");
+    server.answer(Answer::set([named("a"), named("b")]));
+    assert_eq!(call(&service, &published("b")).await.unwrap(), "billing");
+    assert_eq!(
+        call(&service, &published("b"))
+            .now_or_never()
+            .unwrap()
+            .unwrap(),
+        "billing"
+    );
+    assert_eq!(server.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_request_whose_key_does_not_come_is_refused_with_its_body() {
+    let server = KeyServer::start(Answer::set([named("a")])).await;
+    let service = service(&server);
+    assert!(call(&service, &published("a")).await.is_ok());
+    let token = published("b");
+    let refused = call(&service, &token).await.unwrap_err();
+    assert!(matches!(refused.error, Error::Token(Reason::UnknownKey)));
+    assert!(format!("{:?}", refused.unread).contains("full"));
+
+    for kid in ["b", "c"] {
+        let refused = call(&service, &published(kid)).now_or_never().unwrap();
+        assert_eq!(reason(refused), Some(Reason::UnknownKey), "at once");
+    }
+    assert_eq!(server.fetches(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waited_counts_once() {
+    let server = KeyServer::start(Answer::Hang).await;
+    let (service, registry) = counting_service(&server);
+    assert_eq!(reason(call(&service, &published("a")).await), Some(Reason::UnknownKey));
+    assert_eq!(counted(&registry), [("unknown_key".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_published_key_vouches_for_the_issuer_only() {
+    let server = KeyServer::start(Answer::set([named("a")])).await;
+    let service = service(&server);
+    let exp = unix_time().as_secs() + 600;
+    for (iss, refused) in
+        [("https://house.example", None), ("https://partner.example", Some(Reason::Issuer))]
+    {
+        let claims = claims(json!({ "exp": exp, "iss": iss }));
+        let token = token(Algorithm::ES256, r#"{"alg":"ES256","kid":"a"}"#, claims);
+        assert_eq!(reason(call(&service, &token).await), refused, "{iss}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_key_server_spoils_nothing() {
+    let broken = || {
+        [
+            Answer::Text(StatusCode::INTERNAL_SERVER_ERROR, "", "oops".into()),
+            Answer::Text(StatusCode::OK, "", "<html>".into()),
+            Answer::Text(StatusCode::OK, "", r#"{"keys":[]}"#.into()),
+            Answer::Redirect("http://127.0.0.1:1/jwks".into()),
+            Answer::Large(50 * 1024 * 1024),
+            Answer::Torn,
+            Answer::Stall,
+            Answer::Hang,
+        ]
+    };
+    let trials = broken().into_iter().map(|answer| async move {
+        let shown = format!("{answer:?}");
+        let server = KeyServer::start(Answer::set([named("a")])).await;
+        let service = service(&server);
+        let remembered = published("a");
+        assert!(call(&service, &remembered).await.is_ok());
+
+        server.answer(answer);
+        let before = Instant::now();
+        assert_eq!(reason(call(&service, &published("b")).await), Some(Reason::UnknownKey));
+        let waited = before.elapsed();
+        assert!(waited < Duration::from_secs(5), "{shown}: {waited:?}");
+        for token in [remembered, published("a"), fresh_token(Algorithm::HS256, "hs256")] {
+            let response = call(&service, &token).now_or_never();
+            assert!(response.is_some_and(|response| response.is_ok()), "{shown}");
+        }
+        assert_eq!(server.fetches(), 2, "{shown}");
+    });
+    futures_util::future::join_all(trials).await;
+}
+
+#[tokio::test]
+async fn configured_keys_serve_while_the_key_server_is_down() {
+    let server = KeyServer::start(Answer::Hang).await;
+    let service = service(&server);
+    let own = fresh_token(Algorithm::HS256, "hs256");
+    assert!(call(&service, &own).now_or_never().unwrap().is_ok());
+    let token = published("a");
+    assert!(call(&service, &token).now_or_never().is_none(), "the first fetch may bring it");
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_waiting_disturbs_nobody() {
+    let server = KeyServer::start(Answer::set([named("a")])).await;
+    let service = service(&server);
+    assert!(call(&service, &published("a")).await.is_ok());
+    server.answer(Answer::set([named("b")]));
+    let token = published("b");
+    assert!(call(&service, &token).now_or_never().is_none(), "dropped, having caused the fetch");
+    assert!(
+        timeout(Duration::from_secs(2), call(&service, &token))
+            .await
+            .unwrap()
+            .is_ok()
+    );
+    assert_eq!(server.fetches(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rotation_under_load_refuses_nobody_and_ends_the_old_key() {
+    let server = KeyServer::start(Answer::set([named("old")])).await;
+    let service = service(&server);
+    let remembered = published("old");
+    assert!(call(&service, &remembered).await.is_ok());
+
+    // The issuer publishes first, then signs with the new key; the old one is withdrawn at once.
+    let rotated = Arc::new(AtomicUsize::new(0));
+    let callers = (0..8).map(|_| {
+        let (service, rotated) = (service.clone(), Arc::clone(&rotated));
+        tokio::spawn(async move {
+            let mut served = HashMap::new();
+            while *served.get("new").unwrap_or(&0) < 100 {
+                let kid = if rotated.load(SeqCst) == 0 { "old" } else { "new" };
+                let token = published(kid);
+                // A token of the old key that comes after its withdrawal is rightly refused.
+                let response = call(&service, &token).await;
+                if kid == "new" || rotated.load(SeqCst) == 0 {
+                    response.unwrap_or_else(|refused| panic!("{kid}: {:?}", refused.error));
+                }
+                *served.entry(kid).or_insert(0) += 1;
+                tokio::task::yield_now().await;
+            }
+            served
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    sleep(Duration::from_millis(50)).await;
+    server.answer(Answer::set([named("new")]));
+    rotated.store(1, SeqCst);
+    for caller in callers {
+        assert!(caller.await.unwrap()["old"] > 0);
+    }
+    assert_eq!(server.fetches(), 2, "one at the start, one for all who had the new key");
+    assert_eq!(reason(call(&service, &remembered).await), Some(Reason::UnknownKey));
+}

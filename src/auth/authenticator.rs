@@ -1,0 +1,147 @@
+//! Who is it: the bearer token, read and looked up or verified.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use http::{HeaderMap, header::AUTHORIZATION};
+use tokio::time::timeout;
+
+use super::{
+    Caller, Error, Identity, Metrics, Reason, digest,
+    jwks::{self, Fetch},
+    token::{self, Unverified, Verifier},
+    verified::Verified,
+};
+
+/// Tells callers by their tokens.
+#[derive(Debug)]
+pub(super) struct Authenticator {
+    /// `None`: tokens are not asked for.
+    tokens: Option<Tokens>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Tokens {
+    verifier: Verifier,
+    verified: Verified,
+}
+
+/// What a request's token shows.
+#[derive(Debug)]
+pub(super) enum Judgement {
+    /// Who is calling.
+    Caller(Caller),
+    /// Nobody who may.
+    Refused(Error),
+    /// Nothing before this fetch has ended: see [`Authenticator::settle`].
+    Awaits(Fetch),
+}
+
+// === impl Authenticator ===
+
+impl Authenticator {
+    pub(super) fn new(verifier: Option<Verifier>, metrics: Metrics) -> Self {
+        let tokens = verifier.map(|verifier| Tokens { verifier, verified: Verified::default() });
+        Self { tokens, metrics }
+    }
+
+    /// Judges the token in `headers` at `now` since 1970.
+    pub(super) fn judge(&self, headers: &HeaderMap, now: Duration) -> Judgement {
+        let Some(tokens) = &self.tokens else {
+            return Judgement::Caller(Caller::Anyone);
+        };
+        let judgement = tokens.judge(headers, now);
+        match &judgement {
+            Judgement::Caller(_) => self.metrics.accepted(),
+            Judgement::Refused(error) => self.metrics.refused(error),
+            Judgement::Awaits(_) => {}
+        }
+        judgement
+    }
+
+    /// Waits for `fetch`, and for another if that one did not look for this token's key, but not
+    /// for long.
+    pub(super) async fn settle(
+        &self,
+        headers: &HeaderMap,
+        mut fetch: Fetch,
+    ) -> Result<Caller, Error> {
+        let settled = async {
+            loop {
+                fetch.as_mut().await;
+                match self.judge(headers, unix_time()) {
+                    Judgement::Caller(caller) => return Ok(caller),
+                    Judgement::Refused(error) => return Err(error),
+                    Judgement::Awaits(next) => fetch = next,
+                }
+            }
+        };
+        timeout(jwks::MAX_WAIT, settled).await.unwrap_or_else(|_| {
+            let error = Error::Token(Reason::UnknownKey);
+            self.metrics.refused(&error);
+            Err(error)
+        })
+    }
+}
+
+// === impl Tokens ===
+
+impl Tokens {
+    fn judge(&self, headers: &HeaderMap, now: Duration) -> Judgement {
+        match bearer(headers) {
+            Ok(token) => match self.identify(token, now) {
+                Ok(identity) => Judgement::Caller(Caller::Subject(identity)),
+                Err(Unverified::Refused(reason)) => Judgement::Refused(Error::Token(reason)),
+                Err(Unverified::Awaits(fetch)) => Judgement::Awaits(fetch),
+            },
+            Err(error) => Judgement::Refused(error),
+        }
+    }
+
+    fn identify(&self, token: &[u8], now: Duration) -> Result<Arc<Identity>, Unverified> {
+        if token.len() > token::MAX_LENGTH {
+            return Err(Reason::TooLong.into());
+        }
+        let digest = digest::of(token);
+        if let Some(identity) = self.verified.get(&digest, now) {
+            return Ok(identity);
+        }
+        let accepted = self.verifier.verify(token, now)?;
+        let identity = Arc::clone(&accepted.identity);
+        self.verified.insert(digest, accepted, now);
+        Ok(identity)
+    }
+}
+
+/// The token of the one `Authorization` field (RFC 9110 section 11.6.2, RFC 6750 section 2.1).
+///
+/// Another scheme is no token at all. Two fields are refused, whatever they hold: whoever reads
+/// after us may read the other one.
+fn bearer(headers: &HeaderMap) -> Result<&[u8], Error> {
+    let mut fields = headers.get_all(AUTHORIZATION).into_iter();
+    let field = fields.next().ok_or(Error::Missing)?.as_bytes();
+    if fields.next().is_some() {
+        return Err(Error::Token(Reason::Several));
+    }
+    let (scheme, mut token) = field.split_at(memchr::memchr(b' ', field).unwrap_or(field.len()));
+    while let [b' ', rest @ ..] = token {
+        token = rest;
+    }
+    if !scheme.eq_ignore_ascii_case(b"bearer") || token.is_empty() {
+        return Err(Error::Missing);
+    }
+    Ok(token)
+}
+
+/// Time since 1970. A clock before that is at its end: then every token has expired.
+pub(super) fn unix_time() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests;
