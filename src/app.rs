@@ -9,7 +9,7 @@ use tracing::info;
 
 use crate::{
     admin::{self, Admin, PurgeRequest, Readiness, UnknownAccount},
-    auth,
+    auth::{self, jwks},
     batch::{self, Batch},
     cache::{self, Cache, Partition, Selection},
     config::Config,
@@ -19,7 +19,7 @@ use crate::{
     normalize::NormalizeLayer,
     server,
     telemetry::{self, TelemetryLayer},
-    upstream::{self, TlsError},
+    upstream,
 };
 
 /// A gateway that is bound and ready to run.
@@ -27,6 +27,7 @@ pub struct App {
     public: Listener<Gateway>,
     admin: Listener<Admin>,
     rate: RateLimit,
+    refresher: Option<jwks::Refresher>,
     tasks: TaskTracker,
     readiness: Readiness,
 }
@@ -52,7 +53,10 @@ pub enum BuildError {
     },
     /// The upstream cannot be called.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    UpstreamTls(#[from] upstream::TlsError),
+    /// The key server cannot be asked.
+    #[error(transparent)]
+    JwksTls(#[from] jwks::TlsError),
     /// Two metrics have one name.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -72,7 +76,7 @@ impl App {
         let upstream = upstream::stack(&config.upstream, &upstream::Metrics::register(&registry)?)?;
         let purge = purge(cache.clone(), &config.auth);
         let credential = config.auth.credential_fields();
-        let (authenticate, authorize) = config.auth.build(auth::Metrics::register(&registry)?);
+        let auth = config.auth.build(auth::Metrics::register(&registry)?)?;
         let limits = limit::Metrics::register(&registry)?;
         let rate = RateLimit::new(config.limit.rate, limits.clone());
         let tasks = TaskTracker::new();
@@ -100,10 +104,10 @@ impl App {
             ),
             admit: AdmitLayer::new(config.limit.max_in_flight, limits.clone()),
             deadline: DeadlineLayer::new(config.limit.request_timeout),
-            authenticate,
+            authenticate: auth.authenticate,
             rate: rate.clone(),
             share: ShareLayer::new(config.limit.max_in_flight, limits),
-            authorize,
+            authorize: auth.authorize,
             normalize: NormalizeLayer::new(config.normalize),
             batch,
             forward,
@@ -126,7 +130,7 @@ impl App {
             service: Admin::new(config.admin.token, parts),
             metrics: server::Metrics::unregistered()?,
         };
-        Ok(Self { public, admin, rate, tasks, readiness })
+        Ok(Self { public, admin, rate, refresher: auth.refresher, tasks, readiness })
     }
 
     /// Where the gateway listens: its own address, then the admin's.
@@ -138,13 +142,14 @@ impl App {
     /// `drain_timeout` has passed. The admin listener serves longest, so that it can say that
     /// the gateway is draining.
     pub async fn run(self, drain: impl Future<Output = ()>) {
-        let Self { public, admin, rate, tasks, readiness } = self;
+        let Self { public, admin, rate, refresher, tasks, readiness } = self;
         let drain_timeout = public.config.drain_timeout;
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
         let admin = tokio::spawn(admin.serve(async {
             let _ = admin_stopped.await;
         }));
         let forgetting = tokio::spawn(rate.forget_idle());
+        let refreshing = tokio::spawn(keep_keys(refresher, readiness.clone()));
 
         // Held until the admin listener has closed.
         let mut latch = None;
@@ -159,6 +164,7 @@ impl App {
         let _ = tokio::time::timeout(drain_timeout, tasks.wait()).await;
 
         forgetting.abort();
+        refreshing.abort();
         drop(stop_admin);
         let _ = admin.await;
         drop(latch);
@@ -169,6 +175,31 @@ impl App {
 impl<S: server::Service> Listener<S> {
     async fn serve(self, drain: impl Future<Output = ()>) {
         server::serve(self.listener, self.config, self.service, self.metrics, drain).await;
+    }
+}
+
+/// Keeps the published keys fresh, and the gateway from being ready while there are none.
+fn keep_keys(
+    refresher: Option<jwks::Refresher>,
+    readiness: Readiness,
+) -> impl Future<Output = ()> + Send {
+    // Held from the start, before anybody can ask.
+    let mut latch = refresher.as_ref().map(|_| readiness.latch("jwks"));
+    async move {
+        let Some(refresher) = refresher else {
+            return;
+        };
+        let mut in_force = refresher.in_force();
+        let watch = async {
+            loop {
+                let has_none = !*in_force.borrow_and_update();
+                latch = has_none.then(|| latch.take().unwrap_or_else(|| readiness.latch("jwks")));
+                if in_force.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::join!(refresher.run(std::future::pending()), watch);
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     route::RouteLayer,
 };
 use crate::{
-    auth::{Authenticate, Authorize},
+    auth::{AuthenticateLayer, Authorize},
     body::Body,
     forward::Forward,
     limit::{AdmitLayer, DeadlineLayer, RateLimit, ShareLayer},
@@ -41,7 +41,7 @@ pub struct Parts {
     /// Time for each.
     pub deadline: DeadlineLayer,
     /// Who is it.
-    pub authenticate: Authenticate,
+    pub authenticate: AuthenticateLayer,
     /// How often.
     pub rate: RateLimit,
     /// How many of one client at once.
@@ -80,7 +80,7 @@ pub fn stack(parts: Parts) -> Gateway {
         // A refused token counts against the address it came from.
         .layer(CountRefusedLayer::new(rate.clone()))
         // 401, or a caller.
-        .layer(RuleLayer::new(authenticate))
+        .layer(authenticate)
         // The client that a caller counts as.
         .layer(RuleLayer::new(Identify))
         // 429.

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::Response;
 use prometheus::{
@@ -8,10 +8,16 @@ use prometheus::{
 use super::Error;
 use crate::{body::Body, route::Route};
 
-/// What the calls to the upstream are counted by. Handles are resolved once.
+/// What the calls to the upstream are counted by: a handle, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(super) in_flight: IntGauge,
+    by_route: Arc<ByRoute>,
+}
+
+/// Resolved once.
+#[derive(Debug)]
+struct ByRoute {
     requests: [[IntCounter; Outcome::ALL.len()]; Route::ALL.len()],
     seconds: [Histogram; Route::ALL.len()],
 }
@@ -58,14 +64,14 @@ impl Metrics {
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
-        Ok(Self {
-            in_flight,
+        let by_route = ByRoute {
             requests: Route::ALL.map(|route| {
                 Outcome::ALL
                     .map(|outcome| requests.with_label_values(&[route.as_str(), outcome.as_str()]))
             }),
             seconds: Route::ALL.map(|route| seconds.with_label_values(&[route.as_str()])),
-        })
+        };
+        Ok(Self { in_flight, by_route: Arc::new(by_route) })
     }
 
     pub(super) fn observe(
@@ -74,8 +80,8 @@ impl Metrics {
         answer: &Result<Response<Body>, Error>,
         took: Duration,
     ) {
-        self.requests[route.index()][Outcome::of(answer) as usize].inc();
-        self.seconds[route.index()].observe(took.as_secs_f64());
+        self.by_route.requests[route.index()][Outcome::of(answer) as usize].inc();
+        self.by_route.seconds[route.index()].observe(took.as_secs_f64());
     }
 }
 

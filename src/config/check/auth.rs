@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use http::header::{AUTHORIZATION, COOKIE};
 use jsonwebtoken::AlgorithmFamily;
 
-use super::{Checked, Context, plain};
+use super::{Checked, Context, plain, upstream::certificates};
 use crate::{
-    auth::{self, Account, Scopes},
+    auth::{self, Account, Scopes, jwks},
     config::{
         file::{File, Key, Scope},
         text::{Form, Text},
@@ -23,9 +23,15 @@ pub(super) fn check(
     context: &mut Context<'_>,
 ) -> Checked<auth::Config> {
     let written = &file.auth;
-    if written.enabled && written.key.is_empty() && context.sound("auth.jwks_url") {
+    let has_no_key = written.key.is_empty() && written.jwks_url.is_none();
+    if written.enabled && has_no_key && context.sound("auth.jwks_url") {
         context.expected("auth.key", "none", "at least one key to verify tokens with");
     }
+    let jwks = written
+        .jwks_url
+        .as_ref()
+        .map(|url| jwks(&url.0, file, context))
+        .transpose();
     if written.algorithms.is_empty() {
         context.expected("auth.algorithms", "none", "at least one algorithm");
     }
@@ -70,11 +76,32 @@ pub(super) fn check(
             .collect(),
         leeway: written.leeway.0,
         keys: keys.into_iter().collect::<Checked<_>>()?,
+        jwks: jwks?,
         scopes: scopes?,
         accounts,
         credential_headers,
         origin: origin?.to_text(),
     })
+}
+
+/// Checks where published keys come from. They vouch for `auth.issuer`, and for nobody's tokens
+/// but those meant for `auth.audience`, so both must be said.
+fn jwks(url: &str, file: &File, context: &mut Context<'_>) -> Checked<jwks::Config> {
+    let written = &file.auth;
+    let issuer = context.required("auth.issuer", written.issuer.as_ref(), "the keys' issuer");
+    if written.audience.is_empty() {
+        context.expected("auth.audience", "none", "at least one audience with auth.jwks_url");
+    }
+    let source = jwks::Source::parse(url, context.folder).map_err(|error| {
+        context.expected("auth.jwks_url", error, "https, http on loopback, or a path")
+    });
+    let ca = written
+        .jwks_ca
+        .as_ref()
+        .map(|path| certificates("auth.jwks_ca", path, context))
+        .transpose();
+    issuer?;
+    Ok(jwks::Config { source: source?, ca: ca? })
 }
 
 /// Checks one `[[auth.key]]`, which stands at `at`.

@@ -93,7 +93,17 @@ fn tokens_need_a_key_and_scopes_come_in_pairs() {
     );
     assert_eq!(
         problems(&format!("{url}auth.jwks_url = \"jwks.json\"")),
-        ["2: auth.jwks_url: not available in this version, leave it out"]
+        [
+            "2: auth.issuer: found nothing, expected the keys' issuer",
+            "2: auth.audience: found none, expected at least one audience with auth.jwks_url",
+        ]
+    );
+    let jwks = format!("{url}auth.issuer = \"i\"\nauth.audience = [\"a\"]\nauth.jwks_url");
+    assert_eq!(problems(&format!("{jwks} = \"jwks.json\"")), [] as [&str; 0]);
+    assert_eq!(
+        problems(&format!("{jwks} = \"http://login.example/jwks\"")).len(),
+        1,
+        "http is for the loopback only"
     );
     refused(&[
         (

@@ -20,7 +20,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
     let ca = written
         .ca
         .as_ref()
-        .map(|path| certificates(path, context))
+        .map(|path| certificates("upstream.ca", path, context))
         .transpose();
     Ok(upstream::Config {
         origin: url?.0.clone(),
@@ -32,11 +32,15 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
     })
 }
 
-/// The certificates of a PEM file, each fit to be a root.
-fn certificates(path: &Path, context: &mut Context<'_>) -> Checked<Vec<CertificateDer<'static>>> {
+/// The certificates of the PEM file that `key` names, each fit to be a root.
+pub(super) fn certificates(
+    key: &str,
+    path: &Path,
+    context: &mut Context<'_>,
+) -> Checked<Vec<CertificateDer<'static>>> {
     secret::contents(&context.folder.join(path))
         .and_then(|pem| roots(&pem))
-        .map_err(|found| context.expected("upstream.ca", found, "a file of certificates, PEM"))
+        .map_err(|found| context.expected(key, found, "a file of certificates, PEM"))
 }
 
 fn roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
