@@ -24,16 +24,15 @@ mod split;
 mod undocumented;
 
 use std::{
-    mem,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::BoxFuture;
 use http::{HeaderName, Request, Response};
 use tokio::time::Instant;
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
 use self::{
     answer::{Composer, Tally},
@@ -77,9 +76,12 @@ pub struct Config {
 }
 
 /// Answers batch requests. `U` takes what is passed on past the cache.
-#[derive(Clone, Debug)]
-pub struct Batch<U> {
-    config: Arc<Config>,
+#[derive(Debug)]
+pub struct Batch<U>(Arc<Shared<U>>);
+
+#[derive(Debug)]
+struct Shared<U> {
+    config: Config,
     gather: Gather,
     metrics: Metrics,
     undocumented: U,
@@ -104,16 +106,24 @@ impl<U> Batch<U> {
         let fetch = fetch::Fetch::new(upstream, &config, credential, metrics.clone());
         let (chunk, max_parallel) = (config.chunk, config.max_parallel);
         let gather = Gather { cache, fetch, chunk, max_parallel };
-        Self { config: Arc::new(config), gather, metrics, undocumented }
+        Self(Arc::new(Shared { config, gather, metrics, undocumented }))
     }
 }
 
-impl<U> Batch<U>
+impl<U> Clone for Batch<U> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+// === impl Shared ===
+
+impl<U> Shared<U>
 where
-    U: Service<Request<Body>, Response = Response<Body>, Error: From<Error>>,
+    U: Service<Request<Body>, Response = Response<Body>, Error: From<Error>> + Clone,
 {
-    async fn answer(mut self, request: Request<Body>) -> Result<Response<Body>, Refused<U::Error>> {
-        let Config { max_vehicles, max_body, body_idle_timeout, .. } = *self.config;
+    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Refused<U::Error>> {
+        let Config { max_vehicles, max_body, body_idle_timeout, .. } = self.config;
         if let Err(error) = media::judge(request.method(), request.headers()) {
             return Err(Refused::new(error, request));
         }
@@ -132,11 +142,8 @@ where
                 .lookups(Lookup::Bypass)
                 .inc_by(asked.distinct.len() as u64);
             let request = undocumented::request(head, body);
-            let answer = self
-                .undocumented
-                .call(request)
-                .await
-                .map_err(Refused::bare)?;
+            let undocumented = self.undocumented.clone();
+            let answer = undocumented.oneshot(request).await.map_err(Refused::bare)?;
             return Ok(answer::mark_bypassed(answer));
         }
         drop(body);
@@ -145,7 +152,7 @@ where
 
     /// Answers vehicles that are asked for as documented.
     async fn gather(
-        self,
+        &self,
         head: &http::request::Parts,
         asked: &Asked,
     ) -> Result<Response<Body>, Error> {
@@ -189,7 +196,7 @@ where
 impl<U> Service<Request<Body>> for Batch<U>
 where
     U: Service<Request<Body>, Response = Response<Body>, Error: From<Error>> + Clone,
-    U: Send + 'static,
+    U: Send + Sync + 'static,
     U::Future: Send,
     U::Error: Send,
 {
@@ -197,13 +204,13 @@ where
     type Error = Refused<U::Error>;
     type Future = BoxFuture<'static, Result<Response<Body>, Self::Error>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.undocumented.poll_ready(cx).map_err(Refused::bare)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        // What is passed on waits for its service by itself; it is rare.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        // The clone is not ready, the service in hand is.
-        let clone = self.clone();
-        mem::replace(self, clone).answer(request).boxed()
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move { shared.answer(request).await })
     }
 }

@@ -1,15 +1,19 @@
 //! One try: from the last byte sent to the head of the answer, timed and counted.
 
 use std::{
-    mem,
-    task::{Context, Poll},
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use futures_util::future::{BoxFuture, FutureExt as _};
 use http::{Request, Response};
 use http_body::Body as _;
-use tokio::{sync::oneshot, time};
+use pin_project_lite::pin_project;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep, sleep},
+};
 use tower::{Layer, Service};
 
 use super::{Error, Metrics};
@@ -26,6 +30,23 @@ pub(super) struct Attempt<S> {
     inner: S,
     timeout: Duration,
     metrics: Metrics,
+}
+
+pin_project! {
+    /// The answer of [`Attempt`], or that it did not come in time.
+    pub(super) struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        // Until the body is sent.
+        sent: Option<oneshot::Receiver<Infallible>>,
+        timeout: Duration,
+        // Made when everything is sent and there is still no answer.
+        #[pin]
+        sleep: Option<Sleep>,
+        route: Route,
+        began_at: Instant,
+        metrics: Metrics,
+    }
 }
 
 // === impl AttemptLayer ===
@@ -48,56 +69,68 @@ impl<S> Layer<S> for AttemptLayer {
 
 impl<S> Service<Request<Body>> for Attempt<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Error> + Clone + Send + 'static,
-    S::Future: Send,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Error>,
 {
     type Response = Response<Body>;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
+    type Future = ResponseFuture<S::Future>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        // The clone is not ready, the service in hand is.
-        let clone = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, clone);
-        let (timeout, metrics) = (self.timeout, self.metrics.clone());
-        async move {
-            let route = request
-                .extensions()
-                .get::<Route>()
-                .copied()
-                .unwrap_or(Route::Other);
-            let began_at = time::Instant::now();
-            let answer = match request.body().is_end_stream() {
-                true => time::timeout(timeout, inner.call(request)).await,
-                false => {
-                    let (sending, sent) = oneshot::channel::<()>();
-                    let answer = inner.call(request.map(|body| body.hold(sending)));
-                    timeout_after(sent, timeout, answer).await
-                }
-            };
-            let answer = answer.unwrap_or(Err(Error::Timeout));
-            metrics.observe(route, &answer, began_at.elapsed());
-            answer
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let route = request.extensions().get().copied().unwrap_or(Route::Other);
+        let mut sent = None;
+        if !request.body().is_end_stream() {
+            let (sending, receiver) = oneshot::channel::<Infallible>();
+            // Dropped with the body, when the last of it was taken.
+            request = request.map(|body| body.hold(sending));
+            sent = Some(receiver);
         }
-        .boxed()
+        ResponseFuture {
+            inner: self.inner.call(request),
+            sent,
+            timeout: self.timeout,
+            sleep: None,
+            route,
+            began_at: Instant::now(),
+            metrics: self.metrics.clone(),
+        }
     }
 }
 
-/// `future` within `timeout` of the moment at which the other end of `sent` is dropped.
-async fn timeout_after<T>(
-    sent: oneshot::Receiver<()>,
-    timeout: Duration,
-    future: impl Future<Output = T>,
-) -> Result<T, time::error::Elapsed> {
-    tokio::pin!(future);
-    tokio::select! {
-        biased;
-        done = &mut future => Ok(done),
-        _ = sent => time::timeout(timeout, future).await,
+// === impl ResponseFuture ===
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Error>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let answer = match this.inner.poll(cx) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => {
+                if let Some(sent) = this.sent {
+                    // Nothing is ever said but that the other end is gone.
+                    let _ = ready!(Pin::new(sent).poll(cx));
+                    *this.sent = None;
+                }
+                if this.sleep.is_none() {
+                    this.sleep.set(Some(sleep(*this.timeout)));
+                }
+                if let Some(sleep) = this.sleep.as_pin_mut() {
+                    ready!(sleep.poll(cx));
+                }
+                Err(Error::Timeout)
+            }
+        };
+        this.metrics
+            .observe(*this.route, &answer, this.began_at.elapsed());
+        Poll::Ready(answer)
     }
 }
 
@@ -118,7 +151,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waits_for_the_answer_as_long_as_it_may() {
-        let began_at = time::Instant::now();
+        let began_at = Instant::now();
         let silent = service_fn(|_| std::future::pending::<Result<Response<Body>, Error>>());
         let answer = attempt(silent).oneshot(Request::new(Body::empty())).await;
         assert!(matches!(answer, Err(Error::Timeout)));
@@ -138,10 +171,10 @@ mod tests {
             std::future::pending::<Result<Response<Body>, Error>>().await
         });
         let slow = futures_util::stream::once(Box::pin(async {
-            time::sleep(3 * TIMEOUT).await;
+            sleep(3 * TIMEOUT).await;
             Ok::<_, crate::body::Error>(http_body::Frame::data("x".into()))
         }));
-        let began_at = time::Instant::now();
+        let began_at = Instant::now();
         let request = Request::new(Body::new(StreamBody::new(slow)));
         let answer = attempt(silent).oneshot(request).await;
         assert!(matches!(answer, Err(Error::Timeout)));

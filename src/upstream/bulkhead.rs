@@ -2,12 +2,14 @@
 
 use std::{
     mem,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::{BoxFuture, Either};
 use http::{Request, Response};
+use pin_project_lite::pin_project;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service};
@@ -26,6 +28,17 @@ pub(super) struct Bulkhead<S> {
     inner: S,
     places: Arc<Semaphore>,
     in_flight: IntGauge,
+}
+
+type Answer = Result<Response<Body>, Error>;
+
+pin_project! {
+    /// The answer of [`Bulkhead`], whose body keeps the place.
+    pub(super) struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        place: Option<Place>,
+    }
 }
 
 /// A call under way: given back when the body of its answer has ended.
@@ -61,32 +74,57 @@ where
 {
     type Response = Response<Body>;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
+    type Future = Either<ResponseFuture<S::Future>, BoxFuture<'static, Answer>>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            let place = Place::new(permit, &self.in_flight);
+            return Either::Left(ResponseFuture {
+                inner: self.inner.call(request),
+                place: Some(place),
+            });
+        }
         // The clone is not ready, the service in hand is.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         let (places, in_flight) = (Arc::clone(&self.places), self.in_flight.clone());
-        async move {
+        Either::Right(Box::pin(async move {
             let permit = places
                 .acquire_owned()
                 .await
                 .expect("the semaphore is never closed");
-            in_flight.inc();
-            let place = Place { in_flight, _permit: permit };
-            let answer = inner.call(request).await?;
-            Ok(answer.map(|body| body.hold(place)))
-        }
-        .boxed()
+            let place = Some(Place::new(permit, &in_flight));
+            ResponseFuture { inner: inner.call(request), place }.await
+        }))
+    }
+}
+
+// === impl ResponseFuture ===
+
+impl<F: Future<Output = Answer>> Future for ResponseFuture<F> {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let this = self.project();
+        let answer = ready!(this.inner.poll(cx))?;
+        let place = this.place.take();
+        Poll::Ready(Ok(answer.map(|body| body.hold(place))))
     }
 }
 
 // === impl Place ===
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit, in_flight: &IntGauge) -> Self {
+        in_flight.inc();
+        Self { in_flight: in_flight.clone(), _permit: permit }
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {

@@ -7,9 +7,10 @@ use std::{
 
 use futures_util::{
     TryFutureExt as _,
-    future::{BoxFuture, FutureExt as _},
+    future::{MapErr, MapOk},
 };
 use http::{Request, Response, Uri, header::HOST, uri::PathAndQuery};
+use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -75,7 +76,10 @@ impl Client {
 impl Service<Request<Body>> for Client {
     type Response = Response<Body>;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
+    type Future = MapErr<
+        MapOk<legacy::ResponseFuture, fn(Response<Incoming>) -> Response<Body>>,
+        fn(legacy::Error) -> Error,
+    >;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         // The pool takes any number of requests; the bulkhead above bounds them.
@@ -89,9 +93,8 @@ impl Service<Request<Body>> for Client {
         *request.version_mut() = http::Version::HTTP_11;
         self.pool
             .request(request)
-            .map_ok(|answer| answer.map(Body::incoming))
-            .map_err(Error::from)
-            .boxed()
+            .map_ok((|answer: Response<Incoming>| answer.map(Body::incoming)) as fn(_) -> _)
+            .map_err(Error::from as fn(_) -> _)
     }
 }
 
