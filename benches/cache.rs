@@ -75,7 +75,8 @@ fn claim(c: &mut Criterion) {
 /// Claims `vehicles` and counts those that are held and fresh. What it would have to ask for
 /// itself it drops, unasked.
 fn fresh(cache: &Cache, vehicles: &[Vehicle]) -> usize {
-    let claim = cache.claim(Some(partition()), vehicles, &Directives::default(), Instant::now());
+    let asked = vehicles.iter().copied();
+    let claim = cache.claim(Some(partition()), asked, &Directives::default(), Instant::now());
     let is_fresh = |place: &&Place<()>| matches!(place, Place::Fresh(_));
     claim.places.iter().filter(is_fresh).count()
 }
@@ -94,7 +95,8 @@ fn filled(vehicles: &[Vehicle]) -> Cache {
     );
     for chunk in vehicles.chunks(BATCH) {
         let now = Instant::now();
-        let claim = cache.claim(Some(partition()), chunk, &Directives::default(), now);
+        let asked = chunk.iter().copied();
+        let claim = cache.claim(Some(partition()), asked, &Directives::default(), now);
         let lead = claim.lead.expect("an empty cache holds nothing");
         let element = || Element { bytes: [b'x'; ELEMENT].into(), classes: Class::Finished.into() };
         lead.land(chunk.iter().map(|_| element()).collect(), true, now);
