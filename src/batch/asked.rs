@@ -468,7 +468,7 @@ mod tests {
 
     #[test]
     fn counts_before_it_judges() {
-        let body = format!(r#"{{"vehicles":[{}]}}"#, vec!["null"; 4].join(","));
+        let body = format!(r#"{{"vehicles":[{}]}}"#, ["null"; 4].join(","));
         assert!(matches!(parse(&body), Err(Error::TooMany { found: 4, limit: 3 })));
     }
 
