@@ -2,9 +2,9 @@
 //!
 //! A flight has one seat for each vehicle that its request leads. Whoever misses a vehicle that
 //! has a seat already waits for that seat. The calls of a flight run in a task of their own, each
-//! under a [`Lease`] on its range of seats, so that a caller who hangs up disturbs nobody. A
-//! lease must be used up: landed, failed, or else dropped, which abandons its seats, and whoever
-//! waited for them claims anew.
+//! under a [`Lease`](super::Lease) on its range of seats, so that a caller who hangs up disturbs
+//! nobody. A lease must be used up: landed, failed, or else dropped, which abandons its seats,
+//! and whoever waited for them claims anew.
 
 use std::{
     ops::Range,

@@ -2,7 +2,7 @@
 //!
 //! An entry is in its shard's table exactly while it is in the policy: both change under the
 //! shard's lock. The policy evicts whenever it likes, also while such a lock is held, so its
-//! listener only notes what went; [`Cache::settle`] takes it out of the tables afterwards.
+//! listener only notes what went; [`Store::settle`] takes it out of the tables afterwards.
 
 use std::{
     hash::{BuildHasher, BuildHasherDefault, Hasher},
