@@ -1,5 +1,5 @@
 //! Holds the sources to the house rules: imports go only downward, files stay small, and
-//! nothing is left for later.
+//! nothing is left for later. Holds the alerts to the sources.
 //!
 //! A module may use what stands on the levels below its own. Whether it may use its neighbours
 //! on the same level, the level says. Test code (`#[cfg(test)]` items, `tests.rs`, `tests/`,
@@ -113,6 +113,23 @@ fn nothing_is_left_for_later() {
     }
 }
 
+/// A metric that was renamed would silence its alerts, and nobody would hear of it.
+#[test]
+fn alerts_ask_for_metrics_that_are_registered() {
+    let alerts = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/alerts.yml");
+    let alerts = fs::read_to_string(alerts).expect("the alerts are readable text");
+    let names: Vec<_> = metrics(&alerts).collect();
+    assert!(!names.is_empty(), "found no metrics in the alerts");
+    let sources = sources();
+    for name in names {
+        let registered = format!("\"{}\"", name.trim_end_matches("_bucket"));
+        let is_known = sources
+            .iter()
+            .any(|source| source.text.contains(&registered));
+        assert!(is_known, "no module registers {name}");
+    }
+}
+
 #[test]
 fn finds_every_form_of_a_path() {
     for (text, found) in [
@@ -200,6 +217,12 @@ fn finds_words_but_not_parts_of_words() {
     ] {
         assert_eq!(unfinished(line), found, "{line}");
     }
+}
+
+#[test]
+fn finds_the_names_of_metrics() {
+    let text = "sum(rate(vingate_a_total{x=\"vingate\"}[5m])) / vingate_b # vingate.toml";
+    assert_eq!(metrics(text).collect::<Vec<_>>(), ["vingate_a_total", "vingate_b"]);
 }
 
 // === impl Level ===
@@ -387,6 +410,12 @@ fn after_item(tokens: &[TokenTree]) -> &[TokenTree] {
 
 fn is(token: &TokenTree, name: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == name)
+}
+
+/// The gateway's own metrics that a text names.
+fn metrics(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("vingate_"))
 }
 
 /// The word of [`UNFINISHED`] that stands in a line.
