@@ -5,12 +5,14 @@
 //! on the same level, the level says. Test code (`#[cfg(test)]` items, `tests.rs`, `tests/`,
 //! `testing.rs`) may use what it likes.
 
+mod arrows;
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+use self::arrows::{Arrow, arrows};
 
 /// The modules of the crate, from the bottom to the top.
 const LEVELS: [Level; 10] = [
@@ -57,13 +59,6 @@ struct Source {
     /// From `src/` on, with `/`.
     path: String,
     text: String,
-}
-
-/// A use of another module, at a line.
-#[derive(Debug, PartialEq, Eq)]
-struct Arrow {
-    line: usize,
-    to: String,
 }
 
 #[test]
@@ -131,54 +126,16 @@ fn alerts_ask_for_metrics_that_are_registered() {
 }
 
 #[test]
-fn finds_every_form_of_a_path() {
-    for (text, found) in [
-        ("use crate::cache::Key;", vec!["cache"]),
-        ("pub use crate::cache::Key;", vec!["cache"]),
-        (
-            "use crate::{cache::{Key, Entry}, route::Route, vehicle};",
-            vec!["cache", "route", "vehicle"],
-        ),
-        ("use crate::*;", vec!["*"]),
-        ("fn f(x: &crate::cache::Key) -> Vec<crate::auth::Caller> {}", vec!["cache", "auth"]),
-        ("fn f() { println!(\"{}\", crate::cache::NAME) }", vec!["cache"]),
-        ("use super::super::cache::Key;", vec!["cache"]),
-        ("use super::super::{cache::Key, auth};", vec!["cache", "auth"]),
-        ("mod inner { use super::super::super::cache::Key; }", vec!["cache"]),
-        ("use vingate::cli;", vec!["cli"]),
-        // Not other modules of the crate:
-        ("use super::cache::Key;", vec![]),
-        ("mod inner { use super::super::cache::Key; }", vec![]),
-        ("use other::crate_::x; pub(crate) fn f() {}", vec![]),
-        ("// use crate::cache;\n/// [`Key`](crate::cache::Key)\nfn f() {}", vec![]),
-        ("const TEXT: &str = \"crate::cache\";", vec![]),
-        ("#[cfg(test)] mod tests { use crate::cache::Key; }", vec![]),
-        ("#[cfg(test)] use crate::cache::{Key, Entry}; use crate::auth::Caller;", vec!["auth"]),
-        ("#[cfg(test)] mod tests; fn f() { crate::auth::f() }", vec!["auth"]),
+fn knows_the_module_of_a_file() {
+    for (path, module, depth) in [
+        ("lib.rs", "lib", 1),
+        ("route.rs", "route", 1),
+        ("cache/mod.rs", "cache", 1),
+        ("body/idle.rs", "body", 2),
+        ("batch/asked/read.rs", "batch", 3),
     ] {
-        let source = Source { path: "batch/asked.rs".into(), text: text.into() };
-        let arrows = source.arrows();
-        let to: Vec<_> = arrows.iter().map(|arrow| arrow.to.as_str()).collect();
-        assert_eq!(to, found, "{text}");
-    }
-}
-
-#[test]
-fn finds_the_line_and_knows_how_deep_a_file_is() {
-    for (path, text, found) in [
-        ("cache/mod.rs", "\n\nuse super::auth::X;", vec![(3, "auth")]),
-        (
-            "cache/mod.rs",
-            "use crate::{\n    route,\n    auth::X,\n};",
-            vec![(2, "route"), (3, "auth")],
-        ),
-        ("route.rs", "use super::auth::X;", vec![(1, "auth")]),
-        ("batch/asked/read.rs", "use super::super::super::auth::X;", vec![(1, "auth")]),
-        ("batch/asked/read.rs", "use super::super::auth::X;", vec![]),
-    ] {
-        let arrows = Source { path: path.into(), text: text.into() }.arrows();
-        let arrows: Vec<_> = arrows.iter().map(|a| (a.line, a.to.as_str())).collect();
-        assert_eq!(arrows, found, "{path}: {text}");
+        let source = Source { path: path.into(), text: String::new() };
+        assert_eq!((source.module(), source.depth()), (module, depth), "{path}");
     }
 }
 
@@ -285,12 +242,7 @@ impl Source {
 
     /// Its uses of modules of the crate. The root only declares modules, it uses none.
     fn arrows(&self) -> Vec<Arrow> {
-        let mut arrows = Vec::new();
-        if self.module() != "lib" {
-            let tokens = self.text.parse().expect("sources that compile are tokens");
-            collect(tokens, self.depth(), &mut arrows);
-        }
-        arrows
+        if self.module() == "lib" { Vec::new() } else { arrows(&self.text, self.depth()) }
     }
 }
 
@@ -318,98 +270,6 @@ fn sources() -> Vec<Source> {
 fn children(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder of sources is readable");
     entries.map(|entry| entry.expect("a folder of sources is readable").path())
-}
-
-/// Collects the modules named by paths that start at the crate's root, in code that is `depth`
-/// modules below it.
-fn collect(tokens: TokenStream, depth: usize, arrows: &mut Vec<Arrow>) {
-    let tokens: Vec<_> = tokens.into_iter().collect();
-    let mut rest = &tokens[..];
-    while let [first, after @ ..] = rest {
-        if let [TokenTree::Punct(hash), TokenTree::Group(attribute), item @ ..] = rest
-            && hash.as_char() == '#'
-            && attribute.stream().to_string().replace(' ', "") == "cfg(test)"
-        {
-            rest = after_item(item);
-            continue;
-        }
-        if let Some(path) = from_root(rest, depth) {
-            arrows.extend(heads(path));
-        }
-        rest = match rest {
-            [TokenTree::Ident(keyword), TokenTree::Ident(_), TokenTree::Group(body), next @ ..]
-                if keyword == "mod" =>
-            {
-                collect(body.stream(), depth + 1, arrows);
-                next
-            }
-            // Past all of `super::super::`, so that its end is not taken for a shorter one.
-            _ if is(first, "super") => {
-                let mut end = rest;
-                while let Some(next) = after_segment(end, "super") {
-                    end = next;
-                }
-                if end.len() < rest.len() { end } else { after }
-            }
-            _ => {
-                if let TokenTree::Group(group) = first {
-                    collect(group.stream(), depth, arrows);
-                }
-                after
-            }
-        };
-    }
-}
-
-/// What follows the root in a path that starts there: `crate::`, the crate's name (in the
-/// program), or as many `super::` as the code is deep.
-fn from_root(path: &[TokenTree], depth: usize) -> Option<&[TokenTree]> {
-    after_segment(path, "crate")
-        .or_else(|| after_segment(path, "vingate"))
-        .or_else(|| (0..depth).try_fold(path, |path, _| after_segment(path, "super")))
-}
-
-/// What follows `segment::`.
-fn after_segment<'a>(path: &'a [TokenTree], segment: &str) -> Option<&'a [TokenTree]> {
-    match path {
-        [first, TokenTree::Punct(one), TokenTree::Punct(two), rest @ ..]
-            if is(first, segment)
-                && (one.as_char(), one.spacing()) == (':', Spacing::Joint)
-                && two.as_char() == ':' =>
-        {
-            Some(rest)
-        }
-        _ => None,
-    }
-}
-
-/// The first names of a path, of which a group has several.
-fn heads(path: &[TokenTree]) -> Vec<Arrow> {
-    match path.first() {
-        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
-            let tokens: Vec<_> = group.stream().into_iter().collect();
-            tokens
-                .split(|token| matches!(token, TokenTree::Punct(p) if p.as_char() == ','))
-                .flat_map(heads)
-                .collect()
-        }
-        Some(token) => vec![Arrow { line: token.span().start().line, to: token.to_string() }],
-        None => Vec::new(),
-    }
-}
-
-/// What follows an item: its body, or the semicolon.
-fn after_item(tokens: &[TokenTree]) -> &[TokenTree] {
-    let end = tokens.iter().position(|token| match token {
-        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-        TokenTree::Punct(punct) => punct.as_char() == ';',
-        _ => false,
-    });
-    end.map_or(&[], |end| &tokens[end + 1..])
-}
-
-fn is(token: &TokenTree, name: &str) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident == name)
 }
 
 /// The gateway's own metrics that a text names.
