@@ -1,4 +1,48 @@
 //! vingate: a caching reverse proxy in front of the Sync vehicle API.
+//!
+//! Internal applications call it exactly as they would call Sync, only with a sloppier hand,
+//! larger batches and one token of their own house. It checks the token, brings VINs and plates
+//! into one spelling, answers vehicles from its cache, joins what others are asking for already,
+//! asks Sync for the rest in as few calls as possible, and forwards everything else.
+//!
+//! The library exists for the program, the tests and the benches; its API promises nothing.
+//!
+//! # Layout
+//!
+//! From the bottom; a module imports only what stands above it in this list, and neighbours on
+//! one line do not import each other (`tests/structure` holds the code to it).
+//!
+//! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`]: the nouns of a request
+//! * [`auth`]: who is calling, what they may do, with which credential they go upstream
+//! * [`limit`]: how much one moment, one client, one request may take
+//! * [`cache`]: what is held, what is being asked for, what a write takes away
+//! * [`upstream`]: calls to Sync, timed, counted and bounded
+//! * [`telemetry`]: logs and the metrics of requests
+//! * [`normalize`]: one spelling of vehicles in paths, queries and bodies
+//! * [`batch`]: the batch endpoint · [`forward`]: everything else
+//! * [`gateway`]: the request path; `gateway/stack.rs` is the file to read first
+//! * [`server`]: connections · [`admin`]: the admin listener · [`sandbox`]: Sync in memory
+//! * [`config`]: the file, from TOML to what the modules work with
+//! * [`app`]: every part made once and run
+//! * [`cli`]: the subcommands
+//!
+//! # Life of a request
+//!
+//! 1. [`server`] reads its head, within bounds of size and time, and adds the [`peer::Peer`].
+//! 2. It gets a [`request_id::RequestId`] and a [`route::Route`], decided once.
+//! 3. [`telemetry`] counts it, from here to the last byte of its answer.
+//! 4. The edge refuses what could be read in two ways; [`limit`] refuses what is too much.
+//! 5. [`auth`] turns its token into a caller. Every request is checked, also one that the cache
+//!    can answer.
+//! 6. The caller's rate and share are counted; its scope and account decide which credential goes
+//!    upstream, and so which partition of the cache it sees.
+//! 7. [`normalize`] brings its vehicles into one spelling: what is keyed is what is sent.
+//! 8. [`batch`] answers a batch: it claims all vehicles in one pass over the [`cache`], waits for
+//!    what others are fetching, fetches the rest, and splices the answer from the bytes that
+//!    Sync sent.
+//! 9. [`forward`] streams everything else, both ways. A write drops what it changed from the
+//!    cache before its answer leaves.
+//! 10. Errors end in one place, `gateway/respond.rs`, which alone knows what a caller sees.
 
 pub mod admin;
 pub mod app;

@@ -1,4 +1,6 @@
-//! The request path.
+//! The request path: its order is in `stack.rs`, one line a layer, each with its reason.
+//!
+//! Here is also the only place that knows what a caller sees of an error (`error.rs`).
 
 mod dispatch;
 mod edge;
