@@ -87,7 +87,7 @@ impl Gather {
                 self.fly(lease, wanted);
             }
             match self
-                .settle(wanted, &places, &open, round, &mut gathering)
+                .settle(wanted, places, &open, round, &mut gathering)
                 .await
             {
                 Ok(again) if again.is_empty() => return Ok(gathering.into_gathered()),
@@ -107,14 +107,15 @@ impl Gather {
     async fn settle(
         &self,
         wanted: &Wanted<'_>,
-        places: &[Place<Failure>],
+        places: Vec<Place<Failure>>,
         open: &[usize],
         round: usize,
         gathering: &mut Gathering,
     ) -> Result<Vec<usize>, Error> {
         let mut again = Vec::new();
-        for (place, &nth) in places.iter().zip(open) {
-            let part = match self.await_place(place, wanted).await? {
+        for (place, &nth) in places.into_iter().zip(open) {
+            let is_joined = matches!(place, Place::Joined(_));
+            let part = match await_place(place, wanted).await? {
                 Settled::Found(part) => part,
                 Settled::Abandoned => {
                     again.push(nth);
@@ -123,9 +124,7 @@ impl Gather {
                 // The call was another request's to compose, and so is the fault: what this one
                 // wants of it is asked again without the rest, once.
                 Settled::Failed(failure)
-                    if round == 0
-                        && matches!(place, Place::Joined(_))
-                        && failure.blames_composer() =>
+                    if round == 0 && is_joined && failure.blames_composer() =>
                 {
                     again.push(nth);
                     continue;
@@ -139,33 +138,6 @@ impl Gather {
             gathering.found[nth] = Some(part);
         }
         Ok(again)
-    }
-
-    async fn await_place(
-        &self,
-        place: &Place<Failure>,
-        wanted: &Wanted<'_>,
-    ) -> Result<Settled, Error> {
-        let (seat, from) = match place {
-            Place::Fresh(entry) => {
-                let is_absent = entry.classes().are_only(Class::Absent);
-                let from = if is_absent { Lookup::Absent } else { Lookup::Hit };
-                return Ok(Settled::Found(Part { entry: Arc::clone(entry), from }));
-            }
-            Place::Stale(entry) => {
-                let entry = Arc::clone(entry);
-                return Ok(Settled::Found(Part { entry, from: Lookup::Stale }));
-            }
-            Place::Unheld => return Err(Error::NotCached),
-            Place::Joined(seat) => (seat, Lookup::Joined),
-            Place::Led(seat) if wanted.partition.is_none() => (seat, Lookup::Bypass),
-            Place::Led(seat) => (seat, Lookup::Miss),
-        };
-        Ok(match seat.outcome().await {
-            Outcome::Landed(entry) => Settled::Found(Part { entry, from }),
-            Outcome::Failed(failure) => Settled::Failed(failure),
-            Outcome::Abandoned => Settled::Abandoned,
-        })
     }
 
     /// What is held for a vehicle whose call failed.
@@ -219,6 +191,30 @@ impl Gather {
             }
         }
     }
+}
+
+/// Waits for one vehicle, wherever it comes from.
+async fn await_place(place: Place<Failure>, wanted: &Wanted<'_>) -> Result<Settled, Error> {
+    let is_private = wanted.partition.is_none() || wanted.directives.no_store;
+    let (seat, from) = match place {
+        Place::Fresh(entry) => {
+            let is_absent = entry.classes().are_only(Class::Absent);
+            let from = if is_absent { Lookup::Absent } else { Lookup::Hit };
+            return Ok(Settled::Found(Part { entry, from }));
+        }
+        Place::Stale(entry) => {
+            return Ok(Settled::Found(Part { entry, from: Lookup::Stale }));
+        }
+        Place::Unheld => return Err(Error::NotCached),
+        Place::Joined(seat) => (seat, Lookup::Joined),
+        Place::Led(seat) if is_private => (seat, Lookup::Bypass),
+        Place::Led(seat) => (seat, Lookup::Miss),
+    };
+    Ok(match seat.outcome().await {
+        Outcome::Landed(entry) => Settled::Found(Part { entry, from }),
+        Outcome::Failed(failure) => Settled::Failed(failure),
+        Outcome::Abandoned => Settled::Abandoned,
+    })
 }
 
 /// What came of one place.

@@ -5,7 +5,7 @@ use crate::vehicle::Vehicle;
 /// Two requests share bytes only if they would go upstream with the same credential, and this
 /// is how they are told apart. A changed secret therefore opens an empty partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Partition([u8; 16]);
+pub struct Partition([u64; 2]);
 
 /// What an entry is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,17 +20,16 @@ pub struct Key {
 
 impl Partition {
     /// Of calls that nobody shares; no entry has it.
-    pub(super) const NOBODY: Self = Self([0; 16]);
+    pub(super) const NOBODY: Self = Self([0; 2]);
 
     /// The partition of a credential with this digest (SHA-256 of origin and credential).
     pub fn new(digest: &[u8; 32]) -> Self {
-        let mut half = [0; 16];
-        half.copy_from_slice(&digest[..16]);
-        Self(half)
+        let (halves, _) = digest.as_chunks();
+        Self([u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])])
     }
 
     /// Some bits of the digest, evenly spread.
     pub(super) fn bits(self) -> usize {
-        usize::from(u16::from_le_bytes([self.0[0], self.0[1]]))
+        usize::from(self.0[0] as u16)
     }
 }

@@ -9,12 +9,15 @@ mod clean;
 mod plate;
 mod vin;
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 pub use self::{clean::clean, plate::Plate, vin::Vin};
 
 /// A VIN together with a plate: what Sync is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vehicle {
     /// The vehicle identification number.
     pub vin: Vin,
@@ -35,6 +38,21 @@ pub enum Invalid {
     VinCharacter(char),
     /// A character that a plate cannot have.
     PlateCharacter(char),
+}
+
+// === impl Vehicle ===
+
+impl Hash for Vehicle {
+    /// Both parts at once: a vehicle is hashed on every look-up. The places of a plate that are
+    /// not used are zero, so equal vehicles have equal bytes.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut bytes = [0; Vin::LENGTH + Plate::MAX_LENGTH];
+        let (vin, plate) = bytes.split_at_mut(Vin::LENGTH);
+        vin.copy_from_slice(self.vin.as_bytes());
+        plate.copy_from_slice(self.plate.padded());
+        state.write(&bytes);
+    }
 }
 
 // === impl Invalid ===

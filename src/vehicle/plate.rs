@@ -59,6 +59,11 @@ impl Plate {
         &self.bytes[..usize::from(self.length)]
     }
 
+    /// The plate's bytes, then zeros.
+    pub(super) fn padded(&self) -> &[u8; Self::MAX_LENGTH] {
+        &self.bytes
+    }
+
     #[cold]
     fn parse_unicode(text: &str) -> Result<Self, Invalid> {
         let cleaned: String = cleaned_chars(text).collect();
