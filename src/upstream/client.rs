@@ -26,6 +26,10 @@ use crate::body::Body;
 /// Boxed, because the pool wants a future that is `Unpin`; connecting is rare.
 type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 
+/// What is read from a connection at once, and the most that the head of an answer may take. A
+/// stream holds a few of these at a time, whatever its length.
+const MAX_BUFFER: usize = 64 * 1024;
+
 /// Sends a request to the origin, whatever its URI or `Host` may say.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
@@ -58,6 +62,7 @@ impl Client {
             .timer(TokioTimer::new())
             .pool_idle_timeout(config.pool_idle_timeout)
             .pool_max_idle_per_host(config.max_in_flight)
+            .http1_max_buf_size(MAX_BUFFER)
             .build(Connector::new(Timeout::new(https, config.connect_timeout)));
         Ok(Self { origin: Arc::new(config.origin.clone()), pool })
     }
