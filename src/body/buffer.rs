@@ -24,6 +24,10 @@ pub enum Failure {
     Torn(#[source] Error),
 }
 
+/// Room made at once for a body of this length. Most are no longer, and whoever announces more
+/// than it sends makes us reserve no more than this.
+const MAX_RESERVED: usize = 1024 * 1024;
+
 // === impl Body ===
 
 impl Body {
@@ -32,7 +36,8 @@ impl Body {
     /// A body that is announced to be longer is refused before a byte of it is read. Trailers
     /// are dropped. After a failure the rest is still in the body.
     pub async fn buffer(&mut self, limit: usize, idle_timeout: Duration) -> Result<Bytes, Failure> {
-        if self.size_hint().lower() > limit as u64 {
+        let announced = self.size_hint().lower();
+        if announced > limit as u64 {
             return Err(Failure::TooLarge { limit });
         }
         let mut idle = Idle::new(idle_timeout);
@@ -50,6 +55,7 @@ impl Body {
                 first = data;
             } else {
                 if all.is_empty() {
+                    all.reserve((announced as usize).min(MAX_RESERVED));
                     all.extend_from_slice(&first);
                 }
                 all.extend_from_slice(&data);
