@@ -98,9 +98,9 @@ impl Protocols {
                 biased;
                 end = connection.as_mut() => break end.err().and_then(|error| {
                     let reason = Reason::of(&*error, watch.is_http2());
-                    let parting = closing_at.is_some() && matches!(watch.phase(), Phase::Quiet(_));
-                    // Who is asked to leave need not wait for our last word.
-                    (!parting || reason != Reason::Io).then_some(reason)
+                    // Whoever leaves between two requests need not wait for our last word.
+                    let parting = reason == Reason::Io && matches!(watch.phase(), Phase::Quiet(_));
+                    (!parting).then_some(reason)
                 }),
                 order = poll_fn(|cx| watch.poll_order(known, cx)) => match order {
                     Order::Cut => break Some(Reason::Drain),
