@@ -55,8 +55,9 @@ pub async fn serve<S: Service>(
 ) {
     let config = config.bounded();
     let connections = Arc::new(Connections::new(config.max_connections));
+    let (tls, _renewal) = config.tls.as_ref().map(|tls| tls.begin(&metrics)).unzip();
     let acceptor = Acceptor {
-        protocols: Arc::new(Protocols::new(&config, metrics.clone())),
+        protocols: Arc::new(Protocols::new(&config, tls, metrics.clone())),
         connections: Arc::clone(&connections),
         service,
         metrics,
@@ -125,7 +126,7 @@ impl<S: Service> Acceptor<S> {
         let protocols = Arc::clone(&self.protocols);
         let service = self.service.clone();
         tokio::spawn(async move {
-            let peer = Peer::new(address, false);
+            let peer = Peer::new(address, protocols.are_secure());
             protocols
                 .serve(stream, peer, service, Arc::clone(&entry.watch), place)
                 .await;

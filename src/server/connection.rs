@@ -15,11 +15,13 @@ use tokio::{
 
 use super::{
     Config, Service,
-    io::WatchedIo,
+    io::{Agreed, WatchedIo},
     metrics::{Metrics, Reason},
     phase::{Phase, Timeouts, Verdict},
     service::ConnectionService,
+    socket::Socket,
     stream::Streams,
+    tls::Tls,
     watch::{Order, Watch},
 };
 use crate::peer::Peer;
@@ -42,12 +44,13 @@ const MAX_ERROR_RESETS: usize = 256;
 /// How connections of a listener are served.
 pub(super) struct Protocols {
     builder: auto::Builder<Streams>,
+    tls: Option<Tls>,
     timeouts: Timeouts,
     metrics: Metrics,
 }
 
 impl Protocols {
-    pub(super) fn new(config: &Config, metrics: Metrics) -> Self {
+    pub(super) fn new(config: &Config, tls: Option<Tls>, metrics: Metrics) -> Self {
         let streams = Streams::new(config.write_idle_timeout, metrics.clone());
         let mut builder = auto::Builder::new(streams);
         let mut http1 = builder.http1();
@@ -72,7 +75,12 @@ impl Protocols {
             idle: config.idle_timeout,
             write_idle: config.write_idle_timeout,
         };
-        Self { builder, timeouts, metrics }
+        Self { builder, tls, timeouts, metrics }
+    }
+
+    /// Whether what comes is protected by TLS.
+    pub(super) fn are_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Serves requests that come over `io` until it is closed by either end.
@@ -86,14 +94,55 @@ impl Protocols {
     ) where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let io = TokioIo::new(WatchedIo::new(io, Arc::clone(&watch), place));
+        let socket = Socket::new(io, Arc::clone(&watch), place);
         let service = ConnectionService::new(service, peer, Arc::clone(&watch));
+        let reason = match &self.tls {
+            None => self.speak(socket, Agreed::Nothing, service, &watch).await,
+            // Boxed, so that a connection without TLS does not take the room of one with it.
+            Some(tls) => Box::pin(self.secure(tls, socket, service, &watch)).await,
+        };
+        if let Some(reason) = reason {
+            self.metrics.note(reason);
+        }
+    }
+
+    /// The same over TLS.
+    async fn secure<I, S: Service>(
+        &self,
+        tls: &Tls,
+        socket: Socket<I>,
+        service: ConnectionService<S>,
+        watch: &Arc<Watch>,
+    ) -> Option<Reason>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let deadline = watch.opened_at() + self.timeouts.header;
+        match tls.accept(socket, watch, deadline).await {
+            Ok((stream, agreed)) => self.speak(stream, agreed, service, watch).await,
+            Err(reason) => reason,
+        }
+    }
+
+    /// Speaks HTTP until either end has enough. Gives what the connection died of, if it did not
+    /// end well.
+    async fn speak<I, S: Service>(
+        &self,
+        io: I,
+        agreed: Agreed,
+        service: ConnectionService<S>,
+        watch: &Arc<Watch>,
+    ) -> Option<Reason>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let io = TokioIo::new(WatchedIo::new(io, Arc::clone(watch), agreed));
         let mut connection = pin!(self.builder.serve_connection_with_upgrades(io, service));
         let mut look = pin!(sleep_until(watch.opened_at()));
         let mut known = Order::Serve;
         let mut closing_at = None;
 
-        let reason = loop {
+        loop {
             select! {
                 biased;
                 end = connection.as_mut() => break end.err().and_then(|error| {
@@ -125,9 +174,6 @@ impl Protocols {
                     }
                 },
             }
-        };
-        if let Some(reason) = reason {
-            self.metrics.note(reason);
         }
     }
 

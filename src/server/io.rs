@@ -1,4 +1,6 @@
-//! The socket, with an eye on what passes.
+//! What HTTP reads and writes, with an eye on what comes in.
+//!
+//! It stands above TLS: heads and pauses are those of HTTP, whatever carries it.
 
 use std::{
     io::{self, IoSlice},
@@ -8,10 +10,7 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::watch::Watch;
 
@@ -19,31 +18,47 @@ use super::watch::Watch;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pin_project! {
-    /// A connection's bytes, noted in its [`Watch`].
-    ///
-    /// It also keeps the connection's place in the server: the place is free when the socket is
-    /// closed, also if an upgrade took the socket out of HTTP's hands.
+    /// A connection's bytes, noted in its [`Watch`] as they are read.
     pub(super) struct WatchedIo<I> {
         #[pin]
         inner: I,
         watch: Arc<Watch>,
+        agreed: Agreed,
         protocol: Protocol,
-        _place: OwnedSemaphorePermit,
     }
 }
 
+/// What both ends agreed to speak before the first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agreed {
+    /// Nothing: the first bytes tell.
+    Nothing,
+    /// HTTP/1.1, or 1.0.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Another protocol was agreed on than what came.
+#[derive(Debug, thiserror::Error)]
+#[error("not the protocol that was agreed on")]
+pub(super) struct Unagreed;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
     /// That many bytes of the preface have come, and nothing else.
     Preface(usize),
-    /// The first bytes have told.
-    Known,
+    /// The first bytes told that it is another.
+    Http1,
+    /// The first bytes told.
+    Http2,
 }
 
 // === impl WatchedIo ===
 
 impl<I> WatchedIo<I> {
-    pub(super) fn new(inner: I, watch: Arc<Watch>, place: OwnedSemaphorePermit) -> Self {
-        Self { inner, watch, protocol: Protocol::Preface(0), _place: place }
+    pub(super) fn new(inner: I, watch: Arc<Watch>, agreed: Agreed) -> Self {
+        Self { inner, watch, agreed, protocol: Protocol::Preface(0) }
     }
 }
 
@@ -55,13 +70,23 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
     ) -> Poll<io::Result<()>> {
         let this = self.project();
         let before = buf.filled().len();
-        ready!(this.inner.poll_read(cx, buf))?;
-        let new = &buf.filled()[before..];
-        if !new.is_empty() {
-            this.watch.note_read();
-            if this.protocol.advance(new) {
-                this.watch.note_http2();
+        match ready!(this.inner.poll_read(cx, buf)) {
+            // TLS that ends without a word. HTTP knows where its messages end, so nothing can
+            // be cut short unseen (RFC 9112 §9.8).
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            read => read?,
+        }
+        if buf.filled().len() == before {
+            return Poll::Ready(Ok(()));
+        }
+        this.watch.note_read();
+        match this.protocol.advance(&buf.filled()[before..]) {
+            Some(http2) if !this.agreed.permits(http2) => {
+                buf.set_filled(before);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Unagreed)));
             }
+            Some(true) => this.watch.note_http2(),
+            Some(false) | None => {}
         }
         Poll::Ready(Ok(()))
     }
@@ -73,8 +98,7 @@ impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        note(this.watch, this.inner.poll_write(cx, buf))
+        self.project().inner.poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -82,8 +106,7 @@ impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        note(this.watch, this.inner.poll_write_vectored(cx, bufs))
+        self.project().inner.poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -91,69 +114,89 @@ impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.project();
-        let flushed = this.inner.poll_flush(cx);
-        if flushed.is_pending() {
-            this.watch.note_blocked();
-        }
-        flushed
+        self.project().inner.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.project();
-        let shut = this.inner.poll_shutdown(cx);
-        if shut.is_pending() {
-            this.watch.note_blocked();
-        }
-        shut
+        self.project().inner.poll_shutdown(cx)
     }
 }
 
-fn note(watch: &Watch, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-    match written {
-        Poll::Pending => watch.note_blocked(),
-        Poll::Ready(Ok(1..)) => watch.note_written(),
-        Poll::Ready(_) => {}
+// === impl Agreed ===
+
+impl Agreed {
+    fn permits(self, http2: bool) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Http1 => !http2,
+            Self::Http2 => http2,
+        }
     }
-    written
 }
 
 // === impl Protocol ===
 
 impl Protocol {
-    /// Takes in the next bytes. True once, when they complete the preface of HTTP/2.
-    fn advance(&mut self, new: &[u8]) -> bool {
+    /// Takes in the next bytes. Says once whether it is HTTP/2: when they complete its preface,
+    /// or cannot any more.
+    fn advance(&mut self, new: &[u8]) -> Option<bool> {
         let Self::Preface(seen) = *self else {
-            return false;
+            return None;
         };
         let missing = &PREFACE[seen..];
         let common = new.len().min(missing.len());
-        let matches = new[..common] == missing[..common];
-        let complete = matches && common == missing.len();
-        *self = if matches && !complete { Self::Preface(seen + common) } else { Self::Known };
-        complete
+        *self = if new[..common] != missing[..common] {
+            Self::Http1
+        } else if common < missing.len() {
+            Self::Preface(seen + common)
+        } else {
+            Self::Http2
+        };
+        match self {
+            Self::Preface(_) => None,
+            told => Some(*told == Self::Http2),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
 
     #[test]
     fn tells_http2_by_its_preface_however_it_is_cut() {
         let (head, tail) = PREFACE.split_at(10);
         for (pieces, told) in [
-            (vec![PREFACE], true),
-            (vec![head, tail], true),
-            (vec![head, b"x"], false),
-            (vec![b"GET / HTTP/1.1\r\n\r\n", PREFACE], false),
-            (vec![b"P", b"OST / HTTP/1.1\r\n"], false),
-            (vec![head], false),
+            (vec![PREFACE], Some(true)),
+            (vec![head, tail], Some(true)),
+            (vec![head, b"x"], Some(false)),
+            (vec![b"GET / HTTP/1.1\r\n\r\n", PREFACE], Some(false)),
+            (vec![b"P", b"OST / HTTP/1.1\r\n"], Some(false)),
+            (vec![head], None),
         ] {
             let mut protocol = Protocol::Preface(0);
-            let found = pieces.iter().any(|piece| protocol.advance(piece));
+            let found = pieces.iter().find_map(|piece| protocol.advance(piece));
             assert_eq!(found, told, "{pieces:?}");
-            assert!(!told || !protocol.advance(PREFACE), "only once");
+            assert!(told.is_none() || protocol.advance(PREFACE).is_none(), "only once");
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_only_what_was_agreed_on() {
+        const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+        for (agreed, sent, read) in [
+            (Agreed::Nothing, PREFACE, true),
+            (Agreed::Nothing, GET, true),
+            (Agreed::Http1, GET, true),
+            (Agreed::Http1, PREFACE, false),
+            (Agreed::Http2, PREFACE, true),
+            (Agreed::Http2, GET, false),
+        ] {
+            let mut io = WatchedIo::new(sent, Arc::new(Watch::new()), agreed);
+            let end = io.read_to_end(&mut Vec::new()).await;
+            assert_eq!(end.is_ok(), read, "{agreed:?}");
         }
     }
 }

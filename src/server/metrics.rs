@@ -1,14 +1,22 @@
 //! What connections die of.
 
-use std::{error::Error, io};
+use std::{
+    error::Error,
+    io,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 use tracing::debug;
+
+use super::io::Unagreed;
 
 /// The counters of a listener's connections: a handle, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     errors: [IntCounter; Reason::ALL.len()],
+    /// Without labels, but only with a value if there is a certificate.
+    certificate_expires_at: IntGaugeVec,
 }
 
 /// Why a connection did not end well; the label of `vingate_http_connection_errors_total`.
@@ -28,6 +36,8 @@ pub(super) enum Reason {
     Answer,
     /// The other end broke the rules of HTTP/2, or refused ours.
     Http2,
+    /// No TLS came to be, or it broke.
+    Tls,
     /// The socket failed.
     Io,
     /// It was closed without a request in flight, because others waited to get in.
@@ -47,6 +57,7 @@ impl Metrics {
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let (metrics, family) = Self::new()?;
         registry.register(Box::new(family))?;
+        registry.register(Box::new(metrics.certificate_expires_at.clone()))?;
         Ok(metrics)
     }
 
@@ -62,13 +73,33 @@ impl Metrics {
         );
         let family = IntCounterVec::new(opts, &["reason"])?;
         let errors = Reason::ALL.map(|reason| family.with_label_values(&[reason.as_str()]));
-        Ok((Self { errors }, family))
+        let opts = Opts::new(
+            "vingate_http_certificate_expiry_timestamp_seconds",
+            "When the first certificate of the listener's chain ceases to be valid.",
+        );
+        let certificate_expires_at = IntGaugeVec::new(opts, &[])?;
+        Ok((Self { errors, certificate_expires_at }, family))
     }
 
     /// Counts and notes an end. The line carries nothing that the other end has sent.
     pub(super) fn note(&self, reason: Reason) {
         self.errors[reason as usize].inc();
         debug!(reason = reason.as_str(), "a connection did not end well");
+    }
+
+    /// The listener's certificate, from now on, is one that is valid until then.
+    pub(super) fn certificate_expires(&self, at: SystemTime) {
+        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.certificate_expires_at
+            .with_label_values::<&str>(&[])
+            .set(seconds.try_into().unwrap_or(i64::MAX));
+    }
+
+    #[cfg(test)]
+    pub(super) fn certificate_expires_at(&self) -> i64 {
+        self.certificate_expires_at
+            .with_label_values::<&str>(&[])
+            .get()
     }
 
     #[cfg(test)]
@@ -80,7 +111,7 @@ impl Metrics {
 // === impl Reason ===
 
 impl Reason {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::HeaderTimeout,
@@ -88,6 +119,7 @@ impl Reason {
         Self::Incomplete,
         Self::Answer,
         Self::Http2,
+        Self::Tls,
         Self::Io,
         Self::Evicted,
         Self::Drain,
@@ -105,6 +137,7 @@ impl Reason {
             Self::Incomplete => "incomplete",
             Self::Answer => "answer",
             Self::Http2 => "http2",
+            Self::Tls => "tls",
             Self::Io => "io",
             Self::Evicted => "evicted",
             Self::Drain => "drain",
@@ -116,20 +149,28 @@ impl Reason {
     /// What hyper's `error` means.
     pub(super) fn of(error: &(dyn Error + 'static), http2: bool) -> Self {
         let Some(hyper) = error.downcast_ref::<hyper::Error>() else {
-            return if error.is::<io::Error>() { Self::Io } else { Self::Other };
+            return error.downcast_ref().map_or(Self::Other, Self::of_io);
         };
-        let io = hyper.is_shutdown()
-            || hyper
-                .source()
-                .is_some_and(|source| source.is::<io::Error>());
-        match () {
-            () if hyper.is_parse_too_large() => Self::HeadTooLarge,
-            () if hyper.is_parse() => Self::Malformed,
-            () if hyper.is_incomplete_message() => Self::Incomplete,
-            () if hyper.is_user() => Self::Answer,
-            () if io => Self::Io,
-            () if http2 => Self::Http2,
-            () => Self::Other,
+        let io = match hyper.source().and_then(|source| source.downcast_ref()) {
+            Some(error) => Some(Self::of_io(error)),
+            None => hyper.is_shutdown().then_some(Self::Io),
+        };
+        match io {
+            _ if hyper.is_parse_too_large() => Self::HeadTooLarge,
+            _ if hyper.is_parse() => Self::Malformed,
+            _ if hyper.is_incomplete_message() => Self::Incomplete,
+            _ if hyper.is_user() => Self::Answer,
+            Some(reason) => reason,
+            None if http2 => Self::Http2,
+            None => Self::Other,
+        }
+    }
+
+    fn of_io(error: &io::Error) -> Self {
+        match error.get_ref() {
+            Some(inner) if inner.is::<rustls::Error>() => Self::Tls,
+            Some(inner) if inner.is::<Unagreed>() => Self::Malformed,
+            _ => Self::Io,
         }
     }
 }

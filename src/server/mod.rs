@@ -1,9 +1,10 @@
 //! Connections: accepted, bounded, watched and drained.
 //!
-//! A listener serves HTTP/1.0, HTTP/1.1 and HTTP/2 with prior knowledge. Everything that a caller
-//! may hold for as long as it likes has a bound here: the number of connections, the size and time
-//! of a head, the time without a request, the time in which nothing of an answer is taken. What a
-//! caller sends as a body is the concern of those who read it.
+//! A listener serves HTTP/1.0, HTTP/1.1 and HTTP/2: over TLS what ALPN says, else what the first
+//! bytes say. Everything that a caller may hold for as long as it likes has a bound here: the
+//! number of connections, the time of a handshake, the size and time of a head, the time without
+//! a request, the time in which nothing of an answer is taken. What a caller sends as a body is
+//! the concern of those who read it.
 //!
 //! When all `max_connections` places are taken, the connections that have been without a request
 //! for longest are closed to make room; if all are busy, new ones wait in the kernel's queue.
@@ -16,7 +17,9 @@ mod io;
 mod metrics;
 mod phase;
 mod service;
+mod socket;
 mod stream;
+pub mod tls;
 mod watch;
 
 #[cfg(test)]
@@ -37,6 +40,8 @@ use crate::body::Body;
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// What to show to callers; `None`: no TLS.
+    pub tls: Option<tls::Config>,
     /// After this, what is still in flight is cut.
     pub drain_timeout: Duration,
     /// Between "not ready" and closing the listener.
@@ -49,7 +54,7 @@ pub struct Config {
     pub max_connections: usize,
     /// HTTP/2 streams at once, a connection.
     pub max_streams: u32,
-    /// From the first byte of a head to its end.
+    /// From the first byte of a head to its end; also the time of a TLS handshake.
     pub header_timeout: Duration,
     /// A kept connection without a request.
     pub idle_timeout: Duration,
@@ -91,6 +96,7 @@ impl Config {
     pub fn side(listen: SocketAddr) -> Self {
         Self {
             listen,
+            tls: None,
             drain_timeout: Duration::from_secs(1),
             drain_delay: Duration::ZERO,
             max_head: 32 * 1024,

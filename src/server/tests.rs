@@ -17,21 +17,22 @@ use super::{
     connection::Protocols,
     metrics::Reason,
     serve,
+    tls::Tls,
     watch::{Order, Watch},
 };
 use crate::{body::Body, peer::Peer};
 
-const BIG: usize = 1024 * 1024;
+pub(super) const BIG: usize = 1024 * 1024;
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config::side("127.0.0.1:0".parse().unwrap())
 }
 
-fn seconds(seconds: u64) -> Duration {
+pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// `/` answers at once, `/slow` after 100 s, `/big` with more than anybody buffers, `/upgrade`
+/// `/` answers at once, `/tls` whether it was asked over TLS, `/slow` after 100 s, `/big` with more than anybody buffers, `/upgrade`
 /// sends back what comes.
 async fn answer(mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let peer = request.extensions().get::<Peer>().copied();
@@ -50,6 +51,7 @@ async fn answer(mut request: Request<Body>) -> Result<Response<Body>, Infallible
                 .header("upgrade", "echo");
             return Ok(response.body(Body::empty()).unwrap());
         }
+        "/tls" => Body::full(peer.unwrap().tls.to_string()),
         "/slow" => {
             sleep(seconds(100)).await;
             Body::full("late")
@@ -60,25 +62,31 @@ async fn answer(mut request: Request<Body>) -> Result<Response<Body>, Infallible
 }
 
 /// A connection in memory, served.
-struct Served {
-    client: DuplexStream,
-    watch: Arc<Watch>,
-    metrics: Metrics,
+pub(super) struct Served {
+    pub(super) client: DuplexStream,
+    pub(super) watch: Arc<Watch>,
+    pub(super) metrics: Metrics,
     places: Arc<Semaphore>,
-    task: JoinHandle<()>,
+    pub(super) task: JoinHandle<()>,
 }
 
 impl Served {
     fn start() -> Self {
+        Self::over(None)
+    }
+
+    pub(super) fn over(tls: Option<Tls>) -> Self {
         let (client, server) = duplex(4 * 1024);
         let metrics = Metrics::unregistered().unwrap();
-        let protocols = Protocols::new(&config(), metrics.clone());
+        let secure = tls.is_some();
+        let protocols = Protocols::new(&config(), tls, metrics.clone());
+        assert_eq!(protocols.are_secure(), secure);
         let watch = Arc::new(Watch::new());
         let places = Arc::new(Semaphore::new(1));
         let place = Arc::clone(&places).try_acquire_owned().unwrap();
         let task = tokio::spawn({
             let watch = Arc::clone(&watch);
-            let peer = Peer::new("192.0.2.1:4711".parse().unwrap(), false);
+            let peer = Peer::new("192.0.2.1:4711".parse().unwrap(), secure);
             async move {
                 protocols
                     .serve(server, peer, service_fn(answer), watch, place)
@@ -111,7 +119,7 @@ impl Served {
     }
 
     /// The connection has ended, counted only as said.
-    async fn ended(self, reasons: &[Reason]) {
+    pub(super) async fn ended(self, reasons: &[Reason]) {
         self.task.await.unwrap();
         assert_eq!(self.places.available_permits(), 1);
         for reason in Reason::ALL {

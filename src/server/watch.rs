@@ -98,6 +98,11 @@ impl Watch {
         self.quiet_since.set(self.opened_at);
     }
 
+    /// TLS stands: only now can a request be expected.
+    pub(super) fn note_secured(&self) {
+        self.quiet_since.set(self.opened_at);
+    }
+
     /// Bytes came in.
     pub(super) fn note_read(&self) {
         let between_requests = self.in_flight.load(Relaxed) == 0 && !self.is_http2();

@@ -55,6 +55,7 @@ fn server(file: &File) -> server::Config {
     let server = &file.server;
     server::Config {
         listen: server.listen.0,
+        tls: None,
         drain_timeout: server.drain_timeout.0,
         drain_delay: server.drain_delay.0,
         max_head: server.max_head.to_usize(),

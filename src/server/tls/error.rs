@@ -1,0 +1,83 @@
+//! What is wrong with a file.
+
+use std::{io, path::PathBuf};
+
+/// Why one of the files cannot be used. Its text says what was found there, and shows nothing of
+/// it: it may be the wrong file, with a key.
+#[derive(Debug, thiserror::Error)]
+#[error("server.tls.{}: found {found}", role.as_str())]
+pub struct Error {
+    /// Which file.
+    pub role: Role,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The listener's certificate chain.
+    Certificate,
+    /// Its private key.
+    Key,
+    /// Who signs the certificates of clients.
+    ClientCa,
+}
+
+/// What was found in place of a certificate or a key.
+#[derive(Debug, thiserror::Error)]
+pub enum Found {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nobody has so many certificates.
+    #[error("more than 1 MiB in {}", .0.display())]
+    TooLarge(PathBuf),
+    /// The file is torn, or of another format.
+    #[error("a file that is not PEM")]
+    NotPem,
+    /// The file is PEM at most by its name.
+    #[error("a file without a certificate")]
+    NoCertificate,
+    /// There is none, or it wants a password that nobody could type.
+    #[error("a file without a private key, or with an encrypted one")]
+    NoKey,
+    /// Something that calls itself a certificate.
+    #[error("a certificate that nobody can use ({0})")]
+    Certificate(#[source] webpki::Error),
+    /// Something that calls itself a key.
+    #[error("a private key that cannot be used ({0})")]
+    Key(#[source] rustls::Error),
+    /// Each is fine, but not together.
+    #[error("the private key of another certificate than the first")]
+    KeyOfAnother,
+    /// TLS cannot be set up for another reason.
+    #[error("a certificate that TLS refuses ({0})")]
+    Refused(#[source] rustls::Error),
+}
+
+// === impl Error ===
+
+impl Error {
+    pub(super) fn of(role: Role) -> impl FnOnce(Found) -> Self {
+        move |found| Self { role, found }
+    }
+}
+
+// === impl Role ===
+
+impl Role {
+    /// The key in the `[server.tls]` table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Key => "key",
+            Self::ClientCa => "client_ca",
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! From a socket to a TLS connection, or why not.
+
+use std::{future::poll_fn, io, pin::pin};
+
+use rustls::{CertificateError, Error};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    select,
+    time::{Instant, sleep_until},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tracing::debug;
+
+use super::{Tls, credentials::HTTP2};
+use crate::server::{
+    io::Agreed,
+    metrics::Reason,
+    socket::Socket,
+    watch::{Order, Watch},
+};
+
+impl Tls {
+    /// Shakes hands over `socket` until `deadline`, or until the server wants the connection
+    /// closed.
+    ///
+    /// Gives the connection and what is to be spoken over it, or what it died of; nothing, if
+    /// nobody has to know.
+    pub(in crate::server) async fn accept<I>(
+        &self,
+        socket: Socket<I>,
+        watch: &Watch,
+        deadline: Instant,
+    ) -> Result<(TlsStream<Socket<I>>, Agreed), Option<Reason>>
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let acceptor = TlsAcceptor::from(self.current.load_full());
+        let mut handshake = pin!(acceptor.accept(socket).into_fallible());
+        let mut late = pin!(sleep_until(deadline));
+        let failure = select! {
+            biased;
+            end = handshake.as_mut() => match end {
+                Ok(stream) => {
+                    watch.note_secured();
+                    let agreed = agreed(stream.get_ref().1.alpn_protocol());
+                    return Ok((stream, agreed));
+                }
+                // Whoever only looked whether the port is open did nothing wrong.
+                Err((_, socket)) if socket.is_untouched() => return Err(None),
+                Err((error, _)) => name(&error),
+            },
+            order = poll_fn(|cx| watch.poll_order(Order::Serve, cx)) => return Err(match order {
+                Order::Cut => Some(Reason::Drain),
+                Order::MakeRoom => Some(Reason::Evicted),
+                Order::Close | Order::Drain | Order::Serve => None,
+            }),
+            () = late.as_mut() => "not in time",
+        };
+        debug!(failure, "a TLS handshake failed");
+        Err(Some(Reason::Tls))
+    }
+}
+
+/// HTTP/2 has to be agreed on; clients that know nothing of ALPN know nothing of it either
+/// (RFC 9113 §3.2).
+fn agreed(protocol: Option<&[u8]>) -> Agreed {
+    match protocol {
+        Some(HTTP2) => Agreed::Http2,
+        _ => Agreed::Http1,
+    }
+}
+
+/// What went wrong, in words of ours: rustls' own may hold what the other end has sent.
+fn name(error: &io::Error) -> &'static str {
+    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) else {
+        return "the other end went away";
+    };
+    match error {
+        Error::AlertReceived(alert) => alert.as_str().unwrap_or("an alert of the other end"),
+        Error::InvalidCertificate(error) => certificate(error),
+        Error::InvalidMessage(_) => "not TLS",
+        Error::NoApplicationProtocol => "no application protocol in common",
+        Error::NoCertificatesPresented => "no client certificate",
+        Error::PeerIncompatible(_) => "no version or algorithm in common",
+        Error::DecryptError
+        | Error::InappropriateHandshakeMessage { .. }
+        | Error::InappropriateMessage { .. }
+        | Error::PeerMisbehaved(_)
+        | Error::PeerSentOversizedRecord => "against the rules of TLS",
+        _ => "something else",
+    }
+}
+
+fn certificate(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "an expired client certificate"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "a client certificate that is not valid yet"
+        }
+        CertificateError::UnknownIssuer => "a client certificate of an unknown issuer",
+        _ => "an invalid client certificate",
+    }
+}
