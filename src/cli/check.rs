@@ -40,8 +40,15 @@ fn summary(path: &Path, config: &Config) -> String {
         1 => "1 account".to_owned(),
         accounts => format!("{accounts} accounts"),
     };
+    let tls = match &config.server.tls {
+        Some(tls) => {
+            let until = humantime::format_rfc3339_seconds(tls.expires_at());
+            format!(" over TLS, with a certificate until {until}")
+        }
+        None => String::new(),
+    };
     format!(
-        "{}: fine\n  listen    {}\n  admin     {}\n  upstream  {} with {credential}\n  callers   {callers}",
+        "{}: fine\n  listen    {}{tls}\n  admin     {}\n  upstream  {} with {credential}\n  callers   {callers}",
         path.display(),
         config.server.listen,
         config.admin.listen,
@@ -52,6 +59,7 @@ fn summary(path: &Path, config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::tls::testing::{Authority, Folder};
 
     #[test]
     fn a_fine_file_is_summed_up() {
@@ -66,6 +74,22 @@ mod tests {
             assert!(summary.contains("https://sync.example with "), "{summary}");
             assert!(summary.contains(want), "{summary}");
         }
+    }
+
+    #[test]
+    fn a_certificate_is_shown_with_its_end() {
+        let folder = Folder::new();
+        folder.write_pair(&Authority::new("authority").issue_until("vingate.example", 2100));
+        let tls = "certificate = \"cert.pem\"\nkey = \"key.pem\"";
+        let text = format!(
+            "upstream.url = \"https://sync.example\"\nauth.enabled = false\n[server.tls]\n{tls}"
+        );
+        let path = folder.path().join("a.toml");
+        let config = Config::parse(&text, &path, &|_| None).unwrap();
+        let line =
+            "  listen    0.0.0.0:8080 over TLS, with a certificate until 2100-01-01T00:00:00Z\n";
+        let summary = summary(&path, &config);
+        assert!(summary.contains(line), "{summary}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod account;
 mod auth;
 mod context;
 mod listen;
+mod tls;
 mod upstream;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -21,6 +22,7 @@ pub(crate) use self::context::Context;
 /// Checks `file` as a whole; the problems are in `context`.
 pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let admin = listen::check(file, context);
+    let tls = tls::check(file, context);
     let upstream = upstream::check(file, context);
     let origin = upstream
         .as_ref()
@@ -36,7 +38,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let auth = auth?;
     Ok(Config {
         workers: NonZeroUsize::new(file.server.workers.to_usize()),
-        server: server(file),
+        server: server(file, tls?),
         admin: admin?,
         limit: limit(file),
         batch: batch(file),
@@ -51,11 +53,11 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     })
 }
 
-fn server(file: &File) -> server::Config {
+fn server(file: &File, tls: Option<server::tls::Config>) -> server::Config {
     let server = &file.server;
     server::Config {
         listen: server.listen.0,
-        tls: None,
+        tls,
         drain_timeout: server.drain_timeout.0,
         drain_delay: server.drain_delay.0,
         max_head: server.max_head.to_usize(),

@@ -1,6 +1,12 @@
 //! What takes two keys, or the world outside of the file.
 
-use crate::config::tests::{parse, problems, refused, with};
+use crate::{
+    config::{
+        Config,
+        tests::{parse, problems, refused, with},
+    },
+    server::tls::testing::{Authority, Folder},
+};
 
 #[test]
 fn listeners_are_apart_and_not_open_by_accident() {
@@ -122,6 +128,54 @@ fn tokens_need_a_key_and_scopes_come_in_pairs() {
             &["3: auth.algorithms: found none, expected at least one algorithm"],
         ),
     ]);
+}
+
+#[test]
+fn tls_needs_a_certificate_and_its_key() {
+    let absent = |name: &str| format!("etc/{name}.pem: No such file or directory (os error 2)");
+    let (certificate, key, ca) = (absent("cert"), absent("key"), absent("ca"));
+    refused(&[
+        (
+            "[server.tls]\nclient_ca = \"ca.pem\"",
+            &[
+                "3: server.tls.certificate: found nothing, expected a file of certificates, PEM, the listener's own first",
+                "3: server.tls.key: found nothing, expected a file with the private key, PEM: PKCS #8, PKCS #1 or SEC 1",
+            ],
+        ),
+        (
+            "[server.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\nclient_ca = \"ca.pem\"",
+            &[
+                &format!(
+                    "4: server.tls.certificate: found {certificate}, expected a file of certificates, PEM, the listener's own first"
+                ),
+                &format!(
+                    "5: server.tls.key: found {key}, expected a file with the private key, PEM: PKCS #8, PKCS #1 or SEC 1"
+                ),
+                &format!(
+                    "6: server.tls.client_ca: found {ca}, expected a file of certificates, PEM"
+                ),
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn tls_is_in_force_as_its_paths() {
+    let folder = Folder::new();
+    let pair = Authority::new("authority").issue_until("vingate.example", 2100);
+    folder.write_pair(&pair);
+    let text = with("[server.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"");
+    let path = folder.path().join("vingate.toml");
+    let config = Config::parse(&text, &path, &|_| None).unwrap();
+    let expires_at = config.server.tls.as_ref().unwrap().expires_at();
+    assert_eq!(humantime::format_rfc3339(expires_at).to_string(), "2100-01-01T00:00:00Z");
+    let shown = &config.in_force["server"]["tls"];
+    assert_eq!(
+        *shown,
+        serde_json::json!({"certificate": "cert.pem", "key": "key.pem", "client_ca": null})
+    );
+    let secret = pair.key.lines().nth(1).unwrap();
+    assert!(!format!("{config:?}").contains(secret));
 }
 
 #[test]

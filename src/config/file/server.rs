@@ -57,7 +57,8 @@ pub(crate) struct Server {
     /// Networks, as CIDRs, whose X-Forwarded-* and Forwarded fields are believed. By default
     /// none: anyone can send them.
     pub(crate) trusted_proxies: Vec<Text<IpNet>>,
-    /// TLS on this listener. Absent: plain HTTP.
+    /// TLS on this listener, 1.2 and 1.3. Absent: plain HTTP. HTTP/1.1 and HTTP/2 either way. The
+    /// files are read again when they change; what is in order is in use some five seconds later.
     pub(crate) tls: Option<Table<Tls>>,
 }
 
@@ -66,9 +67,9 @@ pub(crate) struct Server {
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["certificate", "key"]))]
 pub(crate) struct Tls {
-    /// The certificate chain, PEM.
+    /// The certificate chain, PEM, the listener's own certificate first.
     pub(crate) certificate: Option<PathBuf>,
-    /// Its private key, PEM.
+    /// Its private key, PEM: PKCS #8, PKCS #1 or SEC 1, not encrypted.
     pub(crate) key: Option<PathBuf>,
     /// Who signs the certificates of clients, PEM. Absent: none are asked for.
     pub(crate) client_ca: Option<PathBuf>,
