@@ -2,6 +2,8 @@
 //!
 //! One binary, one module a subject. Tests wait for what they need to have happened, never for
 //! time to pass.
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod batch;
 mod support;
+mod tls;

@@ -206,7 +206,7 @@ pub(crate) fn batch_body(vehicles: &[(&str, &str)]) -> String {
     serde_json::json!({"vehicles": vehicles.iter().map(entry).collect::<Vec<_>>()}).to_string()
 }
 
-/// `toml` with the addresses that every test has.
+/// `toml` with the addresses that every test has, unless it names an upstream of its own.
 fn with_defaults(toml: &str, upstream: &str) -> String {
     let mut text = toml.to_owned();
     for (table, line) in [
@@ -215,6 +215,7 @@ fn with_defaults(toml: &str, upstream: &str) -> String {
         ("[upstream]", format!("url = \"{upstream}\"")),
     ] {
         match text.contains(table) {
+            _ if table == "[upstream]" && text.contains("\nurl = ") => {}
             true => text = text.replacen(table, &format!("{table}\n{line}"), 1),
             false => text.push_str(&format!("\n{table}\n{line}\n")),
         }
