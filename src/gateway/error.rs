@@ -183,9 +183,11 @@ fn auth(error: &auth::Error) -> Told {
 
 fn normalize(error: &normalize::Error) -> Told {
     match error {
-        normalize::Error::PathEscape
-        | normalize::Error::PathCharacter
-        | normalize::Error::Twice { .. } => Told::new(Kind::BadRequest, sentence(error)),
+        // A path that somebody else could read in another way, like those that the edge refuses.
+        normalize::Error::PathEscape | normalize::Error::PathCharacter => {
+            Told { closes: true, ..Told::new(Kind::BadRequest, sentence(error)) }
+        }
+        normalize::Error::Twice { .. } => Told::new(Kind::BadRequest, sentence(error)),
         normalize::Error::PathVin(_) => Told::new(Kind::BadParameters, sentence(error)),
         normalize::Error::Vehicle(problems) => Told {
             problems: problems
