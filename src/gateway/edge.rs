@@ -6,12 +6,13 @@
 use http::{
     HeaderMap, Method, Request, Uri, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
-    uri::Authority,
+    uri::{Authority, Scheme},
 };
 
 use super::{Config, route::overrides};
 use crate::{
     body::Body,
+    request_id::X_REQUEST_ID,
     rule::{Refused, Rule},
 };
 
@@ -31,7 +32,7 @@ pub enum Error {
     /// `Transfer-Encoding` is not `chunked` alone, or stands beside `Content-Length`.
     #[error("the framing of the body is ambiguous")]
     Framing,
-    /// The target is not a path.
+    /// The target is neither a path nor one at an HTTP host.
     #[error("the target is not a path")]
     Target,
     /// The path has a dot segment, a backslash or a control character.
@@ -40,7 +41,7 @@ pub enum Error {
     /// `X-HTTP-Method-Override` names another method than `GET`.
     #[error("the method can be overridden with GET only")]
     Override,
-    /// `CONNECT` or `TRACE`.
+    /// `CONNECT`, `TRACE`, or longer than any method is.
     #[error("the method is not served here")]
     Method,
     /// The target is longer than it may be.
@@ -60,6 +61,9 @@ pub enum Error {
     Expectation,
 }
 
+/// Bytes of a method. The longest that is registered has 17.
+const MAX_METHOD: usize = 32;
+
 // === impl Edge ===
 
 impl Edge {
@@ -73,14 +77,15 @@ impl Edge {
         if uri_length(uri) > max_uri {
             return Err(Error::UriTooLong { limit: max_uri });
         }
-        if fields.len() > max_fields {
+        // The name of the request may be ours.
+        let own = usize::from(fields.contains_key(X_REQUEST_ID));
+        if fields.len() - own > max_fields {
             return Err(Error::TooManyFields { limit: max_fields });
         }
-        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-            return Err(Error::Method);
-        }
+        judge_method(request.method())?;
         judge_host(request.version(), uri, fields)?;
         judge_framing(request.version(), fields)?;
+        judge_scheme(uri)?;
         judge_path(uri.path())?;
         judge_override(request)?;
         judge_expectation(fields)
@@ -105,6 +110,15 @@ fn uri_length(uri: &Uri) -> usize {
     uri.path_and_query()
         .map_or(0, |target| target.as_str().len())
         + authority
+}
+
+/// Methods that are about the way to a server, and not about what it serves. `TRACK` is what some
+/// servers call `TRACE`.
+fn judge_method(method: &Method) -> Result<(), Error> {
+    let is_served = !matches!(*method, Method::CONNECT | Method::TRACE)
+        && method.as_str() != "TRACK"
+        && method.as_str().len() <= MAX_METHOD;
+    if is_served { Ok(()) } else { Err(Error::Method) }
 }
 
 /// One host that is one (RFC 9112 section 3.2, RFC 9113 section 8.3.1). Which it is decides
@@ -162,6 +176,14 @@ fn judge_framing(version: Version, fields: &HeaderMap) -> Result<(), Error> {
     }
 }
 
+/// A target in absolute form is one that HTTP has.
+fn judge_scheme(uri: &Uri) -> Result<(), Error> {
+    match uri.scheme() {
+        Some(scheme) if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS => Err(Error::Target),
+        _ => Ok(()),
+    }
+}
+
 /// No segment that means another path to somebody: `.` and `..`, also encoded; backslashes;
 /// control characters.
 fn judge_path(path: &str) -> Result<(), Error> {
@@ -172,14 +194,13 @@ fn judge_path(path: &str) -> Result<(), Error> {
     if !path.bytes().any(|byte| matches!(byte, b'.' | b'%' | b'\\')) {
         return Ok(());
     }
-    let is_dots = |segment: &str| {
-        let segment = segment.replace("%2e", ".").replace("%2E", ".");
-        segment == "." || segment == ".."
-    };
+    // Who decodes before it looks for segments finds more of them.
+    let decoded = decode_separators(path);
     // A parameter does not make a dot segment harmless: some servers cut it off first.
-    let names = path
+    let mut names = decoded
         .split('/')
         .map(|segment| segment.split(';').next().unwrap_or_default());
+    let has_dots = names.any(|name| matches!(name, "." | ".."));
     let is_odd = |escape: &[u8]| {
         matches!(
             escape,
@@ -187,7 +208,20 @@ fn judge_path(path: &str) -> Result<(), Error> {
         )
     };
     let has_odd = path.contains('\\') || path.as_bytes().windows(3).any(is_odd);
-    if has_odd || names.into_iter().any(is_dots) { Err(Error::Path) } else { Ok(()) }
+    if has_odd || has_dots { Err(Error::Path) } else { Ok(()) }
+}
+
+/// `path` with dots, slashes and semicolons in place of what encodes them.
+fn decode_separators(path: &str) -> String {
+    let mut decoded = path.to_owned();
+    for (escape, character) in
+        [("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%2F", "/"), ("%3b", ";"), ("%3B", ";")]
+    {
+        if decoded.contains(escape) {
+            decoded = decoded.replace(escape, character);
+        }
+    }
+    decoded
 }
 
 /// Only `GET` may be meant by a `POST`, and only where that is said at all.

@@ -104,6 +104,10 @@ fn refuses_paths_that_mean_another_path_to_somebody() {
         ("/a/%2e%2E/b", Err(Error::Path)),
         ("/a/.%2e", Err(Error::Path)),
         ("/a/..;x/b", Err(Error::Path)),
+        ("/a/..%3Bx/b", Err(Error::Path)),
+        ("/a%2f..%2Fb", Err(Error::Path)),
+        ("/a%2f...%2Fb", Ok(())),
+        ("/a%252e%252e/b", Ok(())),
         ("/a%5Cb", Err(Error::Path)),
         ("/a%5cb", Err(Error::Path)),
         ("/a%00b", Err(Error::Path)),
@@ -125,13 +129,36 @@ fn bounds_targets_and_fields() {
     let judge = |fields| judge(Method::GET, "/", Version::HTTP_11, fields);
     assert_eq!(judge(&many[..4]), Ok(()));
     assert_eq!(judge(&many), Err(Error::TooManyFields { limit: 4 }));
+    let named = [("x-request-id", "1"), ("host", "a"), ("a", ""), ("b", ""), ("c", "")];
+    assert_eq!(judge(&named), Ok(()), "it may have been named here");
 }
 
 #[test]
-fn serves_neither_connect_nor_trace() {
-    for method in [Method::CONNECT, Method::TRACE] {
-        let judged = judge(method, "/", Version::HTTP_11, &[("host", "a")]);
-        assert_eq!(judged, Err(Error::Method));
+fn serves_neither_connect_nor_trace_nor_what_is_no_method() {
+    for (method, judged) in [
+        ("GET", Ok(())),
+        ("get", Ok(())),
+        ("BREW", Ok(())),
+        ("CONNECT", Err(Error::Method)),
+        ("TRACE", Err(Error::Method)),
+        ("TRACK", Err(Error::Method)),
+        (&"M".repeat(32), Ok(())),
+        (&"M".repeat(33), Err(Error::Method)),
+    ] {
+        let found = judge(method.parse().unwrap(), "/", Version::HTTP_11, &[("host", "a")]);
+        assert_eq!(found, judged, "{method}");
+    }
+}
+
+#[test]
+fn takes_targets_that_http_has() {
+    for (uri, judged) in [
+        ("http://a/", Ok(())),
+        ("HTTPS://a/", Ok(())),
+        ("file://a/", Err(Error::Target)),
+        ("httpx://a/", Err(Error::Target)),
+    ] {
+        assert_eq!(get(uri), judged, "{uri}");
     }
 }
 
