@@ -99,6 +99,11 @@ impl Gateway {
         Answer::read(self.client.request(request).await.unwrap()).await
     }
 
+    /// The `Authorization` of the tester.
+    pub(crate) fn authorization(&self) -> &str {
+        &self.auth
+    }
+
     pub(crate) async fn get(&self, target: &str) -> Answer {
         self.send(Request::get(target), "").await
     }

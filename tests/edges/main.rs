@@ -1,0 +1,14 @@
+//! What stands at the door of the gateway, held against both sides at once: what the caller got,
+//! byte for byte, and what the upstream saw of it.
+//!
+//! Callers and upstreams here are raw sockets: no client library sends what most of these cases
+//! need sent. A test waits for a connection to close or for bytes to come, never for time to
+//! pass, but for the few that are about time.
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod caller;
+mod http1;
+#[path = "../gateway/support.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod support;
+mod upstream;
