@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{
-    HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{CONTENT_LENGTH, WWW_AUTHENTICATE},
-};
+use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header::WWW_AUTHENTICATE};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::{
-    Error, Shared, answer_body::AnswerBody, fields, forwarded::append_via, invalidate, location,
-    request_body::Watch, trailers::Trailers, upgrade,
+    Error, Shared, answer_body::AnswerBody, fields, forwarded::append_via, framing, invalidate,
+    location, request_body::Watch, trailers::Trailers, upgrade,
 };
 use crate::{
     auth::Credential,
@@ -45,6 +42,9 @@ impl Answer {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(answer);
         }
+        if !framing::is_known(answer.headers()) {
+            return Err(Error::Coding);
+        }
         self.strip(&mut answer);
         location::rewrite(answer.headers_mut(), &self.shared.origin);
         if matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -52,11 +52,9 @@ impl Answer {
         }
         let config = &self.shared.config;
         let trailers = Trailers::announced(answer.headers_mut(), &config.credential_headers);
+        framing::settle_length(&mut answer);
         if answer.body().is_end_stream() {
             return Ok(answer);
-        }
-        if answer.body().size_hint().exact().is_none() {
-            answer.headers_mut().remove(CONTENT_LENGTH);
         }
         let idle_timeout = config.stream_idle_timeout;
         Ok(answer.map(|body| Body::new(AnswerBody::new(body, idle_timeout, trailers))))

@@ -11,6 +11,9 @@ pub enum Error {
     /// The upstream gave no answer.
     #[error(transparent)]
     Upstream(#[from] upstream::Error),
+    /// The answer has a transfer coding besides `chunked`, and no answer was asked for in one.
+    #[error("the upstream's answer has an unknown transfer coding")]
+    Coding,
     /// The upstream switched to a protocol that nobody asked for.
     #[error("the upstream switched protocols without being asked")]
     UnaskedUpgrade,

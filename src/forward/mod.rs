@@ -9,6 +9,7 @@ mod answer_body;
 mod error;
 mod fields;
 mod forwarded;
+mod framing;
 mod head;
 mod invalidate;
 mod location;

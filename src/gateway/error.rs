@@ -255,6 +255,9 @@ fn forward(error: &forward::Error) -> Told {
     match error {
         forward::Error::Body(failure) => body(failure),
         forward::Error::Upstream(error) => upstream(error),
+        forward::Error::Coding => {
+            Told::proxy(Kind::BadGateway, "http_response_transfer_coding", sentence(error))
+        }
         forward::Error::UnaskedUpgrade => {
             Told::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
         }

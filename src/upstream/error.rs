@@ -93,6 +93,7 @@ fn connect_error(error: &legacy::Error) -> &'static str {
 
 fn exchange_error(error: &legacy::Error) -> &'static str {
     match find::<hyper::Error>(error) {
+        Some(error) if error.is_parse_too_large() => "http_response_header_section_size",
         Some(error) if error.is_parse() => "http_protocol_error",
         Some(error) if error.is_timeout() => "http_response_timeout",
         Some(error) if error.is_incomplete_message() => "http_response_incomplete",

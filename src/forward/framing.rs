@@ -1,0 +1,112 @@
+//! Where an answer ends: in one way, whatever the upstream wrote.
+
+use http::{
+    HeaderMap, HeaderValue, Response,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use http_body::Body as _;
+
+use crate::body::Body;
+
+/// Whether what comes off the wire is the content: the HTTP client undoes `chunked` and nothing
+/// else, and after that nobody could tell (RFC 9112 section 6.1).
+pub(super) fn is_known(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Leaves the length that the body has, one number, or none.
+///
+/// A list of equal lengths is a length, too (RFC 9110 section 8.6), but not to everybody. An
+/// answer without a body may tell the length that another one would have.
+pub(super) fn settle_length(answer: &mut Response<Body>) {
+    let length = answer.body().size_hint().exact();
+    let has_body = !answer.body().is_end_stream();
+    let headers = answer.headers_mut();
+    if !headers.contains_key(CONTENT_LENGTH) {
+        return;
+    }
+    match length {
+        Some(length) if has_body => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        None => {
+            headers.remove(CONTENT_LENGTH);
+        }
+        Some(_) if !is_one_number(headers) => {
+            headers.remove(CONTENT_LENGTH);
+        }
+        Some(_) => {}
+    }
+}
+
+fn is_one_number(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let is_number = |length: &HeaderValue| {
+        !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit)
+    };
+    lengths.next().is_some_and(is_number) && lengths.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    fn head(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+        values
+            .iter()
+            .map(|value| (name.clone(), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn knows_chunked_alone() {
+        for (codings, known) in [
+            (&[][..], true),
+            (&["chunked"], true),
+            (&["Chunked"], true),
+            (&["gzip, chunked"], false),
+            (&["gzip"], false),
+            (&["identity"], false),
+            (&["chunked", "chunked"], false),
+        ] {
+            assert_eq!(is_known(&head(TRANSFER_ENCODING, codings)), known, "{codings:?}");
+        }
+    }
+
+    #[test]
+    fn leaves_one_length_or_none() {
+        let unknown = || {
+            let frames = futures_util::stream::empty::<Result<_, crate::body::Error>>();
+            Body::new(http_body_util::StreamBody::new(frames))
+        };
+        for (lengths, body, left) in [
+            (&["5"][..], Body::full("hello"), Some("5")),
+            (&["5", "5"], Body::full("hello"), Some("5")),
+            (&["5, 5"], Body::full("hello"), Some("5")),
+            (&["005"], Body::full("hello"), Some("5")),
+            (&[], Body::full("hello"), None),
+            (&["5"], Body::empty(), Some("5")),
+            (&["5, 6"], Body::empty(), None),
+            (&["5", "6"], Body::empty(), None),
+            (&["x"], Body::empty(), None),
+            (&[""], Body::empty(), None),
+            (&["5"], unknown(), None),
+        ] {
+            let mut answer = Response::new(body);
+            *answer.headers_mut() = head(CONTENT_LENGTH, lengths);
+            settle_length(&mut answer);
+            let found: Vec<_> = answer.headers().get_all(CONTENT_LENGTH).iter().collect();
+            assert_eq!(found, left.into_iter().collect::<Vec<_>>(), "{lengths:?}");
+        }
+    }
+}
