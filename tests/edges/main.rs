@@ -8,6 +8,7 @@
 
 mod caller;
 mod http1;
+mod misbehaviour;
 #[path = "../gateway/support.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod support;
