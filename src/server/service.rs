@@ -8,8 +8,12 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
+use bytes::Bytes;
 use futures_util::future::Either;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
+    header::{CONNECTION, COOKIE},
+};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower::{Service, ServiceExt as _, util::Oneshot};
@@ -58,6 +62,9 @@ where
         let in_flight = Some(InFlight::begin(&self.watch));
         let http2 = request.version() == Version::HTTP_2;
         let mut request = request.map(Body::incoming);
+        if http2 {
+            join_crumbs(request.headers_mut());
+        }
         request.extensions_mut().insert(self.peer);
 
         // A clone costs a request more than everything else here: as a rule the service is ready,
@@ -69,6 +76,23 @@ where
         };
         AnswerFuture { inner, http2, in_flight }
     }
+}
+
+/// Makes one field of a `Cookie` that came in several, as HTTP/2 allows so that each can be
+/// compressed by itself (RFC 9113 section 8.2.3): everywhere else they are one.
+fn join_crumbs(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let mut whole = HeaderValue::from_maybe_shared(Bytes::from(crumbs.join(&b"; "[..])))
+        .expect("field values joined by visible characters make one");
+    whole.set_sensitive(true);
+    headers.insert(COOKIE, whole);
 }
 
 // === impl AnswerFuture ===
@@ -93,5 +117,27 @@ where
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(Ok(response.map(|body| AnswerBody::new(body, *this.http2, in_flight))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn makes_one_cookie_of_its_crumbs() {
+        for (crumbs, whole) in [
+            (&[][..], None),
+            (&["a=b"], Some("a=b")),
+            (&["a=b", "c=d; e=f", "g"], Some("a=b; c=d; e=f; g")),
+        ] {
+            let mut headers = HeaderMap::new();
+            for crumb in crumbs {
+                headers.append(COOKIE, HeaderValue::from_static(crumb));
+            }
+            join_crumbs(&mut headers);
+            let found: Vec<_> = headers.get_all(COOKIE).iter().collect();
+            assert_eq!(found, whole.into_iter().collect::<Vec<_>>());
+        }
     }
 }
