@@ -7,8 +7,11 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod caller;
+mod frames;
 mod http1;
+mod http2;
 mod misbehaviour;
+mod reasons;
 #[path = "../gateway/support.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod support;
