@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
@@ -34,12 +34,7 @@ impl Caller {
 
     /// Everything that comes until the gateway closes.
     pub(crate) async fn rest(&mut self) -> String {
-        let mut bytes = Vec::new();
-        // A reset after the last byte is an end, too.
-        let _ = timeout(PATIENCE, self.stream.read_to_end(&mut bytes))
-            .await
-            .unwrap_or_else(|_| panic!("still open after {:?}", lossy(&bytes)));
-        lossy(&bytes)
+        read_rest(&mut self.stream).await
     }
 
     /// What comes up to and with `end`.
@@ -52,6 +47,16 @@ impl Caller {
         }
         lossy(&bytes)
     }
+}
+
+/// Everything that comes until the gateway closes.
+pub(crate) async fn read_rest(mut stream: impl AsyncRead + Unpin) -> String {
+    let mut bytes = Vec::new();
+    // A reset after the last byte is an end, too.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes))
+        .await
+        .unwrap_or_else(|_| panic!("still open after {:?}", lossy(&bytes)));
+    lossy(&bytes)
 }
 
 /// Sends `bytes` over a new connection and reads until the gateway closes it.

@@ -6,12 +6,14 @@
 //! pass, but for the few that are about time.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod address;
 mod caller;
 mod frames;
 mod http1;
 mod http2;
 mod misbehaviour;
 mod reasons;
+mod slow;
 #[path = "../gateway/support.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod support;

@@ -72,6 +72,23 @@ async fn callers_that_go_away_are_counted() {
 }
 
 #[tokio::test]
+async fn sockets_that_fail_are_counted() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(&format!("{OPEN}{}", upstream.toml())).await;
+    let long = "y".repeat(64 << 20);
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", long.len());
+    upstream.replies(head + &long, Then::Keep);
+    let mut caller = Caller::connect(gateway.address).await;
+    caller.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    caller.read_to("\r\n\r\n").await;
+    socket2::SockRef::from(&caller.stream)
+        .set_linger(Some(std::time::Duration::ZERO))
+        .unwrap();
+    drop(caller);
+    counted(&gateway, &[("io", 1.0)]).await;
+}
+
+#[tokio::test]
 async fn answers_that_break_off_are_counted() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::start(&format!("{OPEN}{}", upstream.toml())).await;
@@ -123,7 +140,7 @@ async fn those_who_make_room_are_counted() {
 }
 
 #[tokio::test]
-async fn those_who_outlast_the_drain_are_counted() {
+async fn those_who_outlast_the_drain_are_cut() {
     let upstream = Upstream::start().await;
     let server = "[server]\ndrain_timeout = \"100ms\"\n";
     let gateway = Gateway::start(&format!("{OPEN}{server}{}", upstream.toml())).await;

@@ -221,10 +221,8 @@ async fn read(
         ([], []) => Some(Vec::new()),
         ([length], []) => {
             let length = length.parse().unwrap();
-            match fill(stream, buffer, length).await {
-                Some(()) => Some(buffer.drain(..length).collect()),
-                None => None,
-            }
+            let filled = fill(stream, buffer, length).await;
+            filled.map(|()| buffer.drain(..length).collect())
         }
         ([], ["chunked"]) => read_chunks(stream, buffer).await,
         _ => panic!("ambiguous framing: {seen}"),

@@ -1,6 +1,12 @@
 //! Several requests over one connection: where one ends the next begins, whatever became of it.
 
-use tokio::io::AsyncWriteExt as _;
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    time::timeout,
+};
 
 use super::{OPEN, gateway};
 use crate::{
@@ -165,6 +171,36 @@ async fn a_body_that_the_upstream_did_not_wait_for_is_no_request() {
         let seen = lines(&upstream);
         assert!(!seen.iter().any(|line| line.contains("smuggled")), "{then:?}: {seen:?}");
     }
+}
+
+/// What a caller sends behind an upgrade may be a request to whoever does not upgrade.
+#[tokio::test]
+async fn bytes_behind_an_upgrade_wait_for_the_101() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let gateway = Gateway::start(&format!("{OPEN}[upstream]\nurl = \"http://{address}\"\n")).await;
+    let mut caller = Caller::connect(gateway.address).await;
+    let upgrade = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    caller.send(format!("{upgrade}{SMUGGLED}")).await;
+
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut upstream = Caller { stream };
+    upstream.read_to("\r\n\r\n").await;
+    let mut byte = [0];
+    let early = timeout(Duration::from_millis(200), upstream.stream.read(&mut byte)).await;
+    assert!(early.is_err(), "nothing goes by before both have agreed");
+    let agreed = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+                  upgrade: websocket\r\n\r\n";
+    upstream.send(format!("{agreed}hello")).await;
+    assert!(
+        caller
+            .read_to("hello")
+            .await
+            .starts_with("HTTP/1.1 101 Switching Protocols\r\n")
+    );
+    assert_eq!(upstream.read_to(SMUGGLED).await, SMUGGLED);
+    drop(upstream);
+    assert_eq!(caller.rest().await, "");
 }
 
 /// Nothing of a request is copied into the head of an answer but its sane id.

@@ -46,13 +46,16 @@ async fn rapid_resets_end_the_connection() {
     assert!(seen <= 128, "{seen} of 10000 went upstream");
 }
 
+/// What is sent in one stream.
+type Form<'a> = &'a dyn Fn(u32) -> Vec<u8>;
+
 /// CVE-2025-8671: the errors are ours, but the other end makes us make them.
 #[tokio::test]
 async fn resets_that_we_are_made_to_send_end_the_connection() {
     let post = |stream: u32, fields: &[(&str, &str)]| {
         frame(HEADERS, END_HEADERS, stream, &block(&[&pseudo("POST", "/a"), fields].concat()))
     };
-    let forms: [(&str, &dyn Fn(u32) -> Vec<u8>); 4] = [
+    let forms: [(&str, Form); 4] = [
         ("windows that overflow", &|stream| {
             let more = (u32::MAX >> 1).to_be_bytes();
             [post(stream, &[]), frame(WINDOW_UPDATE, 0, stream, &more)].concat()

@@ -1,0 +1,152 @@
+//! Who a caller is: what its connection says, and what proxies say that are trusted. Nothing else.
+
+use crate::{
+    caller::{Caller, exchange, statuses},
+    support::Gateway,
+    upstream::{Seen, Then, Upstream},
+};
+
+const OPEN: &str = "# no accounts\n[auth]\nenabled = false\n";
+
+/// What callers say of themselves.
+const SAID: &str = "X-Forwarded-For: 198.51.100.1, 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\n\
+                    X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\n\
+                    X-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /x\r\nX-Real-IP: 192.0.2.3\r\n\
+                    Forwarded: for=192.0.2.4;host=evil.example;proto=https\r\n\
+                    Via: 1.1 other\r\n";
+
+async fn gateway(toml: &str) -> (Gateway, Upstream) {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(&format!("{OPEN}{toml}{}", upstream.toml())).await;
+    (gateway, upstream)
+}
+
+async fn ask(gateway: &Gateway, fields: &str) -> Vec<u16> {
+    let request = format!("GET /a HTTP/1.1\r\nHost: gate\r\n{fields}Connection: close\r\n\r\n");
+    statuses(&exchange(gateway.address, request).await)
+}
+
+fn assert_told(seen: &Seen, told: [(&str, &[&str]); 8]) {
+    for (name, values) in told {
+        assert_eq!(seen.field(name), values, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_upstream_is_told_the_truth() {
+    let (gateway, upstream) = gateway("").await;
+    assert_eq!(ask(&gateway, SAID).await, [200]);
+    assert_told(
+        &upstream.take_seen()[0],
+        [
+            ("x-forwarded-for", &["127.0.0.1"]),
+            ("x-forwarded-proto", &["http"]),
+            ("x-forwarded-host", &["gate"]),
+            ("x-forwarded-port", &[]),
+            ("x-forwarded-prefix", &[]),
+            ("x-real-ip", &[]),
+            ("forwarded", &["for=127.0.0.1;host=\"gate\";proto=http"]),
+            ("via", &["1.1 other", "1.1 vingate"]),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_is_believed_and_continued() {
+    let (gateway, upstream) = gateway("[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\n").await;
+    assert_eq!(ask(&gateway, SAID).await, [200]);
+    assert_told(
+        &upstream.take_seen()[0],
+        [
+            ("x-forwarded-for", &["198.51.100.1, 192.0.2.1, 192.0.2.2, 127.0.0.1"]),
+            ("x-forwarded-proto", &["https, http"]),
+            ("x-forwarded-host", &["evil.example, gate"]),
+            ("x-forwarded-port", &["1"]),
+            ("x-forwarded-prefix", &["/x"]),
+            ("x-real-ip", &["192.0.2.3"]),
+            (
+                "forwarded",
+                &["for=192.0.2.4;host=evil.example;proto=https, \
+                             for=127.0.0.1;host=\"gate\";proto=http"],
+            ),
+            ("via", &["1.1 other", "1.1 vingate"]),
+        ],
+    );
+}
+
+/// The target's authority is what the caller called us, whatever `Host` says (RFC 9112
+/// section 3.2.2).
+#[tokio::test]
+async fn an_absolute_target_names_the_host() {
+    let (gateway, upstream) = gateway("").await;
+    let request = "GET http://target/a HTTP/1.1\r\nHost: field\r\nConnection: close\r\n\r\n";
+    exchange(gateway.address, request).await;
+    assert_eq!(upstream.take_seen()[0].field("x-forwarded-host"), ["target"]);
+}
+
+#[tokio::test]
+async fn no_other_name_gets_more_than_its_rate() {
+    let rate = "[limit.rate]\nrequests_per_second = 1\nburst = 3\n";
+    let (gateway, upstream) = gateway(rate).await;
+    let mut answers = Vec::new();
+    for n in 0..20 {
+        let fields = format!(
+            "X-Forwarded-For: 198.51.100.{n}\r\nForwarded: for=198.51.100.{n}\r\n\
+             X-Real-IP: 198.51.100.{n}\r\nHost-{n}: x\r\n"
+        );
+        answers.extend(ask(&gateway, &fields).await);
+    }
+    assert_eq!(answers[..3], [200; 3]);
+    let refused = answers.iter().filter(|&&status| status == 429).count();
+    assert!(refused >= 15, "{answers:?}");
+    assert_eq!(upstream.take_seen().len(), 20 - refused);
+}
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_have_a_rate_each() {
+    let toml = "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n\
+                [limit.rate]\nrequests_per_second = 1\nburst = 1\n";
+    let (gateway, _upstream) = gateway(toml).await;
+    for client in ["198.51.100.1", "198.51.100.2", "2001:db8::1"] {
+        let fields = format!("X-Forwarded-For: {client}\r\n");
+        assert_eq!(ask(&gateway, &fields).await, [200], "{client}");
+        // What stands before what the proxy has written is the client's own word.
+        let fields = format!("X-Forwarded-For: 203.0.113.9, {client}\r\n");
+        assert_eq!(ask(&gateway, &fields).await, [429], "{client}");
+    }
+}
+
+/// Tokens that are refused count against the connection's address: one that is refused often is
+/// told so, whatever it calls itself.
+#[tokio::test]
+async fn refused_tokens_count_against_the_address() {
+    let upstream = Upstream::start().await;
+    let toml = format!("[limit.rate]\nrequests_per_second = 1\nburst = 3\n{}", upstream.toml());
+    let gateway = Gateway::start(&toml).await;
+    let mut answers = Vec::new();
+    for n in 0..10 {
+        let fields =
+            format!("Authorization: Bearer x{n}.y.z\r\nX-Forwarded-For: 198.51.100.{n}\r\n");
+        answers.extend(ask(&gateway, &fields).await);
+    }
+    assert_eq!(answers[..3], [401; 3]);
+    assert!(answers[3..].contains(&429), "{answers:?}");
+    assert!(upstream.take_seen().is_empty());
+}
+
+/// Whoever leaves is not waited for: its call ends with it.
+#[tokio::test]
+async fn a_caller_that_leaves_takes_its_read_along() {
+    let upstream = Upstream::start().await;
+    upstream.replies("", Then::Hang);
+    let toml = format!("{OPEN}{}max_in_flight = 1\n", upstream.toml());
+    let gateway = Gateway::start(&toml).await;
+    let mut caller = Caller::connect(gateway.address).await;
+    caller.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    while upstream.take_seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(caller);
+    upstream.replies(crate::upstream::OK, Then::Keep);
+    assert_eq!(ask(&gateway, "").await, [200]);
+}
