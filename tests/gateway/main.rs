@@ -5,5 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod batch;
+mod fleet;
 mod support;
 mod tls;

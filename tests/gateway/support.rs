@@ -1,16 +1,34 @@
 //! A gateway in front of a sandbox, and a client to ask it.
 
+mod fleet;
+mod wire;
+
 use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::{sync::oneshot, task::JoinHandle};
-use vingate::{app::App, config::Config, sandbox};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use vingate::{
+    app::App,
+    auth,
+    config::Config,
+    sandbox,
+    vehicle::{Plate, Vehicle, Vin},
+};
+
+pub(crate) use self::{
+    fleet::{Dice, Typed, fleet},
+    wire::Wire,
+};
 
 pub(crate) const BATCH: &str = "/api/batch/scraping/";
 
@@ -23,7 +41,8 @@ pub(crate) struct Gateway {
     pub(crate) admin: SocketAddr,
     pub(crate) sandbox: sandbox::Handle,
     client: Client<HttpConnector, Full<Bytes>>,
-    auth: String,
+    issuer: auth::Config,
+    token: String,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
@@ -57,15 +76,9 @@ impl Gateway {
              secret = {{ env = \"JWT_SECRET\" }}\n{}",
             with_defaults(toml, &sandbox.url())
         );
-        let env = |name: &str| match name {
-            "JWT_SECRET" => Some(OsString::from(SECRET)),
-            // Any other name is its own value, so that tests can have as many as they like.
-            name => Some(OsString::from(name)),
-        };
-        let config = Config::parse(&text, Path::new("test.toml"), &env)
-            .unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-        let token = config.auth.issue("tester", None, HOUR, now()).unwrap();
-        let app = App::build(config).unwrap();
+        let issuer = parse(&text).auth;
+        let token = issuer.issue("tester", None, HOUR, now()).unwrap();
+        let app = App::build(parse(&text)).unwrap();
         let (address, admin) = app.addresses().unwrap();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(app.run(async {
@@ -76,7 +89,8 @@ impl Gateway {
             admin,
             sandbox,
             client: Client::builder(TokioExecutor::new()).build_http(),
-            auth: format!("Bearer {token}"),
+            issuer,
+            token: format!("Bearer {token}"),
             stop: Some(stop),
             running,
         }
@@ -92,7 +106,7 @@ impl Gateway {
         if request.headers().get("authorization").is_none() {
             request
                 .headers_mut()
-                .insert("authorization", self.auth.parse().unwrap());
+                .insert("authorization", self.token.parse().unwrap());
         }
         let target = format!("http://{}{}", self.address, request.uri());
         *request.uri_mut() = target.parse().unwrap();
@@ -142,6 +156,52 @@ impl Gateway {
         Answer::read(self.client.request(request).await.unwrap()).await
     }
 
+    /// The value of `Authorization` for this subject, with these scopes.
+    pub(crate) fn token(&self, subject: &str, scope: Option<&str>) -> String {
+        let token = self.issuer.issue(subject, scope, HOUR, now()).unwrap();
+        format!("Bearer {token}")
+    }
+
+    /// The tester's `Authorization`.
+    pub(crate) fn own_token(&self) -> &str {
+        &self.token
+    }
+
+    /// The whole answer of a batch for these vehicles with this credential of the upstream, as
+    /// the upstream would give it now.
+    pub(crate) fn answer_for<'a>(
+        &self,
+        vehicles: impl IntoIterator<Item = &'a Vehicle>,
+        credential: &str,
+    ) -> String {
+        let fields = HeaderMap::from_iter([(AUTHORIZATION, credential.parse().unwrap())]);
+        let elements: Vec<_> = vehicles
+            .into_iter()
+            .filter_map(|vehicle| self.sandbox.element(vehicle, &fields))
+            .collect();
+        format!(r#"{{"vehicleData":[{}]}}"#, elements.join(","))
+    }
+
+    /// What is asked of the upstream in batches, in order.
+    pub(crate) fn asked(&self) -> Vec<Vec<Vehicle>> {
+        let calls = self.sandbox.calls().into_iter();
+        calls
+            .map(|call| call.vehicles)
+            .filter(|vehicles| !vehicles.is_empty())
+            .collect()
+    }
+
+    /// Empties the cache.
+    pub(crate) async fn purge(&self) -> Answer {
+        let request = Request::post("/cache/purge").header("content-type", JSON);
+        self.admin(request, "{}").await.expect(200)
+    }
+
+    /// Waits until a series of `/metrics` has this value.
+    pub(crate) async fn until_metric(&self, series: &str, value: f64) {
+        eventually(async || self.metric(series).await == value).await;
+    }
+
     /// The value of one series of `/metrics`, 0 if it is not there.
     pub(crate) async fn metric(&self, series: &str) -> f64 {
         let text = self.admin(Request::get("/metrics"), "").await.text();
@@ -151,9 +211,14 @@ impl Gateway {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// Begins to drain the gateway.
+    pub(crate) fn drain(&mut self) {
+        self.stop.take();
+    }
+
     /// Drains the gateway and waits until it has ended.
     pub(crate) async fn stop(mut self) {
-        self.stop.take();
+        self.drain();
         (&mut self.running).await.unwrap();
     }
 }
@@ -197,12 +262,51 @@ impl Answer {
 }
 
 pub(crate) const JSON: &str = "application/json";
+
+/// What the account that everybody has by default sends upstream.
+pub(crate) const ALL: &str = "SYNC_ALL";
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn now() -> Duration {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()
+}
+
+fn parse(toml: &str) -> Config {
+    let env = |name: &str| match name {
+        "JWT_SECRET" => Some(OsString::from(SECRET)),
+        // Any other name is its own value, so that tests can have as many as they like.
+        name => Some(OsString::from(name)),
+    };
+    Config::parse(toml, Path::new("test.toml"), &env)
+        .unwrap_or_else(|problems| panic!("{problems}\n{toml}"))
+}
+
+/// Waits until something has happened, and fails if it does not.
+pub(crate) async fn eventually(mut happened: impl AsyncFnMut() -> bool) {
+    let patience = async {
+        while !happened().await {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, patience)
+        .await
+        .expect("it should have happened by now");
+}
+
+/// How long anything may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A vehicle that is spelled cleanly.
+pub(crate) fn vehicle((vin, plate): (&str, &str)) -> Vehicle {
+    Vehicle { vin: Vin::parse(vin).unwrap(), plate: Plate::parse(plate).unwrap() }
+}
+
+/// A vehicle's spelling, clean.
+pub(crate) fn spelled(vehicle: &Vehicle) -> (&str, &str) {
+    (vehicle.vin.as_str(), vehicle.plate.as_str())
 }
 
 /// The body that asks for these vehicles.
