@@ -4,6 +4,7 @@
 //! time to pass.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod accounts;
 mod batch;
 mod fleet;
 mod support;

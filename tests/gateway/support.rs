@@ -102,12 +102,23 @@ impl Gateway {
         request: http::request::Builder,
         body: impl Into<Bytes>,
     ) -> Answer {
+        let has_own = request
+            .headers_ref()
+            .is_some_and(|fields| fields.contains_key(AUTHORIZATION));
+        let request = match has_own {
+            true => request,
+            false => request.header(AUTHORIZATION, &self.token),
+        };
+        self.send_bare(request, body).await
+    }
+
+    /// Sends a request as it is, with a token only if it has one.
+    pub(crate) async fn send_bare(
+        &self,
+        request: http::request::Builder,
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let mut request = request.body(Full::new(body.into())).unwrap();
-        if request.headers().get("authorization").is_none() {
-            request
-                .headers_mut()
-                .insert("authorization", self.token.parse().unwrap());
-        }
         let target = format!("http://{}{}", self.address, request.uri());
         *request.uri_mut() = target.parse().unwrap();
         Answer::read(self.client.request(request).await.unwrap()).await
