@@ -7,5 +7,6 @@
 mod accounts;
 mod batch;
 mod fleet;
+mod flights;
 mod support;
 mod tls;
