@@ -10,3 +10,4 @@ mod fleet;
 mod flights;
 mod support;
 mod tls;
+mod writes;
