@@ -106,7 +106,7 @@ async fn a_first_client_that_hangs_up_disturbs_nobody() {
     let vehicles = vehicles(&gateway, 700);
     gateway.sandbox.set_faults(hang());
     let first = ask(&gateway, &vehicles);
-    gateway.sandbox.until(|seen| seen.hanging == 2).await;
+    gateway.until(|seen| seen.hanging == 2).await;
     let others: Vec<_> = (0..10).map(|_| ask(&gateway, &vehicles)).collect();
     in_flight(&gateway, 11).await;
     first.abort();
@@ -126,7 +126,7 @@ async fn a_client_that_hangs_up_alone_has_still_filled_the_cache() {
     let vehicles = vehicles(&gateway, 10);
     gateway.sandbox.set_faults(hang());
     let first = ask(&gateway, &vehicles);
-    gateway.sandbox.until(|seen| seen.hanging == 1).await;
+    gateway.until(|seen| seen.hanging == 1).await;
     first.abort();
     in_flight(&gateway, 0).await;
     gateway.sandbox.clear_faults();
@@ -172,7 +172,7 @@ async fn a_4xx_is_told_to_the_composer_and_the_others_ask_again_without_it() {
         Faults { asking_for: Some(poison.vin), status: Some(400), calls: Some(1), ..hang() };
     gateway.sandbox.set_faults(refuses);
     let composer = ask(&gateway, &vehicles);
-    gateway.sandbox.until(|seen| seen.hanging == 1).await;
+    gateway.until(|seen| seen.hanging == 1).await;
     let others: Vec<_> = (0..10).map(|_| ask(&gateway, &vehicles[2..])).collect();
     in_flight(&gateway, 11).await;
     gateway.sandbox.clear_faults();
@@ -194,7 +194,7 @@ async fn a_4xx_is_asked_again_once_and_then_told() {
         .sandbox
         .set_faults(vec![Faults { status: Some(409), calls: Some(1), ..hang() }]);
     let composer = ask(&gateway, &vehicles);
-    gateway.sandbox.until(|seen| seen.hanging == 1).await;
+    gateway.until(|seen| seen.hanging == 1).await;
     let other = ask(&gateway, &vehicles);
     in_flight(&gateway, 2).await;
     gateway
@@ -313,7 +313,7 @@ async fn what_was_sent_beside_a_failure_fills_the_cache_and_the_rest_is_not_sent
         Faults { asking_for: Some(vehicles[100].vin), ..hang() },
     ]);
     gateway.batch(&spelled).await.expect(500);
-    gateway.sandbox.until(|seen| seen.hanging == 1).await;
+    gateway.until(|seen| seen.hanging == 1).await;
     gateway.sandbox.clear_faults();
     gateway
         .until_metric("vingate_upstream_in_flight", 0.0)

@@ -208,6 +208,12 @@ impl Gateway {
         self.admin(request, "{}").await.expect(200)
     }
 
+    /// Waits until the upstream has seen this.
+    pub(crate) async fn until(&self, reached: impl Fn(&sandbox::Counters) -> bool) {
+        let seen = timeout(PATIENCE, self.sandbox.until(reached)).await;
+        seen.expect("the upstream should have seen it by now");
+    }
+
     /// Waits until a series of `/metrics` has this value.
     pub(crate) async fn until_metric(&self, series: &str, value: f64) {
         eventually(async || self.metric(series).await == value).await;

@@ -222,7 +222,7 @@ async fn a_write_whose_client_hangs_up_runs_to_its_end_and_counts() {
         let (gateway, vin) = (Arc::clone(&gateway), two[0].vin);
         async move { patch(&gateway, vin.as_str()).await }
     });
-    gateway.sandbox.until(|seen| seen.hanging == 1).await;
+    gateway.until(|seen| seen.hanging == 1).await;
     client.abort();
     // The write is given up, and so its outcome is unknown.
     eventually(async || held(&gateway, &two).await == [false, true]).await;
@@ -248,14 +248,14 @@ async fn a_read_that_was_on_its_way_when_a_write_was_answered_is_not_kept_or_joi
         let gateway = Arc::clone(&gateway);
         async move { version(&gateway, &one, &[]).await }
     });
-    gateway.sandbox.until(|seen| seen.hanging == 1).await;
+    gateway.until(|seen| seen.hanging == 1).await;
     patch(&gateway, one.vin.as_str()).await.expect(204);
     // It asks for itself although somebody is asking already.
     let late = tokio::spawn({
         let gateway = Arc::clone(&gateway);
         async move { version(&gateway, &one, &[]).await }
     });
-    gateway.sandbox.until(|seen| seen.hanging == 2).await;
+    gateway.until(|seen| seen.hanging == 2).await;
     gateway.sandbox.clear_faults();
     assert_eq!(early.await.unwrap(), 1, "it began before the write");
     assert_eq!(late.await.unwrap(), 2);
