@@ -6,6 +6,7 @@
 
 mod accounts;
 mod batch;
+mod cache;
 mod fleet;
 mod flights;
 mod support;
