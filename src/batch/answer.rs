@@ -204,4 +204,28 @@ fn text(text: String) -> HeaderValue {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compares_tags_weakly_and_one_by_one() {
+        let etag = "\"a1\"";
+        for (field, is_named) in [
+            ("\"a1\"", true),
+            ("W/\"a1\"", true),
+            ("\"b\", \"a1\"", true),
+            ("\"b\",W/\"a1\" ,\"c\"", true),
+            ("*", true),
+            ("", false),
+            ("a1", false),
+            ("\"a\"", false),
+            ("\"a1\" \"b\"", false),
+            ("w/\"a1\"", false),
+            ("\"A1\"", false),
+            ("\u{e9}", false),
+        ] {
+            let field = HeaderValue::from_bytes(field.as_bytes()).unwrap();
+            assert_eq!(matches(&field, etag), is_named, "{field:?}");
+        }
+    }
+}

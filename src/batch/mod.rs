@@ -214,3 +214,6 @@ where
         Box::pin(async move { shared.answer(request).await })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,110 @@ impl http_body::Body for Splice {
         SizeHint::with_exact(self.left as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body::Body as _;
+    use prometheus::Registry;
+    use proptest::prelude::*;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{
+        batch::Failure,
+        cache::{self, Cache, Class, Directives, Element, Outcome, Place, StaleWindows, Ttl},
+        vehicle::{Plate, Vehicle, Vin},
+    };
+
+    /// Entries with these bytes, as a cache makes them.
+    fn entries(elements: &[String]) -> Vec<Arc<Entry>> {
+        let life = std::time::Duration::ZERO;
+        let ttl = Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 };
+        let stale = StaleWindows { while_revalidate: life, if_error: life };
+        let config = cache::Config { enabled: false, capacity: 0, ttl, stale };
+        let metrics = cache::Metrics::register(&Registry::new()).unwrap();
+        let cache = Cache::<Failure>::new(config, metrics);
+
+        let vehicle = |nth| Vehicle {
+            vin: Vin::parse(&format!("3VWFE21C0{nth:08}")).unwrap(),
+            plate: Plate::parse("A1").unwrap(),
+        };
+        let vehicles = (0..elements.len()).map(vehicle);
+        let claim = cache.claim(None, vehicles, &Directives::default(), Instant::now());
+        let element = |text: &String| Element {
+            bytes: text.as_bytes().into(),
+            classes: Class::Finished.into(),
+        };
+        if let Some(lead) = claim.lead {
+            lead.land(elements.iter().map(element).collect(), true, Instant::now());
+        }
+        let landed = |place: &Place<Failure>| {
+            let outcome = futures_util::FutureExt::now_or_never(place.outcome());
+            match outcome.flatten() {
+                Some(Outcome::Landed(entry)) => entry,
+                _ => panic!("it has not landed"),
+            }
+        };
+        claim.places.iter().map(landed).collect()
+    }
+
+    /// All frames; what is left is checked after each.
+    fn frames(mut splice: Splice) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        let mut left = splice.len();
+        while let Some(frame) = splice.next_frame() {
+            left -= frame.len();
+            assert_eq!(splice.size_hint().exact(), Some(left as u64));
+            assert_eq!(splice.is_end_stream(), left == 0);
+            frames.push(frame);
+        }
+        assert!(splice.is_empty());
+        frames
+    }
+
+    fn spliced(elements: &[&str]) -> String {
+        let elements: Vec<_> = elements.iter().map(ToString::to_string).collect();
+        let frames = frames(Splice::new(entries(&elements)));
+        assert_eq!(frames.len(), 1);
+        String::from_utf8(frames.concat()).unwrap()
+    }
+
+    #[test]
+    fn leaves_out_vehicles_without_an_element() {
+        for (elements, body) in [
+            (&[][..], r#"{"vehicleData":[]}"#),
+            (&[""], r#"{"vehicleData":[]}"#),
+            (&["1"], r#"{"vehicleData":[1]}"#),
+            (&["", "1", "", " 2", ""], r#"{"vehicleData":[1, 2]}"#),
+        ] {
+            assert_eq!(spliced(elements), body);
+        }
+    }
+
+    #[test]
+    fn comes_in_frames_that_are_not_much_larger_than_they_need_be() {
+        let elements = vec!["x".repeat(10_000); 100];
+        let frames = frames(Splice::new(entries(&elements)));
+        assert_eq!(frames.len(), 8);
+        assert!(frames.iter().all(|frame| frame.len() < FRAME + 10_002));
+    }
+
+    #[test]
+    fn an_element_larger_than_a_frame_is_one() {
+        let elements = vec!["x".repeat(2 * FRAME); 3];
+        assert_eq!(frames(Splice::new(entries(&elements))).len(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn is_all_the_elements_between_commas(
+            sizes in proptest::collection::vec(0..2 * FRAME, 0..8),
+        ) {
+            let elements: Vec<_> = sizes.iter().map(|&size| "x".repeat(size)).collect();
+            let found = frames(Splice::new(entries(&elements))).concat();
+            let some: Vec<_> = elements.into_iter().filter(|text| !text.is_empty()).collect();
+            let want = format!(r#"{{"vehicleData":[{}]}}"#, some.join(","));
+            prop_assert!(found == want.as_bytes());
+        }
+    }
+}

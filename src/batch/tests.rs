@@ -1,0 +1,207 @@
+//! The batch endpoint over an upstream that is a function, on a clock that is turned by hand.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header::CACHE_CONTROL};
+use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
+use prometheus::Registry;
+use serde_json::{Value, json};
+use tokio::time::{advance, sleep};
+use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
+
+use super::*;
+use crate::{
+    cache::{StaleWindows, Ttl},
+    upstream,
+};
+
+mod flights;
+mod lives;
+mod stale;
+
+type Undocumented = BoxCloneSyncService<Request<Body>, Response<Body>, Error>;
+
+/// A batch endpoint and what is behind it.
+struct Fixture {
+    batch: Batch<Undocumented>,
+    sync: Arc<Mutex<Sync>>,
+}
+
+/// The upstream.
+struct Sync {
+    /// The `info` of every vehicle; `None`: there is no element.
+    info: Option<Value>,
+    /// The answer's status; with another than 200, `info` does not matter.
+    status: StatusCode,
+    /// From a call to its answer.
+    latency: Duration,
+    /// Calls so far.
+    calls: usize,
+    /// So many of the first calls panic.
+    panics: usize,
+}
+
+/// What came back, read to its end.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    cache_status: String,
+    cache_control: String,
+    age: String,
+    body: Bytes,
+}
+
+const VIN: &str = "3VWFE21C04M000001";
+
+const SECOND: Duration = Duration::from_secs(1);
+
+// === impl Fixture ===
+
+impl Fixture {
+    /// With lives and windows as the configuration has them by default, but no jitter.
+    fn new() -> Self {
+        let ttl = Ttl {
+            finished: 900 * SECOND,
+            pending: 10 * SECOND,
+            failed: 10 * SECOND,
+            absent: 30 * SECOND,
+            jitter: 0.0,
+        };
+        let stale = StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND };
+        let registry = Registry::new();
+        let cache = Cache::new(
+            cache::Config { enabled: true, capacity: 1 << 20, ttl, stale },
+            cache::Metrics::register(&registry).unwrap(),
+        );
+        let config = Config {
+            max_vehicles: 100,
+            chunk: 500,
+            max_parallel: 4,
+            max_answer: 1 << 20,
+            max_body: 1 << 20,
+            body_idle_timeout: 30 * SECOND,
+            stream_idle_timeout: 60 * SECOND,
+        };
+        let sync = Arc::new(Mutex::new(Sync {
+            info: Some(finished()),
+            status: StatusCode::OK,
+            latency: Duration::ZERO,
+            calls: 0,
+            panics: 0,
+        }));
+        let upstream = Upstream::new(service_fn({
+            let sync = Arc::clone(&sync);
+            move |call: Request<Body>| answer(Arc::clone(&sync), call)
+        }));
+        let undocumented = Undocumented::new(service_fn(async |_| {
+            Err(Error::TooManyToPass { found: 0, limit: 0 })
+        }));
+        let metrics = Metrics::register(&registry).unwrap();
+        let batch = Batch::new(config, cache, upstream, &[], metrics, undocumented);
+        Self { batch, sync }
+    }
+
+    /// Asks for one vehicle with this `Cache-Control`.
+    async fn ask(&self, directives: &str) -> Answer {
+        let mut request = Request::get("/api/batch/scraping/")
+            .header(CACHE_CONTROL, directives)
+            .body(Body::full(json!({"vehicles": [{"vin": VIN, "plate": "A1"}]}).to_string()))
+            .unwrap();
+        let credential = Credential { digest: Some([1; 32]), is_account: true };
+        request.extensions_mut().insert(credential);
+        match self.batch.clone().oneshot(request).await {
+            Ok(answer) => Answer::read(answer).await,
+            Err(Refused { error, .. }) => Answer::of_error(&error),
+        }
+    }
+
+    fn calls(&self) -> usize {
+        self.sync.lock().calls
+    }
+
+    fn set(&self, set: impl FnOnce(&mut Sync)) {
+        set(&mut self.sync.lock());
+    }
+}
+
+/// Answers for every vehicle of a call.
+async fn answer(
+    sync: Arc<Mutex<Sync>>,
+    call: Request<Body>,
+) -> Result<Response<Body>, upstream::Error> {
+    let body = call.into_body().collect().await.unwrap().to_bytes();
+    let asked: Value = serde_json::from_slice(&body).unwrap();
+    let (latency, number) = {
+        let mut sync = sync.lock();
+        sync.calls += 1;
+        assert!(sync.calls > sync.panics, "as asked for");
+        (sync.latency, sync.calls)
+    };
+    if !latency.is_zero() {
+        sleep(latency).await;
+    }
+    let sync = sync.lock();
+    let element = |vehicle: &Value| {
+        let info = sync.info.as_ref()?;
+        Some(json!({
+            "vin": vehicle["vin"], "plate": vehicle["plate"], "info": info, "call": number,
+        }))
+    };
+    let elements = asked["vehicles"].as_array().unwrap().iter();
+    let elements: Vec<_> = elements.filter_map(element).collect();
+    let answer = Response::builder().status(sync.status);
+    let body = json!({ "vehicleData": elements }).to_string();
+    Ok(answer.body(Body::full(body)).unwrap())
+}
+
+fn finished() -> Value {
+    json!([{"status": {"statusId": 1}, "finishedDateTime": "2026-01-01"}])
+}
+
+// === impl Answer ===
+
+impl Answer {
+    async fn read(answer: Response<Body>) -> Self {
+        let (head, body) = answer.into_parts();
+        let field = |name| head.headers[name].to_str().unwrap().to_owned();
+        Self {
+            status: head.status,
+            cache_status: field("cache-status"),
+            cache_control: field("cache-control"),
+            age: field("age"),
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    fn of_error(error: &Error) -> Self {
+        let status = match error {
+            Error::NotCached => StatusCode::GATEWAY_TIMEOUT,
+            Error::Call { error, .. } => {
+                error.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            other => panic!("{other}"),
+        };
+        let nothing = String::new;
+        Self {
+            status,
+            cache_status: nothing(),
+            cache_control: nothing(),
+            age: nothing(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// How the vehicle was answered, without the details.
+    fn from(&self) -> &str {
+        let (from, _) = self.cache_status.split_once("; detail").unwrap();
+        from.strip_prefix("vingate; ").unwrap()
+    }
+
+    /// The number of the call that brought the vehicle.
+    fn call(&self) -> u64 {
+        let answer: Value = serde_json::from_slice(&self.body).unwrap();
+        answer["vehicleData"][0]["call"].as_u64().unwrap()
+    }
+}

@@ -1,0 +1,65 @@
+//! Calls that are shared, and what becomes of them when somebody fails.
+
+use futures_util::{FutureExt as _, future::join_all};
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn followers_of_one_call_are_answered_with_it() {
+    let fixture = Fixture::new();
+    fixture.set(|sync| sync.latency = SECOND);
+    let began_at = Instant::now();
+    let answers = join_all((0..100).map(|_| fixture.ask(""))).await;
+    let collapsed = answers
+        .iter()
+        .filter(|answer| answer.from() == "fwd=miss; collapsed");
+    assert_eq!(collapsed.count(), 99);
+    assert_eq!(fixture.calls(), 1);
+    assert_eq!(began_at.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_hangs_up_has_asked_for_everybody() {
+    let fixture = Fixture::new();
+    fixture.set(|sync| sync.latency = SECOND);
+    assert!(fixture.ask("").now_or_never().is_none(), "hung up");
+    let follower = fixture.ask("").await;
+    assert_eq!((follower.from(), follower.call()), ("fwd=miss; collapsed", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_panics_is_made_again_at_once() {
+    let fixture = Fixture::new();
+    fixture.set(|sync| sync.panics = 1);
+    let answers = join_all((0..10).map(|_| fixture.ask(""))).await;
+    assert!(answers.iter().all(|answer| answer.call() == 2));
+    assert_eq!(fixture.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_always_panic_are_given_up() {
+    let fixture = Fixture::new();
+    fixture.set(|sync| sync.panics = usize::MAX);
+    assert_eq!(fixture.ask("").await.status, 500);
+    assert_eq!(fixture.calls(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_cache_joins_only_what_is_not_sent() {
+    let fixture = Fixture::new();
+    fixture.set(|sync| sync.latency = SECOND);
+    let (first, anew) = tokio::join!(fixture.ask(""), async {
+        sleep(SECOND / 2).await;
+        fixture.ask("no-cache").await
+    });
+    assert_eq!((first.call(), anew.call()), (1, 2));
+    assert_eq!(fixture.ask("").await.call(), 2, "what was asked for later stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_store_is_joined_by_nobody() {
+    let fixture = Fixture::new();
+    fixture.set(|sync| sync.latency = SECOND);
+    let (apart, other) = tokio::join!(fixture.ask("no-store"), fixture.ask(""));
+    assert_eq!((apart.call(), other.call()), (1, 2));
+}
