@@ -112,3 +112,64 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use prometheus::Registry;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    /// Two requests at once; each is answered with a body.
+    fn admit()
+    -> impl Service<Request<Body>, Response = Response<Body>, Error = Refused<Error>, Future: Send>
+    + Clone {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        AdmitLayer::new(2, metrics)
+            .layer(service_fn(async |_| Ok(Response::new(Body::full("answer")))))
+    }
+
+    #[tokio::test]
+    async fn lets_in_as_many_as_there_may_be_until_their_answers_have_ended() {
+        let admit = admit();
+        let ask = async || {
+            admit
+                .clone()
+                .oneshot(Request::new(Body::full("unread")))
+                .await
+        };
+        let first = ask().await.unwrap();
+        let second = ask().await.unwrap();
+        let refused = ask().await.unwrap_err();
+        assert_eq!(refused.error, Error::Full);
+        assert_eq!(refused.unread.collect().await.unwrap().to_bytes(), "unread");
+
+        first.into_body().collect().await.unwrap();
+        let third = ask().await.unwrap();
+        assert!(ask().await.is_err());
+        drop(second);
+        drop(third);
+        assert!(ask().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn gives_a_place_back_when_the_request_fails_or_is_given_up() {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let layer = AdmitLayer::new(1, metrics);
+        let failing = layer.layer(service_fn(async |_: Request<Body>| {
+            Err::<Response<Body>, Refused<Error>>(Refused::bare(Error::Deadline))
+        }));
+        for _ in 0..3 {
+            let failed = failing.clone().oneshot(Request::default()).await;
+            assert_eq!(failed.unwrap_err().error, Error::Deadline);
+        }
+        let silent = layer.layer(service_fn(|_: Request<Body>| {
+            std::future::pending::<Result<Response<Body>, Refused<Error>>>()
+        }));
+        for _ in 0..3 {
+            let mut given_up = Box::pin(silent.clone().oneshot(Request::default()));
+            assert!(futures_util::poll!(given_up.as_mut()).is_pending());
+        }
+    }
+}

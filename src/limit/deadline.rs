@@ -98,3 +98,41 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_what_is_not_answered_in_time_and_nothing_else() {
+        for (takes, want, ends) in [
+            (0, Ok(()), 0),
+            (59, Ok(()), 59),
+            (61, Err(Error::Deadline), 60),
+            (u64::MAX / 4, Err(Error::Deadline), 60),
+        ] {
+            let slow = service_fn(move |_: Request<Body>| async move {
+                sleep(Duration::from_secs(takes)).await;
+                Ok::<_, Refused<Error>>(())
+            });
+            let began_at = Instant::now();
+            let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(slow);
+            let answer = deadline.oneshot(Request::default()).await;
+            assert_eq!(answer.map_err(|refused| refused.error), want, "{takes} s");
+            assert_eq!(began_at.elapsed().as_secs(), ends);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn passes_errors_on() {
+        let refusing = service_fn(async |_: Request<Body>| {
+            Err::<(), Refused<Error>>(Refused::bare(Error::Full))
+        });
+        let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(refusing);
+        let answer = deadline.oneshot(Request::default()).await;
+        assert_eq!(answer.unwrap_err().error, Error::Full);
+    }
+}

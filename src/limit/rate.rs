@@ -73,3 +73,57 @@ impl Rule for RateLimit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use prometheus::Registry;
+
+    use super::*;
+
+    fn limit(rate: Option<(u32, u32)>) -> RateLimit {
+        let rate = rate.map(|(requests_per_second, burst)| Rate {
+            requests_per_second: NonZeroU32::new(requests_per_second).unwrap(),
+            burst: NonZeroU32::new(burst).unwrap(),
+        });
+        RateLimit::new(rate, Metrics::register(&Registry::new()).unwrap())
+    }
+
+    fn check(limit: &RateLimit, client: u128) -> Result<(), Error> {
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(Client::named(client));
+        limit
+            .check(request)
+            .map(drop)
+            .map_err(|refused| refused.error)
+    }
+
+    #[test]
+    fn lets_a_burst_through_and_then_says_how_long_to_wait() {
+        let limit = limit(Some((1, 3)));
+        for _ in 0..3 {
+            assert_eq!(check(&limit, 1), Ok(()));
+        }
+        let Err(Error::Rate { retry_after }) = check(&limit, 1) else { panic!("let in") };
+        let second = Duration::from_secs(1);
+        assert!(retry_after <= second && retry_after > second / 2, "{retry_after:?}");
+        assert_eq!(check(&limit, 2), Ok(()), "others have a bucket of their own");
+    }
+
+    #[test]
+    fn without_a_rate_everybody_asks_as_often_as_they_like() {
+        let limit = limit(None);
+        assert!((0..1000).all(|_| check(&limit, 1).is_ok()));
+    }
+
+    #[test]
+    fn a_refused_body_is_still_there() {
+        let limit = limit(Some((1, 1)));
+        check(&limit, 1).unwrap();
+        let mut request = Request::new(Body::full("unread"));
+        request.extensions_mut().insert(Client::named(1));
+        let refused = limit.check(request).unwrap_err();
+        assert!(!http_body::Body::is_end_stream(&refused.unread));
+    }
+}

@@ -155,3 +155,46 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_client_has_a_quarter_and_the_others_have_theirs() {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let layer = ShareLayer::new(8, metrics);
+        let share = layer.layer(service_fn(async |_: Request<Body>| {
+            Ok::<_, Refused<Error>>(Response::new(Body::full("answer")))
+        }));
+        let ask = async |client: u128| {
+            let mut request = Request::new(Body::empty());
+            request.extensions_mut().insert(Client::named(client));
+            share.clone().oneshot(request).await
+        };
+        let held = [ask(1).await.unwrap(), ask(1).await.unwrap()];
+        assert_eq!(ask(1).await.unwrap_err().error, Error::ClientFull);
+        assert!(ask(2).await.is_ok());
+        let [first, second] = held;
+        drop(first);
+        let third = ask(1).await.unwrap();
+        assert!(ask(1).await.is_err());
+        drop((second, third));
+        assert!(layer.shares.taken.lock().is_empty(), "who asks nothing takes no memory");
+    }
+
+    #[tokio::test]
+    async fn whoever_has_no_name_is_not_counted() {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let share = ShareLayer::new(1, metrics).layer(service_fn(async |_: Request<Body>| {
+            Ok::<_, Refused<Error>>(Response::new(Body::full("answer")))
+        }));
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(share.clone().oneshot(Request::default()).await.unwrap());
+        }
+    }
+}
