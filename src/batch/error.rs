@@ -22,9 +22,10 @@ pub enum Error {
     /// The body is not UTF-8.
     #[error("the body is not UTF-8")]
     NotUtf8,
-    /// The body is not JSON, or not an object with a list of vehicles.
-    #[error("the body is not the JSON that is asked for: {0}")]
-    Json(#[source] serde_json::Error),
+    /// The body is not JSON, or not an object with a list of vehicles. What is wrong with it may
+    /// quote the body, so it is for the caller alone and no source that a log would show.
+    #[error("the body is not the JSON that is asked for, see column {} of line {}", .0.column(), .0.line())]
+    Json(serde_json::Error),
     /// There is no list.
     #[error("the member \"vehicles\" is missing")]
     Missing,
@@ -90,9 +91,9 @@ pub enum CallError {
     /// The answer stopped, or broke off.
     #[error("the upstream's answer did not come in whole")]
     Torn(#[source] body::Failure),
-    /// The answer is not of the documented shape.
-    #[error("the upstream's answer is not of the documented shape")]
-    Shape(#[source] serde_json::Error),
+    /// The answer is not of the documented shape. No source: it may quote the answer.
+    #[error("the upstream's answer is not of the documented shape, see column {} of line {}", .0.column(), .0.line())]
+    Shape(serde_json::Error),
     /// Whoever asked for it gave up, again and again.
     #[error("the call was abandoned")]
     Abandoned,
@@ -152,5 +153,24 @@ impl CallError {
             Self::Status(status) => Some(*status),
             Self::Upstream(_) | Self::Torn(_) | Self::Shape(_) | Self::Abandoned => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::batch::{Asked, Elements};
+
+    #[test]
+    fn what_a_log_shows_of_bad_json_quotes_none_of_it() {
+        let secret = r#""3VWFE21C04M000001""#;
+        let asked = Asked::parse(secret.as_bytes(), 10).unwrap_err();
+        let of_answer = Elements::parse(secret.as_bytes(), std::iter::empty()).unwrap_err();
+        assert!(of_answer.to_string().contains("3VW"), "it would be quoted");
+        let shape = CallError::Shape(of_answer);
+        assert!(asked.source().is_none() && shape.source().is_none());
+        assert!(!asked.to_string().contains("3VW") && !shape.to_string().contains("3VW"));
     }
 }

@@ -209,10 +209,14 @@ fn batch(error: &batch::Error) -> Told {
         batch::Error::MediaType => Told::new(Kind::UnsupportedMediaType, sentence(error)),
         batch::Error::NoMediaType
         | batch::Error::NotUtf8
-        | batch::Error::Json(_)
         | batch::Error::Missing
         | batch::Error::Empty
         | batch::Error::TooManyToPass { .. } => Told::new(Kind::BadRequest, sentence(error)),
+        // It may quote the body, which is the caller's own.
+        batch::Error::Json(json) => {
+            let detail = format!("The body is not the JSON that is asked for: {json}.");
+            Told::new(Kind::BadRequest, detail)
+        }
         batch::Error::TooMany { .. } => Told::new(Kind::PayloadTooLarge, sentence(error)),
         batch::Error::Vehicles(problems) => Told {
             problems: problems
@@ -244,7 +248,11 @@ fn call(error: &CallError) -> Told {
             Told::proxy(Kind::BadGateway, "http_response_incomplete", sentence(error))
         }
         // A refusal is passed on as it came; this is what it would be without its bytes.
-        CallError::Shape(_) | CallError::Status(_) | CallError::Refused(_) => {
+        CallError::Shape(_) => {
+            let detail = "The upstream's answer is not of the documented shape.";
+            Told::proxy(Kind::BadGateway, "http_protocol_error", detail)
+        }
+        CallError::Status(_) | CallError::Refused(_) => {
             Told::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
         }
         CallError::Abandoned => Told::new(Kind::Internal, "Something went wrong here."),
@@ -395,3 +403,6 @@ impl Kind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
