@@ -98,3 +98,54 @@ where
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use prometheus::Registry;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::{
+        auth,
+        limit::{self, Rate},
+    };
+
+    /// What a service that fails with `error` ends with when it is asked `times` times.
+    async fn last(error: fn() -> Error, times: usize) -> Error {
+        let one = NonZeroU32::MIN;
+        let rate = Rate { requests_per_second: one, burst: NonZeroU32::new(2).unwrap() };
+        let metrics = limit::Metrics::register(&Registry::new()).unwrap();
+        let layer = CountRefusedLayer::new(RateLimit::new(Some(rate), metrics));
+        let refusing = layer.layer(service_fn(move |_: Request<Body>| async move {
+            Err::<(), _>(Refused::<Error>::bare(error()))
+        }));
+        let mut last = None;
+        for _ in 0..times {
+            let mut request = Request::new(Body::empty());
+            let address = "192.0.2.1:1".parse().unwrap();
+            request.extensions_mut().insert(Peer::new(address, false));
+            last = refusing.clone().oneshot(request).await.err();
+        }
+        last.unwrap().error
+    }
+
+    #[tokio::test]
+    async fn refused_tokens_use_up_the_rate_of_their_address_and_nothing_else_does() {
+        let missing: fn() -> Error = || auth::Error::Missing.into();
+        let forged: fn() -> Error = || auth::Error::Token(auth::Reason::Signature).into();
+        let forbidden: fn() -> Error = || auth::Error::NoAccount.into();
+        for (error, times, is_limited) in [
+            (missing, 2, false),
+            (missing, 3, true),
+            (forged, 3, true),
+            (forbidden, 9, false),
+            ((|| limit::Error::Deadline.into()) as fn() -> Error, 9, false),
+        ] {
+            let last = last(error, times).await;
+            let found = matches!(last, Error::Limit(limit::Error::Rate { .. }));
+            assert_eq!(found, is_limited, "{last:?} after {times}");
+        }
+    }
+}

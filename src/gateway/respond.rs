@@ -138,3 +138,103 @@ async fn drain(mut body: Body) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+
+    use bytes::Bytes;
+    use futures_util::stream;
+    use http::StatusCode;
+    use http_body::Frame;
+    use http_body_util::{BodyExt as _, StreamBody};
+    use tokio::time::{Instant, sleep};
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::limit;
+
+    const KIB: usize = 1024;
+
+    /// The answer to a request that is refused with this body unread.
+    async fn refuse(body: Body) -> Response<Body> {
+        let refusing = service_fn(async |request: Request<Body>| {
+            Err::<Response<Body>, _>(Refused::<Error>::new(limit::Error::Full, request))
+        });
+        let Ok(answer) = RespondLayer
+            .layer(refusing)
+            .oneshot(Request::new(body))
+            .await;
+        answer
+    }
+
+    /// A body of frames of 1 KiB, one each `every`, and how many were taken.
+    fn frames(every: Duration) -> (Body, Arc<AtomicUsize>) {
+        let taken = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&taken);
+        let frames = stream::unfold((), move |()| {
+            let counted = Arc::clone(&counted);
+            async move {
+                sleep(every).await;
+                counted.fetch_add(1, Relaxed);
+                let frame = Frame::data(Bytes::from_static(&[b'x'; KIB]));
+                Some((Ok::<_, crate::body::Error>(frame), ()))
+            }
+        });
+        (Body::new(StreamBody::new(Box::pin(frames))), taken)
+    }
+
+    #[tokio::test]
+    async fn turns_errors_and_panics_into_answers() {
+        let code = async |answer: Response<Body>| {
+            let status = answer.status();
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            let json = answer.into_body().collect().await.unwrap().to_bytes();
+            let problem: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            assert_eq!(problem["status"], status.as_u16());
+            let code = problem["code"].as_str().unwrap().to_owned();
+            assert_eq!(problem["type"], format!("urn:vingate:problem:{code}"));
+            (status, code)
+        };
+        let refused = refuse(Body::empty()).await;
+        assert_eq!(refused.headers()["retry-after"], "1");
+        let overloaded = (StatusCode::SERVICE_UNAVAILABLE, "Overloaded".to_owned());
+        assert_eq!(code(refused).await, overloaded);
+
+        let panicking = service_fn(async |_: Request<Body>| {
+            panic!("as asked for");
+            #[expect(unreachable_code, reason = "it gives the function its type")]
+            Err::<Response<Body>, Refused<Error>>(Refused::bare(Error::Panic))
+        });
+        let Ok(answer) = RespondLayer
+            .layer(panicking)
+            .oneshot(Request::default())
+            .await;
+        let internal = (StatusCode::INTERNAL_SERVER_ERROR, "Internal".to_owned());
+        assert_eq!(code(answer).await, internal);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_what_nobody_wanted_within_bounds() {
+        let millis = Duration::from_millis;
+        // How fast the body comes, how long it is read, and how many frames are taken at most.
+        for (every, takes, most) in [
+            (millis(1), millis(257), 257),
+            (millis(10), MAX_DRAINING, 100),
+            (millis(5000), MAX_DRAINING, 0),
+        ] {
+            let (body, taken) = frames(every);
+            let began_at = Instant::now();
+            assert_eq!(refuse(body).await.status(), 503);
+            assert!(began_at.elapsed() <= takes + millis(2), "{:?}", began_at.elapsed());
+            let taken = taken.load(Relaxed);
+            assert!(
+                (most.max(1) - 1..=most).contains(&taken),
+                "{taken} frames, one each {every:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,153 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::*;
+
+const ALL: [Kind; 17] = [
+    Kind::BadGateway,
+    Kind::BadParameters,
+    Kind::BadRequest,
+    Kind::ExpectationFailed,
+    Kind::Forbidden,
+    Kind::HeadersTooLarge,
+    Kind::Internal,
+    Kind::MethodNotAllowed,
+    Kind::NotCached,
+    Kind::Overloaded,
+    Kind::PayloadTooLarge,
+    Kind::RateLimited,
+    Kind::RequestTimeout,
+    Kind::Unauthorized,
+    Kind::UnsupportedMediaType,
+    Kind::UpstreamTimeout,
+    Kind::UriTooLong,
+];
+
+fn torn() -> body::Failure {
+    body::Failure::Torn("reset".into())
+}
+
+fn call(error: CallError) -> Error {
+    Error::Batch(batch::Error::Call { error: Arc::new(error), of_account: true })
+}
+
+fn json() -> serde_json::Error {
+    serde_json::from_str::<()>("x").unwrap_err()
+}
+
+#[test]
+fn every_error_has_its_status_and_code() {
+    for (error, status, code) in [
+        (edge::Error::Host.into(), 400, "BadRequest"),
+        (edge::Error::Framing.into(), 400, "BadRequest"),
+        (edge::Error::Path.into(), 400, "BadRequest"),
+        (edge::Error::Override.into(), 400, "BadRequest"),
+        (edge::Error::Method.into(), 405, "MethodNotAllowed"),
+        (edge::Error::UriTooLong { limit: 1 }.into(), 414, "UriTooLong"),
+        (edge::Error::TooManyFields { limit: 1 }.into(), 431, "HeadersTooLarge"),
+        (edge::Error::Expectation.into(), 417, "ExpectationFailed"),
+        (limit::Error::Full.into(), 503, "Overloaded"),
+        (limit::Error::ClientFull.into(), 503, "Overloaded"),
+        (limit::Error::Rate { retry_after: SOON }.into(), 429, "RateLimited"),
+        (limit::Error::Deadline.into(), 504, "UpstreamTimeout"),
+        (auth::Error::Missing.into(), 401, "Unauthorized"),
+        (auth::Error::Token(auth::Reason::Expired).into(), 401, "Unauthorized"),
+        (auth::Error::Scope { needed: "x".into() }.into(), 403, "Forbidden"),
+        (auth::Error::NoAccount.into(), 403, "Forbidden"),
+        (batch::Error::MediaType.into(), 415, "UnsupportedMediaType"),
+        (batch::Error::NoMediaType.into(), 400, "BadRequest"),
+        (batch::Error::NotUtf8.into(), 400, "BadRequest"),
+        (batch::Error::Json(json()).into(), 400, "BadRequest"),
+        (batch::Error::Missing.into(), 400, "BadRequest"),
+        (batch::Error::Empty.into(), 400, "BadRequest"),
+        (batch::Error::TooMany { found: 2, limit: 1 }.into(), 413, "PayloadTooLarge"),
+        (batch::Error::Vehicles(Vec::new()).into(), 400, "BadParameters"),
+        (batch::Error::TooManyToPass { found: 2, limit: 1 }.into(), 400, "BadRequest"),
+        (batch::Error::NotCached.into(), 504, "NotCached"),
+        (batch::Error::Body(body::Failure::Idle).into(), 408, "RequestTimeout"),
+        (batch::Error::Body(torn()).into(), 400, "BadRequest"),
+        (batch::Error::Body(body::Failure::TooLarge { limit: 1 }).into(), 413, "PayloadTooLarge"),
+        (call(CallError::Upstream(upstream::Error::Timeout)), 504, "UpstreamTimeout"),
+        (call(CallError::Status(StatusCode::FOUND)), 502, "BadGateway"),
+        (call(CallError::Torn(torn())), 502, "BadGateway"),
+        (call(CallError::Torn(body::Failure::Idle)), 504, "UpstreamTimeout"),
+        (call(CallError::Torn(body::Failure::TooLarge { limit: 1 })), 502, "BadGateway"),
+        (call(CallError::Shape(json())), 502, "BadGateway"),
+        (call(CallError::Abandoned), 500, "Internal"),
+        (forward::Error::Body(torn()).into(), 400, "BadRequest"),
+        (forward::Error::Upstream(upstream::Error::Timeout).into(), 504, "UpstreamTimeout"),
+        (forward::Error::UnaskedUpgrade.into(), 502, "BadGateway"),
+        (forward::Error::Stopped.into(), 503, "Overloaded"),
+        (Error::Panic, 500, "Internal"),
+    ] {
+        let told = error.told();
+        assert_eq!((told.kind.status().as_u16(), told.kind.code()), (status, code), "{error:?}");
+        assert!(error.refusal().is_none());
+
+        // What the contract promises of whole families.
+        let waits = matches!(status, 429 | 503);
+        assert_eq!(told.retry_after().is_some(), waits, "{error:?}");
+        assert_eq!(
+            told.challenge.is_some(),
+            status == 401 || code == "Forbidden" && told.challenge.is_some()
+        );
+        let is_upstreams = matches!(code, "BadGateway" | "UpstreamTimeout");
+        assert_eq!(told.proxy_error.is_some(), is_upstreams, "{error:?}");
+        assert!(told.detail.ends_with('.') && !told.detail.starts_with(char::is_lowercase));
+    }
+}
+
+#[test]
+fn kinds_are_told_apart() {
+    for (nth, kind) in ALL.iter().enumerate() {
+        for other in &ALL[..nth] {
+            assert_ne!(kind.code(), other.code());
+            assert_ne!(kind.title(), other.title());
+        }
+        assert!(kind.status().is_client_error() || kind.status().is_server_error());
+    }
+}
+
+#[test]
+fn a_challenge_says_no_more_than_it_must() {
+    for (error, challenge) in [
+        (auth::Error::Missing, Some("Bearer")),
+        (
+            auth::Error::Token(auth::Reason::Expired),
+            Some(r#"Bearer error="invalid_token", error_description="The access token expired""#),
+        ),
+        (
+            auth::Error::Scope { needed: "vehicles:read".into() },
+            Some(r#"Bearer error="insufficient_scope", scope="vehicles:read""#),
+        ),
+        (auth::Error::NoAccount, None),
+    ] {
+        let told = auth(&error).challenge;
+        assert_eq!(told.as_ref().map(|it| it.to_str().unwrap()), challenge);
+    }
+    let said = |reason| auth(&auth::Error::Token(reason)).detail;
+    assert_eq!(said(auth::Reason::Signature), said(auth::Reason::UnknownKey), "nothing to probe");
+}
+
+#[test]
+fn nobody_is_told_to_come_too_early() {
+    for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
+        let error = limit::Error::Rate { retry_after: Duration::from_millis(millis) };
+        let (_, told) = limit(error).retry_after().unwrap();
+        assert_eq!(told, HeaderValue::from(seconds), "{millis} ms");
+    }
+}
+
+#[test]
+fn a_refusal_of_the_upstream_is_passed_on_and_not_told() {
+    let refusal = batch::Refusal {
+        status: StatusCode::CONFLICT,
+        content_type: None,
+        retry_after: None,
+        body: Bytes::from_static(b"x"),
+    };
+    let error = call(CallError::Refused(refusal));
+    let (refusal, of_account) = error.refusal().unwrap();
+    assert_eq!((refusal.status.as_u16(), of_account), (409, true));
+}
