@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{Request, Response, Version};
+use http::{Request, Response, Version, header::EXPECT};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tokio::time::timeout;
@@ -33,7 +33,7 @@ pin_project! {
     #[project = Projected]
     pub(super) enum ResponseFuture<F> {
         /// Nothing is wrong so far.
-        Serving { #[pin] inner: F, id: Option<RequestId>, version: Version },
+        Serving { #[pin] inner: F, id: Option<RequestId>, version: Version, drains: bool },
         /// What the caller still sends is read, so that it can read the answer.
         Draining { answer: BoxFuture<'static, Response<Body>> },
     }
@@ -71,7 +71,9 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let id = request.extensions().get().cloned();
         let version = request.version();
-        ResponseFuture::Serving { inner: self.0.call(request), id, version }
+        // Reading would ask for a body that is not sent before it is asked for.
+        let drains = !request.headers().contains_key(EXPECT);
+        ResponseFuture::Serving { inner: self.0.call(request), id, version, drains }
     }
 }
 
@@ -85,21 +87,22 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let refused = match self.as_mut().project() {
+            let (refused, id, version, drains) = match self.as_mut().project() {
                 Projected::Draining { answer } => return answer.as_mut().poll(cx).map(Ok),
-                Projected::Serving { inner, id, version } => {
+                Projected::Serving { inner, id, version, drains } => {
                     // What panicked is dropped with the future, and nothing else has seen it.
-                    match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+                    let refused = match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
                         Ok(Poll::Pending) => return Poll::Pending,
                         Ok(Poll::Ready(Ok(answer))) => return Poll::Ready(Ok(answer)),
-                        Ok(Poll::Ready(Err(refused))) => (refused, id.take(), *version),
-                        Err(_) => (Refused::bare(Error::Panic), id.take(), *version),
-                    }
+                        Ok(Poll::Ready(Err(refused))) => refused,
+                        Err(_) => Refused::bare(Error::Panic),
+                    };
+                    (refused, id.take(), *version, *drains)
                 }
             };
-            let (Refused { error, unread }, id, version) = refused;
+            let Refused { error, unread } = refused;
             let answer = answer(&error, id.as_ref(), version);
-            if unread.is_end_stream() {
+            if unread.is_end_stream() || !drains {
                 return Poll::Ready(Ok(answer));
             }
             let answer = Box::pin(async move {

@@ -9,6 +9,7 @@ mod batch;
 mod cache;
 mod fleet;
 mod flights;
+mod limits;
 mod support;
 mod tls;
 mod writes;
