@@ -77,6 +77,10 @@ mod tests {
             "vin":"3VWFE21C04M000001"},{"vin":"3VWFE21C04M000002", "plate":"A"} ]}"#;
         assert_eq!(normalize(body.as_bytes()).unwrap(), clean);
         assert_eq!(normalize(clean.as_bytes()), None);
+        assert_eq!(
+            normalize(br#"{"vehicles":[{"plate":"A\u0000"}]}"#).unwrap(),
+            r#"{"vehicles":[{"plate":"A"}]}"#
+        );
     }
 
     #[test]

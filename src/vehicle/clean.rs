@@ -7,7 +7,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 /// What becomes of an ASCII byte: itself in upper case, or [`REMOVED`].
 const ASCII: [u8; 128] = ascii();
 
-/// Marks a byte that cleaning removes. No cleaned text contains NUL, because NUL is a control.
+/// Marks a byte that cleaning removes. No cleaned text contains NUL: it is removed itself.
 const REMOVED: u8 = 0;
 
 /// Cleans a VIN or plate without judging it.
@@ -16,7 +16,7 @@ const REMOVED: u8 = 0;
 /// dashes (Pd and U+2212) and `. _ / *` are removed. ASCII letters become upper case. Nothing
 /// else is repaired: an `O` stays an `O`. Borrows when there is nothing to do.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    let is_clean = |byte: u8| byte.is_ascii() && ASCII[usize::from(byte)] == byte;
+    let is_clean = |byte: u8| byte.is_ascii() && clean_ascii(byte) == Some(byte);
     if text.bytes().all(is_clean) {
         return Cow::Borrowed(text);
     }
@@ -88,6 +88,8 @@ mod tests {
             ("３ＶＷｆｅ２１Ｃ０４Ｍ０００００１", "3VWFE21C04M000001"),
             ("ABC\u{ff0d}12\u{ff0e}3", "ABC123"),
             ("\u{ff0a}abc\u{ff3f}1\u{ff0f}2", "ABC12"),
+            ("ABC\0", "ABC"),
+            ("\0", ""),
             ("", ""),
             (" - ", ""),
         ] {
