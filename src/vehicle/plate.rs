@@ -67,7 +67,7 @@ impl Plate {
     #[cold]
     fn parse_unicode(text: &str) -> Result<Self, Invalid> {
         let cleaned: String = cleaned_chars(text).collect();
-        match cleaned.chars().find(|c| !c.is_ascii()) {
+        match cleaned.chars().find(|c| !c.is_ascii_alphanumeric()) {
             Some(foreign) => Err(Invalid::PlateCharacter(foreign)),
             None => Self::parse(&cleaned),
         }
@@ -103,6 +103,7 @@ mod tests {
             ("ABCDEFGHIJKLMNOP", Err(Invalid::PlateLength(16))),
             ("AB#", Err(Invalid::PlateCharacter('#'))),
             ("ÑAB", Err(Invalid::PlateCharacter('Ñ'))),
+            ("\u{200b}#Ñ", Err(Invalid::PlateCharacter('#'))),
         ] {
             let plate = Plate::parse(typed);
             assert_eq!(plate.as_ref().map(Plate::as_str), parsed.as_ref().copied(), "{typed:?}");

@@ -57,7 +57,10 @@ impl Vin {
     #[cold]
     fn parse_unicode(text: &str) -> Result<Self, Invalid> {
         let cleaned: String = cleaned_chars(text).collect();
-        match cleaned.chars().find(|c| !c.is_ascii()) {
+        match cleaned
+            .chars()
+            .find(|&c| !u8::try_from(c).is_ok_and(is_vin_byte))
+        {
             Some(foreign) => Err(Invalid::VinCharacter(foreign)),
             None => Self::parse(&cleaned),
         }
@@ -102,6 +105,7 @@ mod tests {
             ("3VWFE21C04M00000#", Invalid::VinCharacter('#')),
             ("3VWFE21C04M00000ñ", Invalid::VinCharacter('ñ')),
             ("3VWFE21C04M00000\u{ff2f}", Invalid::VinCharacter('O')),
+            ("\u{200b}#ñ", Invalid::VinCharacter('#')),
         ] {
             assert_eq!(Vin::parse(typed), Err(why), "{typed:?}");
         }
