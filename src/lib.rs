@@ -53,6 +53,8 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod forward;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod limit;
 pub mod normalize;

@@ -16,6 +16,7 @@ mod claims;
 mod credential;
 mod digest;
 mod error;
+pub(crate) mod fuzzing;
 mod header;
 mod issue;
 pub mod jwks;

@@ -16,6 +16,7 @@ mod asked;
 mod elements;
 mod error;
 mod fetch;
+pub(crate) mod fuzzing;
 mod gather;
 mod media;
 mod metrics;

@@ -16,6 +16,7 @@ mod check;
 mod choice;
 mod document;
 mod file;
+pub(crate) mod fuzzing;
 mod missing;
 mod nearest;
 mod number;

@@ -5,6 +5,7 @@
 mod dispatch;
 mod edge;
 mod error;
+pub(crate) mod fuzzing;
 mod identify;
 mod peer;
 mod problem;

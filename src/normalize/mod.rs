@@ -5,6 +5,7 @@
 
 pub(crate) mod edit;
 mod error;
+pub(crate) mod fuzzing;
 mod path;
 mod query;
 mod upsert;

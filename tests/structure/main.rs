@@ -29,7 +29,8 @@ const LEVELS: [Level; 10] = [
     // Translates a file into everybody's `Config`, so nobody else knows of files.
     apart(&["config"]),
     together(&["app", "reload"]),
-    apart(&["cli"]),
+    // Two that use all the others: who runs them, and who tries them.
+    apart(&["cli", "fuzzing"]),
     apart(&["main"]),
 ];
 

@@ -12,6 +12,7 @@ mod document;
 mod error;
 mod fetch;
 mod freshness;
+pub(crate) mod fuzzing;
 mod published;
 mod refresh;
 mod search;

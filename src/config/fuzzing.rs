@@ -1,0 +1,54 @@
+//! Configuration files, whatever somebody wrote.
+
+use std::{ffi::OsString, path::Path};
+
+use super::Config;
+
+/// What every secret is: long enough for a key, and found again wherever it should not be.
+const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2-hunter2-hunter2-hunter2-";
+
+/// Reads a file.
+///
+/// A refused one has problems, each of one line and at a place of the file. What is in force
+/// after an accepted one is within its bounds. No secret is in what either prints.
+pub fn config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if text.contains("hunter2") {
+        return;
+    }
+    let env = |name: &str| (name.len() < 16).then(|| OsString::from(SECRET));
+    match Config::parse(text, Path::new("/nowhere/vingate.toml"), &env) {
+        Ok(config) => {
+            assert!((1..=500).contains(&config.batch.chunk));
+            assert!(config.batch.max_vehicles > 0 && config.batch.max_parallel > 0);
+            assert!(config.limit.max_in_flight > 0 && config.upstream.max_in_flight > 0);
+            assert!((0.0..1.0).contains(&config.cache.ttl.jitter));
+            assert!(
+                !config.auth.enabled || !config.auth.keys.is_empty() || config.auth.jwks.is_some()
+            );
+            assert!(
+                config.admin.token.is_some()
+                    || config.admin.listen.ip().to_canonical().is_loopback()
+            );
+            assert!(config.in_force.is_object());
+            for printed in [config.in_force.to_string(), format!("{config:?}")] {
+                assert!(!printed.contains("hunter2"), "it prints a secret");
+            }
+        }
+        Err(problems) => {
+            let lines = text.split('\n').count();
+            assert!(!problems.list.is_empty(), "it is refused, and nothing is wrong");
+            for problem in &problems.list {
+                assert!(!problem.text.is_empty());
+                assert!(problem.line.is_none_or(|line| (1..=lines).contains(&line)));
+            }
+            let printed = problems.to_string();
+            assert_eq!(printed.lines().count(), problems.list.len(), "a problem has two lines");
+            assert!(
+                !printed.contains(|c: char| c.is_control() && c != '\n'),
+                "a control character"
+            );
+            assert!(!printed.contains("hunter2"), "it prints a secret");
+        }
+    }
+}
