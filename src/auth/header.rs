@@ -9,7 +9,6 @@ use jsonwebtoken::Algorithm;
 use super::{Reason, members::Members};
 
 /// What a token's header says.
-#[derive(Debug)]
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,

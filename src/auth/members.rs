@@ -14,7 +14,6 @@ use serde::{
 use serde_json::value::RawValue;
 
 /// The members of a JSON object, every name once, the values not yet looked at.
-#[derive(Debug)]
 pub(super) struct Members<'a>(HashMap<String, &'a RawValue>);
 
 // === impl Members ===

@@ -13,7 +13,6 @@ use serde::{
 use serde_json::value::RawValue;
 
 /// Changes to the values of a text.
-#[derive(Debug)]
 pub(crate) struct Edits<'a> {
     text: &'a str,
     /// A slice of the text, and what stands in its place.
@@ -59,7 +58,7 @@ fn offset(text: &str, value: &str) -> usize {
 }
 
 /// A member of an object, as often as it stands there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum Member<'a> {
     /// It does not.
     Absent,
@@ -70,7 +69,6 @@ pub(crate) enum Member<'a> {
 }
 
 /// The values of `N` members of an object that is otherwise only checked to be JSON.
-#[derive(Debug)]
 pub(crate) struct Members<'a, const N: usize>(pub(crate) [Member<'a>; N]);
 
 impl<'a, const N: usize> Members<'a, N> {
