@@ -76,6 +76,7 @@ impl Rule for Authorize {
                 assigned.credential
             }
             None => {
+                self.fields.mark_sensitive(headers);
                 Credential { digest: self.fields.digest(&self.origin, headers), is_account: false }
             }
         };

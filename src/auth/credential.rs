@@ -8,7 +8,7 @@ use std::{iter, sync::Arc};
 
 use http::{
     HeaderMap, HeaderName,
-    header::{AUTHORIZATION, COOKIE},
+    header::{AUTHORIZATION, COOKIE, Entry},
 };
 
 use super::{Account, digest};
@@ -63,6 +63,17 @@ impl CredentialFields {
             .peekable();
         fields.peek()?;
         Some(digest::of_parts(iter::once(origin.as_bytes()).chain(fields)))
+    }
+
+    /// Marks every value of them sensitive: `Debug` does not show it, HPACK never indexes it.
+    pub(super) fn mark_sensitive(&self, headers: &mut HeaderMap) {
+        for name in &*self.0 {
+            if let Entry::Occupied(mut values) = headers.entry(name) {
+                values
+                    .iter_mut()
+                    .for_each(|value| value.set_sensitive(true));
+            }
+        }
     }
 
     /// Removes every field that could carry a credential.
@@ -131,6 +142,18 @@ mod tests {
         );
         assert_eq!(digest(&[("accept", "*/*")]), None);
         assert_eq!(digest(&[]), None);
+    }
+
+    #[test]
+    fn does_not_show_what_it_has_marked() {
+        let fields = CredentialFields::new(&[API_KEY], &[]);
+        let list =
+            [("cookie", "s3cret"), ("cookie", "s3cret"), ("x-api-key", "s3cret"), ("a", "b")];
+        let mut headers = headers(&list);
+        fields.mark_sensitive(&mut headers);
+        assert!(!format!("{headers:?}").contains("s3cret"), "{headers:?}");
+        assert_eq!(headers["x-api-key"], "s3cret");
+        assert!(!headers["a"].is_sensitive());
     }
 
     #[test]
