@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     ffi::OsString,
+    fmt,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -17,8 +18,8 @@ use super::table;
 /// Looks up an environment variable: the program's own, or a test's.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Where a secret is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a secret is kept. `Debug` does not show it: it may be the secret itself, by mistake.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Secret {
     /// In the environment variable of this name.
     Env(String),
@@ -44,12 +45,15 @@ const EXPECTED: &str = "{ env = \"NAME\" } or { file = \"PATH\" }";
 /// More than any key, and little enough to read whatever the path points at.
 const MAX_FILE: u64 = 1 << 20;
 
+/// Room for what most files hold: a buffer that grows leaves copies of a secret behind.
+const USUAL_FILE: usize = 16 * 1024;
+
 /// The bytes of a file of at most 1 MiB.
 ///
 /// The error says what was found, for a [`Problem`](super::Problem).
 pub(crate) fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let failed = |error: io::Error| format!("{}: {error}", path.display());
-    let mut bytes = Zeroizing::new(Vec::new());
+    let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL_FILE));
     let file = File::open(path).map_err(failed)?;
     file.take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
@@ -92,6 +96,12 @@ impl Secret {
             bytes.pop_if(|last| *last == b'\r');
         }
         if bytes.is_empty() { Err(format!("nothing in {place}")) } else { Ok(bytes) }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
     }
 }
 
@@ -220,6 +230,8 @@ mod tests {
             let read = Secret::deserialize(toml::de::ValueDeserializer::parse(text).unwrap());
             assert_eq!(read.ok(), want, "{text}");
         }
-        assert_eq!(serde_json::to_value(Secret::Env("A".into())).unwrap(), "***");
+        let secret = Secret::Env("hunter2".into());
+        assert_eq!(serde_json::to_value(&secret).unwrap(), "***");
+        assert_eq!(format!("{secret:?}"), "Secret(***)");
     }
 }
