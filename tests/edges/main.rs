@@ -14,7 +14,6 @@ mod http2;
 mod misbehaviour;
 mod reasons;
 mod slow;
-#[path = "../gateway/support.rs"]
-#[allow(dead_code, reason = "each test binary uses its own part")]
+#[path = "../support/mod.rs"]
 mod support;
 mod upstream;

@@ -10,6 +10,7 @@ mod cache;
 mod fleet;
 mod flights;
 mod limits;
+#[path = "../support/mod.rs"]
 mod support;
 mod tls;
 mod writes;

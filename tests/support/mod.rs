@@ -1,4 +1,5 @@
 //! A gateway in front of a sandbox, and a client to ask it.
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 mod fleet;
 mod wire;
@@ -126,7 +127,7 @@ impl Gateway {
 
     /// The `Authorization` of the tester.
     pub(crate) fn authorization(&self) -> &str {
-        &self.auth
+        &self.token
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
