@@ -106,7 +106,9 @@ async fn says_where_every_vehicle_came_from() {
         assert_eq!(answer.field("content-type"), JSON);
         assert_eq!(answer.field("accept-query"), JSON);
     }
-    for (outcome, count) in [("hit", 4.0), ("absent", 3.0), ("miss", 10.0), ("stale", 0.0)] {
+    for (outcome, count) in
+        [("hit", 4.0), ("absent", 3.0), ("miss", 8.0), ("bypass", 2.0), ("stale", 0.0)]
+    {
         let series = format!("vingate_cache_vehicles_total{{outcome=\"{outcome}\"}}");
         assert_eq!(gateway.metric(&series).await, count, "{outcome}");
     }
