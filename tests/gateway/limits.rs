@@ -358,8 +358,7 @@ async fn no_answer_and_no_error_shows_a_secret() {
     ] {
         let text = answer.text();
         for secret in [token, SECRET, "SYNC_ALL", ONE.0, ONE.1] {
-            let is_name = text.contains(&format!("\"env\":\"{secret}\""));
-            assert!(!text.contains(secret) || is_name, "{secret} in {text}");
+            assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
 }

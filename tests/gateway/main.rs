@@ -9,6 +9,7 @@ mod batch;
 mod cache;
 mod fleet;
 mod flights;
+mod forward;
 mod limits;
 #[path = "../support/mod.rs"]
 mod support;

@@ -74,6 +74,12 @@ impl Wire {
         self.read.is_empty() && !self.more().await
     }
 
+    /// All that comes until the other end closes.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        while self.more().await {}
+        self.read.split().to_vec()
+    }
+
     async fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
