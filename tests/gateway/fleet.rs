@@ -1,8 +1,9 @@
 //! A whole fleet, as people type it, asked for in requests of every size.
 
-use std::{collections::HashMap, time::Instant};
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
 use vingate::vehicle::Vehicle;
 
 use crate::support::{ALL, Dice, Gateway, Typed, fleet};
@@ -27,7 +28,7 @@ impl Elements {
 
     /// The answer that has each of these once, in order of first mention.
     fn answer(&self, asked: &[Typed]) -> String {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let elements: Vec<_> = asked
             .iter()
             .filter(|typed| seen.insert(typed.vehicle))

@@ -1,9 +1,9 @@
 //! Many callers who want the same, and what they get when it goes wrong.
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 use vingate::{
     sandbox::{Class, Faults, Twist},
     vehicle::Vehicle,
@@ -293,7 +293,7 @@ async fn the_first_failure_in_order_of_mention_is_the_whole_answer() {
     let fails = |nth: usize, status, hold| Faults {
         asking_for: Some(vehicles[nth].vin),
         status: Some(status),
-        hold: std::time::Duration::from_millis(hold),
+        hold: Duration::from_millis(hold),
         ..Faults::default()
     };
     gateway

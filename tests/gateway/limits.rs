@@ -12,15 +12,6 @@ const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
 /// A token that lacks the scopes to write.
 const SCOPES: &str = "[auth]\nscope = { read = \"r\", write = \"w\" }\n";
 
-fn batch_of(count: usize, gateway: &Gateway) -> String {
-    let vehicles: Vec<_> = gateway
-        .sandbox
-        .vehicles(Class::Finished)
-        .take(count)
-        .collect();
-    batch_body(&vehicles.iter().map(spelled).collect::<Vec<_>>())
-}
-
 #[tokio::test]
 async fn judges_a_request_in_the_order_that_is_promised() {
     let toml = format!(

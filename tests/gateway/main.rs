@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod accounts;
+mod admin;
 mod batch;
 mod cache;
+mod drain;
 mod fleet;
 mod flights;
 mod forward;
@@ -14,4 +16,5 @@ mod limits;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod tokens;
 mod writes;

@@ -117,11 +117,6 @@ impl Wire {
 // === impl WireAnswer ===
 
 impl WireAnswer {
-    /// A field's value, if it is there.
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        field(&self.head, name)
-    }
-
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }

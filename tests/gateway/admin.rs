@@ -1,0 +1,219 @@
+//! What operators see and do.
+
+use std::{collections::BTreeSet, process::Stdio};
+
+use futures_util::{StreamExt as _, stream};
+use http::Request;
+use tokio::{io::AsyncWriteExt as _, process::Command};
+use vingate::{sandbox::Class, vehicle::Vehicle};
+
+use crate::support::{Dice, Gateway, JSON, spelled};
+
+/// The metrics of the contract that have a meaning in this version.
+const METRICS: [&str; 22] = [
+    "process_resident_memory_bytes",
+    "vingate_auth_tokens_total",
+    "vingate_batch_chunks_total",
+    "vingate_batch_vehicles",
+    "vingate_build_info",
+    "vingate_cache_bytes",
+    "vingate_cache_entries",
+    "vingate_cache_invalidations_total",
+    "vingate_cache_vehicles_total",
+    "vingate_http_connection_errors_total",
+    "vingate_http_in_flight",
+    "vingate_http_request_seconds",
+    "vingate_http_requests_total",
+    "vingate_limit_refusals_total",
+    "vingate_upstream_in_flight",
+    "vingate_upstream_request_seconds",
+    "vingate_upstream_requests_total",
+    "process_cpu_seconds_total",
+    "process_open_fds",
+    "process_start_time_seconds",
+    "process_virtual_memory_bytes",
+    "process_max_fds",
+];
+
+async fn metrics(gateway: &Gateway) -> String {
+    gateway
+        .admin(Request::get("/metrics"), "")
+        .await
+        .expect(200)
+        .text()
+}
+
+/// Every series, without its value.
+fn series(metrics: &str) -> BTreeSet<&str> {
+    metrics
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').unwrap().0)
+        .collect()
+}
+
+async fn purge(gateway: &Gateway, body: &str) -> u64 {
+    let request = Request::post("/cache/purge").header("content-type", JSON);
+    let answer = gateway.admin(request, body.to_owned()).await.expect(200);
+    answer.json()["purged"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn shows_every_metric_in_a_form_that_prometheus_accepts() {
+    let gateway = Gateway::start("").await;
+    let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(3).collect();
+    gateway
+        .batch(&vehicles.iter().map(spelled).collect::<Vec<_>>())
+        .await
+        .expect(200);
+    gateway.get("/api/vehicles").await.expect(200);
+    gateway.send_bare(Request::get("/x"), "").await.expect(401);
+    let metrics = metrics(&gateway).await;
+    for name in METRICS {
+        assert!(metrics.contains(&format!("# TYPE {name} ")), "{name} is missing");
+    }
+
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("this needs promtool, from the Debian package prometheus");
+    let mut stdin = promtool.stdin.take().unwrap();
+    stdin.write_all(metrics.as_bytes()).await.unwrap();
+    drop(stdin);
+    let checked = promtool.wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && said.is_empty(), "{said}");
+}
+
+#[tokio::test]
+async fn random_paths_add_no_series() {
+    let gateway = Gateway::start("").await;
+    // One of each sort first, so that every series there will ever be is there.
+    let methods = ["GET", "POST", "X-Y"];
+    let ask = async |method: &str, path: String, is_known: bool| {
+        let mut request = Request::builder().method(method).uri(path);
+        if !is_known {
+            request = request.header("authorization", "Bearer x");
+        }
+        gateway.send(request, "").await.status
+    };
+    for method in methods {
+        ask(method, "/a".into(), true).await;
+        ask(method, "/a".into(), false).await;
+    }
+    let before = metrics(&gateway).await;
+    let mut dice = Dice::new(4);
+    let paths: Vec<_> = (0..10_000)
+        .map(|nth| {
+            let path = format!("/{:x}/{:x}?{nth}", dice.throw(1 << 40), dice.throw(1 << 40));
+            (methods[nth % 3], path, nth % 10 == 0)
+        })
+        .collect();
+    stream::iter(paths)
+        .for_each_concurrent(16, async |(method, path, is_known)| {
+            let status = ask(method, path, is_known).await;
+            assert_eq!(status, if is_known { 404 } else { 401 });
+        })
+        .await;
+    let after = metrics(&gateway).await;
+    assert_eq!(series(&after), series(&before));
+    let lookup = r#"vingate_http_requests_total{method="GET",route="other",status="404"}"#;
+    assert!(gateway.metric(lookup).await >= 300.0);
+    let other = r#"vingate_http_requests_total{method="other",route="other",status="401"}"#;
+    assert!(gateway.metric(other).await >= 3000.0);
+}
+
+#[tokio::test]
+async fn purges_by_account_vin_and_plate() {
+    let toml = "[[account]]\nname = \"a\"\nvalue = { env = \"SYNC_A\" }\nsubjects = [\"alice\"]\n\
+                [[account]]\nname = \"b\"\nvalue = { env = \"SYNC_B\" }\nsubjects = [\"*\"]\n";
+    let gateway = Gateway::start(toml).await;
+    let two: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(2).collect();
+    let mixed = Vehicle { vin: two[0].vin, plate: two[1].plate };
+    let spelled: Vec<_> = [two[0], two[1], mixed]
+        .iter()
+        .map(|it| {
+            let (vin, plate) = spelled(it);
+            (vin.to_owned(), plate.to_owned())
+        })
+        .collect();
+    let all: Vec<_> = spelled
+        .iter()
+        .map(|(vin, plate)| (&**vin, &**plate))
+        .collect();
+    let (vin, plate) = (all[0].0.to_lowercase(), format!("{} -", all[1].1));
+    let alice = gateway.token("alice", None);
+    for (selection, purged) in [
+        ("{}".to_owned(), 6),
+        (r#"{"account":"a"}"#.to_owned(), 3),
+        (format!(r#"{{"vin":"{vin}"}}"#), 4),
+        (format!(r#"{{"plate":"{plate}"}}"#), 4),
+        (format!(r#"{{"vin":"{vin}","plate":"{plate}"}}"#), 2),
+        (format!(r#"{{"vin":"{vin}","account":"b"}}"#), 2),
+        (r#"{"plate":"NONE1"}"#.to_owned(), 0),
+    ] {
+        gateway.batch(&all).await.expect(200);
+        gateway
+            .batch_with(&all, &[("authorization", &alice)])
+            .await
+            .expect(200);
+        assert_eq!(gateway.metric("vingate_cache_entries").await, 6.0);
+        assert_eq!(purge(&gateway, &selection).await, purged, "{selection}");
+        assert_eq!(gateway.metric("vingate_cache_entries").await, 6.0 - purged as f64);
+    }
+    purge(&gateway, "{}").await;
+    assert_eq!(gateway.metric("vingate_cache_bytes").await, 0.0);
+}
+
+#[tokio::test]
+async fn refuses_what_it_does_not_understand() {
+    let gateway = Gateway::start("").await;
+    let json = Request::post("/cache/purge").header("content-type", JSON);
+    let text = Request::post("/cache/purge").header("content-type", "text/plain");
+    let foreign = Request::get("/healthz").header("host", "attacker.example");
+    for (what, request, body, status) in [
+        ("unknown member", json, r#"{"vim":"x"}"#, 400),
+        (
+            "not a VIN",
+            Request::post("/cache/purge").header("content-type", JSON),
+            r#"{"vin":"x"}"#,
+            400,
+        ),
+        ("not JSON", text, "{}", 415),
+        ("no type", Request::post("/cache/purge"), "{}", 415),
+        ("a read", Request::get("/cache/purge"), "", 405),
+        ("a foreign host", foreign, "", 421),
+        ("nothing", Request::get("/nothing"), "", 404),
+    ] {
+        let answer = gateway.admin(request, body).await;
+        assert_eq!(answer.status, status, "{what}");
+    }
+    for path in ["/healthz", "/readyz", "/config", "/"] {
+        gateway.admin(Request::get(path), "").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_token_keeps_strangers_from_all_but_probes() {
+    let gateway = Gateway::start("[admin]\ntoken = { env = \"ADMIN_TOKEN\" }").await;
+    let token = "Bearer ADMIN_TOKEN";
+    for (path, is_open) in [
+        ("/metrics", true),
+        ("/healthz", true),
+        ("/readyz", true),
+        ("/config", false),
+        ("/", false),
+        ("/nothing", false),
+    ] {
+        let bare = gateway.admin(Request::get(path), "").await.status;
+        assert_eq!(bare, if is_open { 200 } else { 401 }, "{path}");
+        let known = Request::get(path).header("authorization", token);
+        let status = if path == "/nothing" { 404 } else { 200 };
+        gateway.admin(known, "").await.expect(status);
+    }
+    let purge = Request::post("/cache/purge").header("content-type", JSON);
+    gateway.admin(purge, "{}").await.expect(401);
+}

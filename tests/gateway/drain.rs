@@ -1,0 +1,179 @@
+//! How a gateway ends.
+
+use std::{
+    num::NonZeroU64,
+    process::{ExitStatus, Stdio},
+};
+
+use http::Request;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    net::TcpStream,
+    process::Command,
+    time::timeout,
+};
+use vingate::sandbox::{Class, Faults, Only, Sandbox};
+
+use crate::support::{ALL, Gateway, PATIENCE, Wire, eventually, spelled};
+
+fn hang() -> Faults {
+    Faults { only: Only::All, hang: true, ..Faults::default() }
+}
+
+async fn readiness(gateway: &Gateway) -> u16 {
+    gateway
+        .admin(Request::get("/readyz"), "")
+        .await
+        .status
+        .as_u16()
+}
+
+/// A request over the wire that reads `count` bytes.
+fn bytes(gateway: &Gateway, count: usize) -> String {
+    format!(
+        "GET /sandbox/bytes/{count} HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\n\r\n",
+        gateway.own_token()
+    )
+}
+
+#[tokio::test]
+async fn what_is_in_flight_ends_and_nothing_new_begins() {
+    let mut gateway = Gateway::start("").await;
+    assert_eq!(readiness(&gateway).await, 200);
+    let slow =
+        Faults { calls: Some(1), hang: false, bytes_per_second: NonZeroU64::new(10_000), ..hang() };
+    gateway.sandbox.set_faults(vec![slow, hang()]);
+    let mut downloading = Wire::connect(gateway.address).await;
+    downloading.send(bytes(&gateway, 5000)).await;
+    gateway.until(|seen| seen.others == 1).await;
+    let mut waiting = Wire::connect(gateway.address).await;
+    waiting.send(bytes(&gateway, 1000)).await;
+    let mut uploading = Wire::connect(gateway.address).await;
+    uploading
+        .send(format!(
+            "POST /sandbox/sink HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\n\
+             Content-Length: 10\r\n\r\nhello",
+            gateway.own_token()
+        ))
+        .await;
+    let mut idle = Wire::connect(gateway.address).await;
+    gateway.until(|seen| seen.hanging == 1).await;
+    gateway.until_metric("vingate_http_in_flight", 3.0).await;
+
+    gateway.drain();
+    eventually(async || readiness(&gateway).await == 503).await;
+    let reasons = gateway.admin(Request::get("/readyz"), "").await.expect(503);
+    assert_eq!(reasons.json()["reasons"][0], "draining");
+    eventually(async || TcpStream::connect(gateway.address).await.is_err()).await;
+
+    assert_eq!(downloading.answer().await.expect(200).body.len(), 5000);
+    uploading.send("world").await;
+    gateway.until(|seen| seen.hanging == 2).await;
+    gateway.sandbox.clear_faults();
+    assert_eq!(waiting.answer().await.expect(200).body.len(), 1000);
+    assert_eq!(uploading.answer().await.expect(200).json()["length"], 10);
+    assert!(waiting.is_closed().await && uploading.is_closed().await);
+
+    // Who connected just before may still ask once.
+    idle.send(bytes(&gateway, 10)).await;
+    assert_eq!(idle.answer().await.expect(200).body.len(), 10);
+    assert!(idle.is_closed().await);
+    timeout(PATIENCE, gateway.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_end_in_time_is_cut() {
+    let mut gateway = Gateway::start("[server]\ndrain_timeout = \"200ms\"").await;
+    gateway.sandbox.set_faults(hang());
+    let mut waiting = Wire::connect(gateway.address).await;
+    waiting.send(bytes(&gateway, 1000)).await;
+    gateway.until(|seen| seen.hanging == 1).await;
+    gateway.drain();
+    assert!(waiting.is_closed().await);
+    timeout(PATIENCE, gateway.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn goes_on_for_a_while_after_it_said_that_it_ends() {
+    let mut gateway = Gateway::start("[server]\ndrain_delay = \"1h\"").await;
+    let vehicle = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
+    gateway.drain();
+    eventually(async || readiness(&gateway).await == 503).await;
+    let answer = gateway.batch(&[spelled(&vehicle)]).await.expect(200);
+    assert_eq!(answer.text(), gateway.answer_for([&vehicle], ALL));
+    TcpStream::connect(gateway.address).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_whose_client_is_gone_is_waited_for() {
+    let mut gateway = Gateway::start("").await;
+    gateway.sandbox.set_faults(hang());
+    let mut client = Wire::connect(gateway.address).await;
+    client
+        .send(format!(
+            "PATCH /api/v2/vehicles/3VWFE21C04M000001/status HTTP/1.1\r\nHost: a\r\n\
+             Authorization: {}\r\nContent-Length: 21\r\n\r\n{{\"vehicleStatusId\":3}}",
+            gateway.own_token()
+        ))
+        .await;
+    gateway.until(|seen| seen.hanging == 1).await;
+    drop(client);
+    gateway.until_metric("vingate_http_in_flight", 0.0).await;
+    gateway.drain();
+    eventually(async || TcpStream::connect(gateway.address).await.is_err()).await;
+    assert_eq!(readiness(&gateway).await, 503, "it has not ended");
+    gateway.sandbox.clear_faults();
+    timeout(PATIENCE, gateway.stop()).await.unwrap();
+}
+
+/// Ends a process as its supervisor does.
+async fn terminate(pid: u32) {
+    let kill = Command::new("kill")
+        .args(["-TERM", &pid.to_string()])
+        .status();
+    assert!(kill.await.unwrap().success());
+}
+
+#[tokio::test]
+async fn the_program_drains_on_sigterm_and_exits_with_0() {
+    let sandbox = Sandbox::spawn().await.unwrap();
+    let folder = std::env::temp_dir().join(format!("vingate-drain-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("vingate.toml");
+    let toml = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [upstream]\nurl = \"{}\"\n[auth]\nenabled = false",
+        sandbox.url()
+    );
+    std::fs::write(&file, toml).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_vingate"))
+        .args(["serve", "--config"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(program.stderr.take().unwrap()).lines();
+    let address = loop {
+        let line = timeout(PATIENCE, log.next_line()).await.unwrap().unwrap();
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if let Some(address) = line["gateway"].as_str() {
+            break address.parse().unwrap();
+        }
+    };
+    sandbox.set_faults(hang());
+    let mut wire = Wire::connect(address).await;
+    wire.send("GET /sandbox/bytes/100000 HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n\r\n")
+        .await;
+    timeout(PATIENCE, sandbox.until(|seen| seen.hanging == 1))
+        .await
+        .unwrap();
+    terminate(program.id().unwrap()).await;
+    eventually(async || TcpStream::connect(address).await.is_err()).await;
+    sandbox.clear_faults();
+    assert_eq!(wire.answer().await.expect(200).body.len(), 100_000);
+    let ended: ExitStatus = timeout(PATIENCE, program.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
