@@ -1,17 +1,15 @@
 //! How many requests may be in flight at all.
 
 use std::{
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::{Request, Response};
-use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service};
 
-use super::{Error, Metrics, metrics::Reason};
+use super::{Error, Metrics, guarded::ResponseFuture, metrics::Reason};
 use crate::{body::Body, rule::Refused};
 
 /// Lets in as many requests as there may be at once and refuses the rest at once: a queue would
@@ -28,17 +26,6 @@ pub struct AdmitLayer {
 pub struct Admit<S> {
     inner: S,
     layer: AdmitLayer,
-}
-
-pin_project! {
-    /// The answer of [`Admit`], or its refusal.
-    #[project = Projected]
-    pub enum ResponseFuture<F> {
-        /// Let in.
-        Admitted { #[pin] inner: F, permit: Option<OwnedSemaphorePermit> },
-        /// Not let in.
-        Refused { unread: Option<Body> },
-    }
 }
 
 // === impl AdmitLayer ===
@@ -68,7 +55,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Refused<E>;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, OwnedSemaphorePermit>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -77,37 +64,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match Arc::clone(&self.layer.places).try_acquire_owned() {
-            Ok(permit) => {
-                let inner = self.inner.call(request);
-                ResponseFuture::Admitted { inner, permit: Some(permit) }
-            }
+            Ok(permit) => ResponseFuture::admitted(self.inner.call(request), Some(permit)),
             Err(_) => {
                 self.layer.metrics.refused(Reason::InFlight);
-                ResponseFuture::Refused { unread: Some(request.into_body()) }
-            }
-        }
-    }
-}
-
-// === impl ResponseFuture ===
-
-impl<F, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<Body>, Refused<E>>>,
-    E: From<Error>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            Projected::Admitted { inner, permit } => {
-                let answer = ready!(inner.poll(cx))?;
-                let permit = permit.take();
-                Poll::Ready(Ok(answer.map(|body| body.hold(permit))))
-            }
-            Projected::Refused { unread } => {
-                let unread = unread.take().unwrap_or_default();
-                Poll::Ready(Err(Refused { error: Error::Full.into(), unread }))
+                ResponseFuture::refused(Error::Full, request.into_body())
             }
         }
     }

@@ -3,6 +3,7 @@
 mod admit;
 mod client;
 mod deadline;
+mod guarded;
 mod metrics;
 mod rate;
 mod share;

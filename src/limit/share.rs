@@ -2,18 +2,16 @@
 //! takes all the places.
 
 use std::{
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use foldhash::HashMap;
 use http::{Request, Response};
 use parking_lot::Mutex;
-use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{Client, Error, Metrics, metrics::Reason};
+use super::{Client, Error, Metrics, guarded::ResponseFuture, metrics::Reason};
 use crate::{body::Body, rule::Refused};
 
 /// Refuses what a client asks above its share. The [`Client`] is an extension of the request.
@@ -39,20 +37,9 @@ struct Shares {
 
 /// A place of a client's share.
 #[derive(Debug)]
-struct Place {
+pub struct Place {
     shares: Arc<Shares>,
     client: Client,
-}
-
-pin_project! {
-    /// The answer of [`Share`], or its refusal.
-    #[project = Projected]
-    pub enum ResponseFuture<F> {
-        /// Let in.
-        Admitted { #[pin] inner: F, place: Option<Place> },
-        /// Not let in.
-        Refused { unread: Option<Body> },
-    }
 }
 
 // === impl ShareLayer ===
@@ -82,7 +69,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Refused<E>;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, Place>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -95,12 +82,12 @@ where
                 Some(place) => Some(place),
                 None => {
                     self.layer.metrics.refused(Reason::ClientInFlight);
-                    return ResponseFuture::Refused { unread: Some(request.into_body()) };
+                    return ResponseFuture::refused(Error::ClientFull, request.into_body());
                 }
             },
             None => None,
         };
-        ResponseFuture::Admitted { inner: self.inner.call(request), place }
+        ResponseFuture::admitted(self.inner.call(request), place)
     }
 }
 
@@ -127,30 +114,6 @@ impl Drop for Place {
             *count -= 1;
             if *count == 0 {
                 taken.remove(&self.client);
-            }
-        }
-    }
-}
-
-// === impl ResponseFuture ===
-
-impl<F, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<Body>, Refused<E>>>,
-    E: From<Error>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            Projected::Admitted { inner, place } => {
-                let answer = ready!(inner.poll(cx))?;
-                let place = place.take();
-                Poll::Ready(Ok(answer.map(|body| body.hold(place))))
-            }
-            Projected::Refused { unread } => {
-                let unread = unread.take().unwrap_or_default();
-                Poll::Ready(Err(Refused { error: Error::ClientFull.into(), unread }))
             }
         }
     }
