@@ -102,7 +102,7 @@ async fn says_where_every_vehicle_came_from() {
         let answer = get(&gateway, vehicles, directives).await.expect(200);
         assert_eq!(status(&answer), format!("vingate; {want}"), "{what}");
         assert_eq!(answer.text(), gateway.answer_for(vehicles, ALL), "{what}");
-        assert_eq!(answer.field("age"), "0");
+        assert!(answer.field("age").parse::<u64>().unwrap() < 60);
         assert_eq!(answer.field("content-type"), JSON);
         assert_eq!(answer.field("accept-query"), JSON);
     }
@@ -123,7 +123,7 @@ async fn tells_caches_how_long_it_is_good_and_that_a_body_is_no_key() {
     for (vehicles, life) in [(&finished[..], 900), (&both, 10)] {
         for method in METHODS {
             let answer = ask(&gateway, method, vehicles, ("x", "")).await.expect(200);
-            assert!((life - 2..=life).contains(&max_age(&answer)), "{method}");
+            assert!((life - 5..=life).contains(&max_age(&answer)), "{method}");
             let rest = answer.field("cache-control").rsplit_once(", ").unwrap().0;
             let want = if method == "QUERY" { "private" } else { "private, no-cache" };
             assert_eq!(rest, want, "{method}");

@@ -324,3 +324,22 @@ async fn what_was_sent_beside_a_failure_fills_the_cache_and_the_rest_is_not_sent
     let held = 100.0 * (asked - 1) as f64;
     gateway.until_metric("vingate_cache_entries", held).await;
 }
+
+#[tokio::test]
+async fn a_follower_of_a_call_that_was_not_sent_asks_for_itself() {
+    let toml = "[batch]\nchunk = 10\nmax_parallel = 1";
+    let gateway = Arc::new(Gateway::start(toml).await);
+    let vehicles = vehicles(&gateway, 40);
+    gateway
+        .sandbox
+        .set_faults(Faults { status: Some(500), calls: Some(1), ..hang() });
+    let leader = ask(&gateway, &vehicles);
+    gateway.until(|seen| seen.hanging == 1).await;
+    let follower = ask(&gateway, &vehicles[25..]);
+    in_flight(&gateway, 2).await;
+    gateway.sandbox.clear_faults();
+    leader.await.unwrap().expect(500);
+    let answer = follower.await.unwrap().expect(200);
+    assert!(answer.text() == gateway.answer_for(&vehicles[25..], ALL));
+    assert_eq!(gateway.sandbox.counters().asked_most, 1);
+}
