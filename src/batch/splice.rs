@@ -31,7 +31,7 @@ const TAIL: &[u8] = b"]}";
 
 /// Bytes after which a frame is full. Large enough that the socket takes most of it at a time,
 /// small enough to be still in the processor's cache when it does.
-const FRAME: usize = 128 * 1024;
+const FRAME: usize = 48 * 1024;
 
 // === impl Splice ===
 
