@@ -3,7 +3,11 @@
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
@@ -143,7 +147,7 @@ impl App {
     /// the gateway is draining.
     pub async fn run(self, drain: impl Future<Output = ()>) {
         let Self { public, admin, rate, refresher, tasks, readiness } = self;
-        let drain_timeout = public.config.drain_timeout;
+        let until_cut = public.config.drain_delay + public.config.drain_timeout;
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
         let admin = tokio::spawn(admin.serve(async {
             let _ = admin_stopped.await;
@@ -153,15 +157,17 @@ impl App {
 
         // Held until the admin listener has closed.
         let mut latch = None;
+        let mut cut_at = Instant::now();
         let serving = public.serve(async {
             drain.await;
             info!("Draining");
             latch = Some(readiness.latch("draining"));
+            cut_at = Instant::now() + until_cut;
         });
         serving.await;
-        // Writes run to their end, whoever hung up.
+        // Writes run to their end, whoever hung up, but no longer than everything else.
         tasks.close();
-        let _ = tokio::time::timeout(drain_timeout, tasks.wait()).await;
+        let _ = timeout_at(cut_at, tasks.wait()).await;
 
         forgetting.abort();
         refreshing.abort();

@@ -155,16 +155,21 @@ impl Tally {
         let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
         match self.remaining {
             Some(Freshness::Fresh(left)) => seconds(left),
-            Some(Freshness::Stale(since)) => -seconds(since),
+            // Stale for half a second is stale all the same.
+            Some(Freshness::Stale(since)) if since.is_zero() => 0,
+            Some(Freshness::Stale(since)) => -seconds(since).max(1),
             None => 0,
         }
     }
 }
 
 /// Says of an answer that it did not come by way of the cache.
-pub(super) fn mark_bypassed(mut answer: Response<Body>) -> Response<Body> {
+/// `asked` distinct vehicles were asked for.
+pub(super) fn mark_bypassed(mut answer: Response<Body>, asked: usize) -> Response<Body> {
+    let status =
+        format!("vingate; fwd=bypass; detail=\"hit=0 stale=0 joined=0 miss={asked} absent=0\"");
     let head = answer.headers_mut();
-    head.append(CACHE_STATUS, HeaderValue::from_static("vingate; fwd=bypass"));
+    head.append(CACHE_STATUS, text(status));
     head.insert(ACCEPT_QUERY, JSON);
     answer
 }

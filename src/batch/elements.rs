@@ -1,6 +1,6 @@
 //! An upstream's answer, taken apart without changing a byte of it.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use foldhash::{HashMap, HashMapExt as _};
 use serde::{
@@ -54,7 +54,7 @@ impl Elements {
         answer: &[u8],
         asked: impl ExactSizeIterator<Item = Vehicle>,
     ) -> serde_json::Result<Self> {
-        let answer: Answer<'_> = serde_json::from_slice(answer)?;
+        let Object(answer) = serde_json::from_slice::<Object<Answer<'_>>>(answer)?;
         let absent = || Element { bytes: Box::default(), classes: Class::Absent.into() };
         let mut of_vehicles: Vec<_> = (0..asked.len()).map(|_| absent()).collect();
         let mut places = HashMap::with_capacity(of_vehicles.len());
@@ -62,7 +62,7 @@ impl Elements {
 
         let (mut unasked, mut has_double) = (0, false);
         for element in answer.vehicle_data {
-            let head: Head<'_> = serde_json::from_str(element.get())?;
+            let Object(head) = serde_json::from_str::<Object<Head<'_>>>(element.get())?;
             let Some(&place) = head.vehicle().and_then(|vehicle| places.get(&vehicle)) else {
                 unasked += 1;
                 continue;
@@ -88,6 +88,30 @@ impl Head<'_> {
         let vin = Vin::parse(&self.vin).ok()?;
         let plate = Plate::parse(&self.plate).ok()?;
         Some(Vehicle { vin, plate })
+    }
+}
+
+/// A struct that stands as an object. What serde derives takes a list as well, member by member,
+/// and no list is of the documented shape.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        json.deserialize_map(Members(PhantomData))
     }
 }
 
@@ -159,7 +183,7 @@ impl<'de> Deserialize<'de> for Info {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut results: A) -> Result<Info, A::Error> {
                 let mut classes = None::<Classes>;
-                while let Some(result) = results.next_element::<ResultHead>()? {
+                while let Some(Object(result)) = results.next_element::<Object<ResultHead>>()? {
                     let class = Classes::from(result.class());
                     classes = Some(classes.map_or(class, |classes| classes.and(class)));
                 }

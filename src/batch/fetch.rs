@@ -7,6 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, VIA},
 };
+use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use super::{CallError, Elements, Metrics, error::Refusal};
@@ -32,6 +33,8 @@ pub(super) struct Fetch {
 struct Limits {
     max_answer: usize,
     idle_timeout: Duration,
+    /// For all of it: whoever joins a call must not wait for one that never ends.
+    timeout: Duration,
 }
 
 /// Bytes of a refusal that are passed on.
@@ -56,8 +59,11 @@ impl Fetch {
             .cloned()
             .chain([X_REQUEST_ID, TRACEPARENT])
             .collect();
-        let limits =
-            Limits { max_answer: config.max_answer, idle_timeout: config.stream_idle_timeout };
+        let limits = Limits {
+            max_answer: config.max_answer,
+            idle_timeout: config.stream_idle_timeout,
+            timeout: config.request_timeout,
+        };
         Self { upstream, metrics, limits, carried }
     }
 
@@ -88,8 +94,13 @@ impl Fetch {
         *call.uri_mut() = Uri::from_static(BATCH_PATH);
         *call.headers_mut() = head;
         call.extensions_mut().insert(Route::Batch);
-        let answer = self.upstream.clone().oneshot(call).await?;
-        let answer = self.whole(answer).await?;
+        let whole = async {
+            let answer = self.upstream.clone().oneshot(call).await?;
+            self.whole(answer).await
+        };
+        let answer = timeout(self.limits.timeout, whole)
+            .await
+            .unwrap_or(Err(CallError::Upstream(upstream::Error::Timeout)))?;
         let elements = Elements::parse(&answer, vehicles).map_err(CallError::Shape)?;
         self.metrics.unasked.inc_by(elements.unasked);
         Ok(elements)
@@ -98,7 +109,7 @@ impl Fetch {
     /// The bytes of a 200.
     async fn whole(&self, answer: Response<Body>) -> Result<Bytes, CallError> {
         let (head, mut body) = answer.into_parts();
-        let Limits { max_answer, idle_timeout } = self.limits;
+        let Limits { max_answer, idle_timeout, .. } = self.limits;
         match head.status {
             StatusCode::OK => body
                 .buffer(max_answer, idle_timeout)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use foldhash::HashSet;
 use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
 use tokio::time::Instant;
@@ -9,8 +10,8 @@ use tokio::time::Instant;
 use super::{CallError, Error, balanced, fetch::Fetch};
 use crate::{
     cache::{
-        Affected, Cache, Cause, Claim, Class, Directives, Entry, Invalidate as _, Lease, Lookup,
-        Outcome, Partition, Place,
+        Affected, Cache, Cause, Claim, Class, Directives, Entry, Flight, Invalidate as _, Lease,
+        Lookup, Outcome, Partition, Place,
     },
     vehicle::Vehicle,
 };
@@ -57,7 +58,7 @@ pub(super) struct Gathered {
 
 /// How often vehicles are claimed anew whose calls were abandoned. Once is usual, when the
 /// request that composed the call failed; more often means that something here is broken.
-const MAX_ROUNDS: usize = 4;
+const MAX_ROUNDS: usize = 8;
 
 // === impl Wanted ===
 
@@ -76,27 +77,21 @@ impl Gather {
         let mut gathering = Gathering::default();
         gathering.found.resize_with(wanted.vehicles.len(), || None);
         let mut open: Vec<usize> = (0..wanted.vehicles.len()).collect();
-        for round in 0..MAX_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let vehicles = open.iter().map(|&nth| wanted.vehicles[nth]);
             let claim =
                 self.cache
                     .claim(wanted.partition, vehicles, wanted.directives, Instant::now());
             let Claim { places, lead, refresh } = claim;
-            let own = lead.as_ref().map(|lease| Arc::clone(lease.flight()));
+            let _own = lead
+                .as_ref()
+                .map(|lease| Composed(Arc::clone(lease.flight())));
             for lease in [lead, refresh].into_iter().flatten() {
                 self.fly(lease, wanted);
             }
-            match self
-                .settle(wanted, places, &open, round, &mut gathering)
-                .await
-            {
-                Ok(again) if again.is_empty() => return Ok(gathering.into_gathered()),
-                Ok(again) => open = again,
-                Err(error) => {
-                    // The whole answer is the failure: what is not sent yet need not be.
-                    own.inspect(|flight| flight.give_up());
-                    return Err(error);
-                }
+            open = self.settle(wanted, places, &open, &mut gathering).await?;
+            if open.is_empty() {
+                return Ok(gathering.into_gathered());
             }
         }
         Err(wanted.failed(Arc::new(CallError::Abandoned)))
@@ -109,7 +104,6 @@ impl Gather {
         wanted: &Wanted<'_>,
         places: Vec<Place<Failure>>,
         open: &[usize],
-        round: usize,
         gathering: &mut Gathering,
     ) -> Result<Vec<usize>, Error> {
         let mut again = Vec::new();
@@ -124,7 +118,7 @@ impl Gather {
                 // The call was another request's to compose, and so is the fault: what this one
                 // wants of it is asked again without the rest, once.
                 Settled::Failed(failure)
-                    if round == 0 && is_joined && failure.blames_composer() =>
+                    if is_joined && failure.blames_composer() && gathering.excused.insert(nth) =>
                 {
                     again.push(nth);
                     continue;
@@ -187,6 +181,10 @@ impl Gather {
                     let affected = Affected { partition: own, ..Affected::default() };
                     self.cache.invalidate(&affected, Cause::Unauthorized, None);
                 }
+                // No stale entry can make it good, so the whole answer is this failure.
+                if !error.permits_stale() {
+                    chunk.flight().give_up();
+                }
                 chunk.fail(Arc::new(error));
             }
         }
@@ -228,7 +226,21 @@ enum Settled {
 #[derive(Default)]
 struct Gathering {
     found: Vec<Option<Part>>,
+    /// Vehicles that were asked again because others were to blame.
+    excused: HashSet<usize>,
     made_good: Option<Failure>,
+}
+
+/// The flight that a request composed. When the request has its answer, has failed, or is given
+/// up by its caller, what is not sent yet need not be; whoever waits for that claims it anew.
+struct Composed(Arc<Flight<Failure>>);
+
+// === impl Composed ===
+
+impl Drop for Composed {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
 }
 
 // === impl Gathering ===

@@ -74,6 +74,8 @@ pub struct Config {
     pub body_idle_timeout: Duration,
     /// An upstream answer without a byte.
     pub stream_idle_timeout: Duration,
+    /// One upstream call, from its turn among all to the last byte of its answer.
+    pub request_timeout: Duration,
 }
 
 /// Answers batch requests. `U` takes what is passed on past the cache.
@@ -135,6 +137,9 @@ where
         };
         let asked = Asked::parse(&body, max_vehicles).map_err(Refused::bare)?;
         if asked.has_unknown || head.uri.query().is_some() {
+            if Directives::of(&head.headers).only_if_cached {
+                return Err(Refused::bare(Error::NotCached));
+            }
             if asked.count > MAX_UNDOCUMENTED {
                 let (found, limit) = (asked.count, MAX_UNDOCUMENTED);
                 return Err(Refused::bare(Error::TooManyToPass { found, limit }));
@@ -145,7 +150,7 @@ where
             let request = undocumented::request(head, body);
             let undocumented = self.undocumented.clone();
             let answer = undocumented.oneshot(request).await.map_err(Refused::bare)?;
-            return Ok(answer::mark_bypassed(answer));
+            return Ok(answer::mark_bypassed(answer, asked.distinct.len()));
         }
         drop(body);
         self.gather(&head, &asked).await.map_err(Refused::bare)

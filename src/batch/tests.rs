@@ -83,6 +83,7 @@ impl Fixture {
             max_body: 1 << 20,
             body_idle_timeout: 30 * SECOND,
             stream_idle_timeout: 60 * SECOND,
+            request_timeout: 60 * SECOND,
         };
         let sync = Arc::new(Mutex::new(Sync {
             info: Some(finished()),

@@ -44,8 +44,11 @@ const MAX_HOLDS: usize = 100_000;
 
 impl Holds {
     /// Holds off everything that `affected` covers until `until`.
-    pub(super) fn add(&self, affected: &Affected, until: Instant) {
+    pub(super) fn add(&self, affected: &Affected, until: Instant, now: Instant) {
         let held = &mut *self.held.lock();
+        if held.until.len() >= MAX_HOLDS {
+            held.until.retain(|_, until| *until > now);
+        }
         let vins = affected.vins.iter().copied().map(Subject::Vin);
         let plates = affected.plates.iter().copied().map(Subject::Plate);
         let partition = affected.partition.map(Subject::Partition);

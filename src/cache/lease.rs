@@ -25,6 +25,9 @@ pub struct Lease<F: Failure> {
     is_private: bool,
 }
 
+/// Entries after which the eviction policy catches up.
+const SETTLE_EVERY: usize = 64;
+
 // === impl Lease ===
 
 impl<F: Failure> Lease<F> {
@@ -85,6 +88,10 @@ impl<F: Failure> Lease<F> {
         if !self.is_private {
             for (nth, entry) in entries.iter().enumerate() {
                 self.release(nth, Some(entry).filter(|_| may_store));
+                // In between, so that no large answer takes more than the cache may hold.
+                if nth % SETTLE_EVERY == SETTLE_EVERY - 1 {
+                    self.cache.0.settle();
+                }
             }
             self.cache.0.settle();
         }

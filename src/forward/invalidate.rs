@@ -104,8 +104,13 @@ impl Write {
         let is_all = self.body.as_ref().is_none_or(|body| {
             body.with_copy(|copy| match copy {
                 Copy::Foreign => true,
-                Copy::Whole(json) => named.add_json(json),
-                Copy::Part { .. } | Copy::TooLong => false,
+                // A body of known length may end without anybody asking for its end, so a part may
+                // be the whole; whether it is, the JSON itself tells.
+                Copy::Whole(json) | Copy::Part { bytes: json, .. } => named.add_json(json),
+                Copy::TooLong(json) => {
+                    named.add_json(json);
+                    false
+                }
             })
         });
         let names_none = named.is_empty();

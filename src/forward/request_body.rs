@@ -49,8 +49,8 @@ pub(super) enum Copy {
         /// Bytes that are kept at most.
         limit: usize,
     },
-    /// It is too long to be kept.
-    TooLong,
+    /// It is too long to be kept: its beginning.
+    TooLong(Vec<u8>),
     /// All of it.
     Whole(Vec<u8>),
 }
@@ -143,12 +143,11 @@ impl Watch {
 // === impl Copy ===
 
 impl Copy {
-    /// Keeps up to `limit` bytes of a body of this length, unless it is announced to be longer.
+    /// Keeps up to `limit` bytes of a body.
     pub(super) fn of(body: &Body, limit: usize) -> Self {
-        if body.size_hint().lower() > limit as u64 {
-            Self::TooLong
-        } else {
-            Self::Part { bytes: Vec::new(), limit }
+        match body.is_end_stream() {
+            true => Self::Foreign,
+            false => Self::Part { bytes: Vec::new(), limit },
         }
     }
 
@@ -164,8 +163,10 @@ impl Copy {
                 return;
             }
         }
-        if data.len() > *limit - bytes.len() {
-            *self = Self::TooLong;
+        let room = *limit - bytes.len();
+        if data.len() > room {
+            bytes.extend_from_slice(&data[..room]);
+            *self = Self::TooLong(std::mem::take(bytes));
             return;
         }
         bytes.extend_from_slice(data);
@@ -204,7 +205,7 @@ mod tests {
         for (frames, want) in [
             (vec!["{\"vin\"", ":1}"], "whole {\"vin\":1}"),
             (vec![" ", "\r\n [", "]"], "whole []"),
-            (vec!["{", "\"too long\": 1234}"], "too long"),
+            (vec!["{", "\"too long\": 1234}"], "cut {\"too long\":"),
             (vec!["vin=1", "{}"], "foreign"),
             (vec!["\"text\""], "foreign"),
             (vec!["", " "], "foreign"),
@@ -214,7 +215,7 @@ mod tests {
             let found = watch.with_copy(|copy| match copy {
                 Copy::Foreign => "foreign".to_owned(),
                 Copy::Part { .. } => "part".to_owned(),
-                Copy::TooLong => "too long".to_owned(),
+                Copy::TooLong(bytes) => format!("cut {}", String::from_utf8_lossy(bytes)),
                 Copy::Whole(bytes) => format!("whole {}", String::from_utf8_lossy(bytes)),
             });
             assert_eq!(found, want);
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_nothing_of_a_body_that_is_announced_too_long() {
-        assert!(matches!(Copy::of(&Body::full("12345"), 4), Copy::TooLong));
+    fn copies_nothing_where_there_is_no_body() {
+        assert!(matches!(Copy::of(&Body::empty(), 4), Copy::Foreign));
     }
 }

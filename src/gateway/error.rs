@@ -255,7 +255,9 @@ fn call(error: &CallError) -> Told {
         CallError::Status(_) | CallError::Refused(_) => {
             Told::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
         }
-        CallError::Abandoned => Told::new(Kind::Internal, "Something went wrong here."),
+        CallError::Abandoned => {
+            Told { retry_after: Some(SOON), ..Told::new(Kind::Overloaded, sentence(error)) }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{Request, Response, Version, header::EXPECT};
+use http::{HeaderName, HeaderValue, Request, Response, Version, header::EXPECT};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use tower::{Layer, Service};
 use tracing::{debug, error};
 
 use super::{error::Error, problem};
-use crate::{body::Body, request_id::RequestId, rule::Refused};
+use crate::{body::Body, request_id::RequestId, route::Route, rule::Refused};
 
 /// Turns errors, and panics, into answers.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +33,23 @@ pin_project! {
     #[project = Projected]
     pub(super) enum ResponseFuture<F> {
         /// Nothing is wrong so far.
-        Serving { #[pin] inner: F, id: Option<RequestId>, version: Version, drains: bool },
+        Serving { #[pin] inner: F, asked: Option<Asked> },
         /// What the caller still sends is read, so that it can read the answer.
         Draining { answer: BoxFuture<'static, Response<Body>> },
     }
 }
+
+/// What is kept of a request for the case that it fails.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    id: Option<RequestId>,
+    is_batch: bool,
+    version: Version,
+    /// Whether its body is drained.
+    drains: bool,
+}
+
+const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
 
 /// What is read of a body that nobody wants, so that the connection can be kept, and so that a
 /// caller that sends first and reads afterwards gets to read.
@@ -69,11 +81,14 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let id = request.extensions().get().cloned();
-        let version = request.version();
-        // Reading would ask for a body that is not sent before it is asked for.
-        let drains = !request.headers().contains_key(EXPECT);
-        ResponseFuture::Serving { inner: self.0.call(request), id, version, drains }
+        let asked = Asked {
+            id: request.extensions().get().cloned(),
+            is_batch: request.extensions().get() == Some(&Route::Batch),
+            version: request.version(),
+            // Reading would ask for a body that is not sent before it is asked for.
+            drains: !request.headers().contains_key(EXPECT),
+        };
+        ResponseFuture::Serving { inner: self.0.call(request), asked: Some(asked) }
     }
 }
 
@@ -87,9 +102,9 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let (refused, id, version, drains) = match self.as_mut().project() {
+            let (refused, asked) = match self.as_mut().project() {
                 Projected::Draining { answer } => return answer.as_mut().poll(cx).map(Ok),
-                Projected::Serving { inner, id, version, drains } => {
+                Projected::Serving { inner, asked } => {
                     // What panicked is dropped with the future, and nothing else has seen it.
                     let refused = match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
                         Ok(Poll::Pending) => return Poll::Pending,
@@ -97,12 +112,12 @@ where
                         Ok(Poll::Ready(Err(refused))) => refused,
                         Err(_) => Refused::bare(Error::Panic),
                     };
-                    (refused, id.take(), *version, *drains)
+                    (refused, asked.take().unwrap_or_default())
                 }
             };
             let Refused { error, unread } = refused;
-            let answer = answer(&error, id.as_ref(), version);
-            if unread.is_end_stream() || !drains {
+            let answer = asked.answer(&error);
+            if unread.is_end_stream() || !asked.drains {
                 return Poll::Ready(Ok(answer));
             }
             let answer = Box::pin(async move {
@@ -114,19 +129,34 @@ where
     }
 }
 
-fn answer(error: &Error, id: Option<&RequestId>, version: Version) -> Response<Body> {
-    if let Some((refusal, of_account)) = error.refusal() {
-        return problem::passed_on(refusal, of_account);
+// === impl Asked ===
+
+impl Asked {
+    /// What the caller gets to see of `error`.
+    fn answer(&self, error: &Error) -> Response<Body> {
+        let mut answer = match error.refusal() {
+            Some((refusal, of_account)) => problem::passed_on(refusal, of_account),
+            None => self.problem(error),
+        };
+        if self.is_batch {
+            answer
+                .headers_mut()
+                .insert(ACCEPT_QUERY, HeaderValue::from_static("application/json"));
+        }
+        answer
     }
-    let told = error.told();
-    let (code, id_text) = (told.kind.code(), id.map(RequestId::as_str));
-    let source = std::error::Error::source(error);
-    if told.kind.status().is_server_error() {
-        error!(code, request_id = id_text, %error, source, "The request failed");
-    } else {
-        debug!(code, request_id = id_text, %error, "The request was refused");
+
+    fn problem(&self, error: &Error) -> Response<Body> {
+        let told = error.told();
+        let (code, id) = (told.kind.code(), self.id.as_ref().map(RequestId::as_str));
+        let source = std::error::Error::source(error);
+        if told.kind.status().is_server_error() {
+            error!(code, request_id = id, %error, source, "The request failed");
+        } else {
+            debug!(code, request_id = id, %error, "The request was refused");
+        }
+        problem::answer(&told, self.id.as_ref(), self.version)
     }
-    problem::answer(&told, id, version)
 }
 
 /// Reads what is left of a body, within bounds. What is left after that closes the connection.

@@ -22,9 +22,23 @@ async fn followers_of_one_call_are_answered_with_it() {
 async fn a_leader_that_hangs_up_has_asked_for_everybody() {
     let fixture = Fixture::new();
     fixture.set(|sync| sync.latency = SECOND);
-    assert!(fixture.ask("").now_or_never().is_none(), "hung up");
+    assert!(
+        tokio::time::timeout(SECOND / 2, fixture.ask(""))
+            .await
+            .is_err(),
+        "hung up"
+    );
     let follower = fixture.ask("").await;
     assert_eq!((follower.from(), follower.call()), ("fwd=miss; collapsed", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_leader_that_hangs_up_has_not_sent_is_not_sent() {
+    let fixture = Fixture::new();
+    assert!(fixture.ask("").now_or_never().is_none(), "hung up");
+    sleep(SECOND).await;
+    assert_eq!(fixture.calls(), 0);
+    assert_eq!(fixture.ask("").await.from(), "fwd=miss");
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,7 +55,7 @@ async fn calls_that_always_panic_are_given_up() {
     let fixture = Fixture::new();
     fixture.set(|sync| sync.panics = usize::MAX);
     assert_eq!(fixture.ask("").await.status, 500);
-    assert_eq!(fixture.calls(), 4);
+    assert_eq!(fixture.calls(), 8);
 }
 
 #[tokio::test(start_paused = true)]

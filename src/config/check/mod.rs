@@ -94,6 +94,7 @@ fn batch(file: &File) -> batch::Config {
         max_body: file.limit.max_body.to_usize(),
         body_idle_timeout: file.server.body_idle_timeout.0,
         stream_idle_timeout: file.upstream.stream_idle_timeout.0,
+        request_timeout: file.upstream.request_timeout.0,
     }
 }
 

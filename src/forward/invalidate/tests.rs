@@ -120,14 +120,14 @@ async fn a_write_drops_the_vehicles_it_names_or_the_callers_partition() {
             "/api/x/3VWFE21C04M000002",
             &["{\"plate\":\"A1\",", "\"more than may be kept\":1234567890}"],
             Cause::OtherWrite,
-            affected(&[OTHER], &[], true),
+            affected(&[OTHER], &["A1"], true),
         ),
         (
             &post,
             "/api/x/3VWFE21C04M000002",
             &["{\"plate\":\"A1\"", "torn"],
             Cause::OtherWrite,
-            affected(&[OTHER], &[], true),
+            affected(&[OTHER], &["A1"], true),
         ),
     ] {
         let (write, dropped) = write(method.clone(), path, pieces).await;

@@ -74,7 +74,7 @@ fn every_error_has_its_status_and_code() {
         (call(CallError::Torn(body::Failure::Idle)), 504, "UpstreamTimeout"),
         (call(CallError::Torn(body::Failure::TooLarge { limit: 1 })), 502, "BadGateway"),
         (call(CallError::Shape(json())), 502, "BadGateway"),
-        (call(CallError::Abandoned), 500, "Internal"),
+        (call(CallError::Abandoned), 503, "Overloaded"),
         (forward::Error::Body(torn()).into(), 400, "BadRequest"),
         (forward::Error::Upstream(upstream::Error::Timeout).into(), 504, "UpstreamTimeout"),
         (forward::Error::UnaskedUpgrade.into(), 502, "BadGateway"),
