@@ -14,6 +14,9 @@ use super::error::{Error, Found, Role};
 /// More than any chain, and little enough to read whatever a path points at.
 const MAX_FILE: u64 = 1 << 20;
 
+/// Room for what most files hold.
+const USUAL_FILE: usize = 16 * 1024;
+
 /// The files of a listener, all PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
@@ -57,7 +60,8 @@ impl Files {
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Found> {
     let failed = |source: io::Error| Found::Unreadable { path: path.to_owned(), source };
-    let mut bytes = Zeroizing::new(Vec::new());
+    // A buffer that grows leaves copies of a key behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL_FILE));
     let file = fs::File::open(path).map_err(failed)?;
     file.take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
