@@ -47,7 +47,7 @@ impl Asked {
         Top(&reader)
             .deserialize(&mut json)
             .and_then(|()| json.end())
-            .map_err(Error::Json)?;
+            .map_err(|error| Error::Json(error.into()))?;
         reader.into_inner().finish()
     }
 }

@@ -1,6 +1,6 @@
 //! Why a batch has no answer.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
@@ -22,10 +22,9 @@ pub enum Error {
     /// The body is not UTF-8.
     #[error("the body is not UTF-8")]
     NotUtf8,
-    /// The body is not JSON, or not an object with a list of vehicles. What is wrong with it may
-    /// quote the body, so it is for the caller alone and no source that a log would show.
-    #[error("the body is not the JSON that is asked for, see column {} of line {}", .0.column(), .0.line())]
-    Json(serde_json::Error),
+    /// The body is not JSON, or not an object with a list of vehicles.
+    #[error("the body is not the JSON that is asked for, {0}")]
+    Json(NotJson),
     /// There is no list.
     #[error("the member \"vehicles\" is missing")]
     Missing,
@@ -65,8 +64,14 @@ pub enum Error {
     },
 }
 
-/// What is wrong with one vehicle of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a text is not the JSON that it should be.
+///
+/// serde quotes what it found, which may be a vehicle. So `Display` and `Debug` tell the place
+/// alone.
+pub struct NotJson(serde_json::Error);
+
+/// What is wrong with one vehicle of a request. `Debug` does not show the value.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where it stands, as a JSON pointer (RFC 6901).
     pub pointer: String,
@@ -91,16 +96,16 @@ pub enum CallError {
     /// The answer stopped, or broke off.
     #[error("the upstream's answer did not come in whole")]
     Torn(#[source] body::Failure),
-    /// The answer is not of the documented shape. No source: it may quote the answer.
-    #[error("the upstream's answer is not of the documented shape, see column {} of line {}", .0.column(), .0.line())]
-    Shape(serde_json::Error),
+    /// The answer is not of the documented shape.
+    #[error("the upstream's answer is not of the documented shape, {0}")]
+    Shape(NotJson),
     /// Whoever asked for it gave up, again and again.
     #[error("the call was abandoned")]
     Abandoned,
 }
 
-/// A refusal of the upstream, as far as it is passed on.
-#[derive(Clone, Debug)]
+/// A refusal of the upstream, as far as it is passed on. `Debug` does not show its words.
+#[derive(Clone)]
 pub struct Refusal {
     /// 400 to 599.
     pub status: StatusCode,
@@ -156,21 +161,94 @@ impl CallError {
     }
 }
 
+// === impl NotJson ===
+
+impl NotJson {
+    /// In words that quote the text: for whoever sent it.
+    pub fn in_full(&self) -> impl fmt::Display {
+        &self.0
+    }
+}
+
+impl From<serde_json::Error> for NotJson {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for NotJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "see line {} column {}", self.0.line(), self.0.column())
+    }
+}
+
+impl fmt::Debug for NotJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NotJson({self})")
+    }
+}
+
+impl std::error::Error for NotJson {}
+
+// === impl Problem ===
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Problem")
+            .field("pointer", &self.pointer)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Refusal ===
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("status", &self.status)
+            .field("length", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::error::Error as _;
-
     use super::*;
     use crate::batch::{Asked, Elements};
 
+    const VIN: &str = "3VWFE21C04M000001";
+
     #[test]
-    fn what_a_log_shows_of_bad_json_quotes_none_of_it() {
-        let secret = r#""3VWFE21C04M000001""#;
-        let asked = Asked::parse(secret.as_bytes(), 10).unwrap_err();
-        let of_answer = Elements::parse(secret.as_bytes(), std::iter::empty()).unwrap_err();
-        assert!(of_answer.to_string().contains("3VW"), "it would be quoted");
-        let shape = CallError::Shape(of_answer);
-        assert!(asked.source().is_none() && shape.source().is_none());
-        assert!(!asked.to_string().contains("3VW") && !shape.to_string().contains("3VW"));
+    fn quotes_what_was_sent_to_its_sender_only() {
+        let json = format!("[\n\"{VIN}\"]");
+        let asked = Asked::parse(json.as_bytes(), 10).unwrap_err();
+        let answered = Elements::parse(json.as_bytes(), std::iter::empty()).unwrap_err();
+        assert!(answered.to_string().contains(VIN), "serde quotes");
+        let shape = CallError::Shape(answered.into());
+        for error in [&asked as &dyn std::error::Error, &shape] {
+            assert!(error.source().is_none());
+            let printed = format!("{error} {error:?}");
+            assert!(printed.contains("see line ") && !printed.contains(VIN), "{printed}");
+        }
+        let Error::Json(error) = asked else { panic!("{asked:?}") };
+        assert!(error.in_full().to_string().contains("expected"));
+    }
+
+    #[test]
+    fn prints_neither_values_nor_the_words_of_the_upstream() {
+        let problem = Problem {
+            pointer: "/vehicles/0/vin".into(),
+            value: Some(VIN.into()),
+            reason: "contains O".into(),
+        };
+        let refusal = Refusal {
+            status: StatusCode::BAD_REQUEST,
+            content_type: None,
+            retry_after: None,
+            body: VIN.into(),
+        };
+        let printed = format!("{:?} {:?}", Error::Vehicles(vec![problem]), refusal);
+        assert!(printed.contains("/vehicles/0/vin") && !printed.contains(VIN), "{printed}");
     }
 }

@@ -101,7 +101,8 @@ impl Fetch {
         let answer = timeout(self.limits.timeout, whole)
             .await
             .unwrap_or(Err(CallError::Upstream(upstream::Error::Timeout)))?;
-        let elements = Elements::parse(&answer, vehicles).map_err(CallError::Shape)?;
+        let elements = Elements::parse(&answer, vehicles);
+        let elements = elements.map_err(|error| CallError::Shape(error.into()))?;
         self.metrics.unasked.inc_by(elements.unasked);
         Ok(elements)
     }

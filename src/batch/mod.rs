@@ -50,7 +50,7 @@ use crate::{
 pub use self::{
     asked::Asked,
     elements::Elements,
-    error::{CallError, Error, Problem, Refusal},
+    error::{CallError, Error, NotJson, Problem, Refusal},
     gather::Failure,
     metrics::Metrics,
     splice::Splice,

@@ -1,6 +1,7 @@
 //! What is kept of one vehicle, and how long it is good.
 
 use std::{
+    fmt,
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
@@ -27,8 +28,8 @@ pub enum Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classes(u8);
 
-/// What the upstream answered for one vehicle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the upstream answered for one vehicle. `Debug` does not show its bytes.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Element {
     /// The element's own bytes, as they came; empty if there was no element.
     pub bytes: Box<[u8]>,
@@ -90,6 +91,17 @@ impl Classes {
 
     fn contain(self, class: Class) -> bool {
         self.0 & Self::from(class).0 != 0
+    }
+}
+
+// === impl Element ===
+
+impl fmt::Debug for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Element")
+            .field("length", &self.bytes.len())
+            .field("classes", &self.classes)
+            .finish_non_exhaustive()
     }
 }
 

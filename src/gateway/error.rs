@@ -214,7 +214,7 @@ fn batch(error: &batch::Error) -> Told {
         | batch::Error::TooManyToPass { .. } => Told::new(Kind::BadRequest, sentence(error)),
         // It may quote the body, which is the caller's own.
         batch::Error::Json(json) => {
-            let detail = format!("The body is not the JSON that is asked for: {json}.");
+            let detail = format!("The body is not the JSON that is asked for: {}.", json.in_full());
             Told::new(Kind::BadRequest, detail)
         }
         batch::Error::TooMany { .. } => Told::new(Kind::PayloadTooLarge, sentence(error)),
