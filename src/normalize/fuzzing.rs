@@ -48,13 +48,15 @@ pub fn upsert(data: &[u8]) {
 
 /// `body` with its two values cleaned, by slices of it. `None` if it has no such values.
 fn change_slowly(body: &[u8]) -> Option<Vec<u8>> {
-    let info = serde_json::from_slice::<Body<'_>>(body).ok()?.info.get();
+    // What is not UTF-8 is not JSON, though serde_json skips members without a look at that.
+    let text = std::str::from_utf8(body).ok()?;
+    let info = serde_json::from_str::<Body<'_>>(text).ok()?.info.get();
     let info: Info<'_> = serde_json::from_str(info).ok()?;
-    let text = |value: &RawValue| serde_json::from_str::<String>(value.get()).ok();
+    let unquote = |value: &RawValue| serde_json::from_str::<String>(value.get()).ok();
     let clean = |value: Option<&RawValue>, parse: fn(&str) -> Option<String>| {
         let value = value?;
         let at = value.get().as_ptr().addr() - body.as_ptr().addr();
-        let clean = parse(&text(value)?)?;
+        let clean = parse(&unquote(value)?)?;
         Some((at..at + value.get().len(), serde_json::to_string(&clean).ok()?))
     };
     let mut changes: Vec<_> = [
