@@ -1,0 +1,197 @@
+//! Nothing that the program writes shows a vehicle or a secret.
+//!
+//! The program runs as it is shipped, at its most talkative, and gets requests of every kind.
+//! Then all that it has written, its metrics and what operators are shown are searched, and every
+//! answer that is its own: what a caller sent may stand in that caller's own 400, and nowhere
+//! else.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod cases;
+mod exchange;
+mod faults;
+mod panics;
+mod program;
+mod secrets;
+
+use std::{fs, path::PathBuf};
+
+use serde_json::json;
+use vingate::sandbox::{Handle, Sandbox};
+
+use self::{
+    cases::{BATCH, Case, batch},
+    exchange::{exchange, operate, over_http2, searched, status},
+    faults::faults,
+    program::Program,
+    secrets::{ACCOUNT, ADMIN_TOKEN, JWT_SECRET, Secrets, TYPED, token},
+};
+
+#[tokio::test]
+async fn nothing_written_as_json_shows_a_vehicle_or_a_secret() {
+    nothing_shows("json").await;
+}
+
+#[tokio::test]
+async fn nothing_written_as_text_shows_a_vehicle_or_a_secret() {
+    nothing_shows("text").await;
+}
+
+async fn nothing_shows(format: &str) {
+    let sandbox = Sandbox::spawn().await.unwrap();
+    let file = File::write(format, &configuration(format, &sandbox.url()));
+    let environment = [("SYNC", ACCOUNT), ("JWT", JWT_SECRET), ("ADMIN", ADMIN_TOKEN)];
+    let mut program = Program::start(&["serve", "--config", file.path()], &environment);
+    let (gateway, admin) = program.addresses().await;
+
+    let good = token(json!({}));
+    let bad = cases::bad_tokens();
+    let tokens = bad.iter().map(|(_, token)| token).chain([&good]);
+    // The VIN that somebody takes for a token is looked for as a VIN.
+    let tokens = tokens
+        .map(String::as_str)
+        .filter(|token| token.contains('.'));
+    let secrets = Secrets::all(tokens);
+
+    let mut ids = Vec::new();
+    let mut ask = async |case: Case| {
+        let answer = exchange(gateway, case.request.as_bytes()).await;
+        assert_eq!(status(&answer), case.status, "{}\n{answer}", case.request);
+        searched(&secrets, &case.request, &answer);
+        ids.extend(case.id);
+    };
+    for case in cases::of_a_caller(&good) {
+        ask(case).await;
+    }
+    for case in cases::of_nobody(&bad, &good) {
+        ask(case).await;
+    }
+    for (nth, (faults, status)) in faults().into_iter().enumerate() {
+        sandbox.set_faults(faults);
+        let body = &batch(&TYPED);
+        let row = (status, "GET", BATCH, &[("cache-control", "no-store")][..], &**body);
+        ask(Case::new(format!("fault-{nth}-"), &good, row)).await;
+    }
+    for (request, expected) in cases::malformed(&good) {
+        let answer = exchange(gateway, request.as_bytes()).await;
+        assert!(expected == 0 || status(&answer) == expected, "{request}\n{answer}");
+        searched(&secrets, &request, &answer);
+    }
+    over_http2(gateway, &good, &secrets).await;
+    let shown = operate(admin, &secrets).await;
+    assert!(carried(&sandbox), "neither vehicle nor account went upstream");
+    sandbox.stop().await;
+    for (nth, (method, target, body)) in
+        [("GET", BATCH, batch(&TYPED)), ("PATCH", "/api/3vw-zx21c04m000001", String::new())]
+            .iter()
+            .enumerate()
+    {
+        let row = (502, *method, *target, &[("cache-control", "no-store")][..], &**body);
+        ask(Case::new(format!("alone-{nth}-"), &good, row)).await;
+    }
+
+    let (code, written) = program.stop().await;
+    assert_eq!(code, Some(0), "{written}");
+    for id in ids {
+        assert!(written.contains(&id), "{id} is not in the log:\n{written}");
+    }
+    assert!(written.contains("DEBUG") && written.contains("ERROR"), "{written}");
+    for (what, text) in [("log", &written), ("operators' view", &shown)] {
+        let found = secrets.found_in(text);
+        assert!(found.is_empty(), "the {what} shows {found:?}:\n{text}");
+    }
+}
+
+/// What is told of a broken configuration does not show the secrets that it leads to.
+#[tokio::test]
+async fn a_refused_configuration_shows_no_secret() {
+    let secrets = Secrets::all([]);
+    let lines = format!("{ACCOUNT}\nX: {ACCOUNT}");
+    let text = configuration("json", "http://127.0.0.1:1");
+    for (command, environment) in [
+        ("check", [("SYNC", &*lines), ("JWT", JWT_SECRET), ("ADMIN", ADMIN_TOKEN)]),
+        ("check", [("SYNC", ACCOUNT), ("JWT", &JWT_SECRET[..31]), ("ADMIN", ADMIN_TOKEN)]),
+        ("check", [("SYNC", ACCOUNT), ("JWT", JWT_SECRET), ("ADMIN", ACCOUNT)]),
+        ("serve", [("SYNC", &*lines), ("JWT", ""), ("ADMIN", ACCOUNT)]),
+    ] {
+        let name = format!("{command}-{}-{}", environment[0].1.len(), environment[1].1.len());
+        let file = File::write(&name, &text);
+        let arguments = [command, "--config", file.path()];
+        let (code, written) = Program::start(&arguments, &environment).end().await;
+        assert_eq!(code, Some(2), "{written}");
+        assert!(written.contains("a secret") || written.contains("found"), "{written}");
+        assert!(secrets.found_in(&written).is_empty(), "{written}");
+    }
+    let misplaced = text
+        .replace("{ env = \"SYNC\" }", &format!("\"{ACCOUNT}\""))
+        .replace("{ env = \"ADMIN\" }", &format!("{{ env = \"{ADMIN_TOKEN}\" }}"));
+    let file = File::write("misplaced", &misplaced);
+    let arguments = ["check", "--config", file.path()];
+    let (code, written) = Program::start(&arguments, &[("JWT", JWT_SECRET)])
+        .end()
+        .await;
+    assert_eq!(code, Some(2), "{written}");
+    assert!(secrets.found_in(&written).is_empty(), "{written}");
+}
+
+/// As talkative as it gets.
+fn configuration(format: &str, upstream: &str) -> String {
+    format!(
+        r#"
+server.listen = "127.0.0.1:0"
+admin = {{ listen = "127.0.0.1:0", token = {{ env = "ADMIN" }} }}
+log = {{ format = "{format}", level = "trace", access = "all" }}
+upstream = {{ url = "{upstream}", attempt_timeout = "300ms" }}
+batch.max_vehicles = 10
+limit.max_body = "64KiB"
+[auth]
+issuer = "https://house.example"
+audience = ["vingate"]
+scope = {{ read = "vehicles:read", write = "vehicles:write" }}
+key = [{{ id = "house", algorithm = "HS256", secret = {{ env = "JWT" }} }}]
+[[account]]
+name = "fleet"
+value = {{ env = "SYNC" }}
+subjects = ["*"]
+"#
+    )
+}
+
+/// Whether vehicles and the account went upstream, so that there is something not to show.
+fn carried(sandbox: &Handle) -> bool {
+    sandbox.calls().iter().any(|call| {
+        let has_account = call
+            .headers
+            .get("authorization")
+            .is_some_and(|value| value == ACCOUNT);
+        has_account
+            && call
+                .body
+                .windows(17)
+                .any(|bytes| bytes == b"3VWZX21C04M000001")
+    })
+}
+
+/// A configuration file, as long as this lives.
+struct File(PathBuf);
+
+// === impl File ===
+
+impl File {
+    fn write(name: &str, text: &str) -> Self {
+        let name = format!("vingate-secrecy-{name}-{}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
