@@ -82,9 +82,11 @@ impl Secret {
                 if name.is_empty() || !name.chars().all(named) {
                     return Err("a text that is no name of a variable".into());
                 }
-                let value = env(name).ok_or_else(|| format!("no environment variable {name}"))?;
+                let usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+                let shown = if name.chars().all(usual) { name } else { "of that name" };
+                let value = env(name).ok_or_else(|| format!("no environment variable {shown}"))?;
                 let bytes = Zeroizing::new(value.into_encoded_bytes());
-                (bytes, format!("the environment variable {name}"))
+                (bytes, format!("the environment variable {shown}"))
             }
             Self::File(path) => {
                 let path = folder.join(path);
@@ -175,6 +177,12 @@ mod tests {
                 .unwrap_err();
             assert_eq!(found, "a text that is no name of a variable");
         }
+    }
+
+    #[test]
+    fn a_secret_that_could_be_a_name_is_not_shown() {
+        let found = Secret::Env("hunter2".into()).resolve(Path::new(""), &env);
+        assert_eq!(found.unwrap_err(), "no environment variable of that name");
     }
 
     #[test]
