@@ -39,7 +39,10 @@ async fn nothing_written_as_text_shows_a_vehicle_or_a_secret() {
 
 async fn nothing_shows(format: &str) {
     let sandbox = Sandbox::spawn().await.unwrap();
-    let file = File::write(format, &configuration(format, &sandbox.url()));
+    let keys = File::write(&format!("keys-{format}"), PUBLISHED);
+    let text = configuration(format, &sandbox.url());
+    let text = text.replace("[auth]", &format!("[auth]\njwks_url = \"{}\"", keys.path()));
+    let file = File::write(format, &text);
     let environment = [("SYNC", ACCOUNT), ("JWT", JWT_SECRET), ("ADMIN", ADMIN_TOKEN)];
     let mut program = Program::start(&["serve", "--config", file.path()], &environment);
     let (gateway, admin) = program.addresses().await;
@@ -92,6 +95,7 @@ async fn nothing_shows(format: &str) {
 
     let (code, written) = program.stop().await;
     assert_eq!(code, Some(0), "{written}");
+    assert!(written.matches("a published key is left out").count() >= 3, "{written}");
     for id in ids {
         assert!(written.contains(&id), "{id} is not in the log:\n{written}");
     }
@@ -133,6 +137,15 @@ async fn a_refused_configuration_shows_no_secret() {
     assert_eq!(code, Some(2), "{written}");
     assert!(secrets.found_in(&written).is_empty(), "{written}");
 }
+
+/// What an issuer publishes by mistake: its secrets, and a vehicle for a name.
+const PUBLISHED: &str = r#"{"keys":[
+    {"kty":"OKP","crv":"Ed25519","x":"rmHQTPkgDKn-6BKZph45u26EDio_w2oUgu75u9CPkQY"},
+    {"kty":"OKP","crv":"Ed25519","x":"rmHQTPkgDKn-6BKZph45u26EDio_w2oUgu75u9CPkQY",
+     "d":"operator-token-Wq5zXk81Ys","kid":"3vw-zx21c04m000001"},
+    {"kty":"oct","k":"house-secret-Kx93vWqLmZ-house-secret-Kx93vWqLmZ"},
+    {"kty":"3vw-zx21c04m000001","kid":["qzx 77-41"]}
+]}"#;
 
 /// As talkative as it gets.
 fn configuration(format: &str, upstream: &str) -> String {
