@@ -223,7 +223,8 @@ mod tests {
     fn quotes_what_was_sent_to_its_sender_only() {
         let json = format!("[\n\"{VIN}\"]");
         let asked = Asked::parse(json.as_bytes(), 10).unwrap_err();
-        let answered = Elements::parse(json.as_bytes(), std::iter::empty()).unwrap_err();
+        let answer = format!("{{\"vehicleData\":\n[\"{VIN}\"]}}");
+        let answered = Elements::parse(answer.as_bytes(), std::iter::empty()).unwrap_err();
         assert!(answered.to_string().contains(VIN), "serde quotes");
         let shape = CallError::Shape(answered.into());
         for error in [&asked as &dyn std::error::Error, &shape] {
