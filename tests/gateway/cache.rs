@@ -261,7 +261,9 @@ async fn what_is_not_documented_is_cleaned_and_goes_past_the_cache() {
             .await
             .expect(200);
         assert_eq!(answer.text(), gateway.answer_for(&one, ALL));
-        assert_eq!(answer.field("cache-status"), "vingate; fwd=bypass");
+        let counts = "hit=0 stale=0 joined=0 miss=1 absent=0";
+        let bypassed = format!("vingate; fwd=bypass; detail=\"{counts}\"");
+        assert_eq!(answer.field("cache-status"), bypassed);
     }
     let clean = format!(r#"{{"vehicles":[{{"vin":"{vin}","plate":"{plate}"}}],"newer":[1.0]}}"#);
     assert_eq!(gateway.sandbox.calls()[1].body, clean);
