@@ -129,18 +129,21 @@ pub fn answer(data: &[u8]) {
     for (vehicle, element) in asked.iter().zip(&elements.of_vehicles) {
         let list = [&b"["[..], &element.bytes, b"]"].concat();
         let parts: Vec<&RawValue> = serde_json::from_slice(&list).expect("elements are JSON");
-        let mut classes = None::<Classes>;
+        // A tree has bounds that the reader has not: of depth, of numbers, and of halved pairs.
+        let mut classes = Vec::new();
         for part in &parts {
             assert!(memchr::memmem::find(data, part.get().as_bytes()).is_some(), "other bytes");
             if let Ok(tree) = serde_json::from_str::<Value>(part.get()) {
                 let text = |name: &str| tree[name].as_str().expect("both members are texts");
                 assert_eq!(self::vehicle(text("vin"), text("plate")), Some(*vehicle), "foreign");
-                let class = self::classes(&tree["info"]);
-                classes = Some(classes.map_or(class, |classes| classes.and(class)));
+                classes.push(self::classes(&tree["info"]));
             }
         }
         assert!(!parts.is_empty() || element.classes.are_only(Class::Absent));
-        assert!(classes.is_none_or(|classes| classes == element.classes), "other classes");
+        if !parts.is_empty() && classes.len() == parts.len() {
+            let classes = classes.into_iter().reduce(Classes::and);
+            assert_eq!(classes, Some(element.classes), "other classes");
+        }
         served += parts.len() as u64;
         has_double |= parts.len() > 1;
     }

@@ -50,8 +50,8 @@ pub fn upsert(data: &[u8]) {
 fn change_slowly(body: &[u8]) -> Option<Vec<u8>> {
     // What is not UTF-8 is not JSON, though serde_json skips members without a look at that.
     let text = std::str::from_utf8(body).ok()?;
-    let info = serde_json::from_str::<Body<'_>>(text).ok()?.info.get();
-    let info: Info<'_> = serde_json::from_str(info).ok()?;
+    let info = object::<Body<'_>>(text)?.info.get();
+    let info = object::<Info<'_>>(info)?;
     let unquote = |value: &RawValue| serde_json::from_str::<String>(value.get()).ok();
     let clean = |value: Option<&RawValue>, parse: fn(&str) -> Option<String>| {
         let value = value?;
@@ -73,4 +73,10 @@ fn change_slowly(body: &[u8]) -> Option<Vec<u8>> {
         changed.splice(at, clean.into_bytes());
     }
     Some(changed)
+}
+
+/// What an object holds. What serde derives takes a list as well.
+fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    let is_object = text.trim_ascii_start().starts_with('{');
+    serde_json::from_str(text).ok().filter(|_| is_object)
 }
