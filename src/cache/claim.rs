@@ -49,6 +49,7 @@ struct Pass<'a, F> {
     directives: &'a Directives,
     epoch: u32,
     now: Instant,
+    second: u32,
 }
 
 // === impl Cache ===
@@ -97,7 +98,7 @@ impl<F: Failure> Cache<F> {
         now: Instant,
     ) -> Claim<F> {
         let epoch = self.0.epoch(partition);
-        let pass = Pass { store: &*self.0, directives, epoch, now };
+        let pass = Pass { store: &*self.0, directives, epoch, now, second: self.0.second(now) };
         let (mut lead, mut refresh) = (Boarding::default(), Boarding::default());
         let places = vehicles
             .map(|vehicle| {
@@ -149,12 +150,12 @@ impl<F: Failure> Pass<'_, F> {
             {
                 Verdict::Fresh => {
                     let entry = Arc::clone(entry);
-                    self.store.note_hit(&entry, self.now);
+                    self.store.note_hit(&entry, self.second);
                     return Place::Fresh(entry);
                 }
                 Verdict::Stale { refresh: wanted } => {
                     let entry = Arc::clone(entry);
-                    self.store.note_hit(&entry, self.now);
+                    self.store.note_hit(&entry, self.second);
                     if wanted && self.joinable(table, id).is_none() {
                         self.reserve(table, hashed, refresh);
                     }
@@ -183,6 +184,7 @@ impl<F: Failure> Pass<'_, F> {
 
     /// Takes a seat and lets others find it.
     fn reserve(&self, table: &mut Table<F>, hashed: Hashed, boarding: &mut Boarding<F>) -> Seat<F> {
+        self.store.note_miss(hashed.hash);
         let mut seat = boarding.board(hashed, self.epoch);
         // Asked under the shard's lock, and a write adds its hold before it takes that lock: so
         // either the hold is seen here, or the write sees the seat.

@@ -9,7 +9,8 @@
 //!
 //! moka decides what stays when memory is short (TinyLFU); look-ups do not go through it. Its
 //! recency bookkeeping and clock cost several times what the look-up itself does, so it hears of
-//! an entry's hits at most once every few seconds. Freshness is ours too: moka sees no times.
+//! an entry's hits at most once a second, and of every miss. Freshness is ours too: moka sees no
+//! times.
 
 mod claim;
 mod directives;

@@ -54,9 +54,9 @@ const SHARDS: usize = 64;
 /// A power of two, so that some bits of the partition are the place.
 const EPOCHS: usize = 4096;
 
-/// Seconds between two hits of an entry that the policy hears of. Frequencies in TinyLFU are
-/// counted to 15 and halved now and then, so more would tell it nothing.
-const NOTE_EVERY: u32 = 8;
+/// Seconds between two hits of an entry that the policy hears of. It hears of every miss, so that
+/// much less often a flood of vehicles asked for once would outweigh those asked for all the time.
+const NOTE_EVERY: u32 = 1;
 
 /// What an entry weighs beside its bytes: the entry itself, its slot in the table with the
 /// indexes, its nodes in the policy, and the allocator's rounding. Measured as resident memory
@@ -150,13 +150,25 @@ impl<F> Store<F> {
         self.epochs[partition.bits() % EPOCHS].fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The time of a pass, for [`Store::note_hit`].
+    pub(super) fn second(&self, now: Instant) -> u32 {
+        let since = now.saturating_duration_since(self.started_at);
+        since.as_secs() as u32 + NOTE_EVERY
+    }
+
     /// Tells the policy of a hit, if it has not heard of one lately.
     #[inline]
-    pub(super) fn note_hit(&self, entry: &Entry, now: Instant) {
-        let second = now.saturating_duration_since(self.started_at).as_secs() as u32 + NOTE_EVERY;
+    pub(super) fn note_hit(&self, entry: &Entry, second: u32) {
         if entry.is_worth_noting(second, NOTE_EVERY) {
             self.policy.get(&entry.key_hash);
         }
+    }
+
+    /// Tells the policy that a vehicle is asked for which it may not have. It admits what is asked
+    /// for more often than what would have to go, and knows only of what it is told: unheard of,
+    /// nothing would ever be admitted to a full cache.
+    pub(super) fn note_miss(&self, hash: u64) {
+        self.policy.get(&hash);
     }
 
     /// How long an element of this entry's key stays fresh.

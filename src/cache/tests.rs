@@ -407,6 +407,23 @@ async fn holds_no_more_than_its_capacity() {
     assert_eq!(cache.metrics().bytes.get(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_full_cache_takes_in_what_is_asked_for_again_and_again() {
+    let cache = cache_of(100_000);
+    let ask = |vehicle: Vehicle| {
+        if let Some(lead) = claim(&cache, &[vehicle]).lead {
+            lead.land(vec![element(&"x".repeat(500))], true, Instant::now());
+        }
+    };
+    (0..250).for_each(|n| ask(vehicle(n, 1)));
+    for _ in 0..20 {
+        (0..20).for_each(|n| ask(vehicle(n, 2)));
+    }
+    let is_held = |&n: &u8| seen(&cache, vehicle(n, 2)).is_some();
+    let held = (0..20).filter(is_held).count();
+    assert!(held > 15, "{held} of 20");
+}
+
 #[test]
 fn reads_cache_control() {
     let nothing = Directives::default();
