@@ -9,7 +9,7 @@ use std::{
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio::time::Instant;
 
-use super::{Key, Ttl};
+use super::Ttl;
 
 /// What a result of a vehicle is like, which decides how long it stays fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Element {
 /// An [`Element`] with its life. Immutable once made; a refresh makes another.
 #[derive(Debug)]
 pub struct Entry {
-    pub(super) key: Key,
+    /// What the table and the policy find it by.
     pub(super) key_hash: u64,
     /// The partition's epoch when the call was composed.
     pub(super) epoch: u32,
@@ -144,7 +144,6 @@ impl Freshness {
 
 impl Entry {
     pub(super) fn new(
-        key: Key,
         key_hash: u64,
         epoch: u32,
         element: Element,
@@ -155,7 +154,6 @@ impl Entry {
         let whole = digest(&SHA256, &element.bytes);
         content_hash.copy_from_slice(&whole.as_ref()[..size_of::<ContentHash>()]);
         Self {
-            key,
             key_hash,
             epoch,
             element,

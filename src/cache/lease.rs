@@ -83,7 +83,7 @@ impl<F: Failure> Lease<F> {
             .keys
             .iter()
             .zip(elements)
-            .map(|(&hashed, element)| Arc::new(self.entry(hashed, element, now)))
+            .map(|(hashed, element)| Arc::new(self.entry(hashed.hash, element, now)))
             .collect();
         if !self.is_private {
             for (nth, entry) in entries.iter().enumerate() {
@@ -121,9 +121,9 @@ impl<F: Failure> Lease<F> {
         self.first..self.first + self.keys.len()
     }
 
-    fn entry(&self, Hashed { key, hash }: Hashed, element: Element, now: Instant) -> Entry {
+    fn entry(&self, hash: u64, element: Element, now: Instant) -> Entry {
         let fresh_for = self.cache.0.fresh_for(element.classes, hash);
-        Entry::new(key, hash, self.flight.epoch, element, fresh_for, now)
+        Entry::new(hash, self.flight.epoch, element, fresh_for, now)
     }
 
     /// Takes the seat of the `nth` vehicle out of the table, so that nobody joins any more, and

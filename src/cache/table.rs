@@ -78,6 +78,15 @@ impl<F> Table<F> {
             .copied()
     }
 
+    /// The slot that holds this very entry.
+    pub(super) fn find_entry(&self, entry: &Arc<Entry>) -> Option<u32> {
+        let holds =
+            |held: &Option<Arc<Entry>>| held.as_ref().is_some_and(|it| Arc::ptr_eq(it, entry));
+        self.keys
+            .find(entry.key_hash, |&id| holds(&self.slots[id as usize].entry))
+            .copied()
+    }
+
     /// The slot of `key`, made if there is none.
     pub(super) fn occupy(&mut self, key: Key, hash: u64) -> u32 {
         if let Some(id) = self.find(&key, hash) {
@@ -147,6 +156,10 @@ impl<F> Table<F> {
         let alone = Links { previous: NONE, next: NONE };
         let slot = Slot { key, entry: None, seat: None, by_vin: alone, by_plate: alone };
         if self.unused == NONE {
+            if self.slots.len() == self.slots.capacity() {
+                // By a quarter. Doubled, a quarter of all slots would be empty in the mean.
+                self.slots.reserve_exact(self.slots.len() / 4 + 16);
+            }
             self.slots.push(slot);
             // A shard of four thousand million slots does not fit into any machine.
             return (self.slots.len() - 1) as u32;
@@ -296,7 +309,7 @@ mod tests {
                     Step::Occupy(vin, plate) => {
                         let key = key(0, vin, plate);
                         let id = table.occupy(key, hashing.hash_one(key));
-                        table.slot_mut(id).entry = Some(entry(key));
+                        table.slot_mut(id).entry = Some(entry());
                         model.insert((vin, plate));
                     }
                     Step::Vacate(vin, plate) => {

@@ -26,8 +26,8 @@ pub(super) fn key(partition_: u8, vin: u8, plate: u8) -> Key {
     Key { partition: partition(partition_), vehicle: vehicle(vin, plate) }
 }
 
-pub(super) fn entry(key: Key) -> Arc<Entry> {
-    Arc::new(Entry::new(key, 0, 0, element("x"), SECOND, Instant::now()))
+pub(super) fn entry() -> Arc<Entry> {
+    Arc::new(Entry::new(0, 0, element("x"), SECOND, Instant::now()))
 }
 
 fn element(bytes: &str) -> Element {
