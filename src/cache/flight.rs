@@ -120,10 +120,8 @@ impl<F: Failure> Seat<F> {
     /// Waits until it is known what became of this vehicle.
     pub async fn outcome(&self) -> Outcome<F> {
         loop {
+            // From here on no landing is missed, also if it comes before the wait.
             let landed = self.flight.landed.notified();
-            tokio::pin!(landed);
-            // From here on a landing is not missed, also if it comes before the wait.
-            landed.as_mut().enable();
             if let Some(outcome) = self.settled() {
                 return outcome;
             }

@@ -50,23 +50,22 @@ impl<F: Failure> Lease<F> {
         &self.flight
     }
 
-    /// Cuts the lease into leases on `sizes` vehicles each, which must add up to all of them.
+    /// Cuts the lease into leases on `sizes` vehicles each. What they leave is abandoned.
     pub fn split(mut self, sizes: impl Iterator<Item = usize>) -> Vec<Self> {
-        let mut first = self.first;
-        let mut keys = std::mem::take(&mut self.keys).into_iter();
-        sizes
-            .map(|size| {
-                let part = Self {
-                    cache: self.cache.clone(),
-                    flight: Arc::clone(&self.flight),
-                    keys: keys.by_ref().take(size).collect(),
-                    first,
-                    is_private: self.is_private,
-                };
-                first += size;
-                part
-            })
-            .collect()
+        sizes.map(|size| self.split_front(size)).collect()
+    }
+
+    fn split_front(&mut self, size: usize) -> Self {
+        let rest = self.keys.split_off(size.min(self.keys.len()));
+        let front = Self {
+            cache: self.cache.clone(),
+            flight: Arc::clone(&self.flight),
+            keys: std::mem::replace(&mut self.keys, rest),
+            first: self.first,
+            is_private: self.is_private,
+        };
+        self.first += front.keys.len();
+        front
     }
 
     /// The call is about to be sent: `no-cache` requests that come later do not join it.
@@ -74,7 +73,8 @@ impl<F: Failure> Lease<F> {
         self.flight.mark_sent(self.places());
     }
 
-    /// The upstream answered: `elements` has one for each vehicle of the lease, in order.
+    /// The upstream answered: `elements` has one for each vehicle of the lease, in order. A
+    /// vehicle without one is abandoned.
     ///
     /// Waiters get them in any case. They are stored if `may_store`, for those vehicles that no
     /// write has touched since they were claimed.
@@ -86,14 +86,13 @@ impl<F: Failure> Lease<F> {
             .map(|(hashed, element)| Arc::new(self.entry(hashed.hash, element, now)))
             .collect();
         if !self.is_private {
-            for (nth, entry) in entries.iter().enumerate() {
-                self.release(nth, Some(entry).filter(|_| may_store));
+            for nth in 0..self.keys.len() {
+                self.release(nth, entries.get(nth).filter(|_| may_store));
                 // In between, so that no large answer takes more than the cache may hold.
                 if nth % SETTLE_EVERY == SETTLE_EVERY - 1 {
                     self.cache.0.settle();
                 }
             }
-            self.cache.0.settle();
         }
         let first = self.first;
         let outcome = |place: usize| match entries.get(place - first) {
@@ -102,6 +101,10 @@ impl<F: Failure> Lease<F> {
         };
         self.flight.settle(self.places(), outcome);
         self.keys.clear();
+        // Waiters come first.
+        if !self.is_private {
+            self.cache.0.settle();
+        }
     }
 
     /// The call failed.

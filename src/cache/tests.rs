@@ -186,6 +186,21 @@ async fn parts_of_a_lease_land_and_fail_on_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn vehicles_that_an_answer_or_a_split_leaves_out_are_abandoned() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1), vehicle(2, 2), vehicle(3, 3)]);
+    let Claim { places, lead, .. } = claim(&cache, &vehicles);
+    let [two] = <[_; 1]>::try_from(lead.unwrap().split([2].into_iter()))
+        .ok()
+        .unwrap();
+    two.land(vec![element("one")], true, Instant::now());
+    assert!(matches!(places[0].outcome().await, Some(Outcome::Landed(_))));
+    for (place, vehicle) in places.iter().zip(vehicles).skip(1) {
+        assert!(matches!(place.outcome().await, Some(Outcome::Abandoned)));
+        assert!(matches!(claim(&cache, &[vehicle]).places[..], [Place::Led(_)]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_drops_its_vehicles_in_every_partition() {
     let cache = cache();
     for (vin, plate) in [(1, 1), (1, 2), (2, 1), (3, 3)] {
