@@ -27,9 +27,4 @@ impl Partition {
         let (halves, _) = digest.as_chunks();
         Self([u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])])
     }
-
-    /// Some bits of the digest, evenly spread.
-    pub(super) fn bits(self) -> usize {
-        usize::from(self.0[0] as u16)
-    }
 }

@@ -34,7 +34,7 @@ pub(super) struct Store<F> {
     shards: Box<[Mutex<Table<F>>]>,
     policy: Policy<u64, Arc<Entry>, BuildHasherDefault<Prehashed>>,
     evicted: Arc<Evicted>,
-    /// Counts, by some bits of a partition, how often that partition was dropped. Two partitions
+    /// Counts, by the hash of a partition, how often that partition was dropped. Two partitions
     /// that share a place are dropped together, which costs calls but is never wrong, and takes
     /// no memory that callers could make grow.
     epochs: Box<[AtomicU32]>,
@@ -51,7 +51,6 @@ struct Evicted {
 /// Enough that the threads of a large machine rarely meet; a power of two.
 const SHARDS: usize = 64;
 
-/// A power of two, so that some bits of the partition are the place.
 const EPOCHS: usize = 4096;
 
 /// Seconds between two hits of an entry that the policy hears of. It hears of every miss, so that
@@ -76,7 +75,8 @@ impl<F: Failure> Cache<F> {
         let evicted = Arc::<Evicted>::default();
         let noted = Arc::clone(&evicted);
         let policy = Policy::builder()
-            .max_capacity(config.capacity)
+            // With none at all, moka would neither keep nor report anything.
+            .max_capacity(config.capacity.max(1))
             .weigher(|_, entry: &Arc<Entry>| u32::try_from(weight(entry)).unwrap_or(u32::MAX))
             .eviction_listener(move |_, entry, cause| {
                 // What is removed on purpose has left its table already.
@@ -147,12 +147,18 @@ impl<F> Store<F> {
 
     /// How often the partition was dropped so far.
     pub(super) fn epoch(&self, partition: Partition) -> u32 {
-        self.epochs[partition.bits() % EPOCHS].load(Ordering::Acquire)
+        self.place(partition).load(Ordering::Acquire)
     }
 
     /// Makes all that was filled or composed for the partition so far unusable.
     pub(super) fn advance_epoch(&self, partition: Partition) {
-        self.epochs[partition.bits() % EPOCHS].fetch_add(1, Ordering::AcqRel);
+        self.place(partition).fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Which place it is differs from process to process, so that nobody can choose credentials
+    /// that share one with another's.
+    fn place(&self, partition: Partition) -> &AtomicU32 {
+        &self.epochs[self.hashing.hash_one(partition) as usize % EPOCHS]
     }
 
     /// The time of a pass, for [`Store::note_hit`].

@@ -243,7 +243,9 @@ async fn dropping_a_partition_leaves_the_others_alone() {
     let before = claim(&cache, &[vehicle(2, 2)]);
     let drop_partition = |n| Affected { partition: Some(partition(n)), ..Affected::default() };
     cache.invalidate(&drop_partition(1), Cause::TaxIdentity, None);
-    assert!(seen(&cache, vehicles[0]).is_some());
+    // One in some thousand shares a place with the other, and is dropped with it.
+    let shares_a_place = cache.0.epoch(partition(0)) > 0;
+    assert!(shares_a_place || seen(&cache, vehicles[0]).is_some());
 
     cache.invalidate(&drop_partition(0), Cause::TaxIdentity, None);
     assert_eq!(seen(&cache, vehicles[0]), None);
