@@ -43,21 +43,14 @@ const MAX_HOLDS: usize = 100_000;
 // === impl Holds ===
 
 impl Holds {
-    /// Holds off everything that `affected` covers until `until`.
+    /// Holds off everything that `affected` covers until `until`, which is after `now`.
     pub(super) fn add(&self, affected: &Affected, until: Instant, now: Instant) {
         let held = &mut *self.held.lock();
-        if held.until.len() >= MAX_HOLDS {
-            held.until.retain(|_, until| *until > now);
-        }
         let vins = affected.vins.iter().copied().map(Subject::Vin);
         let plates = affected.plates.iter().copied().map(Subject::Plate);
         let partition = affected.partition.map(Subject::Partition);
         for subject in vins.chain(plates).chain(partition) {
-            if held.until.len() < MAX_HOLDS {
-                held.until.insert(subject, until);
-            } else {
-                held.all_until = held.all_until.max(Some(until));
-            }
+            held.add(subject, until, now);
         }
         held.last_until = held.last_until.max(Some(until));
         self.any.store(true, Ordering::Release);
@@ -69,8 +62,7 @@ impl Holds {
             return false;
         }
         let held = &mut *self.held.lock();
-        let is_ahead = |until: Option<Instant>| until.is_some_and(|until| until > now);
-        if !is_ahead(held.last_until) {
+        if !is_ahead(held.last_until, now) {
             *held = Held::default();
             self.any.store(false, Ordering::Release);
             return false;
@@ -80,9 +72,74 @@ impl Holds {
             Subject::Plate(key.vehicle.plate),
             Subject::Partition(key.partition),
         ];
-        is_ahead(held.all_until)
+        is_ahead(held.all_until, now)
             || subjects
                 .iter()
-                .any(|subject| is_ahead(held.until.get(subject).copied()))
+                .any(|subject| is_ahead(held.until.get(subject).copied(), now))
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn add(&mut self, subject: Subject, until: Instant, now: Instant) {
+        if self.until.len() >= MAX_HOLDS && !is_ahead(self.all_until, now) {
+            self.until.retain(|_, &mut until| until > now);
+        }
+        if self.until.len() < MAX_HOLDS {
+            let held = self.until.entry(subject).or_insert(until);
+            *held = until.max(*held);
+        } else {
+            self.all_until = self.all_until.max(Some(until));
+        }
+    }
+}
+
+fn is_ahead(until: Option<Instant>, now: Instant) -> bool {
+    until.is_some_and(|until| until > now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cache::tests::key;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn partitions(range: std::ops::Range<u32>) -> impl Iterator<Item = Affected> {
+        range.map(|n| {
+            let mut digest = [0; 32];
+            digest[..4].copy_from_slice(&n.to_be_bytes());
+            Affected { partition: Some(Partition::new(&digest)), ..Affected::default() }
+        })
+    }
+
+    #[test]
+    fn a_later_write_never_shortens_a_hold() {
+        let (holds, key, now) = (Holds::default(), key(0, 1, 1), Instant::now());
+        let affected = Affected { vins: vec![key.vehicle.vin], ..Affected::default() };
+        holds.add(&affected, now + 20 * SECOND, now);
+        holds.add(&affected, now + 5 * SECOND, now);
+        assert!(holds.cover(&key, now + 19 * SECOND));
+        assert!(!holds.cover(&key, now + 20 * SECOND));
+    }
+
+    #[test]
+    fn too_many_holds_cover_everything_until_they_are_over() {
+        let (holds, key, now) = (Holds::default(), key(0, 1, 1), Instant::now());
+        let too_many = MAX_HOLDS as u32 + 1;
+        for affected in partitions(0..too_many) {
+            holds.add(&affected, now + 20 * SECOND, now);
+        }
+        assert!(holds.cover(&key, now + 19 * SECOND));
+        // Those that are over make room.
+        let later = now + 20 * SECOND;
+        for affected in partitions(too_many..too_many + 9) {
+            holds.add(&affected, later + 20 * SECOND, later);
+        }
+        assert!(!holds.cover(&key, later));
+        assert_eq!(holds.held.lock().until.len(), 9);
     }
 }
