@@ -14,10 +14,7 @@ use std::{
     },
 };
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-
-use super::{Entry, Key};
+use super::{Entry, Key, Mutex, Notify};
 
 /// Why a flight failed: shared by everybody who waited for it.
 pub trait Failure: Clone + Send + Sync + 'static {}
@@ -70,7 +67,7 @@ impl<F: Failure> Flight<F> {
         Arc::new(Self {
             epoch,
             seats: Mutex::new(Vec::new()),
-            landed: Notify::new(),
+            landed: Notify::default(),
             given_up: AtomicBool::new(false),
         })
     }

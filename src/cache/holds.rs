@@ -7,10 +7,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use foldhash::HashMap;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Affected, Key, Partition};
+use super::{Affected, Key, Mutex, Partition};
 use crate::vehicle::{Plate, Vin};
 
 #[derive(Debug, Default)]

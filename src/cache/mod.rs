@@ -68,3 +68,9 @@ pub struct Ttl {
 
 #[cfg(test)]
 mod tests;
+
+// In tests every use of these is also a place where another thread may come in between.
+#[cfg(test)]
+use tests::lock::{Mutex, Notify};
+#[cfg(not(test))]
+use {parking_lot::Mutex, tokio::sync::Notify};

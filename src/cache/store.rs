@@ -15,11 +15,12 @@ use std::{
 
 use foldhash::fast::RandomState;
 use moka::{notification::RemovalCause, sync::Cache as Policy};
-use parking_lot::Mutex;
+// The policy notes under locks of its own, where tests must not switch threads.
+use parking_lot::Mutex as PlainMutex;
 use tokio::time::Instant;
 
 use super::{
-    Classes, Config, Entry, Failure, Key, Metrics, Partition, flight::Hashed, holds::Holds,
+    Classes, Config, Entry, Failure, Key, Metrics, Mutex, Partition, flight::Hashed, holds::Holds,
     table::Table,
 };
 
@@ -45,7 +46,7 @@ pub(super) struct Store<F> {
 #[derive(Default)]
 struct Evicted {
     any: AtomicBool,
-    entries: Mutex<Vec<Arc<Entry>>>,
+    entries: PlainMutex<Vec<Arc<Entry>>>,
 }
 
 /// Enough that the threads of a large machine rarely meet; a power of two.
@@ -72,6 +73,11 @@ const OVERHEAD: usize = 650;
 impl<F: Failure> Cache<F> {
     /// An empty cache.
     pub fn new(config: Config, metrics: Metrics) -> Self {
+        Self::sharded(config, metrics, SHARDS)
+    }
+
+    /// An empty cache of so many shards: a power of two.
+    pub(super) fn sharded(config: Config, metrics: Metrics, shards: usize) -> Self {
         let evicted = Arc::<Evicted>::default();
         let noted = Arc::clone(&evicted);
         let policy = Policy::builder()
@@ -86,7 +92,7 @@ impl<F: Failure> Cache<F> {
             })
             .build_with_hasher(BuildHasherDefault::default());
         let hashing = RandomState::default();
-        let shards = (0..SHARDS)
+        let shards = (0..shards)
             .map(|_| Mutex::new(Table::new(hashing.clone())))
             .collect();
         let epochs = (0..EPOCHS).map(|_| AtomicU32::new(0)).collect();
@@ -138,7 +144,7 @@ impl<F> Store<F> {
     #[inline]
     pub(super) fn shard(&self, hash: u64) -> &Mutex<Table<F>> {
         // The tables inside use the low bits and the top seven; these are neither.
-        &self.shards[(hash >> 48) as usize % SHARDS]
+        &self.shards[(hash >> 48) as usize & (self.shards.len() - 1)]
     }
 
     pub(super) fn shards(&self) -> impl Iterator<Item = &Mutex<Table<F>>> {
@@ -245,6 +251,31 @@ impl<F> Store<F> {
         self.metrics.entries.dec();
         self.metrics.bytes.sub(weight(&entry) as i64);
         Some(entry)
+    }
+}
+
+#[cfg(test)]
+impl<F> Store<F> {
+    /// Panics unless the policy, the gauges and the tables say the same. Nobody else may use the
+    /// cache meanwhile.
+    pub(super) fn check(&self) {
+        self.policy.run_pending_tasks();
+        self.drop_evicted();
+        let (mut entries, mut bytes) = (0, 0);
+        for shard in self.shards() {
+            let table = &*shard.lock();
+            table.check();
+            for id in table.all() {
+                let Some(entry) = &table.slot(id).entry else { continue };
+                let held = self.policy.get(&entry.key_hash);
+                assert!(held.is_some_and(|held| Arc::ptr_eq(&held, entry)), "not in the policy");
+                entries += 1;
+                bytes += weight(entry);
+            }
+        }
+        assert_eq!(self.policy.entry_count(), entries, "not in a table");
+        assert_eq!(self.metrics.entries.get(), entries as i64);
+        assert_eq!(self.metrics.bytes.get(), bytes as i64);
     }
 }
 

@@ -146,6 +146,29 @@ impl<F> Table<F> {
         self.keys.iter().copied().collect()
     }
 
+    /// Panics unless every slot is found by its key, in both its lists, or is unused.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        let some = |id: u32| Some(id).filter(|&id| id != NONE);
+        let next_unused = |&id: &u32| some(self.slots[id as usize].by_vin.next);
+        let unused = std::iter::successors(some(self.unused), next_unused).count();
+        assert_eq!(self.keys.len() + unused, self.slots.len(), "slots have leaked");
+        let (mut by_vin, mut by_plate) = (0, 0);
+        for &head in &self.vins {
+            by_vin += self.of_vin(&self.vin(head)).len();
+        }
+        for &head in &self.plates {
+            by_plate += self.of_plate(&self.plate(head)).len();
+        }
+        assert_eq!([by_vin, by_plate], [self.keys.len(); 2], "lists and keys differ");
+        for &id in &self.keys {
+            let slot = self.slot(id);
+            assert!(slot.entry.is_some() || slot.seat.is_some(), "a slot for nothing");
+            assert!(self.of_vin(&slot.key.vehicle.vin).contains(&id));
+            assert!(self.of_plate(&slot.key.vehicle.plate).contains(&id));
+        }
+    }
+
     fn list(&self, list: List, head: Option<&u32>) -> Vec<u32> {
         let first = head.copied().filter(|&id| id != NONE);
         let next = |&id: &u32| Some(self.links(list, id).next).filter(|&id| id != NONE);

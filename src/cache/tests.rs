@@ -1,3 +1,7 @@
+mod histories;
+mod interleavings;
+pub(super) mod lock;
+
 use std::sync::Arc;
 
 use prometheus::Registry;
@@ -39,6 +43,10 @@ fn cache() -> TestCache {
 }
 
 fn cache_of(capacity: u64) -> TestCache {
+    sharded(capacity, 64)
+}
+
+fn sharded(capacity: u64, shards: usize) -> TestCache {
     let ttl = Ttl {
         finished: 900 * SECOND,
         pending: 10 * SECOND,
@@ -48,7 +56,7 @@ fn cache_of(capacity: u64) -> TestCache {
     };
     let stale = StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND };
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    Cache::new(Config { enabled: true, capacity, ttl, stale }, metrics)
+    Cache::sharded(Config { enabled: true, capacity, ttl, stale }, metrics, shards)
 }
 
 fn claim(cache: &TestCache, vehicles: &[Vehicle]) -> Claim<u32> {

@@ -1,0 +1,510 @@
+//! Random histories of reads, writes, failures, hang-ups, purges and clock steps, held against a
+//! plain model: maps of what is held, of who asks for what, and of what is held off. The model
+//! has the rules of the documentation and nothing of how the cache keeps them.
+//!
+//! `VINGATE_SEED` runs the same histories again.
+
+use std::collections::HashMap;
+
+use futures_util::FutureExt as _;
+use proptest::{
+    prelude::*,
+    sample::{Index, select, subsequence},
+    test_runner::{Config as ProptestConfig, RngSeed, TestRunner},
+};
+
+use super::{interleavings::seed, *};
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A request asks. Its calls are cut in two if `is_cut`.
+    Ask {
+        partition: usize,
+        vehicles: Vec<Vehicle>,
+        directives: &'static str,
+        is_cut: bool,
+    },
+    /// A call is sent.
+    Send(Index),
+    /// A call is over.
+    End(Index, End),
+    Write {
+        affected: Affected,
+        is_known: bool,
+    },
+    Purge(Selection),
+    /// So many seconds pass.
+    Wait(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Landed { class: Class, may_store: bool },
+    Failed,
+    Abandoned,
+}
+
+/// What is held, who asks for what, and what is held off. Times are seconds since the start.
+#[derive(Default)]
+struct Model {
+    now: u64,
+    held: HashMap<(usize, Vehicle), Held>,
+    /// Which call is joined for a vehicle, and whether what it brings may be stored.
+    asking: HashMap<(usize, Vehicle), (usize, bool)>,
+    /// Affected by writes of unknown outcome, until when.
+    held_off: Vec<(Affected, u64)>,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    bytes: String,
+    class: Class,
+    filled_at: u64,
+    /// Its partition was dropped since: it takes room, and is never served.
+    is_dropped: bool,
+}
+
+/// A call under way, and who waits for it.
+struct Call {
+    nth: usize,
+    partition: usize,
+    lease: Option<Lease<u32>>,
+    is_sent: bool,
+    waiting: Vec<(Vehicle, Seat<u32>)>,
+    directives: Directives,
+}
+
+/// A place of a claim, as far as the model knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Expected {
+    Fresh(String),
+    Stale(String),
+    Joined(usize),
+    Led,
+    Unheld,
+}
+
+struct History {
+    cache: TestCache,
+    /// Whether the policy may let anything go.
+    is_small: bool,
+    partitions: [Partition; 2],
+    model: Model,
+    calls: Vec<Call>,
+    called: usize,
+}
+
+const HOLD_OFF: u64 = 20;
+const SMALL: u64 = 3000;
+
+#[test]
+fn the_cache_does_what_a_plain_model_does() {
+    let cases = 2500;
+    let config = ProptestConfig {
+        cases,
+        rng_seed: RngSeed::Fixed(seed()),
+        failure_persistence: None,
+        ..<_>::default()
+    };
+    let history = (any::<bool>(), prop::collection::vec(step(), 1..60));
+    TestRunner::new(config)
+        .run(&history, |(is_small, steps)| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()?
+                .block_on(History::new(is_small).run(steps));
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let all: Vec<_> = (0..6).map(|n| vehicle(n / 2, n % 3)).collect();
+    let one = select(all.clone());
+    let ask = (0..2usize, subsequence(all, 1..5).prop_shuffle(), select(DIRECTIVES), any::<bool>())
+        .prop_map(|(partition, vehicles, directives, is_cut)| Step::Ask {
+            partition,
+            vehicles,
+            directives,
+            is_cut,
+        });
+    let class = select(&[Class::Finished, Class::Finished, Class::Pending, Class::Absent][..]);
+    let end = prop_oneof![
+        6 => (class, prop::bool::weighted(0.9))
+            .prop_map(|(class, may_store)| End::Landed { class, may_store }),
+        1 => Just(End::Failed),
+        1 => Just(End::Abandoned),
+    ];
+    let affected = (one.clone(), 0..4u8).prop_map(|(vehicle, names)| Affected {
+        vins: Vec::from_iter((names != 1).then_some(vehicle.vin)),
+        plates: Vec::from_iter((names == 1 || names == 2).then_some(vehicle.plate)),
+        partition: None,
+    });
+    let whole = (0..2u8).prop_map(|n| Affected { partition: Some(partition(n)), ..<_>::default() });
+    let affected = prop_oneof![4 => affected, 1 => whole];
+    let selection = (one, 0..8u8, 0..2u8).prop_map(|(vehicle, parts, n)| Selection {
+        vin: (parts & 1 > 0).then_some(vehicle.vin),
+        plate: (parts & 2 > 0).then_some(vehicle.plate),
+        partition: (parts & 4 > 0).then_some(partition(n)),
+    });
+    prop_oneof![
+        8 => ask,
+        2 => any::<Index>().prop_map(Step::Send),
+        6 => (any::<Index>(), end).prop_map(|(call, end)| Step::End(call, end)),
+        2 => (affected, prop::bool::weighted(0.7))
+            .prop_map(|(affected, is_known)| Step::Write { affected, is_known }),
+        1 => selection.prop_map(Step::Purge),
+        2 => select(&[1, 5, 10, 15, 20, 31, 200, 300, 900, 3600][..]).prop_map(Step::Wait),
+    ]
+}
+
+const DIRECTIVES: &[&str] = &[
+    "",
+    "",
+    "",
+    "no-cache",
+    "no-store",
+    "only-if-cached",
+    "max-age=15",
+    "min-fresh=20",
+    "max-stale",
+    "max-stale=100",
+    "no-cache, only-if-cached",
+    "max-stale=1000, only-if-cached",
+];
+
+// === impl Model ===
+
+impl Model {
+    /// What must come of asking for a vehicle, and whether a refresh goes up behind it.
+    fn expect(
+        &self,
+        partition: usize,
+        vehicle: Vehicle,
+        directives: &Directives,
+        is_sent: impl Fn(usize) -> bool,
+    ) -> (Expected, bool) {
+        let key = (partition, vehicle);
+        let otherwise = if directives.only_if_cached { Expected::Unheld } else { Expected::Led };
+        if directives.no_store {
+            return (otherwise, false);
+        }
+        if let Some(held) = self.held.get(&key).filter(|held| !held.is_dropped)
+            && !directives.no_cache
+            && directives.max_age.is_none_or(|max| self.age(held) <= max)
+        {
+            let (age, life) = (self.age(held), held.life());
+            if age < life {
+                if directives.min_fresh.is_none_or(|min| life - age >= min) {
+                    return (Expected::Fresh(held.bytes.clone()), false);
+                }
+            } else {
+                let since = age - life;
+                let refreshes = held.class == Class::Finished && since <= 300 * SECOND;
+                let is_strict = directives.max_age.is_some() || directives.min_fresh.is_some();
+                if directives
+                    .max_stale
+                    .map_or(refreshes && !is_strict, |max| since <= max)
+                {
+                    let goes_up = refreshes && !directives.only_if_cached;
+                    let is_first = !self.asking.contains_key(&key);
+                    return (Expected::Stale(held.bytes.clone()), goes_up && is_first);
+                }
+            }
+        }
+        match self.asking.get(&key) {
+            Some(&(call, _))
+                if !(directives.only_if_cached || directives.no_cache && is_sent(call)) =>
+            {
+                (Expected::Joined(call), false)
+            }
+            _ => (otherwise, false),
+        }
+    }
+
+    fn stale_if_error(&self, key: (usize, Vehicle), directives: &Directives) -> Option<String> {
+        let is_strict = directives.no_cache
+            || directives.no_store
+            || directives.max_age.is_some()
+            || directives.min_fresh.is_some();
+        self.held
+            .get(&key)
+            .filter(|held| !held.is_dropped && !is_strict)
+            .filter(|held| self.age(held) <= held.life() + 3600 * SECOND)
+            .map(|held| held.bytes.clone())
+    }
+
+    fn may_store(&self, partition_: usize, vehicle: Vehicle) -> bool {
+        let covers = |affected: &Affected| {
+            affected.vins.contains(&vehicle.vin)
+                || affected.plates.contains(&vehicle.plate)
+                || affected.partition == Some(partition(partition_ as u8))
+        };
+        let mut ahead = self.held_off.iter().filter(|(_, until)| *until > self.now);
+        !ahead.any(|(affected, _)| covers(affected))
+    }
+
+    fn write(&mut self, affected: &Affected, is_known: bool) {
+        let names = |vehicle: &Vehicle| {
+            affected.vins.contains(&vehicle.vin) || affected.plates.contains(&vehicle.plate)
+        };
+        let is_of = |n: usize| affected.partition == Some(partition(n as u8));
+        self.held.retain(|(_, vehicle), _| !names(vehicle));
+        for ((n, _), held) in &mut self.held {
+            held.is_dropped |= is_of(*n);
+        }
+        self.asking
+            .retain(|(n, vehicle), _| !names(vehicle) && !is_of(*n));
+        if !is_known {
+            self.held_off.push((affected.clone(), self.now + HOLD_OFF));
+        }
+    }
+
+    fn purge(&mut self, selection: &Selection) -> u64 {
+        let keeps = |&(n, vehicle): &(usize, Vehicle)| {
+            selection.vin.is_some_and(|vin| vin != vehicle.vin)
+                || selection.plate.is_some_and(|plate| plate != vehicle.plate)
+                || selection
+                    .partition
+                    .is_some_and(|it| it != partition(n as u8))
+        };
+        let before = self.held.len();
+        self.held.retain(|key, _| keeps(key));
+        self.asking.retain(|key, _| keeps(key));
+        (before - self.held.len()) as u64
+    }
+
+    fn age(&self, held: &Held) -> Duration {
+        Duration::from_secs(self.now - held.filled_at)
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn life(&self) -> Duration {
+        match self.class {
+            Class::Finished => 900 * SECOND,
+            Class::Pending | Class::Failed => 10 * SECOND,
+            Class::Absent => 30 * SECOND,
+        }
+    }
+}
+
+// === impl History ===
+
+impl History {
+    fn new(is_small: bool) -> Self {
+        let cache = sharded(if is_small { SMALL } else { 1 << 20 }, 2);
+        let partitions = [0, 1].map(partition);
+        Self { cache, is_small, partitions, model: Model::default(), calls: Vec::new(), called: 0 }
+    }
+
+    async fn run(mut self, steps: Vec<Step>) {
+        // One in some thousand caches drops these two partitions together.
+        self.cache.0.advance_epoch(self.partitions[0]);
+        if self.cache.0.epoch(self.partitions[1]) > 0 {
+            return;
+        }
+        for step in steps {
+            match step {
+                Step::Ask { partition, vehicles, directives, is_cut } => {
+                    self.ask(partition, &vehicles, directives_of(directives), is_cut);
+                }
+                Step::Send(_) | Step::End(..) if self.calls.is_empty() => {}
+                Step::Send(call) => {
+                    let call = call.get_mut(&mut self.calls);
+                    call.is_sent = true;
+                    call.lease.as_ref().unwrap().send();
+                }
+                Step::End(call, end) => {
+                    let call = self.calls.swap_remove(call.index(self.calls.len()));
+                    self.end(call, end);
+                }
+                Step::Write { affected, is_known } => {
+                    self.model.write(&affected, is_known);
+                    let hold_off = (!is_known).then_some(Duration::from_secs(HOLD_OFF));
+                    self.cache
+                        .invalidate(&affected, Cause::OtherWrite, hold_off);
+                }
+                Step::Purge(selection) => {
+                    let (purged, expected) =
+                        (self.cache.purge(&selection), self.model.purge(&selection));
+                    assert!(purged == expected || self.is_small && purged < expected);
+                }
+                Step::Wait(seconds) => {
+                    self.model.now += seconds;
+                    tokio::time::advance(Duration::from_secs(seconds)).await;
+                }
+            }
+            self.check();
+        }
+        for call in std::mem::take(&mut self.calls) {
+            self.end(call, End::Abandoned);
+        }
+        self.check();
+        self.cache.0.check();
+        self.cache.purge(&Selection::default());
+        self.cache.0.check();
+        assert_eq!(self.cache.metrics().bytes.get(), 0);
+    }
+
+    fn ask(&mut self, partition: usize, vehicles: &[Vehicle], directives: Directives, cut: bool) {
+        let Claim { places, lead, refresh } = self.cache.claim(
+            Some(self.partitions[partition]),
+            vehicles.iter().copied(),
+            &directives,
+            Instant::now(),
+        );
+        let (mut led, mut refreshed, mut own) = (Vec::new(), Vec::new(), Vec::new());
+        for (&vehicle, place) in vehicles.iter().zip(places) {
+            let is_sent = |nth| {
+                self.calls
+                    .iter()
+                    .any(|call| call.nth == nth && call.is_sent)
+            };
+            let expect = || self.model.expect(partition, vehicle, &directives, is_sent);
+            let (mut expected, mut refreshes) = expect();
+            let is_served = matches!(place, Place::Fresh(_) | Place::Stale(_));
+            if self.is_small
+                && !is_served
+                && matches!(expected, Expected::Fresh(_) | Expected::Stale(_))
+            {
+                // The policy let it go.
+                self.model.held.remove(&(partition, vehicle));
+                let is_sent = |nth| {
+                    self.calls
+                        .iter()
+                        .any(|call| call.nth == nth && call.is_sent)
+                };
+                (expected, refreshes) = self.model.expect(partition, vehicle, &directives, is_sent);
+            }
+            if refreshes {
+                refreshed.push(vehicle);
+            }
+            let text = |entry: &Entry| String::from_utf8(entry.bytes().to_vec()).unwrap();
+            let found = match place {
+                Place::Fresh(entry) => Expected::Fresh(text(&entry)),
+                Place::Stale(entry) => Expected::Stale(text(&entry)),
+                Place::Unheld => Expected::Unheld,
+                Place::Led(seat) => {
+                    led.push(vehicle);
+                    own.push((vehicle, seat));
+                    Expected::Led
+                }
+                Place::Joined(seat) => {
+                    assert!(seat.outcome().now_or_never().is_none(), "joined what is over");
+                    let joins = |call: &&mut Call| {
+                        let flight = call.lease.as_ref().unwrap().flight();
+                        Arc::ptr_eq(flight, seat.flight())
+                            && call
+                                .lease
+                                .as_ref()
+                                .unwrap()
+                                .vehicles()
+                                .any(|it| it == vehicle)
+                    };
+                    let call = self.calls.iter_mut().find(joins).unwrap();
+                    let nth = call.nth;
+                    call.waiting.push((vehicle, seat));
+                    Expected::Joined(nth)
+                }
+            };
+            assert_eq!(found, expected);
+        }
+        for (lease, expected, mut seats) in [(lead, led, own), (refresh, refreshed, Vec::new())] {
+            let Some(lease) = lease else {
+                assert!(expected.is_empty());
+                continue;
+            };
+            assert!(lease.vehicles().eq(expected.iter().copied()));
+            let sizes = if cut { vec![1, expected.len() - 1] } else { vec![expected.len()] };
+            for lease in lease.split(sizes.into_iter()) {
+                let nth = self.called;
+                self.called += 1;
+                for vehicle in lease.vehicles().filter(|_| !directives.no_store) {
+                    let may_store = self.model.may_store(partition, vehicle);
+                    self.model
+                        .asking
+                        .insert((partition, vehicle), (nth, may_store));
+                }
+                let waiting = seats
+                    .drain(..lease.vehicles().len().min(seats.len()))
+                    .collect();
+                let (lease, directives) = (Some(lease), directives.clone());
+                self.calls.push(Call {
+                    nth,
+                    partition,
+                    lease,
+                    is_sent: false,
+                    waiting,
+                    directives,
+                });
+            }
+        }
+    }
+
+    fn end(&mut self, mut call: Call, end: End) {
+        let lease = call.lease.take().unwrap();
+        let vehicles: Vec<_> = lease.vehicles().collect();
+        let bytes = |nth| format!("call {} place {nth} {}", call.nth, "x".repeat(500));
+        for (_, seat) in &call.waiting {
+            assert!(seat.outcome().now_or_never().is_none(), "over too early");
+        }
+        match end {
+            End::Landed { class, may_store } => {
+                let element_of =
+                    |nth| Element { bytes: bytes(nth).into_bytes().into(), classes: class.into() };
+                let elements = (0..vehicles.len()).map(element_of).collect();
+                lease.land(elements, may_store, Instant::now());
+            }
+            End::Failed => lease.fail(call.nth as u32),
+            End::Abandoned => drop(lease),
+        }
+        for (nth, &vehicle) in vehicles.iter().enumerate() {
+            let key = (call.partition, vehicle);
+            for (_, seat) in call.waiting.iter().filter(|(of, _)| *of == vehicle) {
+                match (seat.outcome().now_or_never(), end) {
+                    (Some(Outcome::Landed(entry)), End::Landed { .. }) => {
+                        assert_eq!(entry.bytes(), bytes(nth).as_bytes());
+                    }
+                    (Some(Outcome::Failed(failure)), End::Failed) => {
+                        assert_eq!(failure, call.nth as u32);
+                    }
+                    (Some(Outcome::Abandoned), End::Abandoned) => {}
+                    _ => panic!("a waiter is told something else"),
+                }
+            }
+            let own = |asking: &&(usize, bool)| asking.0 == call.nth;
+            if let Some(&(_, may)) = self.model.asking.get(&key).filter(own) {
+                self.model.asking.remove(&key);
+                if let End::Landed { class, may_store: true } = end
+                    && may
+                {
+                    let (bytes, filled_at) = (bytes(nth), self.model.now);
+                    let held = Held { bytes, class, filled_at, is_dropped: false };
+                    self.model.held.insert(key, held);
+                }
+            }
+            let stale = self.cache.stale_if_error(
+                self.partitions[call.partition],
+                vehicle,
+                &call.directives,
+                Instant::now(),
+            );
+            let stale = stale.map(|entry| String::from_utf8(entry.bytes().to_vec()).unwrap());
+            let expected = self.model.stale_if_error(key, &call.directives);
+            assert!(stale == expected || self.is_small && stale.is_none());
+        }
+    }
+
+    fn check(&self) {
+        let held = self.cache.metrics().entries.get();
+        let expected = self.model.held.len() as i64;
+        assert!(held == expected || self.is_small && held < expected, "{held} of {expected} held");
+        if self.is_small {
+            assert!(self.cache.metrics().bytes.get() <= SMALL as i64);
+        }
+    }
+}

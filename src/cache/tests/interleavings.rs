@@ -1,0 +1,514 @@
+//! Small programs of readers and writers, run in every order that their steps can have.
+//!
+//! The code under test is the cache itself, not a copy of its rules. What its threads share is
+//! behind locks, so what happens under one is a step, and the tests' [`lock`] lets shuttle choose
+//! whose step is next. Its depth-first scheduler runs every order: none is left to luck. (loom
+//! would also reorder the reads and writes inside a step, which the locks rule out.) Without a
+//! lock are shared: `Holds::any` and the epochs, which are written before a lock is taken that
+//! their readers hold; `given_up`, `Evicted::any` and the gauges, which decide nothing but when
+//! work is done; and `Notify`, each use of which is a step, too. The policy's locks are its own.
+//!
+//! The upstream is a version for each vehicle, which a write raises before it is answered. What
+//! must hold, in every order:
+//!
+//! - nobody gets a version older than the last write that was answered before they asked, and
+//!   with `no-cache` none older than the moment they asked;
+//! - when all is over, nothing can be had from the cache but the last version, and nothing of a
+//!   write whose outcome is unknown;
+//! - everybody is answered (shuttle reports threads that wait for ever), no seat and no slot is
+//!   left, and tables, policy and gauges say the same.
+//!
+//! Small programs are run in all orders each time, large ones in all orders when asked for
+//! (`--ignored`), huge ones in random orders, and random ones on threads of the machine. A random
+//! test prints its seed when it fails; `VINGATE_SEED` runs it again.
+
+use std::hash::BuildHasher as _;
+
+use futures_util::FutureExt as _;
+use parking_lot::Mutex;
+use shuttle::{
+    Config as ShuttleConfig, Runner,
+    future::block_on,
+    scheduler::{DfsScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId},
+};
+
+use self::{Call::*, Names::*};
+use super::*;
+use crate::cache::store::Store;
+
+/// What one thread of a program does.
+#[derive(Clone, Copy, Debug)]
+enum Actor {
+    /// Asks for vehicles as a batch does, `later` seconds after the start.
+    Read { vehicles: &'static [usize], directives: &'static str, later: u64, call: Call },
+    /// Changes vehicles in the upstream and drops them from the cache.
+    Write { vehicles: &'static [usize], names: Names, is_known: bool },
+}
+
+/// What becomes of a reader's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Lands,
+    /// Lands, and the upstream reads some time after it was sent, not at once.
+    IsSentEarly,
+    /// Brings what may not be stored.
+    LandsUnstored,
+    Fails,
+    /// Nothing: it is given up, and so is the request.
+    IsDropped,
+}
+
+/// How a write says what it has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Vins,
+    Plates,
+    /// The whole partition.
+    Whole,
+    /// A purge of everything.
+    Purge,
+}
+
+/// What the threads of a program share.
+struct Scene {
+    cache: TestCache,
+    vehicles: [Vehicle; 2],
+    world: Mutex<World>,
+}
+
+#[derive(Clone, Default)]
+struct World {
+    /// What the upstream has now.
+    versions: [u32; 2],
+    /// What it has for certain: the version of the last write that was answered.
+    answered: [u32; 2],
+    /// Vehicles of which nothing may be held at the end.
+    held_off: [bool; 2],
+}
+
+const fn read(vehicles: &'static [usize]) -> Actor {
+    Actor::Read { vehicles, directives: "", later: 0, call: Lands }
+}
+
+const fn read_for(call: Call, vehicles: &'static [usize]) -> Actor {
+    Actor::Read { vehicles, directives: "", later: 0, call }
+}
+
+const fn write(names: Names, vehicles: &'static [usize]) -> Actor {
+    Actor::Write { vehicles, names, is_known: true }
+}
+
+const fn give_up(names: Names, vehicles: &'static [usize]) -> Actor {
+    Actor::Write { vehicles, names, is_known: false }
+}
+
+const PEEK: Actor =
+    Actor::Read { vehicles: &[0], directives: "only-if-cached", later: 0, call: Lands };
+const RELOAD: Actor =
+    Actor::Read { vehicles: &[0], directives: "no-cache", later: 0, call: IsSentEarly };
+const STALE: Actor = Actor::Read { vehicles: &[0], directives: "", later: 1000, call: Lands };
+const STALE_ON_ERROR: Actor =
+    Actor::Read { vehicles: &[0], directives: "", later: 2000, call: Fails };
+
+/// Vehicles held at the start, room for entries, shards, and the program.
+type Program = (&'static [usize], u64, usize, &'static [Actor]);
+
+/// So much room that nothing has to go.
+const ROOM: u64 = 1000;
+
+/// More than one entry weighs, and less than two.
+const WEIGHT: u64 = 1000;
+
+const SMALL: &[Program] = &[
+    (&[], ROOM, 1, &[read(&[0]), read(&[0]), write(Whole, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), PEEK, write(Vins, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), PEEK, write(Plates, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), PEEK, write(Purge, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), PEEK, give_up(Vins, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), PEEK, give_up(Whole, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), write(Vins, &[0]), give_up(Plates, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), write(Whole, &[0]), write(Vins, &[0])]),
+    (&[], ROOM, 2, &[read(&[0, 1]), write(Vins, &[1, 0])]),
+    (&[], ROOM, 1, &[read_for(IsSentEarly, &[0]), RELOAD]),
+    (&[0], ROOM, 1, &[STALE, PEEK, write(Vins, &[0])]),
+    (&[0], ROOM, 1, &[STALE, STALE]),
+    (&[0], ROOM, 1, &[STALE_ON_ERROR, PEEK, write(Vins, &[0])]),
+    (&[0], ROOM, 1, &[STALE_ON_ERROR, PEEK, write(Whole, &[0])]),
+    (&[], ROOM, 1, &[read_for(IsDropped, &[0]), read(&[0])]),
+    (&[], ROOM, 1, &[read_for(Fails, &[0]), read(&[0])]),
+    (&[], ROOM, 1, &[read_for(LandsUnstored, &[0]), read(&[0])]),
+    // Room for one of two, and for none.
+    (&[0], 1, 2, &[read(&[1]), PEEK, write(Vins, &[0])]),
+    (&[], 1, 2, &[read(&[0]), read(&[1])]),
+    (&[0], 0, 1, &[read(&[0]), PEEK]),
+];
+
+const LARGE: &[Program] = &[
+    (&[], ROOM, 1, &[read(&[0]), read(&[0]), write(Vins, &[0])]),
+    (&[], ROOM, 1, &[RELOAD, read(&[0]), write(Vins, &[0])]),
+    (&[0], ROOM, 1, &[STALE, STALE, write(Vins, &[0])]),
+    (&[], ROOM, 1, &[read_for(IsDropped, &[0]), read(&[0]), write(Vins, &[0])]),
+    (&[], ROOM, 2, &[read(&[0, 1]), read(&[1, 0])]),
+    (&[], ROOM, 2, &[read(&[0, 1]), PEEK, write(Vins, &[1, 0])]),
+    (&[], ROOM, 2, &[read_for(Fails, &[0, 1]), read(&[1])]),
+];
+
+const HUGE: &[Program] = &[
+    (
+        &[0],
+        ROOM,
+        2,
+        &[
+            read(&[0, 1]),
+            read_for(IsSentEarly, &[1, 0]),
+            read_for(IsDropped, &[1, 0]),
+            RELOAD,
+            STALE,
+            write(Vins, &[0, 1]),
+            write(Whole, &[0, 1]),
+        ],
+    ),
+    (
+        &[0, 1],
+        1,
+        2,
+        &[
+            read(&[1, 0]),
+            read_for(Fails, &[0, 1]),
+            STALE_ON_ERROR,
+            read(&[0]),
+            write(Plates, &[0]),
+            give_up(Vins, &[1]),
+        ],
+    ),
+];
+
+#[test]
+fn no_order_of_steps_of_small_programs_breaks_a_promise() {
+    explore_all(SMALL);
+}
+
+#[test]
+#[ignore = "some hundred thousand orders take a minute"]
+fn no_order_of_steps_of_large_programs_breaks_a_promise() {
+    explore_all(LARGE);
+}
+
+#[test]
+fn random_orders_of_huge_programs_break_no_promise() {
+    let seed = seed();
+    for program in HUGE {
+        explore(program, RandomScheduler::new_from_seed(seed, 1500));
+    }
+}
+
+#[test]
+fn threads_of_the_machine_break_no_promise() {
+    const READS: [&str; 4] = ["", "", "no-cache", "only-if-cached"];
+    const CALLS: [Call; 6] = [Lands, Lands, Lands, IsSentEarly, LandsUnstored, Fails];
+    let seed = seed();
+    for room in [ROOM, 1] {
+        let scene = &Scene::new(sharded(room * WEIGHT, 2), &[]);
+        std::thread::scope(|threads| {
+            for thread in 0..4 {
+                threads.spawn(move || {
+                    for nth in 0..2000u64 {
+                        let random = foldhash::fast::FixedState::with_seed(seed)
+                            .hash_one((thread, nth)) as usize;
+                        let vehicles = [&[0][..], &[1], &[0, 1], &[1, 0]][random % 4];
+                        scene.act(match random >> 2 & 15 {
+                            0 => write(Vins, vehicles),
+                            1 => write(Plates, vehicles),
+                            2 => write(Whole, &[0, 1]),
+                            3 => write(Purge, &[0, 1]),
+                            4 => read_for(IsDropped, vehicles),
+                            _ => Actor::Read {
+                                vehicles,
+                                directives: READS[random >> 6 & 3],
+                                later: [0, 1000][random >> 8 & 1],
+                                call: CALLS[(random >> 9) % 6],
+                            },
+                        });
+                    }
+                });
+            }
+        });
+        scene.check();
+    }
+}
+
+fn explore_all(programs: &[Program]) {
+    let mut explored = 0;
+    for program in programs {
+        let orders = explore(program, MainFirst(DfsScheduler::new(None, false)));
+        println!("{orders:>7} orders of {program:?}");
+        assert!(orders > 1, "nothing was explored");
+        explored += orders;
+    }
+    println!("{explored:>7} orders in all");
+}
+
+/// The seed of a random test: `VINGATE_SEED`, or another one each time. It is printed when the
+/// test fails.
+pub(super) fn seed() -> u64 {
+    let given = std::env::var("VINGATE_SEED").ok();
+    let seed = match given {
+        Some(seed) => seed.parse().unwrap(),
+        None => foldhash::fast::RandomState::default().hash_one(0),
+    };
+    println!("VINGATE_SEED={seed}");
+    seed
+}
+
+/// Runs `program` in as many orders as `scheduler` wants, and gives their number.
+fn explore(program: &Program, scheduler: impl Scheduler + 'static) -> usize {
+    let &(held, room, shards, actors) = program;
+    // What a full cache lets go of depends on what it has seen before. All else that a run leaves
+    // behind is cleared away at its end.
+    let new = move || sharded(room * WEIGHT, shards);
+    let used = new();
+    let cache = move || if room == ROOM { used.clone() } else { new() };
+    let mut config = ShuttleConfig::new();
+    config.stack_size = 1 << 19;
+    lock::scheduled(|| {
+        Runner::new(scheduler, config).run(move || {
+            let scene = lock::at_once(|| Arc::new(Scene::new(cache(), held)));
+            let threads: Vec<_> = actors
+                .iter()
+                .map(|&actor| {
+                    let scene = Arc::clone(&scene);
+                    shuttle::thread::spawn(move || scene.act(actor))
+                })
+                .collect();
+            threads
+                .into_iter()
+                .for_each(|thread| thread.join().unwrap());
+            lock::at_once(|| scene.check());
+        })
+    })
+}
+
+/// Lets the thread that starts the others do so before any of them runs.
+struct MainFirst<S>(S);
+
+impl<S: Scheduler> Scheduler for MainFirst<S> {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        self.0.new_execution()
+    }
+
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        is_yielding: bool,
+    ) -> Option<TaskId> {
+        match runnable {
+            [first, ..] if first.id() == TaskId::from(0) => Some(first.id()),
+            _ => self.0.next_task(runnable, current, is_yielding),
+        }
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+}
+
+// === impl Scene ===
+
+impl Scene {
+    /// The first vehicle is of the first shard of `cache`, the second of the last. Those of `held`
+    /// are held from the start.
+    fn new(cache: TestCache, held: &[usize]) -> Self {
+        let shards = cache.0.shards().count();
+        let in_shard = |shard: usize| {
+            let is_there = |&plate: &u8| {
+                let key = Key { partition: partition(0), vehicle: vehicle(plate, plate) };
+                let found = cache.0.shard(cache.0.hashed(key).hash);
+                std::ptr::eq(found, cache.0.shards().nth(shard).unwrap())
+            };
+            vehicle_of((100 * shard as u8..).find(is_there).unwrap())
+        };
+        let vehicles = [in_shard(0), in_shard(shards - 1)];
+        let scene = Self { cache, vehicles, world: Mutex::default() };
+        for &vehicle in held {
+            scene.read(&[vehicle], "", Instant::now(), Lands);
+        }
+        scene
+    }
+
+    fn act(&self, actor: Actor) {
+        match actor {
+            Actor::Read { vehicles, directives, later, call } => {
+                self.read(vehicles, directives, Instant::now() + SECOND * later as u32, call);
+            }
+            Actor::Write { vehicles, names, is_known } => self.write(vehicles, names, is_known),
+        }
+    }
+
+    fn read(&self, wanted: &[usize], directives: &str, now: Instant, call: Call) {
+        let directives = directives_of(directives);
+        let world = self.world.lock().clone();
+        let floor = if directives.no_cache { world.versions } else { world.answered };
+        let mut wanted = wanted.to_vec();
+        while !wanted.is_empty() {
+            let vehicles = wanted.iter().map(|&nth| self.vehicles[nth]);
+            let Claim { places, lead, refresh } =
+                self.cache
+                    .claim(Some(partition(0)), vehicles, &directives, now);
+            for lease in [lead, refresh].into_iter().flatten() {
+                self.call(lease, now, call);
+            }
+            if call == IsDropped {
+                return;
+            }
+            let mut again = Vec::new();
+            for (place, nth) in places.iter().zip(wanted) {
+                let outcome = match place {
+                    Place::Joined(_) => wait(place.outcome()),
+                    _ => lock::at_once(|| place.outcome().now_or_never().unwrap()),
+                };
+                let entry = match outcome {
+                    Some(Outcome::Landed(entry)) => entry,
+                    Some(Outcome::Abandoned) => {
+                        again.push(nth);
+                        continue;
+                    }
+                    Some(Outcome::Failed(_)) => {
+                        let vehicle = self.vehicles[nth];
+                        let stale =
+                            self.cache
+                                .stale_if_error(partition(0), vehicle, &directives, now);
+                        let Some(entry) = stale else { continue };
+                        entry
+                    }
+                    None => continue,
+                };
+                assert!(version(&entry) >= floor[nth], "older than what was written before");
+            }
+            wanted = again;
+        }
+    }
+
+    fn call(&self, lease: Lease<u32>, now: Instant, call: Call) {
+        if call == IsSentEarly {
+            lease.send();
+        }
+        lock::switch();
+        let versions = lock::at_once(|| {
+            lease.send();
+            self.world.lock().versions
+        });
+        let element_of = |vehicle| {
+            let nth = self.vehicles.iter().position(|&it| it == vehicle).unwrap();
+            Element { bytes: versions[nth].to_be_bytes().into(), classes: Class::Finished.into() }
+        };
+        let elements = lease.vehicles().map(element_of).collect();
+        match call {
+            Lands | IsSentEarly => lease.land(elements, true, now),
+            LandsUnstored => lease.land(elements, false, now),
+            Fails => lease.fail(0),
+            IsDropped => drop(lease),
+        }
+    }
+
+    fn write(&self, vehicles: &[usize], names: Names, is_known: bool) {
+        let written = {
+            let world = &mut *self.world.lock();
+            for &nth in vehicles {
+                world.versions[nth] += 1;
+                world.held_off[nth] |= !is_known;
+            }
+            world.versions
+        };
+        let named = vehicles.iter().map(|&nth| self.vehicles[nth]);
+        let affected = match names {
+            Vins => Affected { vins: named.map(|it| it.vin).collect(), ..<_>::default() },
+            Plates => Affected { plates: named.map(|it| it.plate).collect(), ..<_>::default() },
+            Whole => Affected { partition: Some(partition(0)), ..<_>::default() },
+            Purge => Affected::default(),
+        };
+        let hold_off = (!is_known).then_some(9000 * SECOND);
+        if names == Purge {
+            self.cache.purge(&Selection::default());
+        } else {
+            self.cache
+                .invalidate(&affected, Cause::OtherWrite, hold_off);
+        }
+        let world = &mut *self.world.lock();
+        for &nth in vehicles {
+            world.answered[nth] = world.answered[nth].max(written[nth]);
+        }
+    }
+
+    /// What must hold when all is over.
+    fn check(&self) {
+        let store: &Store<u32> = &self.cache.0;
+        store.check();
+        let world = self.world.lock();
+        assert_eq!(world.versions, world.answered);
+        for shard in store.shards() {
+            let table = shard.lock();
+            for id in table.all() {
+                let slot = table.slot(id);
+                assert!(slot.seat.is_none(), "a seat is left");
+                let Some(entry) = &slot.entry else { panic!("a slot is left") };
+                if entry.epoch != store.epoch(partition(0)) {
+                    continue;
+                }
+                let nth = self
+                    .vehicles
+                    .iter()
+                    .position(|&it| it == slot.key().vehicle)
+                    .unwrap();
+                assert_eq!(version(entry), world.versions[nth], "stored after a write");
+                assert!(!world.held_off[nth], "stored although a write's outcome is unknown");
+            }
+        }
+        self.cache.purge(&Selection::default());
+        store.check();
+        assert_eq!(store.metrics.bytes.get(), 0);
+        let is_held = |vehicle| {
+            let key = Key { partition: partition(0), vehicle };
+            store.holds.cover(&key, Instant::now() + 9001 * SECOND)
+        };
+        assert!(!self.vehicles.into_iter().any(is_held), "nothing is held off for ever");
+    }
+}
+
+/// Waits as a thread does, of shuttle or of the machine.
+fn wait<T>(outcome: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    if lock::is_scheduled() {
+        return block_on(outcome);
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut outcome = std::pin::pin!(outcome);
+    loop {
+        match outcome
+            .as_mut()
+            .poll(&mut std::task::Context::from_waker(&waker))
+        {
+            std::task::Poll::Ready(outcome) => return outcome,
+            std::task::Poll::Pending => {
+                let asleep_at = Instant::now();
+                std::thread::park_timeout(60 * SECOND);
+                assert!(asleep_at.elapsed() < 60 * SECOND, "nobody says what became of a call");
+            }
+        }
+    }
+}
+
+fn version(entry: &Entry) -> u32 {
+    u32::from_be_bytes(entry.bytes().try_into().unwrap())
+}
+
+fn vehicle_of(n: u8) -> Vehicle {
+    vehicle(n, n)
+}

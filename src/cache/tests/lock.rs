@@ -1,0 +1,127 @@
+//! The lock that the cache has in these tests, and what it waits with: those that it has
+//! otherwise, and each use of them a place where a scheduler may switch threads.
+//!
+//! What threads share is read and written under a lock, so what happens under one is a single
+//! step for all the others, and it is enough to switch before a lock is taken while none is held.
+
+use std::{
+    cell::Cell,
+    ops::{Deref, DerefMut},
+};
+
+pub(in crate::cache) struct Mutex<T>(parking_lot::Mutex<T>);
+
+#[derive(Default)]
+pub(in crate::cache) struct Notify(tokio::sync::Notify);
+
+pub(in crate::cache) struct Guard<'a, T> {
+    guard: parking_lot::MutexGuard<'a, T>,
+    _held: Held,
+}
+
+/// Counts, for as long as it lives, as a lock that is held.
+struct Held(());
+
+thread_local! {
+    /// Whether a scheduler runs the code of this thread.
+    static IS_SCHEDULED: Cell<bool> = const { Cell::new(false) };
+    /// Locks held at the moment.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Lets the scheduler switch threads, if there is one.
+pub(super) fn switch() {
+    if is_scheduled() {
+        shuttle::thread::yield_now();
+    }
+}
+
+/// Whether a scheduler runs the code of this thread, outside of [`at_once`].
+pub(super) fn is_scheduled() -> bool {
+    IS_SCHEDULED.get() && HELD.get() == 0
+}
+
+/// Runs `code` under a scheduler, which switches where it is asked to.
+pub(super) fn scheduled<T>(code: impl FnOnce() -> T) -> T {
+    IS_SCHEDULED.set(true);
+    let result = code();
+    IS_SCHEDULED.set(false);
+    result
+}
+
+/// Runs `code` as one step.
+pub(super) fn at_once<T>(code: impl FnOnce() -> T) -> T {
+    let _held = Held::new();
+    code()
+}
+
+// === impl Mutex ===
+
+impl<T> Mutex<T> {
+    pub(in crate::cache) fn new(value: T) -> Self {
+        Self(parking_lot::Mutex::new(value))
+    }
+
+    pub(in crate::cache) fn lock(&self) -> Guard<'_, T> {
+        switch();
+        let _held = Held::new();
+        Guard { guard: self.0.lock(), _held }
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+// === impl Notify ===
+
+impl Notify {
+    pub(in crate::cache) fn notified(&self) -> tokio::sync::futures::Notified<'_> {
+        switch();
+        self.0.notified()
+    }
+
+    pub(in crate::cache) fn notify_waiters(&self) {
+        switch();
+        self.0.notify_waiters();
+    }
+}
+
+// === impl Guard ===
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn new() -> Self {
+        HELD.set(HELD.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.set(HELD.get() - 1);
+    }
+}
