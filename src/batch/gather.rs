@@ -41,6 +41,14 @@ pub(super) struct Wanted<'a> {
     pub(super) fields: &'a HeaderMap,
 }
 
+/// For whom calls are made: what they need of the request, and may outlive it.
+struct Asker {
+    partition: Option<Partition>,
+    of_account: bool,
+    directives: Directives,
+    head: HeaderMap,
+}
+
 /// What was found of one vehicle.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
@@ -86,9 +94,7 @@ impl Gather {
             let _own = lead
                 .as_ref()
                 .map(|lease| Composed(Arc::clone(lease.flight())));
-            for lease in [lead, refresh].into_iter().flatten() {
-                self.fly(lease, wanted);
-            }
+            self.fly([lead, refresh].into_iter().flatten(), wanted);
             open = self.settle(wanted, places, &open, &mut gathering).await?;
             if open.is_empty() {
                 return Ok(gathering.into_gathered());
@@ -136,57 +142,82 @@ impl Gather {
 
     /// What is held for a vehicle whose call failed.
     fn stand_in(&self, wanted: &Wanted<'_>, nth: usize, failure: &Failure) -> Result<Part, Error> {
-        let stale = wanted
-            .partition
-            .filter(|_| failure.permits_stale())
-            .and_then(|partition| {
-                let (vehicle, now) = (wanted.vehicles[nth], Instant::now());
-                self.cache
-                    .stale_if_error(partition, vehicle, wanted.directives, now)
-            });
-        match stale {
+        let (partition, vehicle) = (wanted.partition, wanted.vehicles[nth]);
+        match self.held(partition, vehicle, wanted.directives, failure) {
             Some(entry) => Ok(Part { entry, from: Lookup::StaleOnError }),
             None => Err(wanted.failed(Arc::clone(failure))),
         }
     }
 
-    /// Makes the calls of a lease, in a task of their own: whoever hangs up disturbs nobody.
-    fn fly(&self, lease: Lease<Failure>, wanted: &Wanted<'_>) {
-        let head = self.fetch.head(wanted.fields);
-        let own = wanted.partition.filter(|_| !wanted.of_account);
-        let sizes = balanced(lease.vehicles().len(), self.chunk);
-        let chunks = lease.split(sizes);
+    fn held(
+        &self,
+        partition: Option<Partition>,
+        vehicle: Vehicle,
+        directives: &Directives,
+        failure: &CallError,
+    ) -> Option<Arc<Entry>> {
+        let partition = partition.filter(|_| failure.permits_stale())?;
+        self.cache
+            .stale_if_error(partition, vehicle, directives, Instant::now())
+    }
+
+    /// Makes the calls of a request, in a task of their own: whoever hangs up disturbs nobody.
+    /// What somebody waits for goes first, and all together keep to `max_parallel`.
+    fn fly(&self, leases: impl Iterator<Item = Lease<Failure>>, wanted: &Wanted<'_>) {
+        let cut = |lease: Lease<Failure>| {
+            let sizes = balanced(lease.vehicles().len(), self.chunk);
+            lease.split(sizes)
+        };
+        let chunks: Vec<_> = leases.flat_map(cut).collect();
+        if chunks.is_empty() {
+            return;
+        }
+        let asker = Asker {
+            partition: wanted.partition,
+            of_account: wanted.of_account,
+            directives: wanted.directives.clone(),
+            head: self.fetch.head(wanted.fields),
+        };
         let this = self.clone();
         tokio::spawn(async move {
-            let this = &this;
             stream::iter(chunks)
-                .for_each_concurrent(this.max_parallel, |chunk| this.call(chunk, head.clone(), own))
+                .for_each_concurrent(this.max_parallel, |chunk| this.call(chunk, &asker))
                 .await;
         });
     }
 
-    async fn call(&self, chunk: Lease<Failure>, head: HeaderMap, own: Option<Partition>) {
+    async fn call(&self, chunk: Lease<Failure>, asker: &Asker) {
         if chunk.flight().is_given_up() {
             return;
         }
         chunk.send();
         let vehicles: Vec<_> = chunk.vehicles().collect();
+        let head = asker.head.clone();
         match self.fetch.fetch(head, vehicles.iter().copied()).await {
             Ok(elements) => {
                 chunk.land(elements.of_vehicles, elements.may_store, Instant::now());
             }
             Err(error) => {
-                // The credential is no good any more: what it had access to is not its own.
-                if error.refuses_credential() && own.is_some() {
-                    let affected = Affected { partition: own, ..Affected::default() };
-                    self.cache.invalidate(&affected, Cause::Unauthorized, None);
-                }
-                // No stale entry can make it good, so the whole answer is this failure.
-                if !error.permits_stale() {
+                self.mind_the_credential(asker, &error);
+                let &Asker { partition, ref directives, .. } = asker;
+                let is_held = |&it| self.held(partition, it, directives, &error).is_some();
+                // Nothing can make it good, so the whole answer is this failure. The next call
+                // would go up before the request hears of it.
+                if !vehicles.iter().all(is_held) {
                     chunk.flight().give_up();
                 }
                 chunk.fail(Arc::new(error));
             }
+        }
+    }
+
+    /// A credential that the upstream refuses is no good any more: what it had access to is not
+    /// its own.
+    fn mind_the_credential(&self, asker: &Asker, error: &CallError) {
+        let own = asker.partition.filter(|_| !asker.of_account);
+        if own.is_some() && error.refuses_credential() {
+            let affected = Affected { partition: own, ..Affected::default() };
+            self.cache.invalidate(&affected, Cause::Unauthorized, None);
         }
     }
 }
@@ -251,3 +282,6 @@ impl Gathering {
         Gathered { parts, made_good: self.made_good }
     }
 }
+
+#[cfg(test)]
+mod tests;
