@@ -1,10 +1,7 @@
 //! Random histories of reads, writes, failures, hang-ups, purges and clock steps, held against a
-//! plain model: maps of what is held, of who asks for what, and of what is held off. The model
-//! has the rules of the documentation and nothing of how the cache keeps them.
+//! plain [`model`]: maps of what is held, of who asks for what, and of what is held off.
 //!
 //! `VINGATE_SEED` runs the same histories again.
-
-use std::collections::HashMap;
 
 use futures_util::FutureExt as _;
 use proptest::{
@@ -13,7 +10,10 @@ use proptest::{
     test_runner::{Config as ProptestConfig, RngSeed, TestRunner},
 };
 
+use self::model::{Expected, HOLD_OFF, Held, Model};
 use super::{interleavings::seed, *};
+
+mod model;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -44,26 +44,6 @@ enum End {
     Abandoned,
 }
 
-/// What is held, who asks for what, and what is held off. Times are seconds since the start.
-#[derive(Default)]
-struct Model {
-    now: u64,
-    held: HashMap<(usize, Vehicle), Held>,
-    /// Which call is joined for a vehicle, and whether what it brings may be stored.
-    asking: HashMap<(usize, Vehicle), (usize, bool)>,
-    /// Affected by writes of unknown outcome, until when.
-    held_off: Vec<(Affected, u64)>,
-}
-
-#[derive(Clone, Debug)]
-struct Held {
-    bytes: String,
-    class: Class,
-    filled_at: u64,
-    /// Its partition was dropped since: it takes room, and is never served.
-    is_dropped: bool,
-}
-
 /// A call under way, and who waits for it.
 struct Call {
     nth: usize,
@@ -72,16 +52,6 @@ struct Call {
     is_sent: bool,
     waiting: Vec<(Vehicle, Seat<u32>)>,
     directives: Directives,
-}
-
-/// A place of a claim, as far as the model knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Expected {
-    Fresh(String),
-    Stale(String),
-    Joined(usize),
-    Led,
-    Unheld,
 }
 
 struct History {
@@ -94,7 +64,6 @@ struct History {
     called: usize,
 }
 
-const HOLD_OFF: u64 = 20;
 const SMALL: u64 = 3000;
 
 #[test]
@@ -173,124 +142,6 @@ const DIRECTIVES: &[&str] = &[
     "no-cache, only-if-cached",
     "max-stale=1000, only-if-cached",
 ];
-
-// === impl Model ===
-
-impl Model {
-    /// What must come of asking for a vehicle, and whether a refresh goes up behind it.
-    fn expect(
-        &self,
-        partition: usize,
-        vehicle: Vehicle,
-        directives: &Directives,
-        is_sent: impl Fn(usize) -> bool,
-    ) -> (Expected, bool) {
-        let key = (partition, vehicle);
-        let otherwise = if directives.only_if_cached { Expected::Unheld } else { Expected::Led };
-        if directives.no_store {
-            return (otherwise, false);
-        }
-        if let Some(held) = self.held.get(&key).filter(|held| !held.is_dropped)
-            && !directives.no_cache
-            && directives.max_age.is_none_or(|max| self.age(held) <= max)
-        {
-            let (age, life) = (self.age(held), held.life());
-            if age < life {
-                if directives.min_fresh.is_none_or(|min| life - age >= min) {
-                    return (Expected::Fresh(held.bytes.clone()), false);
-                }
-            } else {
-                let since = age - life;
-                let refreshes = held.class == Class::Finished && since <= 300 * SECOND;
-                let is_strict = directives.max_age.is_some() || directives.min_fresh.is_some();
-                if directives
-                    .max_stale
-                    .map_or(refreshes && !is_strict, |max| since <= max)
-                {
-                    let goes_up = refreshes && !directives.only_if_cached;
-                    let is_first = !self.asking.contains_key(&key);
-                    return (Expected::Stale(held.bytes.clone()), goes_up && is_first);
-                }
-            }
-        }
-        match self.asking.get(&key) {
-            Some(&(call, _))
-                if !(directives.only_if_cached || directives.no_cache && is_sent(call)) =>
-            {
-                (Expected::Joined(call), false)
-            }
-            _ => (otherwise, false),
-        }
-    }
-
-    fn stale_if_error(&self, key: (usize, Vehicle), directives: &Directives) -> Option<String> {
-        let is_strict = directives.no_cache
-            || directives.no_store
-            || directives.max_age.is_some()
-            || directives.min_fresh.is_some();
-        self.held
-            .get(&key)
-            .filter(|held| !held.is_dropped && !is_strict)
-            .filter(|held| self.age(held) <= held.life() + 3600 * SECOND)
-            .map(|held| held.bytes.clone())
-    }
-
-    fn may_store(&self, partition_: usize, vehicle: Vehicle) -> bool {
-        let covers = |affected: &Affected| {
-            affected.vins.contains(&vehicle.vin)
-                || affected.plates.contains(&vehicle.plate)
-                || affected.partition == Some(partition(partition_ as u8))
-        };
-        let mut ahead = self.held_off.iter().filter(|(_, until)| *until > self.now);
-        !ahead.any(|(affected, _)| covers(affected))
-    }
-
-    fn write(&mut self, affected: &Affected, is_known: bool) {
-        let names = |vehicle: &Vehicle| {
-            affected.vins.contains(&vehicle.vin) || affected.plates.contains(&vehicle.plate)
-        };
-        let is_of = |n: usize| affected.partition == Some(partition(n as u8));
-        self.held.retain(|(_, vehicle), _| !names(vehicle));
-        for ((n, _), held) in &mut self.held {
-            held.is_dropped |= is_of(*n);
-        }
-        self.asking
-            .retain(|(n, vehicle), _| !names(vehicle) && !is_of(*n));
-        if !is_known {
-            self.held_off.push((affected.clone(), self.now + HOLD_OFF));
-        }
-    }
-
-    fn purge(&mut self, selection: &Selection) -> u64 {
-        let keeps = |&(n, vehicle): &(usize, Vehicle)| {
-            selection.vin.is_some_and(|vin| vin != vehicle.vin)
-                || selection.plate.is_some_and(|plate| plate != vehicle.plate)
-                || selection
-                    .partition
-                    .is_some_and(|it| it != partition(n as u8))
-        };
-        let before = self.held.len();
-        self.held.retain(|key, _| keeps(key));
-        self.asking.retain(|key, _| keeps(key));
-        (before - self.held.len()) as u64
-    }
-
-    fn age(&self, held: &Held) -> Duration {
-        Duration::from_secs(self.now - held.filled_at)
-    }
-}
-
-// === impl Held ===
-
-impl Held {
-    fn life(&self) -> Duration {
-        match self.class {
-            Class::Finished => 900 * SECOND,
-            Class::Pending | Class::Failed => 10 * SECOND,
-            Class::Absent => 30 * SECOND,
-        }
-    }
-}
 
 // === impl History ===
 

@@ -32,9 +32,11 @@ use shuttle::{
     scheduler::{DfsScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId},
 };
 
-use self::{Call::*, Names::*};
+use self::{Call::*, Names::*, programs::*};
 use super::*;
 use crate::cache::store::Store;
+
+mod programs;
 
 /// What one thread of a program does.
 #[derive(Clone, Copy, Debug)]
@@ -85,103 +87,6 @@ struct World {
     /// Vehicles of which nothing may be held at the end.
     held_off: [bool; 2],
 }
-
-const fn read(vehicles: &'static [usize]) -> Actor {
-    Actor::Read { vehicles, directives: "", later: 0, call: Lands }
-}
-
-const fn read_for(call: Call, vehicles: &'static [usize]) -> Actor {
-    Actor::Read { vehicles, directives: "", later: 0, call }
-}
-
-const fn write(names: Names, vehicles: &'static [usize]) -> Actor {
-    Actor::Write { vehicles, names, is_known: true }
-}
-
-const fn give_up(names: Names, vehicles: &'static [usize]) -> Actor {
-    Actor::Write { vehicles, names, is_known: false }
-}
-
-const PEEK: Actor =
-    Actor::Read { vehicles: &[0], directives: "only-if-cached", later: 0, call: Lands };
-const RELOAD: Actor =
-    Actor::Read { vehicles: &[0], directives: "no-cache", later: 0, call: IsSentEarly };
-const STALE: Actor = Actor::Read { vehicles: &[0], directives: "", later: 1000, call: Lands };
-const STALE_ON_ERROR: Actor =
-    Actor::Read { vehicles: &[0], directives: "", later: 2000, call: Fails };
-
-/// Vehicles held at the start, room for entries, shards, and the program.
-type Program = (&'static [usize], u64, usize, &'static [Actor]);
-
-/// So much room that nothing has to go.
-const ROOM: u64 = 1000;
-
-/// More than one entry weighs, and less than two.
-const WEIGHT: u64 = 1000;
-
-const SMALL: &[Program] = &[
-    (&[], ROOM, 1, &[read(&[0]), read(&[0]), write(Whole, &[0])]),
-    (&[], ROOM, 1, &[read(&[0]), PEEK, write(Vins, &[0])]),
-    (&[], ROOM, 1, &[read(&[0]), PEEK, write(Plates, &[0])]),
-    (&[], ROOM, 1, &[read(&[0]), PEEK, write(Purge, &[0])]),
-    (&[], ROOM, 1, &[read(&[0]), PEEK, give_up(Vins, &[0])]),
-    (&[], ROOM, 1, &[read(&[0]), PEEK, give_up(Whole, &[0])]),
-    (&[], ROOM, 1, &[read(&[0]), write(Vins, &[0]), give_up(Plates, &[0])]),
-    (&[], ROOM, 1, &[read(&[0]), write(Whole, &[0]), write(Vins, &[0])]),
-    (&[], ROOM, 2, &[read(&[0, 1]), write(Vins, &[1, 0])]),
-    (&[], ROOM, 1, &[read_for(IsSentEarly, &[0]), RELOAD]),
-    (&[0], ROOM, 1, &[STALE, PEEK, write(Vins, &[0])]),
-    (&[0], ROOM, 1, &[STALE, STALE]),
-    (&[0], ROOM, 1, &[STALE_ON_ERROR, PEEK, write(Vins, &[0])]),
-    (&[0], ROOM, 1, &[STALE_ON_ERROR, PEEK, write(Whole, &[0])]),
-    (&[], ROOM, 1, &[read_for(IsDropped, &[0]), read(&[0])]),
-    (&[], ROOM, 1, &[read_for(Fails, &[0]), read(&[0])]),
-    (&[], ROOM, 1, &[read_for(LandsUnstored, &[0]), read(&[0])]),
-    // Room for one of two, and for none.
-    (&[0], 1, 2, &[read(&[1]), PEEK, write(Vins, &[0])]),
-    (&[], 1, 2, &[read(&[0]), read(&[1])]),
-    (&[0], 0, 1, &[read(&[0]), PEEK]),
-];
-
-const LARGE: &[Program] = &[
-    (&[], ROOM, 1, &[read(&[0]), read(&[0]), write(Vins, &[0])]),
-    (&[], ROOM, 1, &[RELOAD, read(&[0]), write(Vins, &[0])]),
-    (&[0], ROOM, 1, &[STALE, STALE, write(Vins, &[0])]),
-    (&[], ROOM, 1, &[read_for(IsDropped, &[0]), read(&[0]), write(Vins, &[0])]),
-    (&[], ROOM, 2, &[read(&[0, 1]), read(&[1, 0])]),
-    (&[], ROOM, 2, &[read(&[0, 1]), PEEK, write(Vins, &[1, 0])]),
-    (&[], ROOM, 2, &[read_for(Fails, &[0, 1]), read(&[1])]),
-];
-
-const HUGE: &[Program] = &[
-    (
-        &[0],
-        ROOM,
-        2,
-        &[
-            read(&[0, 1]),
-            read_for(IsSentEarly, &[1, 0]),
-            read_for(IsDropped, &[1, 0]),
-            RELOAD,
-            STALE,
-            write(Vins, &[0, 1]),
-            write(Whole, &[0, 1]),
-        ],
-    ),
-    (
-        &[0, 1],
-        1,
-        2,
-        &[
-            read(&[1, 0]),
-            read_for(Fails, &[0, 1]),
-            STALE_ON_ERROR,
-            read(&[0]),
-            write(Plates, &[0]),
-            give_up(Vins, &[1]),
-        ],
-    ),
-];
 
 #[test]
 fn no_order_of_steps_of_small_programs_breaks_a_promise() {
