@@ -29,12 +29,13 @@ pub(super) struct Composer<'a> {
 }
 
 /// How many vehicles were answered in which way, and how long the answer is good.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tally {
     counts: [u64; Lookup::ALL.len()],
+    /// Of the oldest part.
     age: Duration,
     /// Until the first part is stale; with a stale part, how long it is so.
-    remaining: Option<Freshness>,
+    freshness: Freshness,
 }
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -81,15 +82,19 @@ impl Composer<'_> {
 impl Tally {
     /// Counts the parts of an answer.
     pub(super) fn of(parts: &[Part], now: Instant) -> Self {
-        let mut tally = Self::default();
-        for part in parts {
-            tally.counts[part.from as usize] += 1;
-            tally.age = tally.age.max(part.entry.age(now));
-            let freshness = part.entry.freshness(now);
-            let remaining = tally.remaining.get_or_insert(freshness);
-            *remaining = remaining.shorter(freshness);
+        let mut counts = [0; Lookup::ALL.len()];
+        let (mut filled_at, mut fresh_until) = (now, None);
+        for Part { entry, from } in parts {
+            counts[*from as usize] += 1;
+            filled_at = entry.filled_at().min(filled_at);
+            let until = entry.fresh_until();
+            fresh_until = Some(fresh_until.map_or(until, |other| until.min(other)));
         }
-        tally
+        Self {
+            counts,
+            age: now.saturating_duration_since(filled_at),
+            freshness: Freshness::at(fresh_until.unwrap_or(now), now),
+        }
     }
 
     /// How many vehicles were answered this way.
@@ -140,9 +145,9 @@ impl Tally {
         if composer.directives.no_store || !composer.is_cacheable {
             return "no-store".to_owned();
         }
-        let max_age = match self.remaining {
-            Some(Freshness::Fresh(left)) => self.age.as_secs() + left.as_secs(),
-            Some(Freshness::Stale(_)) | None => 0,
+        let max_age = match self.freshness {
+            Freshness::Fresh(left) => self.age.as_secs() + left.as_secs(),
+            Freshness::Stale(_) => 0,
         };
         match *composer.method == Method::QUERY {
             true => format!("private, max-age={max_age}"),
@@ -153,12 +158,11 @@ impl Tally {
     /// Whole seconds until the first part is stale; negative since then.
     fn ttl(&self) -> i64 {
         let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
-        match self.remaining {
-            Some(Freshness::Fresh(left)) => seconds(left),
+        match self.freshness {
+            Freshness::Fresh(left) => seconds(left),
+            Freshness::Stale(since) if since.is_zero() => 0,
             // Stale for half a second is stale all the same.
-            Some(Freshness::Stale(since)) if since.is_zero() => 0,
-            Some(Freshness::Stale(since)) => -seconds(since).max(1),
-            None => 0,
+            Freshness::Stale(since) => -seconds(since).max(1),
         }
     }
 }

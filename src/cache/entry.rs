@@ -130,12 +130,11 @@ impl Ttl {
 // === impl Freshness ===
 
 impl Freshness {
-    /// Whichever leaves less time.
-    pub fn shorter(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Fresh(one), Self::Fresh(other)) => Self::Fresh(one.min(other)),
-            (Self::Stale(one), Self::Stale(other)) => Self::Stale(one.max(other)),
-            (stale @ Self::Stale(_), Self::Fresh(_)) | (Self::Fresh(_), stale) => stale,
+    /// Where in its life at `now` is what stays fresh until `fresh_until`.
+    pub fn at(fresh_until: Instant, now: Instant) -> Self {
+        match fresh_until.checked_duration_since(now) {
+            Some(left) if !left.is_zero() => Self::Fresh(left),
+            _ => Self::Stale(now.saturating_duration_since(fresh_until)),
         }
     }
 }
@@ -179,17 +178,24 @@ impl Entry {
         &self.content_hash
     }
 
+    /// When the upstream answered.
+    pub fn filled_at(&self) -> Instant {
+        self.filled_at
+    }
+
+    /// Until when it is good.
+    pub fn fresh_until(&self) -> Instant {
+        self.fresh_until
+    }
+
     /// How long ago the upstream answered.
-    pub fn age(&self, now: Instant) -> Duration {
+    pub(super) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.filled_at)
     }
 
     /// Whether it is still good at `now`.
-    pub fn freshness(&self, now: Instant) -> Freshness {
-        match self.fresh_until.checked_duration_since(now) {
-            Some(left) if !left.is_zero() => Freshness::Fresh(left),
-            _ => Freshness::Stale(now.saturating_duration_since(self.fresh_until)),
-        }
+    pub(super) fn freshness(&self, now: Instant) -> Freshness {
+        Freshness::at(self.fresh_until, now)
     }
 
     /// Whether the eviction policy should hear of this hit: it hears of at most one in
