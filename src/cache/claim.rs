@@ -52,6 +52,12 @@ struct Pass<'a, F> {
     second: u32,
 }
 
+/// Vehicles that are looked up together. More would hold a shard's lock for longer.
+const GROUPED: usize = 512;
+
+/// Fewer are not worth the grouping.
+const MIN_GROUPED: usize = 32;
+
 // === impl Cache ===
 
 impl<F: Failure> Cache<F> {
@@ -99,13 +105,21 @@ impl<F: Failure> Cache<F> {
     ) -> Claim<F> {
         let epoch = self.0.epoch(partition);
         let pass = Pass { store: &*self.0, directives, epoch, now, second: self.0.second(now) };
-        let (mut lead, mut refresh) = (Boarding::default(), Boarding::default());
-        let places = vehicles
-            .map(|vehicle| {
-                let hashed = self.0.hashed(Key { partition, vehicle });
-                pass.place(hashed, &mut lead, &mut refresh)
-            })
+        let keys: Vec<_> = vehicles
+            .map(|vehicle| self.0.hashed(Key { partition, vehicle }))
             .collect();
+        let mut places = Vec::with_capacity(keys.len());
+        places.resize_with(keys.len(), || Place::Unheld);
+        for (keys, places) in keys.chunks(GROUPED).zip(places.chunks_mut(GROUPED)) {
+            pass.take_fresh(keys, places);
+        }
+        // In order of mention, which is the order in which they are asked for.
+        let (mut lead, mut refresh) = (Boarding::default(), Boarding::default());
+        for (&hashed, place) in keys.iter().zip(&mut places) {
+            if matches!(place, Place::Unheld) {
+                *place = pass.place(hashed, &mut lead, &mut refresh);
+            }
+        }
         // Evictions come from hits too, when the policy catches up with its bookkeeping.
         self.0.settle_if_due();
         Claim {
@@ -138,6 +152,38 @@ impl<F: Failure> Cache<F> {
 // === impl Pass ===
 
 impl<F: Failure> Pass<'_, F> {
+    /// Finds those that are fresh, shard by shard.
+    ///
+    /// A look-up mostly waits for memory. Locks, and the counting of references, make the
+    /// processor wait for one after the other; between them it looks several up at once. So each
+    /// shard is locked once, and everything is looked at before anything is counted.
+    fn take_fresh(&self, keys: &[Hashed], places: &mut [Place<F>]) {
+        if keys.len() < MIN_GROUPED {
+            return;
+        }
+        let mut fresh = Vec::with_capacity(keys.len());
+        for (shard, group) in self.store.by_shard(keys).groups() {
+            let table = &*shard.lock();
+            fresh.extend(group.iter().filter_map(|&nth| {
+                let Hashed { key, hash } = &keys[nth];
+                let id = table.find(key, *hash)?;
+                let entry = table.slot(id).entry.as_ref()?;
+                self.is_fresh(entry).then_some((nth, id))
+            }));
+            for (nth, id) in fresh.drain(..) {
+                if let Some(entry) = &table.slot(id).entry {
+                    self.store.note_hit(entry, self.second);
+                    places[nth] = Place::Fresh(Arc::clone(entry));
+                }
+            }
+        }
+    }
+
+    fn is_fresh(&self, entry: &Entry) -> bool {
+        let stale = &self.store.config.stale;
+        entry.epoch == self.epoch && self.directives.judge(entry, stale, self.now) == Verdict::Fresh
+    }
+
     #[inline]
     fn place(&self, hashed: Hashed, lead: &mut Boarding<F>, refresh: &mut Boarding<F>) -> Place<F> {
         let table = &mut *self.store.shard(hashed.hash).lock();

@@ -5,7 +5,7 @@ use crate::vehicle::Vehicle;
 /// Two requests share bytes only if they would go upstream with the same credential, and this
 /// is how they are told apart. A changed secret therefore opens an empty partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Partition([u64; 2]);
+pub struct Partition(u128);
 
 /// What an entry is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,11 +20,11 @@ pub struct Key {
 
 impl Partition {
     /// Of calls that nobody shares; no entry has it.
-    pub(super) const NOBODY: Self = Self([0; 2]);
+    pub(super) const NOBODY: Self = Self(0);
 
     /// The partition of a credential with this digest (SHA-256 of origin and credential).
     pub fn new(digest: &[u8; 32]) -> Self {
         let (halves, _) = digest.as_chunks();
-        Self([u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])])
+        Self(u128::from_le_bytes(halves[0]))
     }
 }
