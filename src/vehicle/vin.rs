@@ -19,6 +19,14 @@ impl Vin {
 
     /// Cleans `text` (see [`clean`](super::clean())) and judges what is left.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        // As a rule it is clean already. Judged without a branch, its bytes are judged at once.
+        if let Ok(vin) = <[u8; Self::LENGTH]>::try_from(text.as_bytes())
+            && vin
+                .iter()
+                .fold(true, |good, &byte| good & is_vin_byte(byte))
+        {
+            return Ok(Self(vin));
+        }
         let mut vin = [0; Self::LENGTH];
         let mut length = 0;
         for &byte in text.as_bytes() {
