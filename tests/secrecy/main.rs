@@ -11,6 +11,8 @@ mod cases;
 mod exchange;
 mod faults;
 mod panics;
+#[path = "../support/program.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part")]
 mod program;
 mod secrets;
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 mod fleet;
+mod program;
 mod wire;
 
 use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
@@ -28,6 +29,7 @@ use vingate::{
 
 pub(crate) use self::{
     fleet::{Dice, Typed, fleet},
+    program::Program,
     wire::Wire,
 };
 
@@ -66,17 +68,7 @@ impl Gateway {
 
     /// With a sandbox that was set up before.
     pub(crate) async fn in_front_of(sandbox: sandbox::Handle, toml: &str) -> Self {
-        let accounts = match toml.contains("[[account]]") || toml.contains("# no accounts") {
-            true => "",
-            false => {
-                "[[account]]\nname = \"all\"\nvalue = { env = \"SYNC_ALL\" }\nsubjects = [\"*\"]\n"
-            }
-        };
-        let text = format!(
-            "{accounts}[[auth.key]]\nid = \"test\"\nalgorithm = \"HS256\"\n\
-             secret = {{ env = \"JWT_SECRET\" }}\n{}",
-            with_defaults(toml, &sandbox.url())
-        );
+        let text = configuration(toml, &sandbox.url());
         let issuer = parse(&text).auth;
         let token = issuer.issue("tester", None, HOUR, now()).unwrap();
         let app = App::build(parse(&text)).unwrap();
@@ -250,7 +242,7 @@ impl Drop for Gateway {
 // === impl Answer ===
 
 impl Answer {
-    async fn read(answer: Response<hyper::body::Incoming>) -> Self {
+    pub(crate) async fn read(answer: Response<hyper::body::Incoming>) -> Self {
         let (head, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Self { status: head.status, fields: head.headers, body }
@@ -284,15 +276,17 @@ pub(crate) const JSON: &str = "application/json";
 /// What the account that everybody has by default sends upstream.
 pub(crate) const ALL: &str = "SYNC_ALL";
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-fn now() -> Duration {
+/// Since 1970.
+pub(crate) fn now() -> Duration {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()
 }
 
-fn parse(toml: &str) -> Config {
+/// A configuration as the program would have it with the variables that tests have.
+pub(crate) fn parse(toml: &str) -> Config {
     let env = |name: &str| match name {
         "JWT_SECRET" => Some(OsString::from(SECRET)),
         // Any other name is its own value, so that tests can have as many as they like.
@@ -331,6 +325,22 @@ pub(crate) fn spelled(vehicle: &Vehicle) -> (&str, &str) {
 pub(crate) fn batch_body(vehicles: &[(&str, &str)]) -> String {
     let entry = |&(vin, plate): &(&str, &str)| serde_json::json!({"vin": vin, "plate": plate});
     serde_json::json!({"vehicles": vehicles.iter().map(entry).collect::<Vec<_>>()}).to_string()
+}
+
+/// The text of a configuration that has what `toml` says and, unless it names accounts of its own,
+/// one account for everybody, a key for the tester's token, and free addresses.
+pub(crate) fn configuration(toml: &str, upstream: &str) -> String {
+    let accounts = match toml.contains("[[account]]") || toml.contains("# no accounts") {
+        true => "",
+        false => {
+            "[[account]]\nname = \"all\"\nvalue = { env = \"SYNC_ALL\" }\nsubjects = [\"*\"]\n"
+        }
+    };
+    format!(
+        "{accounts}[[auth.key]]\nid = \"test\"\nalgorithm = \"HS256\"\n\
+         secret = {{ env = \"JWT_SECRET\" }}\n{}",
+        with_defaults(toml, upstream)
+    )
 }
 
 /// `toml` with the addresses that every test has, unless it names an upstream of its own.

@@ -41,6 +41,11 @@ impl Program {
         Self { child, lines, written: String::new() }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it listens: for callers, and for operators.
     pub(crate) async fn addresses(&mut self) -> (SocketAddr, SocketAddr) {
         let line = self.line_with("Serving").await;

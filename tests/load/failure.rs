@@ -1,0 +1,73 @@
+//! One failure of the upstream is told to all who wait for it, at once.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+use vingate::sandbox::{Class, Faults};
+
+use crate::{connection::asking_for, figures::Times, process::Process};
+
+/// More waiters of one client than it may have by default.
+const CONFIG: &str = "[limit]\nmax_in_flight = 8192\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "opens thousands of connections"]
+async fn a_failure_is_told_to_a_thousand_waiters_at_once() {
+    for waiters in [100, 1000] {
+        for fails in failures() {
+            for _ in 0..5 {
+                fail(waiters, fails.clone()).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_told_to_every_waiter() {
+    for fails in failures() {
+        fail(30, fails).await;
+    }
+}
+
+/// The ways to fail that are not the caller's fault.
+fn failures() -> [Faults; 2] {
+    let once = Faults { hang: true, calls: Some(1), ..Faults::default() };
+    [Faults { status: Some(500), ..once.clone() }, Faults { close: true, ..once }]
+}
+
+async fn fail(waiters: usize, fails: Faults) {
+    let process = Process::start(CONFIG).await;
+    let vehicles = process.sandbox.vehicles(Class::Finished);
+    let body = asking_for(&vehicles.take(500).collect::<Vec<_>>());
+    process.sandbox.set_faults(fails.clone());
+    let connections = (0..waiters).map(|_| process.connect());
+    let waiting: Vec<_> = join_all(connections)
+        .await
+        .into_iter()
+        .map(|mut connection| {
+            let body = body.clone();
+            tokio::spawn(async move { (connection.batch(&body).await, Instant::now()) })
+        })
+        .collect();
+    while process.metric("vingate_http_in_flight").await < waiters as f64 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    // Nobody who has sent all of it is still being read.
+    sleep(Duration::from_millis(200)).await;
+
+    let failed_at = Instant::now();
+    process.sandbox.clear_faults();
+    let mut told = Times::default();
+    for waiter in join_all(waiting).await {
+        let (answer, at) = waiter.unwrap();
+        match fails.status {
+            Some(status) => assert_eq!(answer.expect(status).json()["detail"], "Fault"),
+            None => assert_eq!(answer.expect(502).json()["code"], "BadGateway"),
+        }
+        told.push(at - failed_at);
+    }
+    assert_eq!(process.sandbox.counters().batches, 1, "a failure is not asked for again");
+    println!("{waiters} waiters were told after {told}");
+    process.connect().await.batch(&body).await.expect(200);
+}
