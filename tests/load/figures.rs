@@ -15,6 +15,10 @@ impl Times {
         self.0.push(time);
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The time that this part of them, 0 to 1, does not exceed; zero if there are none.
     pub(crate) fn quantile(&self, part: f64) -> Duration {
         let mut sorted = self.0.clone();
@@ -51,7 +55,7 @@ impl IntoIterator for Times {
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [p50, p99, max] = [0.5, 0.99, 1.0].map(|part| self.quantile(part));
-        write!(f, "p50 {p50:.2?}, p99 {p99:.2?}, max {max:.2?} of {}", self.0.len())
+        write!(f, "p50 {p50:.2?}, p99 {p99:.2?}, max {max:.2?} of {}", self.count())
     }
 }
 

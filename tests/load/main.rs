@@ -15,7 +15,10 @@ mod connection;
 mod failure;
 mod figures;
 mod follower;
+mod issuer;
+mod keyserver;
 mod process;
 mod revalidation;
+mod rotation;
 #[path = "../support/mod.rs"]
 mod support;
