@@ -20,5 +20,6 @@ mod keyserver;
 mod process;
 mod revalidation;
 mod rotation;
+mod slow;
 #[path = "../support/mod.rs"]
 mod support;
