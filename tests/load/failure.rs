@@ -53,8 +53,8 @@ async fn fail(waiters: usize, fails: Faults) {
     while process.metric("vingate_http_in_flight").await < waiters as f64 {
         sleep(Duration::from_millis(5)).await;
     }
-    // Nobody who has sent all of it is still being read.
-    sleep(Duration::from_millis(200)).await;
+    // The last of them may not have been read yet.
+    process.until_idle().await;
 
     let failed_at = Instant::now();
     process.sandbox.clear_faults();

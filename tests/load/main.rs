@@ -21,5 +21,6 @@ mod process;
 mod revalidation;
 mod rotation;
 mod slow;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;

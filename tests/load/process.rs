@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use tokio::time::Duration;
+use tokio::time::{Duration, sleep};
 use vingate::{auth, sandbox::Handle};
 
 use crate::{
@@ -93,6 +93,16 @@ impl Process {
         TICK * ticks
             .map(|field| field.parse::<u32>().unwrap())
             .sum::<u32>()
+    }
+
+    /// Waits until it has nothing left to do.
+    pub(crate) async fn until_idle(&self) {
+        let mut quiet = 0;
+        while quiet < 3 {
+            let before = self.cpu();
+            sleep(10 * TICK).await;
+            quiet = if self.cpu() - before <= TICK { quiet + 1 } else { 0 };
+        }
     }
 
     /// Its resident memory, in bytes.
