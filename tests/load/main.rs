@@ -24,3 +24,4 @@ mod slow;
 mod soak;
 #[path = "../support/mod.rs"]
 mod support;
+mod swap;
