@@ -9,19 +9,23 @@ use futures_util::{
     TryFutureExt as _,
     future::{MapErr, MapOk},
 };
-use http::{Request, Response, Uri, header::HOST, uri::PathAndQuery};
+use http::{
+    Request, Response, Uri,
+    header::HOST,
+    uri::{PathAndQuery, Scheme},
+};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower::{BoxError, Service, timeout::Timeout, util::BoxCloneSyncService};
 
 use super::{Config, Error, Origin};
-use crate::body::Body;
+use crate::{body::Body, tls};
 
 /// Boxed, because the pool wants a future that is `Unpin`; connecting is rare.
 type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
@@ -104,22 +108,5 @@ impl Service<Request<Body>> for Client {
 }
 
 fn tls(config: &Config) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let verified = match &config.ca {
-        Some(ca) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in ca {
-                roots.add(certificate.clone())?;
-            }
-            builder.with_root_certificates(roots)
-        }
-        // Without TLS no roots are needed, and a machine may have none.
-        None if config.origin.scheme == http::uri::Scheme::HTTP => {
-            builder.with_root_certificates(RootCertStore::empty())
-        }
-        None => builder.try_with_platform_verifier()?,
-    };
-    Ok(verified.with_no_client_auth())
+    tls::client_config(config.ca.as_deref(), config.origin.scheme == Scheme::HTTPS)
 }

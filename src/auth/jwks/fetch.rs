@@ -1,7 +1,7 @@
 //! One fetch of a key set, over HTTP or from a file. It is bounded in size here, and in time by
 //! whoever asks for it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -9,16 +9,15 @@ use http::{
     header::{ACCEPT, USER_AGENT},
 };
 use http_body_util::Empty;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::CertificateDer};
 use tokio::{fs::File, io::AsyncReadExt as _};
 
 use super::{Config, Error, document::Document, freshness, source::Place};
-use crate::body::Body;
+use crate::{body::Body, tls};
 
 /// How long a fetch may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,7 +58,7 @@ impl Fetcher {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(config.source.needs_tls(), config.ca)?)
+            .with_tls_config(tls::client_config(config.ca.as_deref(), config.source.needs_tls())?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -110,27 +109,6 @@ async fn read(path: &Path) -> Result<Fetched, Error> {
     }
     // A file says nothing of its life, and to read it again is cheap.
     Ok(Fetched { document: Document::parse(&json)?, fresh_for: freshness::MIN })
-}
-
-fn tls(
-    is_needed: bool,
-    ca: Option<Vec<CertificateDer<'static>>>,
-) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let verified = match ca {
-        None if is_needed => builder.try_with_platform_verifier()?,
-        // Without TLS no roots are needed, and a machine may have none.
-        ca => {
-            let mut roots = RootCertStore::empty();
-            for certificate in ca.unwrap_or_default() {
-                roots.add(certificate)?;
-            }
-            builder.with_root_certificates(roots)
-        }
-    };
-    Ok(verified.with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use std::{fs, io, path::PathBuf};
 
+use rustls::pki_types::CertificateDer;
+
 use super::{
     super::{
         error::{Chain, Outcome},

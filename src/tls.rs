@@ -1,0 +1,53 @@
+//! TLS to the servers that the gateway calls: always verified, and set up in one way.
+
+use std::sync::Arc;
+
+use hyper_rustls::ConfigBuilderExt as _;
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::CertificateDer};
+
+/// What TLS to a server needs: TLS 1.2 or 1.3, and a certificate from `ca`, or from whom the
+/// system trusts if there is none.
+///
+/// `is_used` is `false` where only plain HTTP is spoken: then no roots are needed, and a machine
+/// may have none.
+///
+/// # Errors
+///
+/// A certificate of `ca` that cannot be a root, or a system that trusts nobody.
+pub fn client_config(
+    ca: Option<&[CertificateDer<'static>]>,
+    is_used: bool,
+) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let verified = match ca {
+        None if is_used => builder.try_with_platform_verifier()?,
+        ca => {
+            let mut roots = RootCertStore::empty();
+            for certificate in ca.unwrap_or_default() {
+                roots.add(certificate.clone())?;
+            }
+            builder.with_root_certificates(roots)
+        }
+    };
+    Ok(verified.with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_roots_only_where_tls_is_used_and_takes_none_that_are_none() {
+        let garbage = [CertificateDer::from_slice(b"garbage")];
+        for (ca, is_used, works) in [
+            (None, false, true),
+            (Some(&[][..]), true, true),
+            (Some(&garbage), true, false),
+            (Some(&garbage), false, false),
+        ] {
+            assert_eq!(client_config(ca, is_used).is_ok(), works, "{ca:?} {is_used}");
+        }
+    }
+}
