@@ -257,12 +257,15 @@ fn shows_what_is_in_force_without_secrets() {
     let config = parse(&with(concat!(
         "admin.token.env = \"WORD\"\n",
         "server.listen = \"127.0.0.1:0\"\n",
+        "auth.issuer = \"i\"\nauth.audience = [\"a\"]\n",
+        "auth.jwks_url = \"https://login.example/jwks?code=hunter2\"\n",
         "[[account]]\nname = \"a\"\nvalue = { env = \"TOKEN\" }\nsubjects = [\"*\"]\n",
     )))
     .unwrap();
     let shown = &config.in_force;
     assert_eq!(shown["admin"]["token"], "***");
     assert_eq!(shown["account"][0]["value"], "***");
+    assert_eq!(shown["auth"]["jwks_url"], "https://login.example/jwks?***");
     assert_eq!(shown["account"][0]["header"], "authorization");
     assert_eq!(shown["cache"]["capacity"], "512MiB");
     assert_eq!(shown["cache"]["ttl"]["finished"], "15m");

@@ -1,6 +1,7 @@
 //! Where a key set is published.
 
 use std::{
+    fmt,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -11,7 +12,7 @@ use http::{Uri, uri::Scheme};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source(pub(super) Place);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Place {
     Url(Uri),
     File(PathBuf),
@@ -70,9 +71,29 @@ impl Source {
         Ok(Self(Place::Url(uri)))
     }
 
+    /// `text`, as it is written in the configuration, as it may be shown: some key servers take a
+    /// credential in the query.
+    pub fn masked(text: &str) -> String {
+        match text.find(['?', '#']) {
+            Some(at) if text.contains("://") => format!("{}***", &text[..=at]),
+            _ => text.to_owned(),
+        }
+    }
+
     /// Whether TLS is needed to get there.
     pub(super) fn needs_tls(&self) -> bool {
         matches!(&self.0, Place::Url(uri) if uri.scheme() == Some(&Scheme::HTTPS))
+    }
+}
+
+// === impl Place ===
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(uri) => write!(f, "Url({})", Source::masked(&uri.to_string())),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
     }
 }
 
@@ -124,6 +145,21 @@ mod tests {
         ] {
             let found = Source::parse(text, Path::new("/etc/vingate"));
             assert_eq!(found.ok().map(|source| source.0), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_not_shown() {
+        for (text, shown) in [
+            ("https://login.example/jwks", "https://login.example/jwks"),
+            ("https://login.example/k?code=hunter2&p=1", "https://login.example/k?***"),
+            ("https://login.example?hunter2", "https://login.example?***"),
+            ("https://login.example/k#hunter2?", "https://login.example/k#***"),
+            ("keys/what?.json", "keys/what?.json"),
+        ] {
+            assert_eq!(Source::masked(text), shown);
+            let source = Source::parse(text, Path::new("/etc")).unwrap();
+            assert!(!format!("{source:?}").contains("hunter2"), "{source:?}");
         }
     }
 }

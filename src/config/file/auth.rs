@@ -4,14 +4,17 @@ use std::{path::PathBuf, time::Duration};
 
 use jsonwebtoken::Algorithm;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::config::{
-    choice::OneOf,
-    secret::Secret,
-    table::Table,
-    text::Text,
-    units::{MINUTE, Time},
+use crate::{
+    auth::jwks::Source,
+    config::{
+        choice::OneOf,
+        secret::Secret,
+        table::Table,
+        text::Text,
+        units::{MINUTE, Time},
+    },
 };
 
 /// The tokens that callers show.
@@ -32,6 +35,7 @@ pub(crate) struct Auth {
     /// How far clocks may be apart: more than machines that keep time ever are.
     pub(crate) leeway: Time<0, { 10 * MINUTE }>,
     /// Where the issuer publishes its keys: https, http on loopback only, or a file.
+    #[serde(serialize_with = "masked")]
     pub(crate) jwks_url: Option<Text<String>>,
     /// Who signs that server's certificate, PEM. Absent: whom the system trusts.
     pub(crate) jwks_ca: Option<PathBuf>,
@@ -90,4 +94,10 @@ impl Default for Auth {
             scope: None,
         }
     }
+}
+
+/// Whoever asks for the configuration in force does not learn what the query of a URL says.
+fn masked<S: Serializer>(url: &Option<Text<String>>, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = url.as_ref().map(|url| Source::masked(&url.0));
+    shown.serialize(serializer)
 }
