@@ -10,7 +10,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Request, Response, Version, header::EXPECT};
+use http::{
+    HeaderName, HeaderValue, Request, Response, Version,
+    header::{CONNECTION, EXPECT},
+};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tokio::time::timeout;
@@ -117,12 +120,12 @@ where
             };
             let Refused { error, unread } = refused;
             let answer = asked.answer(&error);
-            if unread.is_end_stream() || !asked.drains {
+            if unread.is_end_stream() {
                 return Poll::Ready(Ok(answer));
             }
             let answer = Box::pin(async move {
-                drain(unread).await;
-                answer
+                let is_read = asked.drains && drain(unread).await;
+                if is_read { answer } else { asked.last(answer) }
             });
             self.set(Self::Draining { answer });
         }
@@ -146,6 +149,17 @@ impl Asked {
         answer
     }
 
+    /// `answer`, said to be the last: over HTTP/1 nobody finds the next request behind a body that
+    /// was not read (RFC 9112 section 9.6).
+    fn last(&self, mut answer: Response<Body>) -> Response<Body> {
+        if self.version < Version::HTTP_2 {
+            answer
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
     fn problem(&self, error: &Error) -> Response<Body> {
         let told = error.told();
         let (code, id) = (told.kind.code(), self.id.as_ref().map(RequestId::as_str));
@@ -159,17 +173,19 @@ impl Asked {
     }
 }
 
-/// Reads what is left of a body, within bounds. What is left after that closes the connection.
-async fn drain(mut body: Body) {
-    let _ = timeout(MAX_DRAINING, async {
+/// Reads what is left of a body, within bounds. Whether that was all of it.
+async fn drain(mut body: Body) -> bool {
+    let drained = timeout(MAX_DRAINING, async {
         let mut drained = 0;
-        while drained <= MAX_DRAINED
-            && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-        {
-            drained += frame.data_ref().map_or(0, |data| data.len());
+        while drained <= MAX_DRAINED {
+            match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                Some(Ok(frame)) => drained += frame.data_ref().map_or(0, |data| data.len()),
+                end => return end.is_none(),
+            }
         }
-    })
-    .await;
+        body.is_end_stream()
+    });
+    drained.await.unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -194,13 +210,14 @@ mod tests {
 
     /// The answer to a request that is refused with this body unread.
     async fn refuse(body: Body) -> Response<Body> {
+        refuse_request(Request::new(body)).await
+    }
+
+    async fn refuse_request(request: Request<Body>) -> Response<Body> {
         let refusing = service_fn(async |request: Request<Body>| {
             Err::<Response<Body>, _>(Refused::<Error>::new(limit::Error::Full, request))
         });
-        let Ok(answer) = RespondLayer
-            .layer(refusing)
-            .oneshot(Request::new(body))
-            .await;
+        let Ok(answer) = RespondLayer.layer(refusing).oneshot(request).await;
         answer
     }
 
@@ -250,6 +267,37 @@ mod tests {
         assert_eq!(code(answer).await, internal);
     }
 
+    fn is_last(answer: &Response<Body>) -> bool {
+        answer
+            .headers()
+            .get(CONNECTION)
+            .is_some_and(|value| value == "close")
+    }
+
+    #[tokio::test]
+    async fn is_the_last_answer_only_after_a_body_that_was_not_read() {
+        let torn = || {
+            let frames = stream::iter([Ok(Frame::data(Bytes::from("x"))), Err("torn")]);
+            Body::new(StreamBody::new(frames))
+        };
+        for (body, last) in [
+            (Body::empty(), false),
+            (Body::full("x"), false),
+            (Body::full(vec![b'x'; MAX_DRAINED]), false),
+            (torn(), true),
+        ] {
+            assert_eq!(is_last(&refuse(body).await), last);
+        }
+        let mut expecting = Request::new(Body::full("x"));
+        expecting
+            .headers_mut()
+            .insert(EXPECT, HeaderValue::from_static("100-continue"));
+        assert!(is_last(&refuse_request(expecting).await));
+        let mut over_http2 = Request::new(torn());
+        *over_http2.version_mut() = Version::HTTP_2;
+        assert!(!is_last(&refuse_request(over_http2).await));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn reads_what_nobody_wanted_within_bounds() {
         let millis = Duration::from_millis;
@@ -261,7 +309,8 @@ mod tests {
         ] {
             let (body, taken) = frames(every);
             let began_at = Instant::now();
-            assert_eq!(refuse(body).await.status(), 503);
+            let answer = refuse(body).await;
+            assert_eq!((answer.status().as_u16(), is_last(&answer)), (503, true));
             assert!(began_at.elapsed() <= takes + millis(2), "{:?}", began_at.elapsed());
             let taken = taken.load(Relaxed);
             assert!(

@@ -58,6 +58,11 @@ impl InFlight {
         Self(Arc::clone(watch))
     }
 
+    /// The connection carries another protocol after this one.
+    pub(super) fn hand_over(&self) {
+        self.0.hand_over();
+    }
+
     /// Whether the connection is to close after this one.
     pub(super) fn is_last(&self) -> bool {
         self.0.is_draining()

@@ -111,7 +111,9 @@ where
             .take()
             .expect("a future is not polled after its end");
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if in_flight.is_last() && !*this.http2 && !switching {
+        if switching {
+            in_flight.hand_over();
+        } else if in_flight.is_last() && !*this.http2 {
             response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -1,25 +1,39 @@
-//! The socket, with an eye on what goes out.
+//! The socket, with an eye on what goes out, and on how it ends.
 //!
 //! It stands below TLS, which takes bytes long before the other end does: only the socket knows
-//! whether somebody reads.
+//! whether somebody reads, and when our last byte has gone.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
 };
 
 use super::watch::Watch;
 
+/// How long the other end may take to close after we did.
+const LINGER_FOR: Duration = Duration::from_secs(1);
+
+/// What it may send until then: more than the largest body that is ever buffered by default, so
+/// that who was refused one reads why.
+const MAX_LINGERED: usize = 16 * 1024 * 1024;
+
 pin_project! {
     /// A connection's socket, its writes noted in its [`Watch`].
+    ///
+    /// It closes as RFC 9112 section 9.6 wants it: first its own direction, then, when the other
+    /// end has closed, all of it. A socket that is closed with bytes unread is reset, and a reset
+    /// takes from the other end whatever of our answer it has not read yet: who is still sending
+    /// would never learn why it was refused.
     ///
     /// It also keeps the connection's place in the server: the place is free when the socket is
     /// closed, also if an upgrade took the socket out of HTTP's hands.
@@ -28,15 +42,25 @@ pin_project! {
         inner: I,
         watch: Arc<Watch>,
         untouched: bool,
+        // The other end has closed, or is gone.
+        ended: bool,
+        lingering: Option<Lingering>,
         _place: OwnedSemaphorePermit,
     }
+}
+
+/// The time between our end and the other's.
+struct Lingering {
+    until: Pin<Box<Sleep>>,
+    /// Bytes that may still come.
+    room: usize,
 }
 
 // === impl Socket ===
 
 impl<I> Socket<I> {
     pub(super) fn new(inner: I, watch: Arc<Watch>, place: OwnedSemaphorePermit) -> Self {
-        Self { inner, watch, untouched: true, _place: place }
+        Self { inner, watch, untouched: true, ended: false, lingering: None, _place: place }
     }
 
     /// Whether not one byte has come.
@@ -53,13 +77,15 @@ impl<I: AsyncRead> AsyncRead for Socket<I> {
     ) -> Poll<io::Result<()>> {
         let this = self.project();
         let before = buf.filled().len();
-        let read = this.inner.poll_read(cx, buf);
-        *this.untouched &= buf.filled().len() == before;
-        read
+        let read = ready!(this.inner.poll_read(cx, buf));
+        let is_empty = buf.filled().len() == before;
+        *this.untouched &= is_empty;
+        *this.ended |= read.is_err() || (is_empty && buf.remaining() > 0);
+        Poll::Ready(read)
     }
 }
 
-impl<I: AsyncWrite> AsyncWrite for Socket<I> {
+impl<I: AsyncRead + AsyncWrite> AsyncWrite for Socket<I> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -92,12 +118,25 @@ impl<I: AsyncWrite> AsyncWrite for Socket<I> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.project();
-        let shut = this.inner.poll_shutdown(cx);
-        if shut.is_pending() {
-            this.watch.note_blocked();
-        }
-        shut
+        let mut this = self.project();
+        let lingering = match this.lingering {
+            Some(lingering) => lingering,
+            None => {
+                let shut = this.inner.as_mut().poll_shutdown(cx);
+                if shut.is_pending() {
+                    this.watch.note_blocked();
+                }
+                ready!(shut)?;
+                // Whoever has the connection now ends each direction when it likes.
+                if *this.ended || this.watch.is_handed_over() {
+                    return Poll::Ready(Ok(()));
+                }
+                this.watch.note_closing();
+                this.lingering.insert(Lingering::begin())
+            }
+        };
+        // However it ends, our own end was in order.
+        lingering.poll(this.inner, cx).map(Ok)
     }
 }
 
@@ -108,4 +147,120 @@ fn note(watch: &Watch, written: Poll<io::Result<usize>>) -> Poll<io::Result<usiz
         Poll::Ready(_) => {}
     }
     written
+}
+
+// === impl Lingering ===
+
+impl Lingering {
+    fn begin() -> Self {
+        Self { until: Box::pin(sleep(LINGER_FOR)), room: MAX_LINGERED }
+    }
+
+    /// Reads and forgets what comes over `inner`, until its end, or until it is enough.
+    fn poll(&mut self, mut inner: Pin<&mut impl AsyncRead>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut bytes = [const { std::mem::MaybeUninit::uninit() }; 8 * 1024];
+        while self.room > 0 {
+            let mut buf = ReadBuf::uninit(&mut bytes);
+            match ready!(inner.as_mut().poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {
+                    self.room = self.room.saturating_sub(buf.filled().len());
+                }
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+        sync::Semaphore,
+        time::Instant,
+    };
+
+    use super::*;
+
+    /// A socket, and its other end.
+    async fn socket() -> (Socket<DuplexStream>, DuplexStream) {
+        let (inner, other) = duplex(64);
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        (Socket::new(inner, Arc::new(Watch::new()), place), other)
+    }
+
+    /// How long the socket takes to close.
+    async fn close(socket: &mut Socket<DuplexStream>) -> Duration {
+        let began_at = Instant::now();
+        socket.shutdown().await.unwrap();
+        began_at.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_on_until_the_other_end_has_closed() {
+        let (mut socket, mut other) = socket().await;
+        let sender = tokio::spawn(async move {
+            let mut last_words = String::new();
+            other.read_to_string(&mut last_words).await.unwrap();
+            for _ in 0..5 {
+                sleep(LINGER_FOR / 10).await;
+                other.write_all(&[b'x'; 100]).await.unwrap();
+            }
+            last_words
+        });
+        socket.write_all(b"431").await.unwrap();
+        assert_eq!(close(&mut socket).await, LINGER_FOR / 2);
+        assert_eq!(sender.await.unwrap(), "431", "it is told before it has sent all");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_no_longer_than_it_may_whatever_comes() {
+        let (mut socket, _silent) = socket().await;
+        assert_eq!(close(&mut socket).await, LINGER_FOR);
+
+        let (mut socket, mut other) = self::socket().await;
+        let sender = tokio::spawn(async move {
+            let mut sent = 0;
+            while other.write_all(&[b'x'; 64]).await.is_ok() {
+                sent += 64;
+            }
+            sent
+        });
+        assert!(close(&mut socket).await < LINGER_FOR);
+        assert_eq!(close(&mut socket).await, Duration::ZERO, "once");
+        drop(socket);
+        let sent = sender.await.unwrap();
+        assert!((MAX_LINGERED..=MAX_LINGERED + 128).contains(&sent), "{sent}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_nobody_who_is_gone_or_has_another_protocol() {
+        let (mut gone, other) = socket().await;
+        drop(other);
+        assert_eq!(gone.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(close(&mut gone).await, Duration::ZERO);
+
+        let (mut upgraded, mut other) = socket().await;
+        upgraded.watch.hand_over();
+        assert_eq!(close(&mut upgraded).await, Duration::ZERO);
+        other.write_all(b"hello").await.unwrap();
+        let mut read = [0; 5];
+        upgraded.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"hello", "one direction is not the other");
+    }
+
+    #[tokio::test]
+    async fn is_untouched_until_a_byte_has_come() {
+        let (mut socket, other) = socket().await;
+        drop(other);
+        assert_eq!(socket.read(&mut [0]).await.unwrap(), 0);
+        assert!(socket.is_untouched());
+        let (mut socket, mut other) = self::socket().await;
+        other.write_all(b"x").await.unwrap();
+        socket.read_u8().await.unwrap();
+        assert!(!socket.is_untouched());
+    }
 }

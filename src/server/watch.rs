@@ -26,6 +26,8 @@ pub(super) struct Watch {
     http2: AtomicBool,
     /// Whether a request has come yet.
     used: AtomicBool,
+    /// Whether it carries another protocol by now.
+    handed_over: AtomicBool,
     /// Requests whose answer has not ended.
     in_flight: AtomicU32,
     /// When the last of them ended.
@@ -67,6 +69,7 @@ impl Watch {
             opened_at: Instant::now(),
             http2: AtomicBool::new(false),
             used: AtomicBool::new(false),
+            handed_over: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             quiet_since: Mark::default(),
             head_since: Mark::default(),
@@ -139,6 +142,23 @@ impl Watch {
         // The mark first: whoever sees no request in flight must not see an old mark.
         self.quiet_since.set(self.opened_at);
         self.in_flight.fetch_sub(1, AcqRel);
+    }
+
+    /// A request was answered with an upgrade: what comes next is not HTTP.
+    pub(super) fn hand_over(&self) {
+        self.handed_over.store(true, Relaxed);
+    }
+
+    /// Whether it carries another protocol by now.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Relaxed)
+    }
+
+    /// Our last byte has gone out, and the other end has not closed yet: a head that was refused
+    /// is not waited for any more.
+    pub(super) fn note_closing(&self) {
+        self.head_since.clear();
+        self.quiet_since.set(self.opened_at);
     }
 
     /// What the connection is doing.

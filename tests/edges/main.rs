@@ -8,6 +8,7 @@
 
 mod address;
 mod caller;
+mod closing;
 mod frames;
 mod http1;
 mod http2;

@@ -4,7 +4,7 @@ use std::{future::poll_fn, io, pin::pin};
 
 use rustls::{CertificateError, Error};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     select,
     time::{Instant, sleep_until},
 };
@@ -47,7 +47,11 @@ impl Tls {
                 }
                 // Whoever only looked whether the port is open did nothing wrong.
                 Err((_, socket)) if socket.is_untouched() => return Err(None),
-                Err((error, _)) => name(&error),
+                Err((error, mut socket)) => {
+                    // An alert went out; it says why, so it should arrive.
+                    let _ = socket.shutdown().await;
+                    name(&error)
+                }
             },
             order = poll_fn(|cx| watch.poll_order(Order::Serve, cx)) => return Err(match order {
                 Order::Cut => Some(Reason::Drain),
