@@ -31,6 +31,10 @@ pub enum Access {
     Write,
 }
 
+/// The methods that anybody has a use for, as `Allow` lists them: others pass, too, but for those
+/// that are about the way to a server.
+pub const METHODS: &str = "GET, HEAD, OPTIONS, QUERY, POST, PUT, PATCH, DELETE";
+
 /// The batch endpoint's path as Sync prints it.
 pub const BATCH_PATH: &str = "/api/batch/scraping/";
 

@@ -17,6 +17,9 @@ pub enum Error {
     /// The upstream switched to a protocol that nobody asked for.
     #[error("the upstream switched protocols without being asked")]
     UnaskedUpgrade,
+    /// The request has come through gateways of this name before, more than once.
+    #[error("the request comes back to the gateway that sent it")]
+    Loop,
     /// The gateway stopped before the answer to a write came.
     #[error("the gateway stopped before the answer came")]
     Stopped,

@@ -14,6 +14,9 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// What the gateway is called in `Via`.
+pub(super) const PSEUDONYM: &str = "vingate";
+
 /// Appends the gateway to `Via`, with the version in which the message was received
 /// (RFC 9110 section 7.6.3).
 pub(super) fn append_via(headers: &mut HeaderMap, received: Version) {

@@ -11,6 +11,7 @@ mod fields;
 mod forwarded;
 mod framing;
 mod head;
+mod hops;
 mod invalidate;
 mod location;
 mod named;
@@ -23,11 +24,11 @@ use std::{
     panic::resume_unwind,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{self, Context, Poll},
     time::Duration,
 };
 
-use futures_util::future::{BoxFuture, Either};
+use futures_util::future::{BoxFuture, Either, ready};
 use http::{HeaderName, Method, Request, Response, header::TRAILER};
 use http_body::Body as _;
 use ipnet::IpNet;
@@ -133,6 +134,9 @@ impl Service<Request<Body>> for Forward {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
+        if let Some(end) = hops::end(&mut request) {
+            return ResponseFuture(Either::Right(Box::pin(ready(end))));
+        }
         let upgrade = upgrade::take(&mut request);
         let cause = invalidate::cause(&request);
         let trailers = head::prepare(&mut request, &self.shared.config, upgrade.is_some());
@@ -266,7 +270,7 @@ impl Future for Exchange {
     type Output = Result<Response<Body>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answered = ready!(self.call.as_mut().poll(cx));
+        let answered = task::ready!(self.call.as_mut().poll(cx));
         let answer = self
             .answer
             .take()

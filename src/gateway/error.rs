@@ -271,6 +271,9 @@ fn forward(error: &forward::Error) -> Told {
         forward::Error::UnaskedUpgrade => {
             Told::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
         }
+        forward::Error::Loop => {
+            Told::proxy(Kind::BadGateway, "proxy_loop_detected", sentence(error))
+        }
         forward::Error::Stopped => {
             Told { retry_after: Some(SOON), ..Told::new(Kind::Overloaded, sentence(error)) }
         }

@@ -7,7 +7,7 @@ use http::{
 use serde::Serialize;
 
 use super::error::{Kind, Problem, Told};
-use crate::{batch::Refusal, body::Body, request_id::RequestId, telemetry};
+use crate::{batch::Refusal, body::Body, request_id::RequestId, route::METHODS, telemetry};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -23,8 +23,6 @@ struct Document<'a> {
 }
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-const ALLOWED: HeaderValue =
-    HeaderValue::from_static("GET, HEAD, OPTIONS, QUERY, POST, PUT, PATCH, DELETE");
 
 /// The answer that tells a caller what is wrong.
 pub(super) fn answer(told: &Told, id: Option<&RequestId>, version: Version) -> Response<Body> {
@@ -53,7 +51,7 @@ pub(super) fn answer(told: &Told, id: Option<&RequestId>, version: Version) -> R
         head.extend(said.ok().map(|said| (PROXY_STATUS, said)));
     }
     if told.kind == Kind::MethodNotAllowed {
-        head.insert(ALLOW, ALLOWED);
+        head.insert(ALLOW, HeaderValue::from_static(METHODS));
     }
     // Over HTTP/2 the stream ends with the answer, and the connection is not the stream's.
     if told.closes && version < Version::HTTP_2 {

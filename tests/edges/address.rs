@@ -1,5 +1,10 @@
 //! Who a caller is: what its connection says, and what proxies say that are trusted. Nothing else.
 
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+
 use crate::{
     caller::{Caller, exchange, statuses},
     support::Gateway,
@@ -149,4 +154,59 @@ async fn a_caller_that_leaves_takes_its_read_along() {
     drop(caller);
     upstream.replies(crate::upstream::OK, Then::Keep);
     assert_eq!(ask(&gateway, "").await, [200]);
+}
+
+/// Who puts two gateways in a circle gets an answer, and the upstream peace.
+#[tokio::test]
+async fn a_request_that_runs_in_a_circle_is_stopped() {
+    let (gateway, upstream) = gateway("").await;
+    for (via, status) in [
+        ("Via: 1.1 vingate\r\n", 200),
+        ("Via: 1.1 vingate, 1.1 other\r\nVia: 1.1 vingate\r\n", 502),
+        ("Via: 1.1 vingate, 1.1 vingate\r\nConnection: Via\r\n", 502),
+    ] {
+        let request = format!("GET /a HTTP/1.1\r\nHost: a\r\n{via}Connection: close\r\n\r\n");
+        let answer = exchange(gateway.address, request).await;
+        assert_eq!(statuses(&answer), [status], "{via}");
+        let is_told = answer.contains("\r\nproxy-status: vingate; error=proxy_loop_detected\r\n");
+        assert_eq!(is_told, status == 502, "{answer}");
+        assert_eq!(upstream.take_seen().len(), usize::from(status == 200), "{via}");
+    }
+    // The circle itself: what stands behind the gateway leads back to it.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let behind = listener.local_addr().unwrap();
+    let gateway = Gateway::start(&format!("{OPEN}[upstream]\nurl = \"http://{behind}\"\n")).await;
+    let address = gateway.address;
+    let circle = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut back = TcpStream::connect(address).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut stream, &mut back).await });
+        }
+    });
+    let request = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let answer = exchange(gateway.address, request).await;
+    circle.abort();
+    assert_eq!(statuses(&answer), [502], "{answer}");
+    let requests = "vingate_http_requests_total{method=\"GET\",route=\"other\",status=\"502\"}";
+    gateway.until_metric(requests, 3.0).await;
+}
+
+#[tokio::test]
+async fn options_goes_as_far_as_it_may() {
+    let (gateway, upstream) = gateway("").await;
+    for (hops, status, seen) in [
+        ("Max-Forwards: 2\r\n", 200, Some(&["1"][..])),
+        ("Max-Forwards: x\r\n", 200, Some(&[])),
+        ("", 200, Some(&[])),
+        ("Max-Forwards: 0\r\n", 204, None),
+    ] {
+        let request = format!("OPTIONS /a HTTP/1.1\r\nHost: a\r\n{hops}Connection: close\r\n\r\n");
+        let answer = exchange(gateway.address, request).await;
+        assert_eq!(statuses(&answer), [status], "{hops}");
+        let allow = "\r\nallow: GET, HEAD, OPTIONS, QUERY, POST, PUT, PATCH, DELETE\r\n";
+        assert_eq!(answer.contains(allow), status == 204, "{answer}");
+        let sent = upstream.take_seen().into_iter().next();
+        let sent = sent.map(|sent| sent.field("max-forwards").join(" "));
+        assert_eq!(sent, seen.map(|seen| seen.join(" ")), "{hops}");
+    }
 }

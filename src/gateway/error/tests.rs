@@ -78,6 +78,7 @@ fn every_error_has_its_status_and_code() {
         (forward::Error::Body(torn()).into(), 400, "BadRequest"),
         (forward::Error::Upstream(upstream::Error::Timeout).into(), 504, "UpstreamTimeout"),
         (forward::Error::UnaskedUpgrade.into(), 502, "BadGateway"),
+        (forward::Error::Loop.into(), 502, "BadGateway"),
         (forward::Error::Stopped.into(), 503, "Overloaded"),
         (Error::Panic, 500, "Internal"),
     ] {

@@ -1,0 +1,146 @@
+//! How far a request may travel.
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, MAX_FORWARDS, VIA},
+};
+
+use super::{Error, fields::tokens, forwarded::PSEUDONYM};
+use crate::{body::Body, route::METHODS};
+
+/// How often a request may have come through a gateway of this name: once, because somebody may
+/// put one in front of another.
+const MAX_PASSES: usize = 1;
+
+/// What becomes of a request that goes no further; `None`: it does.
+///
+/// A request that runs in a circle is an error (RFC 9110 section 7.6.3; RFC 9209 has the name and
+/// the status of it). An `OPTIONS` with `Max-Forwards` goes one hop less far, and is answered
+/// here when it has none left (RFC 9110 section 7.6.2). The other method that has the field,
+/// `TRACE`, is not served.
+pub(super) fn end(request: &mut Request<Body>) -> Option<Result<Response<Body>, Error>> {
+    if passes(request.headers()) > MAX_PASSES {
+        return Some(Err(Error::Loop));
+    }
+    let is_last = *request.method() == Method::OPTIONS && !count_down(request.headers_mut());
+    is_last.then(|| Ok(options()))
+}
+
+/// How often the gateway stands in `Via`.
+fn passes(headers: &HeaderMap) -> usize {
+    headers
+        .get_all(VIA)
+        .iter()
+        .flat_map(tokens)
+        .filter_map(|hop| hop.split_ascii_whitespace().nth(1))
+        .filter(|name| name.eq_ignore_ascii_case(PSEUDONYM))
+        .count()
+}
+
+/// Takes one hop off `Max-Forwards`; `false`: there was none left.
+fn count_down(headers: &mut HeaderMap) -> bool {
+    let mut written = headers.get_all(MAX_FORWARDS).iter();
+    let Some(first) = written.next() else { return true };
+    let hops = if written.next().is_none() { read(first) } else { None };
+    match hops.map(|hops| hops.checked_sub(1)) {
+        Some(None) => return false,
+        Some(Some(left)) => headers.insert(MAX_FORWARDS, HeaderValue::from(left)),
+        // Nobody further on shall read a number where there is none.
+        None => headers.remove(MAX_FORWARDS),
+    };
+    true
+}
+
+/// A number of hops. One that is out of reach is as good as the largest that is not.
+fn read(written: &HeaderValue) -> Option<u16> {
+    let digits = written.to_str().ok()?.trim();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u16::MAX))
+}
+
+/// What the gateway itself can be asked for.
+fn options() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(METHODS));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    fn request(method: &Method, fields: &[(HeaderName, &'static str)]) -> Request<Body> {
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = method.clone();
+        for (name, value) in fields {
+            request
+                .headers_mut()
+                .append(name, HeaderValue::from_static(value));
+        }
+        request
+    }
+
+    #[test]
+    fn a_request_in_a_circle_ends() {
+        for (via, ends) in [
+            (&[][..], false),
+            (&["1.1 vingate"], false),
+            (&["1.1 other", "1.0 other, 1.1 vingate, 1.1 third"], false),
+            (&["1.1 vingate", "1.1 vingate"], true),
+            (&["HTTP/1.1 vingate (a comment), 1.1 other, 2 Vingate"], true),
+            (&["1.1 vingate:80, 1.1 not-vingate, 1.1 vingate.example"], false),
+            (&["vingate, vingate", "", ",,", "vingate 1.1"], false),
+        ] {
+            let mut request = Request::new(Body::empty());
+            for hop in via {
+                request
+                    .headers_mut()
+                    .append(VIA, HeaderValue::from_static(hop));
+            }
+            let ended = end(&mut request);
+            assert_eq!(matches!(ended, Some(Err(Error::Loop))), ends, "{via:?}");
+            assert_eq!(ended.is_some(), ends, "{via:?}");
+        }
+    }
+
+    #[test]
+    fn hops_are_counted_of_options() {
+        for (written, left) in [
+            (&["1"][..], Some(&["0"][..])),
+            (&["10"], Some(&["9"])),
+            (&["007"], Some(&["6"])),
+            (&["65535"], Some(&["65534"])),
+            (&["99999999999999999999"], Some(&["65534"])),
+            (&["0"], None),
+            (&["000"], None),
+            (&[], Some(&[])),
+            (&["-1"], Some(&[])),
+            (&["+1"], Some(&[])),
+            (&["1, 1"], Some(&[])),
+            (&["1.5"], Some(&[])),
+            (&[""], Some(&[])),
+            (&["0", "0"], Some(&[])),
+        ] {
+            let fields: Vec<_> = written.iter().map(|value| (MAX_FORWARDS, *value)).collect();
+            let mut options = request(&Method::OPTIONS, &fields);
+            let answer = end(&mut options).map(Result::unwrap);
+            assert_eq!(answer.is_none(), left.is_some(), "{written:?}");
+            match left {
+                Some(left) => {
+                    let found: Vec<_> = options.headers().get_all(MAX_FORWARDS).iter().collect();
+                    assert_eq!(found, left, "{written:?}");
+                }
+                None => assert_eq!(answer.unwrap().headers()[ALLOW], METHODS),
+            }
+            let mut get = request(&Method::GET, &fields);
+            assert!(end(&mut get).is_none(), "{written:?}");
+            let found: Vec<_> = get.headers().get_all(MAX_FORWARDS).iter().collect();
+            assert_eq!(found, written, "others may have it, and mean nothing by it");
+        }
+    }
+}
