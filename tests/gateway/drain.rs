@@ -1,16 +1,19 @@
 //! How a gateway ends.
 
 use std::{
+    net::SocketAddr,
     num::NonZeroU64,
+    path::PathBuf,
     process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
 use http::Request;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
-    net::TcpStream,
-    process::Command,
-    time::timeout,
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    time::{Instant, timeout},
 };
 use vingate::sandbox::{Class, Faults, Only, Sandbox};
 
@@ -126,42 +129,68 @@ async fn a_write_whose_client_is_gone_is_waited_for() {
     timeout(PATIENCE, gateway.stop()).await.unwrap();
 }
 
-/// Ends a process as its supervisor does.
-async fn terminate(pid: u32) {
-    let kill = Command::new("kill")
-        .args(["-TERM", &pid.to_string()])
-        .status();
-    assert!(kill.await.unwrap().success());
+/// The program itself, run as its supervisor does.
+struct Program {
+    process: Child,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Program {
+    /// In front of `upstream`, with more in its `[server]`.
+    async fn start(name: &str, upstream: &str, server: &str) -> Self {
+        let id = std::process::id();
+        let folder = std::env::temp_dir().join(format!("vingate-drain-{name}-{id}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("vingate.toml");
+        let toml = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [upstream]\nurl = \"{upstream}\"\n[auth]\nenabled = false"
+        );
+        std::fs::write(&file, toml).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_vingate"))
+            .args(["serve", "--config"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = timeout(PATIENCE, log.next_line()).await.unwrap().unwrap();
+            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            if let Some(address) = line["gateway"].as_str() {
+                break address.parse().unwrap();
+            }
+        };
+        // What it says on is read, so that it never waits for a reader.
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        Self { process, address, folder }
+    }
+
+    async fn terminate(&self) {
+        let pid = self.process.id().unwrap().to_string();
+        let kill = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(kill.await.unwrap().success());
+    }
+
+    /// The status it exits with.
+    async fn ended(mut self) -> Option<i32> {
+        let ended: ExitStatus = timeout(PATIENCE, self.process.wait())
+            .await
+            .unwrap()
+            .unwrap();
+        std::fs::remove_dir_all(&self.folder).unwrap();
+        ended.code()
+    }
 }
 
 #[tokio::test]
 async fn the_program_drains_on_sigterm_and_exits_with_0() {
     let sandbox = Sandbox::spawn().await.unwrap();
-    let folder = std::env::temp_dir().join(format!("vingate-drain-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("vingate.toml");
-    let toml = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [upstream]\nurl = \"{}\"\n[auth]\nenabled = false",
-        sandbox.url()
-    );
-    std::fs::write(&file, toml).unwrap();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_vingate"))
-        .args(["serve", "--config"])
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(program.stderr.take().unwrap()).lines();
-    let address = loop {
-        let line = timeout(PATIENCE, log.next_line()).await.unwrap().unwrap();
-        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-        if let Some(address) = line["gateway"].as_str() {
-            break address.parse().unwrap();
-        }
-    };
+    let program = Program::start("requests", &sandbox.url(), "").await;
+    let address = program.address;
     sandbox.set_faults(hang());
     let mut wire = Wire::connect(address).await;
     wire.send("GET /sandbox/bytes/100000 HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n\r\n")
@@ -169,11 +198,39 @@ async fn the_program_drains_on_sigterm_and_exits_with_0() {
     timeout(PATIENCE, sandbox.until(|seen| seen.hanging == 1))
         .await
         .unwrap();
-    terminate(program.id().unwrap()).await;
+    program.terminate().await;
     eventually(async || TcpStream::connect(address).await.is_err()).await;
     sandbox.clear_faults();
     assert_eq!(wire.answer().await.expect(200).body.len(), 100_000);
-    let ended: ExitStatus = timeout(PATIENCE, program.wait()).await.unwrap().unwrap();
-    assert_eq!(ended.code(), Some(0));
-    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(program.ended().await, Some(0));
+}
+
+/// Nobody knows when a WebSocket ends by itself: it has until `drain_timeout`, and bytes go by
+/// as long.
+#[tokio::test]
+async fn the_program_cuts_a_websocket_when_its_time_is_over_and_exits_with_0() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = format!("http://{}", listener.local_addr().unwrap());
+    let program = Program::start("tunnel", &upstream, "drain_timeout = \"3s\"\n").await;
+    let mut caller = Wire::connect(program.address).await;
+    let upgrade = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    caller.send(upgrade).await;
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut upstream = Wire::over(stream);
+    upstream.head().await;
+    let agreed =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    upstream.send(agreed).await;
+    caller.answer().await.expect(101);
+
+    let began_at = Instant::now();
+    program.terminate().await;
+    eventually(async || TcpStream::connect(program.address).await.is_err()).await;
+    caller.send("ping").await;
+    assert_eq!(upstream.take(4).await, b"ping");
+    upstream.send("pong").await;
+    assert_eq!(caller.take(4).await, b"pong");
+    assert_eq!(program.ended().await, Some(0));
+    assert!(began_at.elapsed() >= Duration::from_secs(3), "{:?}", began_at.elapsed());
+    assert!(caller.is_closed().await && upstream.is_closed().await);
 }

@@ -32,6 +32,11 @@ impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    /// The other end of a connection that somebody else has made.
+    pub(crate) fn over(stream: TcpStream) -> Self {
         Self { stream, read: BytesMut::new() }
     }
 
@@ -100,7 +105,7 @@ impl Wire {
     }
 
     /// The next `length` bytes.
-    async fn take(&mut self, length: usize) -> Vec<u8> {
+    pub(crate) async fn take(&mut self, length: usize) -> Vec<u8> {
         while self.read.len() < length {
             assert!(self.more().await, "closed before the end of an answer");
         }
