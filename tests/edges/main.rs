@@ -9,6 +9,7 @@
 mod address;
 mod caller;
 mod closing;
+mod descriptors;
 mod frames;
 mod http1;
 mod http2;
