@@ -196,6 +196,33 @@ async fn refuses_what_it_does_not_understand() {
     }
 }
 
+/// What operators ask for means nothing on the other listener: it goes upstream like anything.
+#[tokio::test]
+async fn nobody_reaches_it_through_the_gateway() {
+    let gateway = Gateway::start("").await;
+    let vehicle = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
+    gateway.batch(&[spelled(&vehicle)]).await.expect(200);
+    let asked = [
+        ("GET", "/metrics", "localhost"),
+        ("GET", "/config", "localhost"),
+        ("GET", "/readyz", "localhost"),
+        ("POST", "/cache/purge", "localhost"),
+        ("POST", "//cache/purge", "localhost"),
+        ("POST", "/cache/purge", &gateway.admin.to_string()),
+    ];
+    for (method, path, host) in asked {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", host)
+            .header("content-type", JSON);
+        let answer = gateway.send(request, "{}").await.expect(404);
+        assert!(answer.field("via").ends_with("vingate"), "{path} is the upstream's");
+    }
+    assert_eq!(gateway.sandbox.counters().others, asked.len() as u64);
+    assert_eq!(gateway.metric("vingate_cache_entries").await, 1.0);
+}
+
 #[tokio::test]
 async fn a_token_keeps_strangers_from_all_but_probes() {
     let gateway = Gateway::start("[admin]\ntoken = { env = \"ADMIN_TOKEN\" }").await;
