@@ -12,6 +12,7 @@ mod drain;
 mod fleet;
 mod flights;
 mod forward;
+mod jwks;
 mod limits;
 #[path = "../support/mod.rs"]
 mod support;
