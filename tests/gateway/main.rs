@@ -14,6 +14,7 @@ mod flights;
 mod forward;
 mod jwks;
 mod limits;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
