@@ -7,7 +7,7 @@ use tokio::{
 
 use crate::{
     caller::{Caller, exchange, statuses},
-    support::Gateway,
+    support::{BATCH, Gateway, batch_body},
     upstream::{Seen, Then, Upstream},
 };
 
@@ -175,7 +175,8 @@ async fn a_request_that_runs_in_a_circle_is_stopped() {
     // The circle itself: what stands behind the gateway leads back to it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let behind = listener.local_addr().unwrap();
-    let gateway = Gateway::start(&format!("{OPEN}[upstream]\nurl = \"http://{behind}\"\n")).await;
+    let toml = format!("[upstream]\nurl = \"http://{behind}\"\nattempt_timeout = \"500ms\"\n");
+    let gateway = Gateway::start(&format!("{OPEN}{toml}")).await;
     let address = gateway.address;
     let circle = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -185,8 +186,18 @@ async fn a_request_that_runs_in_a_circle_is_stopped() {
     });
     let request = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let answer = exchange(gateway.address, request).await;
-    circle.abort();
     assert_eq!(statuses(&answer), [502], "{answer}");
+    // A batch would wait for itself; it does so once, and no longer than for anybody.
+    let body = batch_body(&[("3VWFE21C04M000001", "MFF956M")]);
+    let request = format!(
+        "GET {BATCH} HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = exchange(gateway.address, request).await;
+    assert_eq!(statuses(&answer), [504], "{answer}");
+    assert_eq!(gateway.metric("vingate_batch_chunks_total").await, 1.0);
+    circle.abort();
     let requests = "vingate_http_requests_total{method=\"GET\",route=\"other\",status=\"502\"}";
     gateway.until_metric(requests, 3.0).await;
 }

@@ -61,7 +61,7 @@ async fn whoever_still_sends_reads_why_it_was_refused() {
         ("a write too large", of("PUT /api/upsert-vehicle-info", &authorized), 413),
         ("an expectation", of("POST /a", "Expect: 100-continue\r\nContent-Length: 9000000"), 401),
     ] {
-        let (answer, is_clean) = told(&gateway, start.as_bytes(), 64).await;
+        let (answer, is_clean) = told(&gateway, start.as_bytes(), 32).await;
         assert_eq!(statuses(&answer), [status], "{name}: {answer}");
         assert!(answer.contains("\r\nconnection: close\r\n"), "{name}: {answer}");
         assert!(is_clean, "{name}: reset");
