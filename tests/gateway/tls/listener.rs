@@ -4,7 +4,7 @@ use http::Version;
 use http_body_util::BodyExt as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    time::{Duration, Instant, timeout},
+    time::{Duration, Instant, sleep, timeout},
 };
 
 use super::*;
@@ -56,6 +56,47 @@ async fn plain_http_is_turned_away_in_order() {
         assert_eq!((answer.len(), answer[0]), (7, 21), "{answer:?}");
     }
     assert_eq!(secured.errors("tls").await, 2.0);
+    assert!(secured.gateway.sandbox.calls().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_still_sends_reads_the_last_word() {
+    let secured = Secured::start().await;
+    let piece = [b'y'; 16 * 1024];
+
+    // No TLS: an alert, although there is more to come.
+    let mut socket = TcpStream::connect(secured.gateway.address).await.unwrap();
+    socket.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let mut answer = [0; 7];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer[0], 21);
+    for _ in 0..16 {
+        socket.write_all(&piece).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(socket.read(&mut answer).await.unwrap(), 0, "a clean end");
+
+    // A head that does not end: its refusal, and the end of TLS.
+    let mut stream = secured.connect(secured.client(&[])).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+    for _ in 0..3 {
+        stream.write_all(&piece).await.unwrap();
+    }
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 431");
+    for _ in 0..16 {
+        stream.write_all(&piece).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.ends_with(b"\r\n\r\n"));
+    drop((socket, stream));
+    for reason in ["tls", "head_too_large"] {
+        let series = format!("vingate_http_connection_errors_total{{reason=\"{reason}\"}}");
+        secured.gateway.until_metric(&series, 1.0).await;
+    }
     assert!(secured.gateway.sandbox.calls().is_empty());
 }
 
