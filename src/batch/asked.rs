@@ -278,15 +278,16 @@ impl<'de> Visitor<'de> for Entry<'_> {
 
 /// Members that the documentation does not know: allowed, but no more than once.
 #[derive(Default)]
-struct Others<'de>(HashSet<Cow<'de, str>>);
+struct Others<'de>(Option<HashSet<Cow<'de, str>>>);
 
 impl<'de> Others<'de> {
     fn add<E: serde::de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
-        if self.0.insert(name) { Ok(()) } else { Err(E::custom("a member stands twice")) }
+        let names = self.0.get_or_insert_default();
+        if names.insert(name) { Ok(()) } else { Err(E::custom("a member stands twice")) }
     }
 
     fn any(&self) -> bool {
-        !self.0.is_empty()
+        self.0.is_some()
     }
 }
 
