@@ -3,29 +3,34 @@
 //! When nobody knows whether a write reached Sync, it may still take effect some time after it
 //! was given up. What is read meanwhile may be older than the write, so it is answered but not
 //! stored.
+//!
+//! What is held off is a place in a table of times, chosen by a hash that nobody outside knows.
+//! Two that share a place are held off together, which costs calls but is never wrong. A write
+//! that names ever so many vehicles then takes no memory, and stops no more than it must.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    hash::BuildHasher,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
-use super::{Affected, Key, Mutex, Partition};
+use super::{Affected, Key, Partition};
 use crate::vehicle::{Plate, Vin};
 
-#[derive(Debug, Default)]
+/// Times are whole seconds since the start, later ones for what is held off: it is held off for
+/// up to a second longer than asked for.
 pub(super) struct Holds {
-    /// Whether there are any, so that the usual none costs one load.
-    any: AtomicBool,
-    held: Mutex<Held>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    until: HashMap<Subject, Instant>,
-    /// Until when nothing at all is stored.
-    all_until: Option<Instant>,
-    /// When the last of them is over.
-    last_until: Option<Instant>,
+    hashing: RandomState,
+    started_at: Instant,
+    /// When the last of them is over, so that the usual none costs one load.
+    last_until: AtomicU32,
+    /// Made with the first of them, which most gateways never see.
+    until: OnceLock<Box<[AtomicU32]>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,67 +40,87 @@ enum Subject {
     Partition(Partition),
 }
 
-/// More than this at once are no longer told apart: nothing at all is stored until the last of
-/// them is over. Memory stays bounded, and nothing wrong is stored.
-const MAX_HOLDS: usize = 100_000;
+/// So many that a write which names a hundred VINs and plates holds off one other vehicle of two
+/// hundred.
+const PLACES: usize = 1 << 16;
 
 // === impl Holds ===
 
 impl Holds {
-    /// Holds off everything that `affected` covers until `until`, which is after `now`.
-    pub(super) fn add(&self, affected: &Affected, until: Instant, now: Instant) {
-        let held = &mut *self.held.lock();
+    /// None, on a clock that starts now.
+    pub(super) fn new(hashing: RandomState, started_at: Instant) -> Self {
+        Self { hashing, started_at, last_until: AtomicU32::new(0), until: OnceLock::new() }
+    }
+
+    /// Holds off everything that `affected` covers until `until`.
+    pub(super) fn add(&self, affected: &Affected, until: Instant) {
+        let since = until.saturating_duration_since(self.started_at);
+        let second = seconds(since.as_secs() + u64::from(since.subsec_nanos() > 0));
+        let places = self
+            .until
+            .get_or_init(|| (0..PLACES).map(|_| AtomicU32::new(0)).collect());
         let vins = affected.vins.iter().copied().map(Subject::Vin);
         let plates = affected.plates.iter().copied().map(Subject::Plate);
         let partition = affected.partition.map(Subject::Partition);
         for subject in vins.chain(plates).chain(partition) {
-            held.add(subject, until, now);
+            places[self.place(subject)].fetch_max(second, Ordering::AcqRel);
         }
-        held.last_until = held.last_until.max(Some(until));
-        self.any.store(true, Ordering::Release);
+        // Last, so that whoever sees it sees all of them.
+        self.last_until.fetch_max(second, Ordering::AcqRel);
     }
 
     /// Whether nothing may be stored under `key` now.
     pub(super) fn cover(&self, key: &Key, now: Instant) -> bool {
-        if !self.any.load(Ordering::Acquire) {
+        let now = seconds(now.saturating_duration_since(self.started_at).as_secs());
+        if self.last_until.load(Ordering::Acquire) <= now {
             return false;
         }
-        let held = &mut *self.held.lock();
-        if !is_ahead(held.last_until, now) {
-            *held = Held::default();
-            self.any.store(false, Ordering::Release);
+        let Some(places) = self.until.get() else {
             return false;
-        }
-        let subjects = [
+        };
+        self.places_of(key)
+            .into_iter()
+            .any(|place| places[place].load(Ordering::Acquire) > now)
+    }
+
+    fn places_of(&self, key: &Key) -> [usize; 3] {
+        [
             Subject::Vin(key.vehicle.vin),
             Subject::Plate(key.vehicle.plate),
             Subject::Partition(key.partition),
-        ];
-        is_ahead(held.all_until, now)
-            || subjects
-                .iter()
-                .any(|subject| is_ahead(held.until.get(subject).copied(), now))
+        ]
+        .map(|subject| self.place(subject))
+    }
+
+    fn place(&self, subject: Subject) -> usize {
+        self.hashing.hash_one(subject) as usize % PLACES
     }
 }
 
-// === impl Held ===
+#[cfg(test)]
+impl Holds {
+    /// Whether all VINs, plates and partitions of these keys have places of their own.
+    pub(super) fn tell_apart(&self, keys: &[Key]) -> bool {
+        use std::collections::{HashMap, HashSet};
 
-impl Held {
-    fn add(&mut self, subject: Subject, until: Instant, now: Instant) {
-        if self.until.len() >= MAX_HOLDS && !is_ahead(self.all_until, now) {
-            self.until.retain(|_, &mut until| until > now);
+        let mut at = HashMap::<usize, HashSet<String>>::new();
+        for key in keys {
+            let Key { partition, vehicle } = key;
+            let subjects = [
+                vehicle.vin.as_str().to_owned(),
+                vehicle.plate.as_str().to_owned(),
+                format!("{partition:?}"),
+            ];
+            for (place, subject) in self.places_of(key).into_iter().zip(subjects) {
+                at.entry(place).or_default().insert(subject);
+            }
         }
-        if self.until.len() < MAX_HOLDS {
-            let held = self.until.entry(subject).or_insert(until);
-            *held = until.max(*held);
-        } else {
-            self.all_until = self.all_until.max(Some(until));
-        }
+        at.values().all(|subjects| subjects.len() == 1)
     }
 }
 
-fn is_ahead(until: Option<Instant>, now: Instant) -> bool {
-    until.is_some_and(|until| until > now)
+fn seconds(seconds: u64) -> u32 {
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -103,42 +128,67 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cache::tests::key;
+    use crate::{cache::tests::key, vehicle::Vehicle};
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn partitions(range: std::ops::Range<u32>) -> impl Iterator<Item = Affected> {
-        range.map(|n| {
-            let mut digest = [0; 32];
-            digest[..4].copy_from_slice(&n.to_be_bytes());
-            Affected { partition: Some(Partition::new(&digest)), ..Affected::default() }
-        })
+    fn holds(now: Instant) -> Holds {
+        Holds::new(RandomState::default(), now)
+    }
+
+    fn vins(numbers: std::ops::Range<u32>) -> Vec<Vin> {
+        let vin = |n| Vin::parse(&format!("1VWFE21C04M{n:06}")).unwrap();
+        numbers.map(vin).collect()
+    }
+
+    /// A key whose partition and plate no other has.
+    fn key_of(nth: usize, vin: Vin) -> Key {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&nth.to_be_bytes());
+        let plate = Plate::parse(&format!("P{nth}")).unwrap();
+        Key { partition: Partition::new(&digest), vehicle: Vehicle { vin, plate } }
+    }
+
+    #[test]
+    fn a_hold_begins_at_once_and_is_over_within_a_second_of_its_end() {
+        let began_at = Instant::now();
+        for (since, lasts) in [(0, 20_000), (300, 20_000), (999, 1), (0, 1)] {
+            let [since, lasts] = [since, lasts].map(Duration::from_millis);
+            let (holds, key) = (holds(began_at), key(0, 1, 1));
+            let affected = Affected { vins: vec![key.vehicle.vin], ..Affected::default() };
+            let until = began_at + since + lasts;
+            holds.add(&affected, until);
+            assert!(holds.cover(&key, began_at + since));
+            assert!(holds.cover(&key, until - Duration::from_millis(1)));
+            assert!(!holds.cover(&key, until + SECOND));
+        }
     }
 
     #[test]
     fn a_later_write_never_shortens_a_hold() {
-        let (holds, key, now) = (Holds::default(), key(0, 1, 1), Instant::now());
+        let now = Instant::now();
+        let (holds, key) = (holds(now), key(0, 1, 1));
         let affected = Affected { vins: vec![key.vehicle.vin], ..Affected::default() };
-        holds.add(&affected, now + 20 * SECOND, now);
-        holds.add(&affected, now + 5 * SECOND, now);
+        holds.add(&affected, now + 20 * SECOND);
+        holds.add(&affected, now + 5 * SECOND);
         assert!(holds.cover(&key, now + 19 * SECOND));
         assert!(!holds.cover(&key, now + 20 * SECOND));
     }
 
     #[test]
-    fn too_many_holds_cover_everything_until_they_are_over() {
-        let (holds, key, now) = (Holds::default(), key(0, 1, 1), Instant::now());
-        let too_many = MAX_HOLDS as u32 + 1;
-        for affected in partitions(0..too_many) {
-            holds.add(&affected, now + 20 * SECOND, now);
+    fn a_write_holds_off_all_that_it_names_and_few_others() {
+        let now = Instant::now();
+        for (names, others_at_most) in [(1, 20), (100, 120), (10_000, 5000), (300_000, 10_000)] {
+            let holds = holds(now);
+            let held = Affected { vins: vins(0..names), ..Affected::default() };
+            holds.add(&held, now + 20 * SECOND);
+            let named = held.vins.iter().enumerate();
+            let is_held_off = |nth, &vin| holds.cover(&key_of(nth, vin), now);
+            assert!(named.into_iter().all(|(nth, vin)| is_held_off(nth, vin)));
+            let others = vins(900_000..910_000);
+            let others = others.iter().enumerate();
+            let others = others.filter(|&(nth, vin)| is_held_off(nth, vin)).count();
+            assert!(others <= others_at_most, "{names} named, {others} of 10,000 held off");
         }
-        assert!(holds.cover(&key, now + 19 * SECOND));
-        // Those that are over make room.
-        let later = now + 20 * SECOND;
-        for affected in partitions(too_many..too_many + 9) {
-            holds.add(&affected, later + 20 * SECOND, later);
-        }
-        assert!(!holds.cover(&key, later));
-        assert_eq!(holds.held.lock().until.len(), 9);
     }
 }

@@ -104,16 +104,17 @@ impl<F: Failure> Cache<F> {
             .map(|_| Mutex::new(Table::new(hashing.clone())))
             .collect();
         let epochs = (0..EPOCHS).map(|_| AtomicU32::new(0)).collect();
+        let started_at = Instant::now();
         Self(Arc::new(Store {
             config,
             metrics,
-            holds: Holds::default(),
+            holds: Holds::new(hashing.clone(), started_at),
             hashing,
             shards,
             policy,
             evicted,
             epochs,
-            started_at: Instant::now(),
+            started_at,
         }))
     }
 

@@ -4,7 +4,7 @@
 //! behind locks, so what happens under one is a step, and the tests' [`lock`] lets shuttle choose
 //! whose step is next. Its depth-first scheduler runs every order: none is left to luck. (loom
 //! would also reorder the reads and writes inside a step, which the locks rule out.) Without a
-//! lock are shared: `Holds::any` and the epochs, which are written before a lock is taken that
+//! lock are shared: the holds and the epochs, which are written before a lock is taken that
 //! their readers hold; `given_up`, `Evicted::any` and the gauges, which decide nothing but when
 //! work is done; and `Notify`, each use of which is a step, too. The policy's locks are its own.
 //!
