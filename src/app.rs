@@ -1,11 +1,19 @@
 //! The program put together: every part made once, handed what it needs, and run.
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::{pending, ready},
+    io,
+    net::SocketAddr,
+    panic::resume_unwind,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use tokio::{
     net::TcpListener,
     sync::oneshot,
+    task::JoinError,
     time::{Instant, timeout_at},
 };
 use tokio_util::task::TaskTracker;
@@ -31,6 +39,7 @@ pub struct App {
     public: Listener<Gateway>,
     admin: Listener<Admin>,
     rate: RateLimit,
+    cache: Cache<batch::Failure>,
     refresher: Option<jwks::Refresher>,
     tasks: TaskTracker,
     readiness: Readiness,
@@ -78,12 +87,12 @@ impl App {
 
         let cache = Cache::new(config.cache, cache::Metrics::register(&registry)?);
         let upstream = upstream::stack(&config.upstream, &upstream::Metrics::register(&registry)?)?;
-        let purge = purge(cache.clone(), &config.auth);
+        let tasks = TaskTracker::new();
+        let purge = purge(cache.clone(), &config.auth, tasks.clone());
         let credential = config.auth.credential_fields();
         let auth = config.auth.build(auth::Metrics::register(&registry)?)?;
         let limits = limit::Metrics::register(&registry)?;
         let rate = RateLimit::new(config.limit.rate, limits.clone());
-        let tasks = TaskTracker::new();
 
         let forward = Forward::new(
             config.forward,
@@ -94,7 +103,7 @@ impl App {
         );
         let batch = Batch::new(
             config.batch,
-            cache,
+            cache.clone(),
             upstream,
             credential.names(),
             batch::Metrics::register(&registry)?,
@@ -134,7 +143,7 @@ impl App {
             service: Admin::new(config.admin.token, parts),
             metrics: server::Metrics::unregistered()?,
         };
-        Ok(Self { public, admin, rate, refresher: auth.refresher, tasks, readiness })
+        Ok(Self { public, admin, rate, cache, refresher: auth.refresher, tasks, readiness })
     }
 
     /// Where the gateway listens: its own address, then the admin's.
@@ -146,13 +155,14 @@ impl App {
     /// `drain_timeout` has passed. The admin listener serves longest, so that it can say that
     /// the gateway is draining.
     pub async fn run(self, drain: impl Future<Output = ()>) {
-        let Self { public, admin, rate, refresher, tasks, readiness } = self;
+        let Self { public, admin, rate, cache, refresher, tasks, readiness } = self;
         let until_cut = public.config.drain_delay + public.config.drain_timeout;
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
         let admin = tokio::spawn(admin.serve(async {
             let _ = admin_stopped.await;
         }));
         let forgetting = tokio::spawn(rate.forget_idle());
+        let sweeping = tokio::spawn(cache.keep_swept());
         let refreshing = tokio::spawn(keep_keys(refresher, readiness.clone()));
 
         // Held until the admin listener has closed.
@@ -170,6 +180,7 @@ impl App {
         let _ = timeout_at(cut_at, tasks.wait()).await;
 
         forgetting.abort();
+        sweeping.abort();
         refreshing.abort();
         drop(stop_admin);
         let _ = admin.await;
@@ -205,7 +216,7 @@ fn keep_keys(
                 }
             }
         };
-        tokio::join!(refresher.run(std::future::pending()), watch);
+        tokio::join!(refresher.run(pending()), watch);
     }
 }
 
@@ -215,16 +226,30 @@ fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
 
 /// What `POST /cache/purge` does: accounts are known by their names there, and by their
 /// partitions in the cache.
-fn purge(cache: Cache<batch::Failure>, auth: &auth::Config) -> admin::Purge {
+fn purge(cache: Cache<batch::Failure>, auth: &auth::Config, tasks: TaskTracker) -> admin::Purge {
     let partitions: HashMap<String, Partition> = auth
         .account_digests()
         .map(|(name, digest)| (name.to_owned(), Partition::new(&digest)))
         .collect();
     Arc::new(move |PurgeRequest { account, vin, plate }| {
         let partition = match account {
-            Some(name) => Some(*partitions.get(&name).ok_or(UnknownAccount)?),
+            Some(name) => match partitions.get(&name) {
+                Some(partition) => Some(*partition),
+                None => return Box::pin(ready(Err(UnknownAccount))),
+            },
             None => None,
         };
-        Ok(cache.purge(&Selection { partition, vin, plate }))
+        let cache = cache.clone();
+        let purge = async move { cache.purge(&Selection { partition, vin, plate }).await };
+        // In a task of its own, which is not given up half way when somebody hangs up.
+        let purging = tasks.spawn(purge);
+        Box::pin(async move {
+            match purging.await.map_err(JoinError::try_into_panic) {
+                Ok(purged) => Ok(purged),
+                Err(Ok(panic)) => resume_unwind(panic),
+                // The runtime is stopping, and everybody who waits with it.
+                Err(Err(_)) => pending().await,
+            }
+        })
     })
 }

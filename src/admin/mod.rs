@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use secrecy::SecretString;
 
 pub use self::{
-    purge::{Purge, PurgeRequest, UnknownAccount},
+    purge::{Purge, PurgeRequest, Purging, UnknownAccount},
     readiness::{Latch, Readiness},
     service::{Admin, Parts},
 };

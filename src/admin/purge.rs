@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
@@ -25,9 +26,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an explanation, which may quote the request.
 const MAX_DETAIL: usize = 200;
 
-/// Drops what a request covers and gives the number of entries dropped. It is called on a thread
-/// of the runtime.
-pub type Purge = Arc<dyn Fn(PurgeRequest) -> Result<u64, UnknownAccount> + Send + Sync>;
+/// Drops what a request covers and gives the number of entries dropped. It goes on to its end,
+/// whoever stops waiting for it.
+pub type Purge = Arc<dyn Fn(PurgeRequest) -> Purging + Send + Sync>;
+
+/// A purge under way.
+pub type Purging = BoxFuture<'static, Result<u64, UnknownAccount>>;
 
 /// What to drop: entries that match every member that is there. Without any, all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -167,7 +167,7 @@ impl Shared {
     async fn purge(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (head, body) = request.into_parts();
         let wanted = PurgeRequest::read(&head.headers, body).await?;
-        let purged = (self.parts.purge)(wanted)?;
+        let purged = (self.parts.purge)(wanted).await?;
         info!(purged, "the cache was purged");
         Ok(answer(StatusCode::OK, JSON, json!({ "purged": purged }).to_string()))
     }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -27,11 +27,11 @@ fn fixture(token: Option<&str>) -> Fixture {
     let purge: Purge = Arc::new({
         let purged = Arc::clone(&purged);
         move |request| {
-            if request.account.as_deref() == Some("nobody") {
-                return Err(UnknownAccount);
+            let is_known = request.account.as_deref() != Some("nobody");
+            if is_known {
+                purged.lock().push(request);
             }
-            purged.lock().push(request);
-            Ok(3)
+            Box::pin(ready(is_known.then_some(3).ok_or(UnknownAccount)))
         }
     });
     let config = Bytes::from_static(b"{\"secret\":\"***\"}");

@@ -51,6 +51,12 @@ pub enum Cause {
     Purge,
 }
 
+/// VINs and plates of one write that are looked for one by one: what Sync takes at once in a
+/// batch. Each is looked for in every shard, so a list as long as a body can be would keep a
+/// thread for a long time. A write that names more drops everything, which takes no longer than
+/// one that names a few.
+pub(super) const MAX_NAMES: usize = 1000;
+
 /// Where writes are told: the cache, whatever its flights fail with.
 pub trait Invalidate: Send + Sync + 'static {
     /// Drops what `affected` covers, before this returns.
@@ -99,10 +105,32 @@ impl<F: Failure> Invalidate for Cache<F> {
         if let Some(partition) = affected.partition {
             store.advance_epoch(partition);
         }
-        if affected.vins.is_empty() && affected.plates.is_empty() {
-            return;
+        match affected.vins.len() + affected.plates.len() {
+            0 => {}
+            1..=MAX_NAMES => self.drop_named(affected),
+            _ => store.advance_epochs(),
         }
-        for shard in store.shards() {
+    }
+}
+
+impl<F: Failure> Cache<F> {
+    /// Drops every entry that `selection` matches, and gives their number. Like a write, it also
+    /// keeps calls under way from storing what they bring. Dropped before its end, it has done
+    /// a part of that.
+    pub async fn purge(&self, selection: &Selection) -> u64 {
+        self.0.metrics.invalidations(Cause::Purge).inc();
+        let mut purged = 0;
+        let purge = |table: &mut Table<F>, id| {
+            let has_entry = selection.matches(table.slot(id).key()) && self.drop_slot(table, id);
+            purged += u64::from(has_entry);
+            has_entry
+        };
+        self.visit_slots(purge).await;
+        purged
+    }
+
+    fn drop_named(&self, affected: &Affected) {
+        for shard in self.0.shards() {
             let table = &mut *shard.lock();
             for vin in &affected.vins {
                 self.drop_slots(table, table.of_vin(vin));
@@ -112,35 +140,19 @@ impl<F: Failure> Invalidate for Cache<F> {
             }
         }
     }
-}
 
-impl<F: Failure> Cache<F> {
-    /// Drops every entry that `selection` matches, and gives their number. Like a write, it also
-    /// keeps calls under way from storing what they bring.
-    pub fn purge(&self, selection: &Selection) -> u64 {
-        self.0.metrics.invalidations(Cause::Purge).inc();
-        let mut purged = 0;
-        for shard in self.0.shards() {
-            let table = &mut *shard.lock();
-            let mut slots = match (&selection.vin, &selection.plate) {
-                (Some(vin), _) => table.of_vin(vin),
-                (None, Some(plate)) => table.of_plate(plate),
-                (None, None) => table.all(),
-            };
-            slots.retain(|&id| selection.matches(table.slot(id).key()));
-            purged += self.drop_slots(table, slots);
+    fn drop_slots(&self, table: &mut Table<F>, slots: Vec<u32>) {
+        for id in slots {
+            self.drop_slot(table, id);
         }
-        purged
     }
 
-    fn drop_slots(&self, table: &mut Table<F>, slots: Vec<u32>) -> u64 {
-        let mut dropped = 0;
-        for id in slots {
-            dropped += u64::from(self.0.remove(table, id));
-            table.slot_mut(id).seat = None;
-            table.vacate(id);
-        }
-        dropped
+    /// Drops what is held in a slot and who sits there. Gives whether something was held.
+    fn drop_slot(&self, table: &mut Table<F>, id: u32) -> bool {
+        let has_entry = self.0.remove(table, id);
+        table.slot_mut(id).seat = None;
+        table.vacate(id);
+        has_entry
     }
 }
 

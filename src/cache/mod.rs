@@ -22,6 +22,7 @@ mod key;
 mod lease;
 mod metrics;
 mod store;
+mod sweep;
 mod table;
 
 use std::time::Duration;

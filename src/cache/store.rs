@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 use moka::{notification::RemovalCause, sync::Cache as Policy};
 // The policy notes under locks of its own, where tests must not switch threads.
 use parking_lot::Mutex as PlainMutex;
-use tokio::time::Instant;
+use tokio::{sync::Notify as PlainNotify, time::Instant};
 
 use super::{
     Classes, Config, Entry, Failure, Key, Metrics, Mutex, Partition, flight::Hashed, holds::Holds,
@@ -39,6 +39,8 @@ pub(super) struct Store<F> {
     /// that share a place are dropped together, which costs calls but is never wrong, and takes
     /// no memory that callers could make grow.
     epochs: Box<[AtomicU32]>,
+    /// Told when a partition was dropped.
+    pub(super) has_dropped: PlainNotify,
     started_at: Instant,
 }
 
@@ -114,6 +116,7 @@ impl<F: Failure> Cache<F> {
             policy,
             evicted,
             epochs,
+            has_dropped: PlainNotify::new(),
             started_at,
         }))
     }
@@ -193,6 +196,15 @@ impl<F> Store<F> {
     /// Makes all that was filled or composed for the partition so far unusable.
     pub(super) fn advance_epoch(&self, partition: Partition) {
         self.place(partition).fetch_add(1, Ordering::AcqRel);
+        self.has_dropped.notify_one();
+    }
+
+    /// [`Store::advance_epoch`] for every partition there is.
+    pub(super) fn advance_epochs(&self) {
+        for place in &self.epochs {
+            place.fetch_add(1, Ordering::AcqRel);
+        }
+        self.has_dropped.notify_one();
     }
 
     /// Which place it is differs from process to process, so that nobody can choose credentials

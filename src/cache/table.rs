@@ -104,7 +104,7 @@ impl<F> Table<F> {
     /// Gives up a slot that has neither entry nor seat any more.
     pub(super) fn vacate(&mut self, id: u32) {
         let slot = &self.slots[id as usize];
-        if slot.entry.is_some() || slot.seat.is_some() {
+        if slot.is_used() {
             return;
         }
         let hash = self.hashing.hash_one(slot.key);
@@ -141,7 +141,13 @@ impl<F> Table<F> {
         self.list(List::Plate, head)
     }
 
+    /// The number above those of all slots, used or not.
+    pub(super) fn end(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
     /// Every slot.
+    #[cfg(test)]
     pub(super) fn all(&self) -> Vec<u32> {
         self.keys.iter().copied().collect()
     }
@@ -163,7 +169,7 @@ impl<F> Table<F> {
         assert_eq!([by_vin, by_plate], [self.keys.len(); 2], "lists and keys differ");
         for &id in &self.keys {
             let slot = self.slot(id);
-            assert!(slot.entry.is_some() || slot.seat.is_some(), "a slot for nothing");
+            assert!(slot.is_used(), "a slot for nothing");
             assert!(self.of_vin(&slot.key.vehicle.vin).contains(&id));
             assert!(self.of_plate(&slot.key.vehicle.plate).contains(&id));
         }
@@ -275,6 +281,11 @@ impl<F> Table<F> {
 impl<F> Slot<F> {
     pub(super) fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// Whether there is something in it. What is not used is only kept for later.
+    pub(super) fn is_used(&self) -> bool {
+        self.entry.is_some() || self.seat.is_some()
     }
 }
 

@@ -1,4 +1,5 @@
 mod directives;
+mod dropping;
 mod histories;
 mod interleavings;
 pub(super) mod lock;
@@ -439,7 +440,7 @@ async fn purges_what_matches_every_part_of_a_selection() {
         (Selection { partition: Some(partition(1)), ..nothing }, 0),
     ] {
         fill_all();
-        assert_eq!(cache.purge(&selection), purged, "{selection:?}");
+        assert_eq!(cache.purge(&selection).await, purged, "{selection:?}");
     }
 }
 
@@ -461,7 +462,7 @@ async fn holds_no_more_than_its_capacity() {
             .count();
     }
     assert_eq!(counted as i64, held, "what is counted is what is held");
-    assert_eq!(cache.purge(&Selection::default()), held as u64);
+    assert_eq!(cache.purge(&Selection::default()).await, held as u64);
     assert_eq!(cache.metrics().bytes.get(), 0);
 }
 

@@ -184,6 +184,31 @@ async fn a_write_drops_vehicles_for_every_credential() {
 }
 
 #[tokio::test]
+async fn a_write_that_names_very_many_drops_everything_and_what_is_counted_is_what_is_held() {
+    let gateway = Gateway::start("").await;
+    let two = vehicles(&gateway, 2);
+    fill(&gateway, &two).await;
+    gateway.until_metric("vingate_cache_entries", 2.0).await;
+    let named: Vec<_> = (0..1001)
+        .map(|n| json!({"plate": format!("NOBODY{n}")}))
+        .collect();
+    write(&gateway, Method::POST, "/sandbox/sink", json!(named))
+        .await
+        .expect(200);
+    assert_eq!(held(&gateway, &two).await, [false, false]);
+    gateway.until_metric("vingate_cache_entries", 0.0).await;
+    assert_eq!(gateway.metric("vingate_cache_bytes").await, 0.0);
+
+    fill(&gateway, &two).await;
+    write(&gateway, Method::PUT, "/api/upsert-tax-identity", json!({"legalName": "Y"}))
+        .await
+        .expect(200);
+    assert_eq!(held(&gateway, &two).await, [false, false]);
+    gateway.until_metric("vingate_cache_entries", 0.0).await;
+    assert_eq!(gateway.metric("vingate_cache_bytes").await, 0.0);
+}
+
+#[tokio::test]
 async fn a_write_of_unknown_outcome_counts_and_keeps_its_vehicles_out_for_a_while() {
     let lost = Faults { only: Only::Writes, close: true, ..Faults::default() };
     let failed = Faults { only: Only::Writes, status: Some(503), ..Faults::default() };

@@ -33,6 +33,8 @@ enum Step {
         is_known: bool,
     },
     Purge(Selection),
+    /// What partitions held when they were dropped is swept out.
+    Sweep,
     /// So many seconds pass.
     Wait(u64),
 }
@@ -129,6 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (affected, prop::bool::weighted(0.7))
             .prop_map(|(affected, is_known)| Step::Write { affected, is_known }),
         1 => selection.prop_map(Step::Purge),
+        1 => Just(Step::Sweep),
         2 => select(&[1, 5, 10, 15, 20, 31, 200, 300, 900, 3600][..]).prop_map(Step::Wait),
     ]
 }
@@ -190,8 +193,12 @@ impl History {
                 }
                 Step::Purge(selection) => {
                     let (purged, expected) =
-                        (self.cache.purge(&selection), self.model.purge(&selection));
+                        (self.cache.purge(&selection).await, self.model.purge(&selection));
                     assert!(purged == expected || self.is_small && purged < expected);
+                }
+                Step::Sweep => {
+                    self.cache.sweep().await;
+                    self.model.held.retain(|_, held| !held.is_dropped);
                 }
                 Step::Wait(seconds) => {
                     self.model.now += seconds;
@@ -205,7 +212,7 @@ impl History {
         }
         self.check();
         self.cache.0.check();
-        self.cache.purge(&Selection::default());
+        self.cache.purge(&Selection::default()).await;
         self.cache.0.check();
         assert_eq!(self.cache.metrics().bytes.get(), 0);
     }

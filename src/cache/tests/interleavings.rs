@@ -22,7 +22,7 @@
 //! (`--ignored`), huge ones in random orders, and random ones on threads of the machine. A random
 //! test prints its seed when it fails; `VINGATE_SEED` runs it again.
 
-use std::hash::BuildHasher as _;
+use std::{hash::BuildHasher as _, sync::LazyLock};
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
@@ -34,7 +34,7 @@ use shuttle::{
 
 use self::{Call::*, Names::*, programs::*};
 use super::*;
-use crate::cache::store::Store;
+use crate::cache::{invalidate::MAX_NAMES, store::Store};
 
 mod programs;
 
@@ -45,6 +45,8 @@ enum Actor {
     Read { vehicles: &'static [usize], directives: &'static str, later: u64, call: Call },
     /// Changes vehicles in the upstream and drops them from the cache.
     Write { vehicles: &'static [usize], names: Names, is_known: bool },
+    /// Sweeps out what partitions held when they were dropped.
+    Sweep,
 }
 
 /// What becomes of a reader's calls.
@@ -65,6 +67,8 @@ enum Call {
 enum Names {
     Vins,
     Plates,
+    /// So many that they are not told apart.
+    Many,
     /// The whole partition.
     Whole,
     /// A purge of everything.
@@ -127,6 +131,8 @@ fn threads_of_the_machine_break_no_promise() {
                             2 => write(Whole, &[0, 1]),
                             3 => write(Purge, &[0, 1]),
                             4 => read_for(IsDropped, vehicles),
+                            5 => Actor::Sweep,
+                            6 => write(Many, vehicles),
                             _ => Actor::Read {
                                 vehicles,
                                 directives: READS[random >> 6 & 3],
@@ -247,6 +253,7 @@ impl Scene {
                 self.read(vehicles, directives, Instant::now() + SECOND * later as u32, call);
             }
             Actor::Write { vehicles, names, is_known } => self.write(vehicles, names, is_known),
+            Actor::Sweep => wait(self.cache.sweep()),
         }
     }
 
@@ -328,13 +335,17 @@ impl Scene {
         let named = vehicles.iter().map(|&nth| self.vehicles[nth]);
         let affected = match names {
             Vins => Affected { vins: named.map(|it| it.vin).collect(), ..<_>::default() },
+            Many => Affected {
+                vins: named.map(|it| it.vin).chain(others()).collect(),
+                ..<_>::default()
+            },
             Plates => Affected { plates: named.map(|it| it.plate).collect(), ..<_>::default() },
             Whole => Affected { partition: Some(partition(0)), ..<_>::default() },
             Purge => Affected::default(),
         };
         let hold_off = (!is_known).then_some(9000 * SECOND);
         if names == Purge {
-            self.cache.purge(&Selection::default());
+            wait(self.cache.purge(&Selection::default()));
         } else {
             self.cache
                 .invalidate(&affected, Cause::OtherWrite, hold_off);
@@ -369,7 +380,7 @@ impl Scene {
                 assert!(!world.held_off[nth], "stored although a write's outcome is unknown");
             }
         }
-        self.cache.purge(&Selection::default());
+        wait(self.cache.purge(&Selection::default()));
         store.check();
         assert_eq!(store.metrics.bytes.get(), 0);
         let is_held = |vehicle| {
@@ -408,6 +419,12 @@ fn wait<T>(outcome: impl Future<Output = T>) -> T {
             }
         }
     }
+}
+
+/// VINs that nobody asks for, more than a write may name one by one.
+fn others() -> impl Iterator<Item = Vin> {
+    static OTHERS: LazyLock<Vec<Vin>> = LazyLock::new(|| dropping::vins(MAX_NAMES).collect());
+    OTHERS.iter().copied()
 }
 
 fn version(entry: &Entry) -> u32 {

@@ -45,6 +45,8 @@ pub(super) const SMALL: &[Program] = &[
     (&[], ROOM, 1, &[read(&[0]), PEEK, write(Vins, &[0])]),
     (&[], ROOM, 1, &[read(&[0]), PEEK, write(Plates, &[0])]),
     (&[], ROOM, 1, &[read(&[0]), PEEK, write(Purge, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), PEEK, write(Many, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), PEEK, give_up(Many, &[0])]),
     (&[], ROOM, 1, &[read(&[0]), PEEK, give_up(Vins, &[0])]),
     (&[], ROOM, 1, &[read(&[0]), PEEK, give_up(Whole, &[0])]),
     (&[], ROOM, 1, &[read(&[0]), write(Vins, &[0]), give_up(Plates, &[0])]),
@@ -58,6 +60,7 @@ pub(super) const SMALL: &[Program] = &[
     (&[], ROOM, 1, &[read_for(IsDropped, &[0]), read(&[0])]),
     (&[], ROOM, 1, &[read_for(Fails, &[0]), read(&[0])]),
     (&[], ROOM, 1, &[read_for(LandsUnstored, &[0]), read(&[0])]),
+    (&[0], ROOM, 1, &[read(&[0]), write(Whole, &[0]), Actor::Sweep]),
     // Room for one of two, and for none.
     (&[0], 1, 2, &[read(&[1]), PEEK, write(Vins, &[0])]),
     (&[], 1, 2, &[read(&[0]), read(&[1])]),
@@ -69,6 +72,7 @@ pub(super) const LARGE: &[Program] = &[
     (&[], ROOM, 1, &[RELOAD, read(&[0]), write(Vins, &[0])]),
     (&[0], ROOM, 1, &[STALE, STALE, write(Vins, &[0])]),
     (&[], ROOM, 1, &[read_for(IsDropped, &[0]), read(&[0]), write(Vins, &[0])]),
+    (&[0], ROOM, 2, &[read(&[0, 1]), write(Many, &[1]), Actor::Sweep]),
     (&[], ROOM, 2, &[read(&[0, 1]), read(&[1, 0])]),
     (&[], ROOM, 2, &[read(&[0, 1]), PEEK, write(Vins, &[1, 0])]),
     (&[], ROOM, 2, &[read_for(Fails, &[0, 1]), read(&[1])]),
@@ -87,6 +91,7 @@ pub(super) const HUGE: &[Program] = &[
             STALE,
             write(Vins, &[0, 1]),
             write(Whole, &[0, 1]),
+            Actor::Sweep,
         ],
     ),
     (

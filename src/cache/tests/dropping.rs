@@ -1,0 +1,212 @@
+//! What is dropped in great numbers: by writes, by purges, and by sweeping behind them.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use super::*;
+use crate::cache::invalidate::MAX_NAMES;
+
+/// VINs that no other test has.
+pub(super) fn vins(count: usize) -> impl Iterator<Item = Vin> {
+    (0..count).map(|n| Vin::parse(&format!("1HGCM8263A{n:07}")).unwrap())
+}
+
+/// Holds so many vehicles.
+fn fill_many(cache: &TestCache, count: usize) {
+    let plate = vehicle(0, 0).plate;
+    let vehicles: Vec<_> = vins(count).map(|vin| Vehicle { vin, plate }).collect();
+    let lead = claim(cache, &vehicles).lead.unwrap();
+    lead.land(vec![element("x"); count], true, Instant::now());
+    assert_eq!(counted(cache), count as i64);
+}
+
+/// What the gauges say is held.
+fn counted(cache: &TestCache) -> i64 {
+    assert_eq!(cache.metrics().bytes.get() == 0, cache.metrics().entries.get() == 0);
+    cache.metrics().entries.get()
+}
+
+fn whole(n: u8) -> Affected {
+    Affected { partition: Some(partition(n)), ..Affected::default() }
+}
+
+/// Others have their turn so often while `code` runs.
+async fn turns_of_others<T>(code: impl Future<Output = T>) -> (T, usize) {
+    let turns = Arc::new(AtomicUsize::new(0));
+    let others = tokio::spawn({
+        let turns = Arc::clone(&turns);
+        async move {
+            loop {
+                turns.fetch_add(1, Relaxed);
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let result = code.await;
+    others.abort();
+    (result, turns.load(Relaxed))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_names_very_many_drops_everything_in_every_partition() {
+    for (names, held) in [(MAX_NAMES, true), (MAX_NAMES + 1, false)] {
+        let cache = cache();
+        // Named by nobody: one that is held, and one that is being asked for by somebody else.
+        fill(&cache, vehicle(1, 1), "x");
+        let others = || {
+            let vehicles = [vehicle(2, 2)].into_iter();
+            cache.claim(Some(partition(1)), vehicles, &Directives::default(), Instant::now())
+        };
+        let before = others();
+        let affected = Affected {
+            vins: vins(names - 1).collect(),
+            plates: vec![vehicle(9, 9).plate],
+            partition: None,
+        };
+        cache.invalidate(&affected, Cause::OtherWrite, None);
+        assert_eq!(seen(&cache, vehicle(1, 1)).is_some(), held, "{names}");
+        assert_eq!(matches!(others().places[..], [Place::Joined(_)]), held, "{names}");
+        before
+            .lead
+            .unwrap()
+            .land(vec![element("old")], true, Instant::now());
+        assert_eq!(matches!(others().places[..], [Place::Fresh(_)]), held, "{names}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_of_very_many_and_unknown_outcome_does_not_stop_all_storing() {
+    let cache = cache();
+    let affected = Affected { vins: vins(MAX_NAMES + 1).collect(), ..Affected::default() };
+    cache.invalidate(&affected, Cause::OtherWrite, Some(20 * SECOND));
+    let is_stored = |&n: &u8| {
+        let claim = || {
+            let (partition, vehicles) = (Some(partition(n)), [vehicle(n, n)].into_iter());
+            cache.claim(partition, vehicles, &Directives::default(), Instant::now())
+        };
+        let lead = claim().lead.unwrap();
+        lead.land(vec![element("x")], true, Instant::now());
+        matches!(claim().places[..], [Place::Fresh(_)])
+    };
+    let stored = (0..100).filter(is_stored).count();
+    assert!(stored > 70, "only {stored} of 100");
+    for vin in affected.vins {
+        let vehicle = Vehicle { vin, plate: vehicle(0, 0).plate };
+        fill(&cache, vehicle, "x");
+        assert_eq!(seen(&cache, vehicle), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_partition_held_is_out_of_the_counts_two_seconds_after_it_was_dropped() {
+    let cache = cache();
+    let sweeping = tokio::spawn(cache.clone().keep_swept());
+    let many = Affected { vins: vins(MAX_NAMES + 1).collect(), ..Affected::default() };
+    for round in 0..5 {
+        for dropped in [&whole(0), &many] {
+            fill_many(&cache, 3000);
+            cache.invalidate(dropped, Cause::TaxIdentity, None);
+            // What is filled since stays, and so do those who wait.
+            fill(&cache, vehicle(1, 1), "new");
+            let waiting = claim(&cache, &[vehicle(2, 2)]);
+            tokio::time::sleep(2 * SECOND).await;
+            assert_eq!(counted(&cache), 1, "round {round}");
+            assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("new"));
+            let joining = claim(&cache, &[vehicle(2, 2)]);
+            assert!(matches!(joining.places[..], [Place::Joined(_)]));
+            waiting
+                .lead
+                .unwrap()
+                .land(vec![element("late")], true, Instant::now());
+            assert_eq!(seen(&cache, vehicle(2, 2)).as_deref(), Some("late"));
+            cache.0.check();
+            cache.purge(&Selection::default()).await;
+        }
+    }
+    assert!(!sweeping.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_under_way_at_a_purge_stores_nothing_and_is_not_joined() {
+    for selection in [
+        Selection::default(),
+        Selection { vin: Some(vehicle(1, 1).vin), ..Selection::default() },
+        Selection { plate: Some(vehicle(1, 1).plate), ..Selection::default() },
+        Selection { partition: Some(partition(0)), ..Selection::default() },
+    ] {
+        let cache = cache();
+        let before = claim(&cache, &[vehicle(1, 1)]);
+        assert_eq!(cache.purge(&selection).await, 0, "there is no entry yet");
+        let after = claim(&cache, &[vehicle(1, 1)]);
+        assert!(matches!(after.places[..], [Place::Led(_)]), "a later reader asks anew");
+        before
+            .lead
+            .unwrap()
+            .land(vec![element("old")], true, Instant::now());
+        let Some(Outcome::Landed(entry)) = before.places[0].outcome().await else {
+            panic!("who asked before is told")
+        };
+        assert_eq!(entry.bytes(), b"old");
+        assert_eq!(seen(&cache, vehicle(1, 1)), None, "{selection:?}");
+        after
+            .lead
+            .unwrap()
+            .land(vec![element("new")], true, Instant::now());
+        assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("new"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_leaves_a_call_alone_lets_it_store() {
+    let cache = cache();
+    let others = Selection { vin: Some(vehicle(2, 2).vin), ..Selection::default() };
+    let before = claim(&cache, &[vehicle(1, 1)]);
+    cache.purge(&others).await;
+    before
+        .lead
+        .unwrap()
+        .land(vec![element("kept")], true, Instant::now());
+    assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("kept"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_and_a_sweep_of_many_let_others_have_their_turn_and_count_right() {
+    const MANY: usize = 20_000;
+    // So many are dropped between two turns of others.
+    const AT_ONCE: usize = 64;
+    let cache = cache();
+    fill_many(&cache, MANY);
+    let (purged, turns) = turns_of_others(cache.purge(&Selection::default())).await;
+    assert_eq!(purged, MANY as u64);
+    assert!(turns >= MANY / AT_ONCE, "{turns} turns");
+    assert_eq!(counted(&cache), 0);
+
+    fill_many(&cache, MANY);
+    cache.invalidate(&whole(0), Cause::TaxIdentity, None);
+    let ((), turns) = turns_of_others(cache.sweep()).await;
+    assert!(turns >= MANY / AT_ONCE, "{turns} turns");
+    assert_eq!(counted(&cache), 0);
+    cache.0.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_filled_while_a_purge_goes_on_is_counted_right() {
+    let cache = cache();
+    fill_many(&cache, 5000);
+    let purging = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.purge(&Selection::default()).await }
+    });
+    let mut filled = 0;
+    while !purging.is_finished() {
+        fill(&cache, vehicle(filled, filled), "x");
+        filled += 1;
+        tokio::task::yield_now().await;
+    }
+    assert!(filled > 20, "{filled} filled meanwhile");
+    let purged = purging.await.unwrap();
+    // What is held is what was filled behind the purge.
+    assert_eq!(5000 + i64::from(filled), purged as i64 + counted(&cache));
+    let held = (0..filled).filter(|&n| seen(&cache, vehicle(n, n)).is_some());
+    assert_eq!(held.count() as i64, counted(&cache));
+    cache.0.check();
+}
