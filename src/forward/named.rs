@@ -67,6 +67,14 @@ impl Named {
             Kind::Other => {}
         }
     }
+
+    /// Adds a vehicle that is named without quotes, as a server may read it that takes numbers
+    /// for texts: in decimals without an exponent, so that `1e3` and `1000.0` are 1000.
+    fn add_number(&mut self, kind: Kind, number: impl ToString) {
+        if !matches!(kind, Kind::Other) {
+            self.add(kind, &number.to_string());
+        }
+    }
 }
 
 // === impl Kind ===
@@ -132,15 +140,18 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.named.add_number(self.kind, number);
         Ok(())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.named.add_number(self.kind, number);
         Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.named.add_number(self.kind, number);
         Ok(())
     }
 
@@ -193,6 +204,26 @@ mod tests {
         let mut found = Named::default();
         assert!(found.add_json(b"\xef\xbb\xbf{\"plate\":\"A1\"}"));
         assert_eq!(found, named(&[], &["A1"]));
+    }
+
+    #[test]
+    fn finds_vehicles_that_are_named_by_numbers() {
+        for (json, want) in [
+            (r#"{"plate":123}"#, named(&[], &["123"])),
+            (r#"{"plate":[0,{"PLATE":999999999999999}]}"#, named(&[], &["0", "999999999999999"])),
+            (r#"{"plate":-123}"#, named(&[], &["123"])),
+            (r#"{"plate":123.0}"#, named(&[], &["123"])),
+            (r#"{"plate":1e3}"#, named(&[], &["1000"])),
+            (r#"{"plate":12.5}"#, named(&[], &["125"])),
+            (r#"{"vin":12345678901234567}"#, named(&["12345678901234567"], &[])),
+            (r#"{"plate":1000000000000000,"vin":1}"#, named(&[], &[])),
+            (r#"{"plate":1e300,"vin":1e16}"#, named(&["10000000000000000"], &[])),
+            (r#"{"plate":true,"other":123}"#, named(&[], &[])),
+        ] {
+            let mut found = Named::default();
+            assert!(found.add_json(json.as_bytes()), "{json}");
+            assert_eq!(found, want, "{json}");
+        }
     }
 
     #[test]
