@@ -1,6 +1,6 @@
 //! One upstream call: composed, sent, and its answer taken apart.
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -82,14 +82,17 @@ impl Fetch {
         head
     }
 
-    /// Asks for `vehicles`, which fit into one call.
+    /// Asks for `vehicles`, which fit into one call. `sending` is dropped when the last byte of
+    /// the call was taken, after it had its turn and a connection, and before Sync can have all
+    /// of it.
     pub(super) async fn fetch(
         &self,
         head: HeaderMap,
         vehicles: impl ExactSizeIterator<Item = Vehicle> + Clone,
+        sending: impl Any + Send,
     ) -> Result<Elements, CallError> {
         self.metrics.chunks.inc();
-        let mut call = Request::new(Body::full(encode(vehicles.clone())));
+        let mut call = Request::new(Body::full(encode(vehicles.clone())).hold(sending));
         *call.method_mut() = Method::GET;
         *call.uri_mut() = Uri::from_static(BATCH_PATH);
         *call.headers_mut() = head;

@@ -190,10 +190,13 @@ impl Gather {
         if chunk.flight().is_given_up() {
             return;
         }
-        chunk.send();
         let vehicles: Vec<_> = chunk.vehicles().collect();
-        let head = asker.head.clone();
-        match self.fetch.fetch(head, vehicles.iter().copied()).await {
+        let (head, sending) = (asker.head.clone(), chunk.sending());
+        match self
+            .fetch
+            .fetch(head, vehicles.iter().copied(), sending)
+            .await
+        {
             Ok(elements) => {
                 chunk.land(elements.of_vehicles, elements.may_store, Instant::now());
             }

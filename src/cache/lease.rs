@@ -25,6 +25,14 @@ pub struct Lease<F: Failure> {
     is_private: bool,
 }
 
+/// A call that is not sent yet, but waits for its turn. Once this is dropped it counts as sent:
+/// `no-cache` requests that come later do not join it.
+#[must_use = "dropping it says that the call is sent"]
+pub struct Sending<F: Failure> {
+    flight: Arc<Flight<F>>,
+    places: Range<usize>,
+}
+
 /// Entries after which the eviction policy catches up.
 const SETTLE_EVERY: usize = 64;
 
@@ -68,9 +76,9 @@ impl<F: Failure> Lease<F> {
         front
     }
 
-    /// The call is about to be sent: `no-cache` requests that come later do not join it.
-    pub fn send(&self) {
-        self.flight.mark_sent(self.places());
+    /// To be held by the call until it is sent.
+    pub fn sending(&self) -> Sending<F> {
+        Sending { flight: Arc::clone(&self.flight), places: self.places() }
     }
 
     /// The upstream answered: `elements` has one for each vehicle of the lease, in order. A
@@ -160,5 +168,13 @@ impl<F: Failure> Drop for Lease<F> {
         if !self.keys.is_empty() {
             self.finish(&Outcome::Abandoned);
         }
+    }
+}
+
+// === impl Sending ===
+
+impl<F: Failure> Drop for Sending<F> {
+    fn drop(&mut self) {
+        self.flight.mark_sent(self.places.clone());
     }
 }

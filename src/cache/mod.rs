@@ -34,7 +34,7 @@ pub use self::{
     flight::{Failure, Flight, Outcome, Seat},
     invalidate::{Affected, Cause, Invalidate, Selection},
     key::{Key, Partition},
-    lease::Lease,
+    lease::{Lease, Sending},
     metrics::{Lookup, Metrics},
     store::Cache,
 };

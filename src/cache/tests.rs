@@ -337,7 +337,7 @@ async fn no_cache_joins_only_what_is_not_sent() {
     let first = claim(&cache, &vehicles);
     assert!(matches!(claim_with(&cache, &vehicles, "no-cache").places[..], [Place::Joined(_)]));
     let lead = first.lead.unwrap();
-    lead.send();
+    drop(lead.sending());
     let newer = claim_with(&cache, &vehicles, "no-cache");
     assert!(matches!(newer.places[..], [Place::Led(_)]));
     newer

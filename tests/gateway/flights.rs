@@ -136,6 +136,40 @@ async fn a_client_that_hangs_up_alone_has_still_filled_the_cache() {
 }
 
 #[tokio::test]
+async fn no_cache_joins_a_call_that_waits_for_its_turn_and_none_that_is_sent() {
+    let gateway = Arc::new(Gateway::start("[upstream]\nmax_in_flight = 1").await);
+    let two = vehicles(&gateway, 2);
+    let anew = |vehicle: Vehicle| {
+        let gateway = Arc::clone(&gateway);
+        tokio::spawn(async move {
+            let fields = [("cache-control", "no-cache")];
+            gateway.batch_with(&[spelled(&vehicle)], &fields).await
+        })
+    };
+    gateway.sandbox.set_faults(hang());
+    let sent = ask(&gateway, &two[..1]);
+    gateway.until(|seen| seen.hanging == 1).await;
+    let waits = ask(&gateway, &two[1..]);
+    gateway
+        .until_metric("vingate_batch_vehicles_count", 2.0)
+        .await;
+    let (of_sent, of_waits) = (anew(two[0]), anew(two[1]));
+    // Counted when a batch has been read, just before it is looked up.
+    gateway
+        .until_metric("vingate_batch_vehicles_count", 4.0)
+        .await;
+    gateway.sandbox.clear_faults();
+    for (asking, from) in
+        [(sent, "miss=1"), (waits, "miss=1"), (of_sent, "miss=1"), (of_waits, "joined=1")]
+    {
+        let answer = asking.await.unwrap().expect(200);
+        let status = answer.field("cache-status");
+        assert!(status.contains(from), "{status}");
+    }
+    assert_eq!(gateway.asked(), [vec![two[0]], vec![two[1]], vec![two[0]]]);
+}
+
+#[tokio::test]
 async fn one_failure_reaches_every_waiter_at_once_and_is_not_repeated() {
     let gateway = Arc::new(Gateway::start("").await);
     let vehicles = vehicles(&gateway, 500);

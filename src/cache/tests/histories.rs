@@ -179,7 +179,7 @@ impl History {
                 Step::Send(call) => {
                     let call = call.get_mut(&mut self.calls);
                     call.is_sent = true;
-                    call.lease.as_ref().unwrap().send();
+                    drop(call.lease.as_ref().unwrap().sending());
                 }
                 Step::End(call, end) => {
                     let call = self.calls.swap_remove(call.index(self.calls.len()));

@@ -303,11 +303,11 @@ impl Scene {
 
     fn call(&self, lease: Lease<u32>, now: Instant, call: Call) {
         if call == IsSentEarly {
-            lease.send();
+            drop(lease.sending());
         }
         lock::switch();
         let versions = lock::at_once(|| {
-            lease.send();
+            drop(lease.sending());
             self.world.lock().versions
         });
         let element_of = |vehicle| {
