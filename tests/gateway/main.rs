@@ -19,4 +19,5 @@ mod strangers;
 mod support;
 mod tls;
 mod tokens;
+mod waiting;
 mod writes;
