@@ -297,9 +297,15 @@ struct History {
 }
 
 /// One client that reads and writes a vehicle a few times.
-async fn act(gateway: &Gateway, vehicle: &Vehicle, history: &History, mut dice: Dice) {
+async fn act(
+    gateway: &Gateway,
+    vehicle: &Vehicle,
+    history: &History,
+    slowness: Duration,
+    mut dice: Dice,
+) {
     for _ in 0..3 {
-        sleep(Duration::from_micros(500 * dice.throw(12) as u64)).await;
+        sleep(slowness * dice.throw(12) as u32 / 6).await;
         match dice.throw(10) {
             action @ 0..=2 => {
                 history.begun.fetch_add(1, SeqCst);
@@ -336,38 +342,59 @@ async fn act(gateway: &Gateway, vehicle: &Vehicle, history: &History, mut dice: 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_history_of_reads_and_writes_shows_a_value_older_than_the_last_write() {
+    // A fast upstream, where all kinds of things come close together.
+    histories(Duration::from_millis(3), 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_does_any_with_an_upstream_that_takes_200_ms() {
+    histories(Duration::from_millis(200), 250).await;
+}
+
+/// A thousand histories, so many `at_once`, with an upstream that takes up to this long before
+/// it reads what it answers, and half of it afterwards.
+async fn histories(slowness: Duration, at_once: usize) {
     const HISTORIES: usize = 1000;
-    const AT_ONCE: usize = 50;
     let seed = match std::env::var("VINGATE_SEED") {
         Ok(seed) => seed.parse().unwrap(),
         Err(_) => std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos(),
     };
     // Shown when the test fails.
     println!("VINGATE_SEED={seed}");
-    let gateway = Gateway::start("").await;
-    let slow = |only, hold| Faults {
+    let toml = "[limit]\nmax_in_flight = 10000\n[upstream]\nmax_in_flight = 1000";
+    let gateway = Gateway::start(toml).await;
+    let slow = |only, part: u32| Faults {
         only,
-        jitter: Duration::from_millis(4),
-        hold: Duration::from_millis(hold),
+        jitter: slowness / part,
+        hold: slowness / 2 / part,
         ..Faults::default()
     };
+    // Writes are done sooner, so that many are answered while a read is under way.
     gateway
         .sandbox
-        .set_faults(vec![slow(Only::Batch, 3), slow(Only::Writes, 1)]);
+        .set_faults(vec![slow(Only::Batch, 1), slow(Only::Writes, 3)]);
     let mut vehicles = vehicles(&gateway, HISTORIES + 10);
     // These two get a 404 and a 409.
     vehicles.retain(|it| !["000404", "000409"].contains(&&it.vin.as_str()[11..]));
     vehicles.truncate(HISTORIES);
     let mut dice = Dice::new(u64::from(seed));
-    for some in vehicles.chunks(AT_ONCE) {
+    for some in vehicles.chunks(at_once) {
         let histories: Vec<_> = some.iter().map(|_| History::default()).collect();
         let mut acting = Vec::new();
         for (vehicle, history) in some.iter().zip(&histories) {
             for _ in 0..3 {
                 let own = Dice::new(dice.throw(usize::MAX) as u64);
-                acting.push(act(&gateway, vehicle, history, own));
+                acting.push(act(&gateway, vehicle, history, slowness, own));
             }
         }
         join_all(acting).await;
     }
+    let cached = gateway
+        .metric(r#"vingate_cache_vehicles_total{outcome="hit"}"#)
+        .await;
+    let joined = gateway
+        .metric(r#"vingate_cache_vehicles_total{outcome="joined"}"#)
+        .await;
+    println!("{cached} hits, {joined} joined");
+    assert!(cached > 100.0 && joined > 100.0, "nothing was at stake");
 }
