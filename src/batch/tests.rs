@@ -1,6 +1,6 @@
 //! The batch endpoint over an upstream that is a function, on a clock that is turned by hand.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::CACHE_CONTROL};
@@ -12,10 +12,7 @@ use tokio::time::{advance, sleep};
 use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
 use super::*;
-use crate::{
-    cache::{StaleWindows, Ttl},
-    upstream,
-};
+use crate::upstream;
 
 mod flights;
 mod lives;
@@ -60,21 +57,12 @@ const SECOND: Duration = Duration::from_secs(1);
 // === impl Fixture ===
 
 impl Fixture {
-    /// With lives and windows as the configuration has them by default, but no jitter.
+    /// With lives and windows as they are by default, but no jitter.
     fn new() -> Self {
-        let ttl = Ttl {
-            finished: 900 * SECOND,
-            pending: 10 * SECOND,
-            failed: 10 * SECOND,
-            absent: 30 * SECOND,
-            jitter: 0.0,
-        };
-        let stale = StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND };
         let registry = Registry::new();
-        let cache = Cache::new(
-            cache::Config { enabled: true, capacity: 1 << 20, ttl, stale },
-            cache::Metrics::register(&registry).unwrap(),
-        );
+        let mut config = cache_by_default();
+        config.ttl.jitter = 0.0;
+        let cache = Cache::new(config, cache::Metrics::register(&registry).unwrap());
         let config = Config {
             max_vehicles: 100,
             chunk: 500,
@@ -155,6 +143,14 @@ async fn answer(
     let answer = Response::builder().status(sync.status);
     let body = json!({ "vehicleData": elements }).to_string();
     Ok(answer.body(Body::full(body)).unwrap())
+}
+
+/// What a file says of the cache that does not mention it.
+fn cache_by_default() -> cache::Config {
+    let toml = "[upstream]\nurl = \"http://127.0.0.1:1\"\n[auth]\nenabled = false\n\
+                [server]\nlisten = \"127.0.0.1:0\"";
+    let config = crate::config::Config::parse(toml, Path::new("test.toml"), &|_| None);
+    config.unwrap_or_else(|problems| panic!("{problems}")).cache
 }
 
 fn finished() -> Value {

@@ -19,6 +19,21 @@ async fn followers_of_one_call_are_answered_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_is_told_to_all_who_wait_at_the_same_moment() {
+    let fixture = Fixture::new();
+    fixture.set(|sync| {
+        sync.latency = SECOND;
+        sync.status = StatusCode::BAD_GATEWAY;
+    });
+    let began_at = Instant::now();
+    for answer in join_all((0..100).map(|_| fixture.ask(""))).await {
+        assert_eq!(answer.status, 502);
+    }
+    assert_eq!(began_at.elapsed(), SECOND);
+    assert_eq!(fixture.calls(), 1, "and is not repeated one by one");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leader_that_hangs_up_has_asked_for_everybody() {
     let fixture = Fixture::new();
     fixture.set(|sync| sync.latency = SECOND);
