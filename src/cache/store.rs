@@ -273,6 +273,13 @@ impl<F> Store<F> {
         }
     }
 
+    /// Lets the policy do what it has put off, so that it need not when it is told of something
+    /// under a lock. Under no lock.
+    pub(super) fn catch_up(&self) {
+        self.policy.run_pending_tasks();
+        self.drop_evicted();
+    }
+
     /// [`Store::settle`], if there is reason to.
     #[inline]
     pub(super) fn settle_if_due(&self) {

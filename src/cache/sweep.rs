@@ -8,19 +8,19 @@ use std::{convert::Infallible, time::Duration};
 
 use tokio::{task::yield_now, time::sleep};
 
-use super::{Cache, Failure, Mutex, table::Table};
+use super::{Cache, Entry, Failure, Mutex, table::Table};
 
 /// Between two sweeps, so that partitions that are dropped all the time do not keep a thread
 /// busy.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Slots that are looked at under one lock, before others have their turn: some ten
+/// Slots that are looked at under one lock, before others have their turn: some tens of
 /// microseconds.
 const SLICE: usize = 2048;
 
 /// So many slots are looked at in the time that dropping an entry takes, most of it in the
 /// eviction policy.
-const DROP: usize = 32;
+const DROP: usize = 64;
 
 // === impl Cache ===
 
@@ -41,7 +41,7 @@ impl<F: Failure> Cache<F> {
         self.visit_slots(|table, id| {
             let slot = table.slot(id);
             let epoch = store.epoch(slot.key().partition);
-            let is_dropped = |entry: &super::Entry| entry.epoch != epoch;
+            let is_dropped = |entry: &Entry| entry.epoch != epoch;
             if !slot.entry.as_deref().is_some_and(is_dropped) {
                 return false;
             }
@@ -53,13 +53,14 @@ impl<F: Failure> Cache<F> {
         .await;
     }
 
-    /// Shows every slot that is used to `visit`, which may drop it, and gives whether it has dropped an
-    /// entry. What comes while this goes on is shown or not.
+    /// Shows every slot that is used to `visit`, which may drop it, and gives whether it has
+    /// dropped an entry. What comes while this goes on is shown or not.
     pub(super) async fn visit_slots(&self, mut visit: impl FnMut(&mut Table<F>, u32) -> bool) {
         for shard in self.0.shards() {
             let mut next = Some(0);
             while let Some(from) = next {
                 next = visit_slice(shard, from, &mut visit);
+                self.0.catch_up();
                 yield_now().await;
             }
         }

@@ -172,7 +172,7 @@ async fn a_purge_that_leaves_a_call_alone_lets_it_store() {
 async fn a_purge_and_a_sweep_of_many_let_others_have_their_turn_and_count_right() {
     const MANY: usize = 20_000;
     // So many are dropped between two turns of others.
-    const AT_ONCE: usize = 64;
+    const AT_ONCE: usize = 32;
     let cache = cache();
     fill_many(&cache, MANY);
     let (purged, turns) = turns_of_others(cache.purge(&Selection::default())).await;
