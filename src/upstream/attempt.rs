@@ -1,4 +1,7 @@
 //! One try: from the last byte sent to the head of the answer, timed and counted.
+//!
+//! Before that the caller's patience and the upstream's are bounded where the bytes pass: silence
+//! in its body, and a connection that takes nothing.
 
 use std::{
     convert::Infallible,

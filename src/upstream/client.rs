@@ -22,13 +22,13 @@ use hyper_util::{
 };
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
-use tower::{BoxError, Service, timeout::Timeout, util::BoxCloneSyncService};
+use tower::{BoxError, Service, ServiceExt as _, timeout::Timeout, util::BoxCloneSyncService};
 
-use super::{Config, Error, Origin};
+use super::{Config, Error, Origin, stall::Stall};
 use crate::{body::Body, tls};
 
 /// Boxed, because the pool wants a future that is `Unpin`; connecting is rare.
-type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+type Connector = BoxCloneSyncService<Uri, Stall<MaybeHttpsStream<TokioIo<TcpStream>>>, BoxError>;
 
 /// What is read from a connection at once, and the most that the head of an answer may take. A
 /// stream holds a few of these at a time, whatever its length.
@@ -61,13 +61,16 @@ impl Client {
             // from holding up the others.
             .enable_http1()
             .wrap_connector(tcp);
+        let idle_timeout = config.stream_idle_timeout;
+        let connector = Timeout::new(https, config.connect_timeout)
+            .map_response(move |connection| Stall::new(connection, idle_timeout));
         let pool = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(config.pool_idle_timeout)
             .pool_max_idle_per_host(config.max_in_flight)
             .http1_max_buf_size(MAX_BUFFER)
-            .build(Connector::new(Timeout::new(https, config.connect_timeout)));
+            .build(Connector::new(connector));
         Ok(Self { origin: Arc::new(config.origin.clone()), pool })
     }
 

@@ -4,13 +4,16 @@ use std::{error::Error as StdError, io};
 
 use hyper_util::client::legacy;
 
+use super::stall::Stalled;
+
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection could be made; nothing was sent.
     #[error("no connection to the upstream")]
     Connect(#[source] legacy::Error),
-    /// No head of an answer within the time of an attempt.
+    /// No head of an answer within the time of an attempt, or the upstream stopped taking the
+    /// body before.
     #[error("no answer from the upstream in time")]
     Timeout,
     /// The connection broke, or what came is not HTTP.
@@ -63,7 +66,11 @@ impl Error {
 
 impl From<legacy::Error> for Error {
     fn from(error: legacy::Error) -> Self {
-        if error.is_connect() { Self::Connect(error) } else { Self::Exchange(error) }
+        match () {
+            () if error.is_connect() => Self::Connect(error),
+            () if find::<Stalled>(&error).is_some() => Self::Timeout,
+            () => Self::Exchange(error),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod bulkhead;
 mod client;
 mod error;
 mod metrics;
+mod stall;
 
 use std::{fmt, time::Duration};
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// From the last byte of a call sent to the head of its answer.
     pub attempt_timeout: Duration,
+    /// How long the upstream may take no byte of what is sent to it.
+    pub stream_idle_timeout: Duration,
     /// How long an idle connection is kept.
     pub pool_idle_timeout: Duration,
     /// Calls at once.

@@ -16,6 +16,7 @@ mod http2;
 mod misbehaviour;
 mod reasons;
 mod slow;
+mod stuck;
 #[path = "../support/mod.rs"]
 mod support;
 mod upstream;

@@ -27,6 +27,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
         ca: ca?,
         connect_timeout: written.connect_timeout.0,
         attempt_timeout: written.attempt_timeout.0,
+        stream_idle_timeout: written.stream_idle_timeout.0,
         pool_idle_timeout: written.pool_idle_timeout.0,
         max_in_flight: written.max_in_flight.to_usize(),
     })
