@@ -11,12 +11,14 @@ use std::{
     any::Any,
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 
 pub use self::{buffer::Failure, idle::Idle};
 
@@ -26,8 +28,16 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A message body: nothing, bytes at hand, a stream off the wire, or any other stream.
 pub struct Body {
     inner: Inner,
-    guards: Vec<Box<dyn Any + Send>>,
+    guards: Vec<Guard>,
+    tunnel: Option<Tunnel>,
 }
+
+/// A connection that goes on behind an answer without a body. What the answer holds is kept until
+/// the last handle is dropped.
+#[derive(Clone, Default)]
+pub struct Tunnel(Arc<Mutex<Vec<Guard>>>);
+
+type Guard = Box<dyn Any + Send>;
 
 enum Inner {
     Empty,
@@ -42,6 +52,11 @@ impl Body {
     /// A body without a byte, of known length 0.
     pub fn empty() -> Self {
         Inner::Empty.into()
+    }
+
+    /// An empty body whose guards are kept by `tunnel`.
+    pub fn before(tunnel: &Tunnel) -> Self {
+        Self { tunnel: Some(tunnel.clone()), ..Self::empty() }
     }
 
     /// A body of bytes at hand, of known length.
@@ -67,14 +82,22 @@ impl Body {
 
     /// Keeps `guard` until this body has ended or is dropped, whichever comes first.
     pub fn hold(mut self, guard: impl Any + Send) -> Self {
-        self.guards.push(Box::new(guard));
+        match &self.tunnel {
+            Some(tunnel) => tunnel.0.lock().push(Box::new(guard)),
+            None => self.guards.push(Box::new(guard)),
+        }
         self
+    }
+
+    /// Whether nothing of it has to be waited for.
+    pub fn is_at_hand(&self) -> bool {
+        matches!(self.inner, Inner::Empty | Inner::Full(_))
     }
 }
 
 impl From<Inner> for Body {
     fn from(inner: Inner) -> Self {
-        Self { inner, guards: Vec::new() }
+        Self { inner, guards: Vec::new(), tunnel: None }
     }
 }
 
@@ -93,6 +116,12 @@ impl fmt::Debug for Body {
             Inner::Boxed(_) => "boxed",
         };
         write!(f, "Body({kind})")
+    }
+}
+
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tunnel")
     }
 }
 
@@ -141,8 +170,6 @@ impl http_body::Body for Body {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use http_body_util::{BodyExt as _, StreamBody};
 
     use super::*;
@@ -163,6 +190,19 @@ mod tests {
     fn gives_back_what_it_holds_when_it_is_dropped() {
         let guard = Arc::new(());
         drop(Body::full("x").hold(Arc::clone(&guard)));
+        assert_eq!(Arc::strong_count(&guard), 1);
+    }
+
+    #[tokio::test]
+    async fn a_tunnel_keeps_what_the_answer_before_it_holds() {
+        let guard = Arc::new(());
+        let tunnel = Tunnel::default();
+        let mut body = Body::before(&tunnel).hold(Arc::clone(&guard));
+        assert!(body.is_end_stream());
+        assert!(body.frame().await.is_none());
+        drop(body);
+        assert_eq!(Arc::strong_count(&guard), 2);
+        drop(tunnel);
         assert_eq!(Arc::strong_count(&guard), 1);
     }
 

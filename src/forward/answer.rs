@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     auth::Credential,
-    body::Body,
+    body::{Body, Tunnel},
     cache::{Affected, Cause},
     upstream,
 };
@@ -71,11 +71,13 @@ impl Answer {
         let upstream = hyper::upgrade::on(&mut answer);
         self.strip(&mut answer);
         upgrade::announce(answer.headers_mut());
-        let held = std::mem::take(answer.body_mut());
+        // The call's place, and below whatever the caller's request counts against.
+        let tunnel = Tunnel::default();
+        let call = std::mem::replace(answer.body_mut(), Body::before(&tunnel));
         let idle_timeout = self.shared.config.stream_idle_timeout;
         self.shared
             .tasks
-            .spawn(upgrade::tunnel(caller, upstream, idle_timeout, held));
+            .spawn(upgrade::tunnel(caller, upstream, idle_timeout, (call, tunnel)));
         Ok(answer)
     }
 

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::fields::has_token;
-use crate::body::Body;
+use crate::body::{Body, Tunnel};
 
 /// Takes the upgrade that a request asks for, if it is one that passes: `websocket`, on a `GET`
 /// without a body over HTTP/1.1.
@@ -56,7 +56,7 @@ pub(super) async fn tunnel(
     caller: OnUpgrade,
     upstream: OnUpgrade,
     idle_timeout: Duration,
-    held: Body,
+    held: (Body, Tunnel),
 ) {
     let both = async { tokio::try_join!(caller, upstream) };
     if let Ok(Ok((caller, upstream))) = timeout(idle_timeout, both).await {
