@@ -20,7 +20,9 @@ mod trailers;
 mod upgrade;
 
 use std::{
-    fmt, mem,
+    fmt,
+    future::poll_fn,
+    mem,
     panic::resume_unwind,
     pin::Pin,
     sync::Arc,
@@ -46,7 +48,7 @@ use self::{
 use crate::{
     body::Body,
     cache::{Cause, Invalidate},
-    upstream::{self, Origin, Upstream},
+    upstream::{self, Origin, Paced, Turn, Upstream},
 };
 
 /// What the forwarding needs to know.
@@ -72,8 +74,8 @@ pub struct Config {
 ///
 /// Takes authorized requests whose vehicles have their one spelling; reads [`Peer`](crate::peer::Peer), the
 /// [`Route`](crate::route::Route) and the [`Credential`](crate::auth::Credential) from their
-/// extensions. A write runs in a task of its own: once it is under way it runs to its end,
-/// whoever hangs up.
+/// extensions. A write that is under way runs in a task of its own, to its end, whoever hangs
+/// up.
 #[derive(Clone)]
 pub struct Forward {
     upstream: Upstream,
@@ -150,6 +152,9 @@ impl Service<Request<Body>> for Forward {
             let upstream = self.take_upstream();
             return ResponseFuture(Either::Right(Box::pin(buffered(upstream, request, answer))));
         }
+        if answer.upgrade.is_some() || !request.body().is_at_hand() {
+            request.extensions_mut().insert(Paced);
+        }
         if !request.body().is_end_stream() {
             let (watched, watch) = self.shared.watch_body(request, trailers, cause);
             request = watched;
@@ -166,20 +171,10 @@ impl Service<Request<Body>> for Forward {
             Arc::clone(&self.shared.cache),
             self.shared.config.attempt_timeout,
         ));
+        let turn = Turn::default();
+        request.extensions_mut().insert(turn.clone());
         let call = self.upstream.call(request);
-        let given_up = Pending::new(Arc::clone(&write));
-        let task = self
-            .shared
-            .tasks
-            .spawn(run_write(call, answer, write).in_current_span());
-        ResponseFuture(Either::Right(Box::pin(async move {
-            let answer = task.await;
-            given_up.release();
-            answer.unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => Err(Error::Stopped),
-            })
-        })))
+        ResponseFuture(Either::Right(Box::pin(run_write(call, turn, answer, write))))
     }
 }
 
@@ -214,13 +209,40 @@ async fn buffered(
     Exchange { call, answer: Some(answer) }.await
 }
 
+/// A write is its caller's as long as it waits for its turn: whoever hangs up takes it along,
+/// unsent. From then on it is nobody's to stop.
 async fn run_write(
-    call: impl Future<Output = Result<Response<Body>, upstream::Error>>,
+    mut call: BoxFuture<'static, Result<Response<Body>, upstream::Error>>,
+    turn: Turn,
     answer: Answer,
     write: Arc<Write>,
 ) -> Result<Response<Body>, Error> {
-    let pending = Pending::new(write);
-    let answered = call.await;
+    let answered = poll_fn(|cx| match call.as_mut().poll(cx) {
+        Poll::Ready(answered) => Poll::Ready(Some(answered)),
+        Poll::Pending if turn.is_awaited() => Poll::Pending,
+        Poll::Pending => Poll::Ready(None),
+    });
+    let Some(answered) = answered.await else {
+        // In the same poll in which it had its turn, so that nobody can hang up in between.
+        let given_up = Pending::new(Arc::clone(&write));
+        let tasks = answer.shared.tasks.clone();
+        let pending = Pending::new(write);
+        let ending = async { end_write(call.await, answer, pending) };
+        let ended = tasks.spawn(ending.in_current_span()).await;
+        given_up.release();
+        return ended.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Err(Error::Stopped),
+        });
+    };
+    end_write(answered, answer, Pending::new(write))
+}
+
+fn end_write(
+    answered: Result<Response<Body>, upstream::Error>,
+    answer: Answer,
+    pending: Pending,
+) -> Result<Response<Body>, Error> {
     pending.settle(Outcome::of(&answered));
     answer.finish(answered)
 }

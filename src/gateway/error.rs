@@ -281,13 +281,15 @@ fn forward(error: &forward::Error) -> Told {
 }
 
 fn upstream(error: &upstream::Error) -> Told {
-    let kind = match error {
-        error if error.is_timeout() => Kind::UpstreamTimeout,
+    let (kind, retry_after) = match error {
+        error if error.is_timeout() => (Kind::UpstreamTimeout, None),
         upstream::Error::Connect(_) | upstream::Error::Exchange(_) | upstream::Error::Timeout => {
-            Kind::BadGateway
+            (Kind::BadGateway, None)
         }
+        // The upstream is well: it is the gateway that has too much to ask of it.
+        upstream::Error::Full => (Kind::Overloaded, Some(SOON)),
     };
-    Told::proxy(kind, error.proxy_error(), sentence(error))
+    Told { retry_after, ..Told::proxy(kind, error.proxy_error(), sentence(error)) }
 }
 
 /// What is wrong with the body of a request.

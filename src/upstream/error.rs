@@ -16,6 +16,9 @@ pub enum Error {
     /// body before.
     #[error("no answer from the upstream in time")]
     Timeout,
+    /// As many calls run and wait as may, or it had to wait for too long; nothing was sent.
+    #[error("too many calls to the upstream at once")]
+    Full,
     /// The connection broke, or what came is not HTTP.
     #[error("the exchange with the upstream failed")]
     Exchange(#[source] legacy::Error),
@@ -28,20 +31,21 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
+            Self::Full => false,
         }
     }
 
     /// Whether what is held may be served although it is stale.
     pub fn permits_stale(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
+            Self::Connect(_) | Self::Timeout | Self::Full | Self::Exchange(_) => true,
         }
     }
 
     /// Whether the upstream may have seen the call, so that nobody knows what a write did.
     pub fn was_sent(&self) -> bool {
         match self {
-            Self::Connect(_) => false,
+            Self::Connect(_) | Self::Full => false,
             Self::Timeout | Self::Exchange(_) => true,
         }
     }
@@ -50,6 +54,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout => true,
+            Self::Full => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
         }
     }
@@ -59,6 +64,7 @@ impl Error {
         match self {
             Self::Connect(error) => connect_error(error),
             Self::Timeout => "http_response_timeout",
+            Self::Full => "connection_limit_reached",
             Self::Exchange(error) => exchange_error(error),
         }
     }

@@ -110,7 +110,8 @@ impl Outcome {
                 500.. => Self::ServerError,
             },
             Err(Error::Timeout) => Self::Timeout,
-            Err(Error::Connect(_)) => Self::Connect,
+            // A call that is refused here is no try, and nobody counts it.
+            Err(Error::Connect(_) | Error::Full) => Self::Connect,
             Err(Error::Exchange(_)) => Self::Exchange,
         }
     }

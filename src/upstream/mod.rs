@@ -5,6 +5,7 @@
 
 mod attempt;
 mod bulkhead;
+mod call;
 mod client;
 mod error;
 mod metrics;
@@ -22,12 +23,17 @@ use tower::{ServiceBuilder, util::BoxCloneSyncService};
 use self::{attempt::AttemptLayer, bulkhead::BulkheadLayer, client::Client};
 use crate::body::Body;
 
-pub use self::{client::TlsError, error::Error, metrics::Metrics};
+pub use self::{
+    call::{Paced, Turn},
+    client::TlsError,
+    error::Error,
+    metrics::Metrics,
+};
 
 /// The finished upstream stack.
 ///
 /// Takes a request whose URI is in origin form and whose fields are final but for `Host`, which
-/// is set here. Gives the answer's head as soon as it came; its body streams.
+/// is set here; [`Paced`] and [`Turn`] are extensions of it. Gives the answer's head as soon as it came; its body streams.
 pub type Upstream = BoxCloneSyncService<Request<Body>, Response<Body>, Error>;
 
 /// What the `[upstream]` table says of connections and calls.
@@ -61,8 +67,9 @@ pub struct Origin {
 /// Builds the upstream stack.
 pub fn stack(config: &Config, metrics: &Metrics) -> Result<Upstream, TlsError> {
     let stack = ServiceBuilder::new()
-        // Sync is to see this many calls at once and no more; the rest waits its turn here.
-        .layer(BulkheadLayer::new(config.max_in_flight, metrics))
+        // Sync is to see this many calls at once and no more; some more wait their turn here, as
+        // long as one try may take: then those ahead have had theirs.
+        .layer(BulkheadLayer::new(config.max_in_flight, config.attempt_timeout, metrics))
         // One try, timed and counted.
         .layer(AttemptLayer::new(config.attempt_timeout, metrics))
         .service(Client::new(config)?);

@@ -73,3 +73,60 @@ async fn leaves_the_cache_alone_when_no_connection_could_be_made() {
     assert!(matches!(refused, Error::Upstream(upstream::Error::Connect(_))));
     assert!(dropped.lock().is_empty());
 }
+
+#[tokio::test]
+async fn a_write_that_waits_for_its_turn_goes_with_its_caller() {
+    let (by_hand, mut calls) = by_hand();
+    let waiting = by_hand.map_request(|request: Request<Body>| {
+        let turn = request.extensions().get::<Turn>();
+        turn.expect("a write has its turn").set_awaited(true);
+        request
+    });
+    let (forward, dropped) = forward(BoxCloneSyncService::new(waiting));
+    let write = || {
+        Box::pin(
+            forward
+                .clone()
+                .oneshot(request(Method::DELETE, "/x", Body::empty())),
+        )
+    };
+    let mut asked = write();
+    assert!(asked.as_mut().now_or_never().is_none());
+    drop(asked);
+    assert!(calls.recv().await.unwrap().1.is_closed(), "nobody calls any more");
+    assert!(dropped.lock().is_empty(), "and nothing was sent");
+
+    // One that has had its turn is nobody's to stop.
+    let mut asked = write();
+    assert!(asked.as_mut().now_or_never().is_none());
+    let (request, answer) = calls.recv().await.unwrap();
+    let turn = request.extensions().get::<Turn>();
+    turn.unwrap().set_awaited(false);
+    assert!(asked.as_mut().now_or_never().is_none());
+    drop(asked);
+    assert_eq!(dropped.lock().len(), 1);
+    answer.send(Ok(ok())).expect("somebody waits");
+    forward.shared.tasks.close();
+    forward.shared.tasks.wait().await;
+    assert_eq!(dropped.lock()[1].2, None, "done");
+}
+
+#[tokio::test]
+async fn a_call_goes_at_its_callers_pace_unless_all_of_it_is_at_hand() {
+    let get = Method::GET;
+    for (method, body, want) in [
+        (&get, Body::empty(), false),
+        (&get, streamed(vec![data("chunked")]), false),
+        (&Method::PUT, Body::full("{}"), false),
+        (&Method::PUT, streamed(vec![data("{}")]), true),
+        (&Method::POST, streamed(vec![]), true),
+    ] {
+        let (upstream, seen) = answering(ok);
+        let (forward, _) = forward(upstream);
+        let request = request(method.clone(), "/x", body);
+        forward.oneshot(request).await.unwrap();
+        let request = seen.lock().pop().unwrap();
+        let paced = request.extensions().get::<Paced>();
+        assert_eq!(paced.is_some(), want, "{method} {:?}", request.body());
+    }
+}

@@ -69,6 +69,7 @@ fn every_error_has_its_status_and_code() {
         (batch::Error::Body(torn()).into(), 400, "BadRequest"),
         (batch::Error::Body(body::Failure::TooLarge { limit: 1 }).into(), 413, "PayloadTooLarge"),
         (call(CallError::Upstream(upstream::Error::Timeout)), 504, "UpstreamTimeout"),
+        (call(CallError::Upstream(upstream::Error::Full)), 503, "Overloaded"),
         (call(CallError::Status(StatusCode::FOUND)), 502, "BadGateway"),
         (call(CallError::Torn(torn())), 502, "BadGateway"),
         (call(CallError::Torn(body::Failure::Idle)), 504, "UpstreamTimeout"),
@@ -93,7 +94,12 @@ fn every_error_has_its_status_and_code() {
             told.challenge.is_some(),
             status == 401 || code == "Forbidden" && told.challenge.is_some()
         );
-        let is_upstreams = matches!(code, "BadGateway" | "UpstreamTimeout");
+        let is_upstreams = match &error {
+            Error::Batch(batch::Error::Call { error, .. }) => {
+                !matches!(**error, CallError::Abandoned)
+            }
+            _ => matches!(code, "BadGateway" | "UpstreamTimeout"),
+        };
         assert_eq!(told.proxy_error.is_some(), is_upstreams, "{error:?}");
         assert!(told.detail.ends_with('.') && !told.detail.starts_with(char::is_lowercase));
     }

@@ -1,0 +1,32 @@
+//! What a call says of itself: extensions of its request, all of them optional.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+/// The call goes at its caller's pace: its body is still coming, or it becomes a tunnel. Without
+/// this, all of it is at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Paced;
+
+/// Tells whether a call still waits for its turn, and so whether nothing of it was sent yet.
+///
+/// It changes only while the call is polled. So whoever polls the call, and finds that it waits,
+/// may drop it and knows that it never happened.
+#[derive(Clone, Debug, Default)]
+pub struct Turn(Arc<AtomicBool>);
+
+// === impl Turn ===
+
+impl Turn {
+    /// Whether the call waits. One that nobody has made wait is under way.
+    pub fn is_awaited(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// From now on the call waits, or does so no more.
+    pub fn set_awaited(&self, awaited: bool) {
+        self.0.store(awaited, Relaxed);
+    }
+}

@@ -1,0 +1,124 @@
+//! The places of calls to Sync: who waits for them, who leaves them to others, and who is told
+//! to come again.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use http::Request;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use vingate::sandbox::{Class, Faults, Only};
+
+use crate::support::{Gateway, Wire, spelled};
+
+fn hang() -> Faults {
+    Faults { only: Only::All, hang: true, ..Faults::default() }
+}
+
+#[tokio::test]
+async fn only_so_many_wait_for_a_place_and_the_rest_is_told_to_come_again() {
+    let gateway = Gateway::start("[upstream]\nmax_in_flight = 1").await;
+    gateway.sandbox.set_faults(hang());
+    let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(20).collect();
+    let ask = async |nth: usize| gateway.batch(&[spelled(&vehicles[nth])]).await;
+    let (answers, ()) = tokio::join!(join_all((0..17).map(ask)), async {
+        gateway.until_metric("vingate_http_in_flight", 17.0).await;
+        let refused = ask(17).await.expect(503);
+        assert_eq!(refused.json()["code"], "Overloaded");
+        assert_eq!(refused.field("retry-after"), "1");
+        assert_eq!(refused.field("proxy-status"), "vingate; error=connection_limit_reached");
+        gateway.sandbox.clear_faults();
+    });
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!(gateway.sandbox.counters().batches, 17);
+}
+
+#[tokio::test]
+async fn a_write_that_waits_is_not_sent_when_its_caller_is_gone() {
+    let gateway = Arc::new(Gateway::start("[upstream]\nmax_in_flight = 1").await);
+    gateway.sandbox.set_faults(hang());
+    let first = tokio::spawn({
+        let gateway = Arc::clone(&gateway);
+        async move { gateway.get("/sandbox/bytes/1").await }
+    });
+    gateway
+        .until_metric("vingate_upstream_in_flight", 1.0)
+        .await;
+    let token = gateway.own_token();
+    let mut wire = Wire::connect(gateway.address).await;
+    wire.send(format!(
+        "PUT /api/upsert-vehicle-info HTTP/1.1\r\nHost: a\r\nAuthorization: {token}\r\n\
+         Content-Length: 2\r\n\r\n{{}}"
+    ))
+    .await;
+    gateway.until_metric("vingate_http_in_flight", 2.0).await;
+    drop(wire);
+    gateway.until_metric("vingate_http_in_flight", 1.0).await;
+    gateway.sandbox.clear_faults();
+    first.await.unwrap().expect(200);
+    gateway.get("/sandbox/bytes/1").await.expect(200);
+    let calls = gateway.sandbox.calls();
+    assert!(calls.iter().all(|call| call.method != http::Method::PUT), "it was sent");
+    let series = r#"vingate_cache_invalidations_total{cause="vehicle_upsert"}"#;
+    assert_eq!(gateway.metric(series).await, 0.0);
+}
+
+#[tokio::test]
+async fn slow_uploads_and_tunnels_leave_places_to_everybody_else() {
+    let gateway = Gateway::start("[upstream]\nmax_in_flight = 4").await;
+    let token = gateway.own_token();
+    let upload = format!(
+        "POST /sandbox/sink HTTP/1.1\r\nHost: a\r\nAuthorization: {token}\r\n\
+         Content-Length: 9\r\n\r\nx"
+    );
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut wire = Wire::connect(gateway.address).await;
+        wire.send(&upload).await;
+        slow.push(wire);
+    }
+    gateway.until_metric("vingate_http_in_flight", 8.0).await;
+    gateway
+        .until_metric("vingate_upstream_in_flight", 2.0)
+        .await;
+    for _ in 0..3 {
+        gateway.get("/sandbox/bytes/1").await.expect(200);
+    }
+    for mut wire in slow {
+        wire.send("12345678").await;
+        wire.answer().await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_counts_for_its_client_as_long_as_it_lives() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let toml = format!("[upstream]\nurl = \"http://{address}\"\n[limit]\nmax_in_flight = 4\n");
+    let gateway = Gateway::start(&toml).await;
+    let head = format!(
+        "GET /ws HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nConnection: upgrade\r\n\
+         Upgrade: websocket\r\n\r\n",
+        gateway.own_token()
+    );
+    let mut caller = Wire::connect(gateway.address).await;
+    caller.send(head).await;
+    let (mut upstream, _) = listener.accept().await.unwrap();
+    upstream.read_u8().await.unwrap();
+    upstream
+        .write_all(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
+              Upgrade: websocket\r\n\r\n",
+        )
+        .await
+        .unwrap();
+    caller.answer().await.expect(101);
+    // One of four is all that a client may have.
+    let refused = gateway.send(Request::get("/x"), "").await.expect(503);
+    assert_eq!(refused.json()["code"], "Overloaded");
+    assert_eq!(gateway.metric("vingate_upstream_in_flight").await, 1.0);
+    drop((caller, upstream));
+    gateway
+        .until_metric("vingate_upstream_in_flight", 0.0)
+        .await;
+    gateway.until_metric("vingate_http_in_flight", 0.0).await;
+}
