@@ -82,12 +82,13 @@ impl Fetch {
         head
     }
 
-    /// Asks for `vehicles`, which fit into one call. `sending` is dropped when the last byte of
-    /// the call was taken, after it had its turn and a connection, and before Sync can have all
-    /// of it.
+    /// Asks for `vehicles`, which fit into one call, on behalf of `account`. `sending` is dropped
+    /// when the last byte of the call was taken, after it had its turn and a connection, and
+    /// before Sync can have all of it.
     pub(super) async fn fetch(
         &self,
         head: HeaderMap,
+        account: Option<upstream::Account>,
         vehicles: impl ExactSizeIterator<Item = Vehicle> + Clone,
         sending: impl Any + Send,
     ) -> Result<Elements, CallError> {
@@ -97,6 +98,9 @@ impl Fetch {
         *call.uri_mut() = Uri::from_static(BATCH_PATH);
         *call.headers_mut() = head;
         call.extensions_mut().insert(Route::Batch);
+        if let Some(account) = account {
+            call.extensions_mut().insert(account);
+        }
         let whole = async {
             let answer = self.upstream.clone().oneshot(call).await?;
             self.whole(answer).await

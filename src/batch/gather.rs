@@ -13,6 +13,7 @@ use crate::{
         Affected, Cache, Cause, Claim, Class, Directives, Entry, Flight, Invalidate as _, Lease,
         Lookup, Outcome, Partition, Place,
     },
+    upstream::Account,
     vehicle::Vehicle,
 };
 
@@ -34,6 +35,8 @@ pub(super) struct Wanted<'a> {
     pub(super) vehicles: &'a [Vehicle],
     /// `None`: no credential, so nothing is shared.
     pub(super) partition: Option<Partition>,
+    /// On whose behalf calls are made.
+    pub(super) account: Option<Account>,
     /// Whether the credential is an account's, not the caller's own.
     pub(super) of_account: bool,
     pub(super) directives: &'a Directives,
@@ -44,6 +47,7 @@ pub(super) struct Wanted<'a> {
 /// For whom calls are made: what they need of the request, and may outlive it.
 struct Asker {
     partition: Option<Partition>,
+    account: Option<Account>,
     of_account: bool,
     directives: Directives,
     head: HeaderMap,
@@ -174,6 +178,7 @@ impl Gather {
         }
         let asker = Asker {
             partition: wanted.partition,
+            account: wanted.account,
             of_account: wanted.of_account,
             directives: wanted.directives.clone(),
             head: self.fetch.head(wanted.fields),
@@ -192,9 +197,10 @@ impl Gather {
         }
         let vehicles: Vec<_> = chunk.vehicles().collect();
         let (head, sending) = (asker.head.clone(), chunk.sending());
+        let asked = vehicles.iter().copied();
         match self
             .fetch
-            .fetch(head, vehicles.iter().copied(), sending)
+            .fetch(head, asker.account, asked, sending)
             .await
         {
             Ok(elements) => {

@@ -44,7 +44,7 @@ use crate::{
     body::Body,
     cache::{self, Cache, Directives, Lookup, Partition},
     rule::Refused,
-    upstream::Upstream,
+    upstream::{Account, Upstream},
 };
 
 pub use self::{
@@ -164,13 +164,13 @@ where
     ) -> Result<Response<Body>, Error> {
         self.metrics.vehicles.observe(asked.distinct.len() as f64);
         let credential = head.extensions.get::<Credential>();
-        let partition = credential
-            .and_then(|it| it.digest)
-            .map(|digest| Partition::new(&digest));
+        let digest = credential.and_then(|credential| credential.digest);
+        let partition = digest.map(|digest| Partition::new(&digest));
         let directives = Directives::of(&head.headers);
         let wanted = Wanted {
             vehicles: &asked.distinct,
             partition: partition.filter(|_| self.gather.cache.is_enabled()),
+            account: digest.map(Account),
             of_account: credential.is_some_and(|credential| credential.is_account),
             directives: &directives,
             fields: &head.headers,

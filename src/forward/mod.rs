@@ -48,7 +48,7 @@ use self::{
 use crate::{
     body::Body,
     cache::{Cause, Invalidate},
-    upstream::{self, Origin, Paced, Turn, Upstream},
+    upstream::{self, Account, Origin, Paced, Turn, Upstream},
 };
 
 /// What the forwarding needs to know.
@@ -148,6 +148,10 @@ impl Service<Request<Body>> for Forward {
             upgrade,
             body: None,
         };
+        let digest = answer.credential.and_then(|credential| credential.digest);
+        if let Some(digest) = digest {
+            request.extensions_mut().insert(Account(digest));
+        }
         if must_be_buffered(&request) {
             let upstream = self.take_upstream();
             return ResponseFuture(Either::Right(Box::pin(buffered(upstream, request, answer))));

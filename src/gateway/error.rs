@@ -87,6 +87,7 @@ pub(super) enum Kind {
     Unauthorized,
     UnsupportedMediaType,
     UpstreamTimeout,
+    UpstreamUnavailable,
     UriTooLong,
 }
 
@@ -288,6 +289,7 @@ fn upstream(error: &upstream::Error) -> Told {
         }
         // The upstream is well: it is the gateway that has too much to ask of it.
         upstream::Error::Full => (Kind::Overloaded, Some(SOON)),
+        upstream::Error::Paused { rest } => (Kind::UpstreamUnavailable, Some(*rest)),
     };
     Told { retry_after, ..Told::proxy(kind, error.proxy_error(), sentence(error)) }
 }
@@ -355,7 +357,7 @@ impl Kind {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotCached | Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::UpstreamUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -384,6 +386,7 @@ impl Kind {
             Self::Unauthorized => "Unauthorized",
             Self::UnsupportedMediaType => "UnsupportedMediaType",
             Self::UpstreamTimeout => "UpstreamTimeout",
+            Self::UpstreamUnavailable => "UpstreamUnavailable",
             Self::UriTooLong => "UriTooLong",
         }
     }
@@ -406,6 +409,7 @@ impl Kind {
             Self::Unauthorized => "The caller is not known",
             Self::UnsupportedMediaType => "The body is not JSON as it is",
             Self::UpstreamTimeout => "The upstream did not answer in time",
+            Self::UpstreamUnavailable => "The upstream is not to be called now",
             Self::UriTooLong => "The target is too long",
         }
     }

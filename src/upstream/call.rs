@@ -1,8 +1,11 @@
 //! What a call says of itself: extensions of its request, all of them optional.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 /// The call goes at its caller's pace: its body is still coming, or it becomes a tunnel. Without
@@ -10,12 +13,25 @@ use std::sync::{
 #[derive(Clone, Copy, Debug)]
 pub struct Paced;
 
+/// On whose behalf the call is made: a digest of its credential. Calls without one are those of
+/// one more account, nobody's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Account(pub [u8; 32]);
+
 /// Tells whether a call still waits for its turn, and so whether nothing of it was sent yet.
 ///
 /// It changes only while the call is polled. So whoever polls the call, and finds that it waits,
 /// may drop it and knows that it never happened.
 #[derive(Clone, Debug, Default)]
 pub struct Turn(Arc<AtomicBool>);
+
+// === impl Account ===
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Account")
+    }
+}
 
 // === impl Turn ===
 

@@ -1,6 +1,6 @@
 //! What went wrong with a call to Sync, and the questions others ask of it.
 
-use std::{error::Error as StdError, io};
+use std::{error::Error as StdError, io, time::Duration};
 
 use hyper_util::client::legacy;
 
@@ -19,6 +19,12 @@ pub enum Error {
     /// As many calls run and wait as may, or it had to wait for too long; nothing was sent.
     #[error("too many calls to the upstream at once")]
     Full,
+    /// The upstream has asked not to be called for a while; nothing was sent.
+    #[error("the upstream has asked for a pause")]
+    Paused {
+        /// The rest of it.
+        rest: Duration,
+    },
     /// The connection broke, or what came is not HTTP.
     #[error("the exchange with the upstream failed")]
     Exchange(#[source] legacy::Error),
@@ -31,21 +37,22 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
-            Self::Full => false,
+            Self::Full | Self::Paused { .. } => false,
         }
     }
 
     /// Whether what is held may be served although it is stale.
     pub fn permits_stale(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::Full | Self::Exchange(_) => true,
+            Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
+            Self::Full | Self::Paused { .. } => true,
         }
     }
 
     /// Whether the upstream may have seen the call, so that nobody knows what a write did.
     pub fn was_sent(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Full => false,
+            Self::Connect(_) | Self::Full | Self::Paused { .. } => false,
             Self::Timeout | Self::Exchange(_) => true,
         }
     }
@@ -54,7 +61,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout => true,
-            Self::Full => false,
+            Self::Full | Self::Paused { .. } => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
         }
     }
@@ -65,6 +72,7 @@ impl Error {
             Self::Connect(error) => connect_error(error),
             Self::Timeout => "http_response_timeout",
             Self::Full => "connection_limit_reached",
+            Self::Paused { .. } => "destination_unavailable",
             Self::Exchange(error) => exchange_error(error),
         }
     }

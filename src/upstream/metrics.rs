@@ -111,7 +111,7 @@ impl Outcome {
             },
             Err(Error::Timeout) => Self::Timeout,
             // A call that is refused here is no try, and nobody counts it.
-            Err(Error::Connect(_) | Error::Full) => Self::Connect,
+            Err(Error::Connect(_) | Error::Full | Error::Paused { .. }) => Self::Connect,
             Err(Error::Exchange(_)) => Self::Exchange,
         }
     }

@@ -8,7 +8,10 @@ mod bulkhead;
 mod call;
 mod client;
 mod error;
+mod gate;
 mod metrics;
+mod pause;
+mod retry_after;
 mod stall;
 
 use std::{fmt, time::Duration};
@@ -20,11 +23,17 @@ use http::{
 use rustls::pki_types::CertificateDer;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
-use self::{attempt::AttemptLayer, bulkhead::BulkheadLayer, client::Client};
+use self::{
+    attempt::AttemptLayer,
+    bulkhead::BulkheadLayer,
+    client::Client,
+    gate::{Gate, GateLayer},
+    pause::{PauseLayer, Pauses},
+};
 use crate::body::Body;
 
 pub use self::{
-    call::{Paced, Turn},
+    call::{Account, Paced, Turn},
     client::TlsError,
     error::Error,
     metrics::Metrics,
@@ -33,7 +42,7 @@ pub use self::{
 /// The finished upstream stack.
 ///
 /// Takes a request whose URI is in origin form and whose fields are final but for `Host`, which
-/// is set here; [`Paced`] and [`Turn`] are extensions of it. Gives the answer's head as soon as it came; its body streams.
+/// is set here; [`Account`], [`Paced`] and [`Turn`] are extensions of it. Gives the answer's head as soon as it came; its body streams.
 pub type Upstream = BoxCloneSyncService<Request<Body>, Response<Body>, Error>;
 
 /// What the `[upstream]` table says of connections and calls.
@@ -66,10 +75,15 @@ pub struct Origin {
 
 /// Builds the upstream stack.
 pub fn stack(config: &Config, metrics: &Metrics) -> Result<Upstream, TlsError> {
+    let gate = Gate { pauses: Pauses::new() };
     let stack = ServiceBuilder::new()
+        // What would be refused in the end need not wait for it.
+        .layer(GateLayer::new(gate.clone()))
         // Sync is to see this many calls at once and no more; some more wait their turn here, as
         // long as one try may take: then those ahead have had theirs.
         .layer(BulkheadLayer::new(config.max_in_flight, config.attempt_timeout, metrics))
+        // Who has waited may have to wait longer: asked when the call goes, not when it came.
+        .layer(PauseLayer::new(gate.pauses))
         // One try, timed and counted.
         .layer(AttemptLayer::new(config.attempt_timeout, metrics))
         .service(Client::new(config)?);

@@ -14,6 +14,7 @@ mod flights;
 mod forward;
 mod jwks;
 mod limits;
+mod pauses;
 mod places;
 mod strangers;
 #[path = "../support/mod.rs"]

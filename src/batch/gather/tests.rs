@@ -56,6 +56,7 @@ fn ask(gather: &Gather, numbers: &[u32]) -> tokio::task::JoinHandle<Result<Gathe
         let wanted = Wanted {
             vehicles: &vehicles,
             partition: Some(Partition::new(&[1; 32])),
+            account: None,
             of_account: true,
             directives: &Directives::default(),
             fields: &HeaderMap::new(),

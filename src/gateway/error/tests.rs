@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 
-const ALL: [Kind; 17] = [
+const ALL: [Kind; 18] = [
     Kind::BadGateway,
     Kind::BadParameters,
     Kind::BadRequest,
@@ -21,6 +21,7 @@ const ALL: [Kind; 17] = [
     Kind::Unauthorized,
     Kind::UnsupportedMediaType,
     Kind::UpstreamTimeout,
+    Kind::UpstreamUnavailable,
     Kind::UriTooLong,
 ];
 
@@ -70,6 +71,11 @@ fn every_error_has_its_status_and_code() {
         (batch::Error::Body(body::Failure::TooLarge { limit: 1 }).into(), 413, "PayloadTooLarge"),
         (call(CallError::Upstream(upstream::Error::Timeout)), 504, "UpstreamTimeout"),
         (call(CallError::Upstream(upstream::Error::Full)), 503, "Overloaded"),
+        (
+            call(CallError::Upstream(upstream::Error::Paused { rest: SOON })),
+            503,
+            "UpstreamUnavailable",
+        ),
         (call(CallError::Status(StatusCode::FOUND)), 502, "BadGateway"),
         (call(CallError::Torn(torn())), 502, "BadGateway"),
         (call(CallError::Torn(body::Failure::Idle)), 504, "UpstreamTimeout"),
