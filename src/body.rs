@@ -89,6 +89,15 @@ impl Body {
         self
     }
 
+    /// The same body once more, if all of it is at hand. What this one holds it keeps for itself.
+    pub fn duplicate(&self) -> Option<Self> {
+        match &self.inner {
+            Inner::Empty => Some(Self::empty()),
+            Inner::Full(bytes) => Some(Self::full(bytes.clone())),
+            Inner::Incoming(_) | Inner::Boxed(_) => None,
+        }
+    }
+
     /// Whether nothing of it has to be waited for.
     pub fn is_at_hand(&self) -> bool {
         matches!(self.inner, Inner::Empty | Inner::Full(_))
@@ -204,6 +213,20 @@ mod tests {
         assert_eq!(Arc::strong_count(&guard), 2);
         drop(tunnel);
         assert_eq!(Arc::strong_count(&guard), 1);
+    }
+
+    #[test]
+    fn is_had_twice_only_if_all_of_it_is_at_hand() {
+        let guard = Arc::new(());
+        let held = Body::full("x").hold(Arc::clone(&guard));
+        let again = held.duplicate().expect("it is at hand");
+        drop(held);
+        assert_eq!(Arc::strong_count(&guard), 1);
+        assert_eq!(again.size_hint().exact(), Some(1));
+        assert!(Body::empty().duplicate().is_some());
+        let frames = futures_util::stream::iter([Ok::<_, Error>(Frame::data(Bytes::from("x")))]);
+        let streamed = Body::new(StreamBody::new(frames));
+        assert!(streamed.duplicate().is_none() && !streamed.is_at_hand());
     }
 
     #[test]

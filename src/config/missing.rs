@@ -7,7 +7,7 @@
 use super::{document::Document, path::KeyPath, problem::Problem};
 
 /// The keys, or the tables, that are refused.
-pub(crate) const KEYS: [&str; 2] = ["upstream.retry", "upstream.breaker"];
+pub(crate) const KEYS: [&str; 1] = ["upstream.breaker"];
 
 /// Takes these keys out of `document` and adds each that stands there to `problems`.
 pub(crate) fn refuse(document: &mut Document<'_>, problems: &mut Vec<Problem>) {

@@ -12,6 +12,7 @@ use crate::{body::Body, route::Route};
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(super) in_flight: IntGauge,
+    pub(super) retries: IntCounter,
     by_route: Arc<ByRoute>,
 }
 
@@ -49,6 +50,10 @@ impl Metrics {
             "vingate_upstream_in_flight",
             "Calls to the upstream whose answer has not ended",
         )?;
+        let retries = IntCounter::new(
+            "vingate_upstream_retries_total",
+            "Calls made again because they failed",
+        )?;
         let requests = IntCounterVec::new(
             Opts::new("vingate_upstream_requests_total", "Tries of calls to the upstream"),
             &["route", "outcome"],
@@ -62,6 +67,7 @@ impl Metrics {
             &["route"],
         )?;
         registry.register(Box::new(in_flight.clone()))?;
+        registry.register(Box::new(retries.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         let by_route = ByRoute {
@@ -71,7 +77,7 @@ impl Metrics {
             }),
             seconds: Route::ALL.map(|route| seconds.with_label_values(&[route.as_str()])),
         };
-        Ok(Self { in_flight, by_route: Arc::new(by_route) })
+        Ok(Self { in_flight, retries, by_route: Arc::new(by_route) })
     }
 
     pub(super) fn observe(

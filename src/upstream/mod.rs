@@ -11,6 +11,7 @@ mod error;
 mod gate;
 mod metrics;
 mod pause;
+mod retry;
 mod retry_after;
 mod stall;
 
@@ -29,6 +30,7 @@ use self::{
     client::Client,
     gate::{Gate, GateLayer},
     pause::{PauseLayer, Pauses},
+    retry::RetryLayer,
 };
 use crate::body::Body;
 
@@ -58,10 +60,23 @@ pub struct Config {
     pub attempt_timeout: Duration,
     /// How long the upstream may take no byte of what is sent to it.
     pub stream_idle_timeout: Duration,
+    /// From the head of a client's request to the head of its answer.
+    pub request_timeout: Duration,
     /// How long an idle connection is kept.
     pub pool_idle_timeout: Duration,
     /// Calls at once.
     pub max_in_flight: usize,
+    /// Second tries.
+    pub retry: Retries,
+}
+
+/// How often a call that fails is made again.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    /// Tries in all, at least one.
+    pub max_attempts: u32,
+    /// Retries for each first try; 10 a second are always allowed.
+    pub budget: f64,
 }
 
 /// A scheme, host and port: the only place where calls go.
@@ -77,6 +92,8 @@ pub struct Origin {
 pub fn stack(config: &Config, metrics: &Metrics) -> Result<Upstream, TlsError> {
     let gate = Gate { pauses: Pauses::new() };
     let stack = ServiceBuilder::new()
+        // Each further try takes its turn like a first one, and holds nothing while it waits.
+        .layer(RetryLayer::new(config, gate.clone(), metrics))
         // What would be refused in the end need not wait for it.
         .layer(GateLayer::new(gate.clone()))
         // Sync is to see this many calls at once and no more; some more wait their turn here, as

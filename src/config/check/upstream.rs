@@ -29,7 +29,12 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
         attempt_timeout: written.attempt_timeout.0,
         stream_idle_timeout: written.stream_idle_timeout.0,
         pool_idle_timeout: written.pool_idle_timeout.0,
+        request_timeout: written.request_timeout.0,
         max_in_flight: written.max_in_flight.to_usize(),
+        retry: upstream::Retries {
+            max_attempts: written.retry.max_attempts.0,
+            budget: written.retry.budget.0,
+        },
     })
 }
 
