@@ -11,6 +11,9 @@ use vingate::{
 
 use crate::support::{ALL, Answer, Dice, Gateway, spelled};
 
+/// Every failure is the last.
+const ONE_TRY: &str = "[upstream.retry]\nmax_attempts = 1\n";
+
 /// Faults that hold every call until they are cleared.
 fn hang() -> Faults {
     Faults { hang: true, ..Faults::default() }
@@ -171,7 +174,7 @@ async fn no_cache_joins_a_call_that_waits_for_its_turn_and_none_that_is_sent() {
 
 #[tokio::test]
 async fn one_failure_reaches_every_waiter_at_once_and_is_not_repeated() {
-    let gateway = Arc::new(Gateway::start("").await);
+    let gateway = Arc::new(Gateway::start(ONE_TRY).await);
     let vehicles = vehicles(&gateway, 500);
     gateway
         .sandbox
@@ -339,7 +342,8 @@ async fn the_first_failure_in_order_of_mention_is_the_whole_answer() {
 
 #[tokio::test]
 async fn what_was_sent_beside_a_failure_fills_the_cache_and_the_rest_is_not_sent() {
-    let gateway = Gateway::start("[batch]\nchunk = 100\nmax_parallel = 2").await;
+    let toml = format!("{ONE_TRY}[batch]\nchunk = 100\nmax_parallel = 2");
+    let gateway = Gateway::start(&toml).await;
     let vehicles = vehicles(&gateway, 1000);
     let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
     gateway.sandbox.set_faults(vec![
@@ -361,8 +365,8 @@ async fn what_was_sent_beside_a_failure_fills_the_cache_and_the_rest_is_not_sent
 
 #[tokio::test]
 async fn a_follower_of_a_call_that_was_not_sent_asks_for_itself() {
-    let toml = "[batch]\nchunk = 10\nmax_parallel = 1";
-    let gateway = Arc::new(Gateway::start(toml).await);
+    let toml = format!("{ONE_TRY}[batch]\nchunk = 10\nmax_parallel = 1");
+    let gateway = Arc::new(Gateway::start(&toml).await);
     let vehicles = vehicles(&gateway, 40);
     gateway
         .sandbox

@@ -16,6 +16,7 @@ mod jwks;
 mod limits;
 mod pauses;
 mod places;
+mod retries;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
