@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Config, document::Document, file::File, missing, path::KeyPath, read, schema};
+use super::{Config, document::Document, file::File, path::KeyPath, read, schema};
 
 const TEXT: &str = include_str!("../../config/vingate.toml");
 
@@ -64,14 +64,6 @@ fn shows_every_key() {
                 .iter()
                 .any(|key| document.node(&KeyPath::from(key.as_str())).is_some());
         assert!(shown, "{key} is not in config/vingate.toml");
-    }
-}
-
-#[test]
-fn sets_nothing_that_is_missing() {
-    let document = Document::parse(TEXT, &mut Vec::new()).unwrap();
-    for key in missing::KEYS {
-        assert!(document.node(&key.into()).is_none(), "{key}");
     }
 }
 

@@ -5,9 +5,8 @@
 //! each with its key and line, because nobody wants to mend a file one start at a time:
 //!
 //! 1. `document` reads TOML into a tree that knows lines.
-//! 2. `missing` refuses what this version cannot do.
-//! 3. `read` makes a `File` of it, past whatever has the wrong name, type or range.
-//! 4. `check` sees to what one key cannot say by itself, and fetches secrets.
+//! 2. `read` makes a `File` of it, past whatever has the wrong name, type or range.
+//! 3. `check` sees to what one key cannot say by itself, and fetches secrets.
 //!
 //! Only this module knows TOML; every other has a plain `Config` of its own, and nothing below
 //! imports this one.
@@ -17,7 +16,6 @@ mod choice;
 mod document;
 mod file;
 pub(crate) mod fuzzing;
-mod missing;
 mod nearest;
 mod number;
 mod path;
@@ -108,7 +106,6 @@ impl Config {
     /// valid.
     fn find(text: &str, folder: &Path, env: Env<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut document = Document::parse(text, problems)?;
-        missing::refuse(&mut document, problems);
         let (file, wrong) = read::read(&mut document, problems)?;
         let mut context = Context { document: &document, folder, env, wrong: &wrong, problems };
         check::check(&file, &mut context).ok()

@@ -3,24 +3,10 @@
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{file::File, missing};
+use super::file::File;
 
 /// The schema of what [`Config::load`](super::Config::load) takes, as far as a schema can say it.
 pub fn schema() -> Value {
-    let mut schema = of_all_keys();
-    for key in missing::KEYS {
-        if let Some((table, name)) = key.rsplit_once('.') {
-            let table = format!("/properties/{}/properties", table.replace('.', "/properties/"));
-            if let Some(Value::Object(properties)) = schema.pointer_mut(&table) {
-                properties.remove(name);
-            }
-        }
-    }
-    schema
-}
-
-/// The schema of every key there is, also of those that this version refuses.
-pub(crate) fn of_all_keys() -> Value {
     // Draft 7 and no references: what every editor understands.
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings
@@ -34,7 +20,7 @@ pub(crate) fn of_all_keys() -> Value {
 /// Every key there is: `cache.ttl.finished`, and `account.name` for a key of an array's tables.
 pub(crate) fn keys() -> Vec<String> {
     let mut keys = Vec::new();
-    collect_keys(&of_all_keys(), "", &mut keys);
+    collect_keys(&schema(), "", &mut keys);
     keys
 }
 
@@ -95,17 +81,11 @@ mod tests {
     }
 
     #[test]
-    fn knows_no_null_and_no_key_that_is_refused() {
+    fn knows_every_key_and_no_null() {
         let text = schema().to_string();
         assert!(!text.contains(":null") && !text.contains(",null"), "{text}");
-        for (key, kept) in [("breaker", false), ("tls", true), ("capacity", true)] {
-            assert_eq!(text.contains(&format!("\"{key}\":")), kept, "{key}");
-        }
         let keys = keys();
-        for key in missing::KEYS
-            .iter()
-            .chain(&["auth.key.public_key.file", "cache.ttl.jitter"])
-        {
+        for key in ["upstream.breaker.open_for", "auth.key.public_key.file", "cache.ttl.jitter"] {
             assert!(keys.iter().any(|known| known == key), "{key}");
         }
     }

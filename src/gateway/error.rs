@@ -289,7 +289,9 @@ fn upstream(error: &upstream::Error) -> Told {
         }
         // The upstream is well: it is the gateway that has too much to ask of it.
         upstream::Error::Full => (Kind::Overloaded, Some(SOON)),
-        upstream::Error::Paused { rest } => (Kind::UpstreamUnavailable, Some(*rest)),
+        upstream::Error::Paused { rest } | upstream::Error::Open { rest } => {
+            (Kind::UpstreamUnavailable, Some(*rest))
+        }
     };
     Told { retry_after, ..Told::proxy(kind, error.proxy_error(), sentence(error)) }
 }

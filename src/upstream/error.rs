@@ -25,6 +25,12 @@ pub enum Error {
         /// The rest of it.
         rest: Duration,
     },
+    /// Most calls of late have failed, so none is made for a while; nothing was sent.
+    #[error("the upstream has failed too often")]
+    Open {
+        /// Until one is made again.
+        rest: Duration,
+    },
     /// The connection broke, or what came is not HTTP.
     #[error("the exchange with the upstream failed")]
     Exchange(#[source] legacy::Error),
@@ -37,7 +43,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
-            Self::Full | Self::Paused { .. } => false,
+            Self::Full | Self::Paused { .. } | Self::Open { .. } => false,
         }
     }
 
@@ -45,14 +51,23 @@ impl Error {
     pub fn permits_stale(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
-            Self::Full | Self::Paused { .. } => true,
+            Self::Full | Self::Paused { .. } | Self::Open { .. } => true,
+        }
+    }
+
+    /// Whether it tells that the upstream is in trouble. What its callers do to it does not.
+    pub fn trips_breaker(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Timeout => true,
+            Self::Exchange(error) => !is_callers(error),
+            Self::Full | Self::Paused { .. } | Self::Open { .. } => false,
         }
     }
 
     /// Whether the upstream may have seen the call, so that nobody knows what a write did.
     pub fn was_sent(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Full | Self::Paused { .. } => false,
+            Self::Connect(_) | Self::Full | Self::Paused { .. } | Self::Open { .. } => false,
             Self::Timeout | Self::Exchange(_) => true,
         }
     }
@@ -61,7 +76,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout => true,
-            Self::Full | Self::Paused { .. } => false,
+            Self::Full | Self::Paused { .. } | Self::Open { .. } => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
         }
     }
@@ -72,7 +87,7 @@ impl Error {
             Self::Connect(error) => connect_error(error),
             Self::Timeout => "http_response_timeout",
             Self::Full => "connection_limit_reached",
-            Self::Paused { .. } => "destination_unavailable",
+            Self::Paused { .. } | Self::Open { .. } => "destination_unavailable",
             Self::Exchange(error) => exchange_error(error),
         }
     }
@@ -110,6 +125,11 @@ fn connect_error(error: &legacy::Error) -> &'static str {
         }
         _ => "destination_unavailable",
     }
+}
+
+/// Whether it was the body to send that failed.
+fn is_callers(error: &legacy::Error) -> bool {
+    find::<hyper::Error>(error).is_some_and(hyper::Error::is_user)
 }
 
 fn exchange_error(error: &legacy::Error) -> &'static str {

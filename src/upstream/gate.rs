@@ -10,13 +10,14 @@ use http::{Extensions, Request, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use super::{Error, pause::Pauses};
+use super::{Error, breaker::Breaker, pause::Pauses};
 use crate::body::Body;
 
 /// What stands between a call and the upstream: a handle, cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     pub(super) pauses: Pauses,
+    pub(super) breaker: Breaker,
 }
 
 #[derive(Clone, Debug)]
@@ -33,7 +34,9 @@ pub(super) struct Gated<S> {
 impl Gate {
     /// Nothing, or why a call with these extensions would be refused now.
     pub(super) fn check(&self, call: &Extensions) -> Result<(), Error> {
-        self.pauses.check(call.get().copied(), Instant::now())
+        let now = Instant::now();
+        self.pauses.check(call.get().copied(), now)?;
+        self.breaker.check(now)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{body::Body, route::Route};
 pub struct Metrics {
     pub(super) in_flight: IntGauge,
     pub(super) retries: IntCounter,
+    pub(super) breaker_state: IntGauge,
     by_route: Arc<ByRoute>,
 }
 
@@ -54,6 +55,10 @@ impl Metrics {
             "vingate_upstream_retries_total",
             "Calls made again because they failed",
         )?;
+        let breaker_state = IntGauge::new(
+            "vingate_upstream_breaker_state",
+            "Whether calls are made: 0 closed, 1 open, 2 half-open",
+        )?;
         let requests = IntCounterVec::new(
             Opts::new("vingate_upstream_requests_total", "Tries of calls to the upstream"),
             &["route", "outcome"],
@@ -68,6 +73,7 @@ impl Metrics {
         )?;
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(retries.clone()))?;
+        registry.register(Box::new(breaker_state.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         let by_route = ByRoute {
@@ -77,7 +83,7 @@ impl Metrics {
             }),
             seconds: Route::ALL.map(|route| seconds.with_label_values(&[route.as_str()])),
         };
-        Ok(Self { in_flight, retries, by_route: Arc::new(by_route) })
+        Ok(Self { in_flight, retries, breaker_state, by_route: Arc::new(by_route) })
     }
 
     pub(super) fn observe(
@@ -117,7 +123,9 @@ impl Outcome {
             },
             Err(Error::Timeout) => Self::Timeout,
             // A call that is refused here is no try, and nobody counts it.
-            Err(Error::Connect(_) | Error::Full | Error::Paused { .. }) => Self::Connect,
+            Err(Error::Connect(_) | Error::Full | Error::Paused { .. } | Error::Open { .. }) => {
+                Self::Connect
+            }
             Err(Error::Exchange(_)) => Self::Exchange,
         }
     }

@@ -1,9 +1,10 @@
-//! Calls to Sync: connections, time limits, and how many at once.
+//! Calls to Sync: connections, time limits, how many at once, and when none.
 //!
-//! The stack is short and shared by everything that goes up, batch calls and forwarded requests
-//! alike: bulkhead → attempt → client.
+//! The stack is shared by everything that goes up, batch calls and forwarded requests alike:
+//! retry → gate → bulkhead → pause → breaker → attempt → client.
 
 mod attempt;
+mod breaker;
 mod bulkhead;
 mod call;
 mod client;
@@ -26,6 +27,7 @@ use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use self::{
     attempt::AttemptLayer,
+    breaker::{Breaker, BreakerLayer},
     bulkhead::BulkheadLayer,
     client::Client,
     gate::{Gate, GateLayer},
@@ -68,6 +70,8 @@ pub struct Config {
     pub max_in_flight: usize,
     /// Second tries.
     pub retry: Retries,
+    /// When to stop calling for a while.
+    pub breaker: Breaking,
 }
 
 /// How often a call that fails is made again.
@@ -77,6 +81,19 @@ pub struct Retries {
     pub max_attempts: u32,
     /// Retries for each first try; 10 a second are always allowed.
     pub budget: f64,
+}
+
+/// When calling stops, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Breaking {
+    /// The part of calls that fail at which it stops.
+    pub failure_ratio: f64,
+    /// Calls in half a minute before the part means anything.
+    pub min_requests: u32,
+    /// How long it stops before one call probes.
+    pub open_for: Duration,
+    /// The most that a probe may take before another one goes.
+    pub probe_for: Duration,
 }
 
 /// A scheme, host and port: the only place where calls go.
@@ -90,17 +107,20 @@ pub struct Origin {
 
 /// Builds the upstream stack.
 pub fn stack(config: &Config, metrics: &Metrics) -> Result<Upstream, TlsError> {
-    let gate = Gate { pauses: Pauses::new() };
+    let (pauses, breaker) = (Pauses::new(), Breaker::new(config.breaker, metrics));
+    let gate = Gate { pauses: pauses.clone(), breaker: breaker.clone() };
     let stack = ServiceBuilder::new()
         // Each further try takes its turn like a first one, and holds nothing while it waits.
         .layer(RetryLayer::new(config, gate.clone(), metrics))
         // What would be refused in the end need not wait for it.
-        .layer(GateLayer::new(gate.clone()))
+        .layer(GateLayer::new(gate))
         // Sync is to see this many calls at once and no more; some more wait their turn here, as
         // long as one try may take: then those ahead have had theirs.
         .layer(BulkheadLayer::new(config.max_in_flight, config.attempt_timeout, metrics))
         // Who has waited may have to wait longer: asked when the call goes, not when it came.
-        .layer(PauseLayer::new(gate.pauses))
+        .layer(PauseLayer::new(pauses))
+        // The last to ask, so that whoever may probe does. Below, each try that failed counts.
+        .layer(BreakerLayer::new(breaker))
         // One try, timed and counted.
         .layer(AttemptLayer::new(config.attempt_timeout, metrics))
         .service(Client::new(config)?);

@@ -7,6 +7,7 @@
 mod accounts;
 mod admin;
 mod batch;
+mod breaker;
 mod cache;
 mod drain;
 mod fleet;

@@ -13,7 +13,7 @@ mod upstream;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use super::{Config, file::File, missing, text::Text};
+use super::{Config, file::File, text::Text};
 use crate::{batch, cache, forward, gateway, limit, normalize, server, telemetry};
 
 use self::context::Checked;
@@ -151,18 +151,9 @@ fn telemetry(file: &File) -> telemetry::Config {
     }
 }
 
-/// The file with its defaults and without its secrets, but for what is not done.
+/// The file with its defaults and without its secrets.
 fn in_force(file: &File) -> serde_json::Value {
-    let mut shown = serde_json::to_value(file).unwrap_or_default();
-    for key in missing::KEYS {
-        if let Some((table, name)) = key.rsplit_once('.')
-            && let Some(table) = shown.pointer_mut(&format!("/{}", table.replace('.', "/")))
-            && let Some(table) = table.as_object_mut()
-        {
-            table.remove(name);
-        }
-    }
-    shown
+    serde_json::to_value(file).unwrap_or_default()
 }
 
 fn plain<T: Clone>(texts: &[Text<T>]) -> Vec<T> {

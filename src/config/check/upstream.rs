@@ -35,6 +35,12 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
             max_attempts: written.retry.max_attempts.0,
             budget: written.retry.budget.0,
         },
+        breaker: upstream::Breaking {
+            failure_ratio: written.breaker.failure_ratio.0,
+            min_requests: written.breaker.min_requests.0,
+            open_for: written.breaker.open_for.0,
+            probe_for: written.connect_timeout.0 + written.attempt_timeout.0,
+        },
     })
 }
 

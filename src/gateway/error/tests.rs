@@ -76,6 +76,11 @@ fn every_error_has_its_status_and_code() {
             503,
             "UpstreamUnavailable",
         ),
+        (
+            forward::Error::Upstream(upstream::Error::Open { rest: SOON }).into(),
+            503,
+            "UpstreamUnavailable",
+        ),
         (call(CallError::Status(StatusCode::FOUND)), 502, "BadGateway"),
         (call(CallError::Torn(torn())), 502, "BadGateway"),
         (call(CallError::Torn(body::Failure::Idle)), 504, "UpstreamTimeout"),
@@ -104,7 +109,7 @@ fn every_error_has_its_status_and_code() {
             Error::Batch(batch::Error::Call { error, .. }) => {
                 !matches!(**error, CallError::Abandoned)
             }
-            _ => matches!(code, "BadGateway" | "UpstreamTimeout"),
+            _ => matches!(code, "BadGateway" | "UpstreamTimeout" | "UpstreamUnavailable"),
         };
         assert_eq!(told.proxy_error.is_some(), is_upstreams, "{error:?}");
         assert!(told.detail.ends_with('.') && !told.detail.starts_with(char::is_lowercase));

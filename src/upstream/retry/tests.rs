@@ -9,7 +9,7 @@ use prometheus::Registry;
 use tower::service_fn;
 
 use super::*;
-use crate::upstream::{Account, pause::Pauses};
+use crate::upstream::{Account, Breaking, breaker::Breaker, pause::Pauses};
 
 const SECOND: Duration = Duration::from_secs(1);
 const WITHIN: Duration = Duration::from_secs(60);
@@ -65,12 +65,19 @@ async fn tried(shared: &Shared, tries: &[Try], request: Request<Body>) -> Tried 
 }
 
 fn shared() -> Shared {
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let breaking = Breaking {
+        failure_ratio: 0.5,
+        min_requests: 20,
+        open_for: 10 * SECOND,
+        probe_for: 20 * SECOND,
+    };
     Shared {
         max_attempts: 3,
         budget: Budget::new(0.2, Instant::now()),
         within: WITHIN,
-        gate: Gate { pauses: Pauses::new() },
-        retries: Metrics::register(&Registry::new()).unwrap().retries,
+        gate: Gate { pauses: Pauses::new(), breaker: Breaker::new(breaking, &metrics) },
+        retries: metrics.retries,
     }
 }
 
