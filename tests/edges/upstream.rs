@@ -92,9 +92,14 @@ impl Upstream {
         Self { address, shared, task }
     }
 
-    /// The `[upstream]` table of a gateway in front of it, for more keys to follow.
+    /// The `[upstream]` table of a gateway in front of it, for more keys to follow. However it
+    /// behaves, each request is one call.
     pub(crate) fn toml(&self) -> String {
-        format!("[upstream]\nurl = \"http://{}\"\n", self.address)
+        format!(
+            "[upstream]\nurl = \"http://{}\"\nretry.max_attempts = 1\n\
+             breaker.min_requests = 100000\n",
+            self.address
+        )
     }
 
     /// From now on, `bytes` are the answer.
