@@ -82,13 +82,14 @@ impl Fetch {
         head
     }
 
-    /// Asks for `vehicles`, which fit into one call, on behalf of `account`. `sending` is dropped
-    /// when the last byte of the call was taken, after it had its turn and a connection, and
-    /// before Sync can have all of it.
+    /// Asks for `vehicles`, which fit into one call, on behalf of `account`. As long as `turn`
+    /// is awaited, nothing is sent. `sending` is dropped when the last byte of the call was
+    /// taken, after it had its turn and a connection, and before Sync can have all of it.
     pub(super) async fn fetch(
         &self,
         head: HeaderMap,
         account: Option<upstream::Account>,
+        turn: upstream::Turn,
         vehicles: impl ExactSizeIterator<Item = Vehicle> + Clone,
         sending: impl Any + Send,
     ) -> Result<Elements, CallError> {
@@ -98,6 +99,7 @@ impl Fetch {
         *call.uri_mut() = Uri::from_static(BATCH_PATH);
         *call.headers_mut() = head;
         call.extensions_mut().insert(Route::Batch);
+        call.extensions_mut().insert(turn);
         if let Some(account) = account {
             call.extensions_mut().insert(account);
         }

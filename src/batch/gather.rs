@@ -1,11 +1,16 @@
 //! Vehicles gathered from wherever they are: the cache, the calls of others, calls of one's own.
 
-use std::sync::Arc;
+use std::{
+    future::{pending, poll_fn},
+    sync::Arc,
+    task::Poll,
+};
 
 use foldhash::HashSet;
 use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{CallError, Error, balanced, fetch::Fetch};
 use crate::{
@@ -13,7 +18,7 @@ use crate::{
         Affected, Cache, Cause, Claim, Class, Directives, Entry, Flight, Invalidate as _, Lease,
         Lookup, Outcome, Partition, Place,
     },
-    upstream::Account,
+    upstream::{Account, Turn},
     vehicle::Vehicle,
 };
 
@@ -51,6 +56,8 @@ struct Asker {
     of_account: bool,
     directives: Directives,
     head: HeaderMap,
+    /// Of what the request leads.
+    left: Option<CancellationToken>,
 }
 
 /// What was found of one vehicle.
@@ -95,10 +102,9 @@ impl Gather {
                 self.cache
                     .claim(wanted.partition, vehicles, wanted.directives, Instant::now());
             let Claim { places, lead, refresh } = claim;
-            let _own = lead
-                .as_ref()
-                .map(|lease| Composed(Arc::clone(lease.flight())));
-            self.fly([lead, refresh].into_iter().flatten(), wanted);
+            let own = lead.as_ref().map(Composed::new);
+            let left = own.as_ref().map(|own| own.left.clone());
+            self.fly([lead, refresh].into_iter().flatten(), wanted, left);
             open = self.settle(wanted, places, &open, &mut gathering).await?;
             if open.is_empty() {
                 return Ok(gathering.into_gathered());
@@ -167,7 +173,12 @@ impl Gather {
 
     /// Makes the calls of a request, in a task of their own: whoever hangs up disturbs nobody.
     /// What somebody waits for goes first, and all together keep to `max_parallel`.
-    fn fly(&self, leases: impl Iterator<Item = Lease<Failure>>, wanted: &Wanted<'_>) {
+    fn fly(
+        &self,
+        leases: impl Iterator<Item = Lease<Failure>>,
+        wanted: &Wanted<'_>,
+        left: Option<CancellationToken>,
+    ) {
         let cut = |lease: Lease<Failure>| {
             let sizes = balanced(lease.vehicles().len(), self.chunk);
             lease.split(sizes)
@@ -182,6 +193,7 @@ impl Gather {
             of_account: wanted.of_account,
             directives: wanted.directives.clone(),
             head: self.fetch.head(wanted.fields),
+            left,
         };
         let this = self.clone();
         tokio::spawn(async move {
@@ -196,13 +208,16 @@ impl Gather {
             return;
         }
         let vehicles: Vec<_> = chunk.vehicles().collect();
-        let (head, sending) = (asker.head.clone(), chunk.sending());
+        let (head, account) = (asker.head.clone(), asker.account);
+        let (turn, sending) = (Turn::default(), chunk.sending());
         let asked = vehicles.iter().copied();
-        match self
-            .fetch
-            .fetch(head, asker.account, asked, sending)
-            .await
-        {
+        let answered = tokio::select! {
+            biased;
+            answered = self.fetch.fetch(head, account, turn.clone(), asked, sending) => answered,
+            // Whoever else wants some of it claims that anew.
+            () = asker.has_left(&chunk, &turn) => return,
+        };
+        match answered {
             Ok(elements) => {
                 chunk.land(elements.of_vehicles, elements.may_store, Instant::now());
             }
@@ -228,6 +243,24 @@ impl Gather {
             let affected = Affected { partition: own, ..Affected::default() };
             self.cache.invalidate(&affected, Cause::Unauthorized, None);
         }
+    }
+}
+
+// === impl Asker ===
+
+impl Asker {
+    /// Waits until nobody waits for `chunk` who has composed it, and it still waits for its turn.
+    async fn has_left(&self, chunk: &Lease<Failure>, turn: &Turn) {
+        match &self.left {
+            Some(left) => left.cancelled().await,
+            None => pending().await,
+        }
+        // What only refreshes is nobody's to wait for.
+        poll_fn(|_| match chunk.flight().is_given_up() && turn.is_awaited() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
     }
 }
 
@@ -273,13 +306,23 @@ struct Gathering {
 
 /// The flight that a request composed. When the request has its answer, has failed, or is given
 /// up by its caller, what is not sent yet need not be; whoever waits for that claims it anew.
-struct Composed(Arc<Flight<Failure>>);
+struct Composed {
+    flight: Arc<Flight<Failure>>,
+    left: CancellationToken,
+}
 
 // === impl Composed ===
 
+impl Composed {
+    fn new(lease: &Lease<Failure>) -> Self {
+        Self { flight: Arc::clone(lease.flight()), left: CancellationToken::new() }
+    }
+}
+
 impl Drop for Composed {
     fn drop(&mut self) {
-        self.0.give_up();
+        self.flight.give_up();
+        self.left.cancel();
     }
 }
 

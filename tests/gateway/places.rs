@@ -63,6 +63,37 @@ async fn a_write_that_waits_is_not_sent_when_its_caller_is_gone() {
 }
 
 #[tokio::test]
+async fn a_batch_that_waits_goes_with_its_caller_and_others_ask_for_themselves() {
+    let gateway = Arc::new(Gateway::start("[upstream]\nmax_in_flight = 1").await);
+    gateway.sandbox.set_faults(hang());
+    let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(40).collect();
+    let ask = |nth: usize| {
+        let (gateway, vehicle) = (Arc::clone(&gateway), vehicles[nth]);
+        tokio::spawn(async move { gateway.batch(&[spelled(&vehicle)]).await })
+    };
+    let in_flight = async |count| gateway.until_metric("vingate_http_in_flight", count).await;
+    let first = ask(0);
+    gateway.until(|seen| seen.hanging == 1).await;
+    // As many as may wait, twice.
+    for _ in 0..2 {
+        let gone: Vec<_> = (1..17).map(ask).collect();
+        in_flight(17.0).await;
+        gone.iter().for_each(|gone| gone.abort());
+        in_flight(1.0).await;
+    }
+    let leader = ask(17);
+    in_flight(2.0).await;
+    let follower = ask(17);
+    in_flight(3.0).await;
+    leader.abort();
+    in_flight(2.0).await;
+    gateway.sandbox.clear_faults();
+    first.await.unwrap().expect(200);
+    follower.await.unwrap().expect(200);
+    assert_eq!(gateway.sandbox.counters().batches, 2);
+}
+
+#[tokio::test]
 async fn slow_uploads_and_tunnels_leave_places_to_everybody_else() {
     let gateway = Gateway::start("[upstream]\nmax_in_flight = 4").await;
     let token = gateway.own_token();
