@@ -17,7 +17,7 @@
 //! * [`auth`]: who is calling, what they may do, with which credential they go upstream
 //! * [`limit`]: how much one moment, one client, one request may take
 //! * [`cache`]: what is held, what is being asked for, what a write takes away
-//! * [`upstream`]: calls to Sync, timed, counted and bounded
+//! * [`upstream`]: calls to Sync, timed, counted and bounded, made again or not made at all
 //! * [`telemetry`]: logs and the metrics of requests
 //! * [`normalize`]: one spelling of vehicles in paths, queries and bodies
 //! * [`batch`]: the batch endpoint · [`forward`]: everything else

@@ -36,12 +36,13 @@ pub(crate) struct Upstream {
     pub(crate) attempt_timeout: Timeout,
     /// One client request: from its head to the head of its answer. Three attempts.
     pub(crate) request_timeout: Timeout,
-    /// After that: how long a body may stand still, either way.
+    /// How long a body may stand still on the way from or to the upstream.
     pub(crate) stream_idle_timeout: Timeout,
     /// How long an idle connection is kept: well below the 4 minutes after which Azure's load
     /// balancer forgets it.
     pub(crate) pool_idle_timeout: Timeout,
-    /// Calls to the upstream at once. It is never to be hurt: start low.
+    /// Calls to the upstream at once. It is never to be hurt: start low. Half of them at most are
+    /// for calls whose body is still coming from the caller, and for WebSockets.
     pub(crate) max_in_flight: Whole<1, 100_000>,
     /// Bytes of one batch answer: 500 vehicles with 128 KiB each.
     pub(crate) max_answer: Size<1, { 4 * GIB }>,
@@ -68,7 +69,7 @@ pub(crate) struct Retry {
 pub(crate) struct Breaker {
     /// The part of calls that fail at which calling stops: below half it is still of use.
     pub(crate) failure_ratio: Part,
-    /// Calls before the ratio means anything.
+    /// Calls in half a minute before the ratio means anything.
     pub(crate) min_requests: Whole<1, 100_000>,
     /// How long calling stops before one call probes: what a restart takes.
     pub(crate) open_for: Timeout,
