@@ -175,7 +175,10 @@ async fn a_request_that_runs_in_a_circle_is_stopped() {
     // The circle itself: what stands behind the gateway leads back to it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let behind = listener.local_addr().unwrap();
-    let toml = format!("[upstream]\nurl = \"http://{behind}\"\nattempt_timeout = \"500ms\"\n");
+    let toml = format!(
+        "[upstream]\nurl = \"http://{behind}\"\nattempt_timeout = \"500ms\"\n\
+         retry.max_attempts = 1\n"
+    );
     let gateway = Gateway::start(&format!("{OPEN}{toml}")).await;
     let address = gateway.address;
     let circle = tokio::spawn(async move {

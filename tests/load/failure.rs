@@ -9,7 +9,7 @@ use vingate::sandbox::{Class, Faults};
 use crate::{connection::asking_for, figures::Times, process::Process};
 
 /// More waiters of one client than it may have by default.
-const CONFIG: &str = "[limit]\nmax_in_flight = 8192\n";
+const CONFIG: &str = "[limit]\nmax_in_flight = 8192\n[upstream.retry]\nmax_attempts = 1\n";
 
 /// How often each is done.
 const ROUNDS: u32 = 5;
