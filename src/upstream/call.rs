@@ -8,6 +8,10 @@ use std::{
     },
 };
 
+use http::Extensions;
+
+use crate::route::Route;
+
 /// The call goes at its caller's pace: its body is still coming, or it becomes a tunnel. Without
 /// this, all of it is at hand.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,35 @@ pub struct Account(pub [u8; 32]);
 /// may drop it and knows that it never happened.
 #[derive(Clone, Debug, Default)]
 pub struct Turn(Arc<AtomicBool>);
+
+/// All that matters of a call's extensions here, for the same call once more. Those of a client's
+/// request are many, and a copy of them all takes longer than a try does.
+#[derive(Clone, Debug)]
+pub(super) struct Marks {
+    pub(super) account: Option<Account>,
+    route: Option<Route>,
+    turn: Option<Turn>,
+}
+
+// === impl Marks ===
+
+impl Marks {
+    /// Those of a call that is at hand, and so is not [`Paced`].
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        Self {
+            account: extensions.get().copied(),
+            route: extensions.get().copied(),
+            turn: extensions.get().cloned(),
+        }
+    }
+
+    pub(super) fn put(self, extensions: &mut Extensions) {
+        let Self { account, route, turn } = self;
+        account.map(|account| extensions.insert(account));
+        route.map(|route| extensions.insert(route));
+        turn.map(|turn| extensions.insert(turn));
+    }
+}
 
 // === impl Account ===
 

@@ -6,11 +6,11 @@
 use std::task::{Context, Poll};
 
 use futures_util::future::{self, Either};
-use http::{Extensions, Request, Response};
+use http::{Request, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use super::{Error, breaker::Breaker, pause::Pauses};
+use super::{Account, Error, breaker::Breaker, pause::Pauses};
 use crate::body::Body;
 
 /// What stands between a call and the upstream: a handle, cheap to clone.
@@ -32,10 +32,10 @@ pub(super) struct Gated<S> {
 // === impl Gate ===
 
 impl Gate {
-    /// Nothing, or why a call with these extensions would be refused now.
-    pub(super) fn check(&self, call: &Extensions) -> Result<(), Error> {
+    /// Nothing, or why a call for this account would be refused now.
+    pub(super) fn check(&self, account: Option<Account>) -> Result<(), Error> {
         let now = Instant::now();
-        self.pauses.check(call.get().copied(), now)?;
+        self.pauses.check(account, now)?;
         self.breaker.check(now)
     }
 }
@@ -72,7 +72,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.gate.check(request.extensions()) {
+        match self.gate.check(request.extensions().get().copied()) {
             Ok(()) => Either::Left(self.inner.call(request)),
             Err(refused) => Either::Right(future::ready(Err(refused))),
         }

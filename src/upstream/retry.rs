@@ -9,20 +9,19 @@ mod budget;
 use std::{
     cmp,
     hash::{BuildHasher as _, RandomState},
-    mem,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use futures_util::future::{BoxFuture, Either};
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use prometheus::IntCounter;
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, ServiceExt as _};
 
 use self::budget::Budget;
-use super::{Config, Error, Metrics, gate::Gate, retry_after};
+use super::{Account, Config, Error, Metrics, call::Marks, gate::Gate, retry_after};
 use crate::{
     body::Body,
     route::{Access, Route},
@@ -34,7 +33,18 @@ pub(super) struct RetryLayer(Arc<Shared>);
 #[derive(Clone, Debug)]
 pub(super) struct Retry<S> {
     inner: S,
+    /// For further tries, which are rare: cloned only then.
+    spare: Arc<S>,
     shared: Arc<Shared>,
+}
+
+/// A call that is made, to be made again.
+struct Again {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    marks: Marks,
+    body: Body,
 }
 
 #[derive(Debug)]
@@ -71,11 +81,11 @@ impl RetryLayer {
     }
 }
 
-impl<S> Layer<S> for RetryLayer {
+impl<S: Clone> Layer<S> for RetryLayer {
     type Service = Retry<S>;
 
     fn layer(&self, inner: S) -> Retry<S> {
-        Retry { inner, shared: Arc::clone(&self.0) }
+        Retry { spare: Arc::new(inner.clone()), inner, shared: Arc::clone(&self.0) }
     }
 }
 
@@ -83,7 +93,8 @@ impl<S> Layer<S> for RetryLayer {
 
 impl<S> Service<Request<Body>> for Retry<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Error> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Error> + Clone,
+    S: Send + Sync + 'static,
     S::Future: Send,
 {
     type Response = Response<Body>;
@@ -97,7 +108,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let again = match self.shared.max_attempts > 1 && is_read(&request) {
-            true => duplicate(&request),
+            true => Again::of(&request),
             false => None,
         };
         let Some(again) = again else {
@@ -105,38 +116,29 @@ where
         };
         self.shared.budget.earn();
         let first = self.inner.call(request);
-        // The clone is not ready, but nor does it have to be yet.
-        let inner = self.inner.clone();
-        Either::Right(Box::pin(attempts(first, again, inner, Arc::clone(&self.shared))))
+        let (spare, shared) = (Arc::clone(&self.spare), Arc::clone(&self.shared));
+        Either::Right(Box::pin(attempts(first, again, spare, shared)))
     }
 }
 
 /// Waits for the `first` try, and makes it `again` as long as that makes sense.
-async fn attempts<S>(
-    first: S::Future,
-    mut again: Request<Body>,
-    mut inner: S,
-    shared: Arc<Shared>,
-) -> Answer
+async fn attempts<S>(first: S::Future, again: Again, spare: Arc<S>, shared: Arc<Shared>) -> Answer
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Error>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Error> + Clone,
 {
     let began_at = Instant::now();
     let mut answer = first.await;
     for tries in 1..shared.max_attempts {
-        let Some(next) = duplicate(&again) else { break };
-        let Some(wait) = shared.wait(&answer, tries, &again, began_at.elapsed()) else {
+        let account = again.marks.account;
+        let Some(wait) = shared.wait(&answer, tries, account, began_at.elapsed()) else {
             break;
         };
+        let Some(request) = again.request() else { break };
         // With it goes the place that it holds.
         drop(answer);
         sleep(wait).await;
         shared.retries.inc();
-        answer = inner
-            .ready()
-            .await?
-            .call(mem::replace(&mut again, next))
-            .await;
+        answer = S::clone(&spare).oneshot(request).await;
     }
     answer
 }
@@ -146,34 +148,46 @@ fn is_read(request: &Request<Body>) -> bool {
     route.access(request.method()) == Access::Read
 }
 
-/// The same request once more, if its body is at hand.
-fn duplicate(request: &Request<Body>) -> Option<Request<Body>> {
-    let mut again = Request::new(request.body().duplicate()?);
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.version_mut() = request.version();
-    *again.headers_mut() = request.headers().clone();
-    *again.extensions_mut() = request.extensions().clone();
-    Some(again)
+// === impl Again ===
+
+impl Again {
+    /// `None`: its body is not at hand.
+    fn of(request: &Request<Body>) -> Option<Self> {
+        Some(Self {
+            body: request.body().duplicate()?,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            marks: Marks::of(request.extensions()),
+        })
+    }
+
+    /// The same request once more.
+    fn request(&self) -> Option<Request<Body>> {
+        let mut request = Request::new(self.body.duplicate()?);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        self.marks.clone().put(request.extensions_mut());
+        Some(request)
+    }
 }
 
 // === impl Shared ===
 
 impl Shared {
-    /// How long to wait before the call is made `again`, after so many `tries`; `None`: it is
-    /// not.
+    /// How long to wait before the call is made again, after so many `tries`; `None`: it is not.
     fn wait(
         &self,
         answer: &Answer,
         tries: u32,
-        again: &Request<Body>,
+        account: Option<Account>,
         elapsed: Duration,
     ) -> Option<Duration> {
         let wait = at_least(answer)?.max(backoff(tries, RandomState::new().hash_one(())));
         let is_in_time = elapsed + wait < self.within;
-        let may = is_in_time
-            && self.gate.check(again.extensions()).is_ok()
-            && self.budget.spend(Instant::now());
+        let may =
+            is_in_time && self.gate.check(account).is_ok() && self.budget.spend(Instant::now());
         may.then_some(wait)
     }
 }
