@@ -229,6 +229,7 @@ impl Gather {
                 // would go up before the request hears of it.
                 if !vehicles.iter().all(is_held) {
                     chunk.flight().give_up();
+                    asker.leave();
                 }
                 chunk.fail(Arc::new(error));
             }
@@ -249,6 +250,13 @@ impl Gather {
 // === impl Asker ===
 
 impl Asker {
+    /// What is not sent yet need not be.
+    fn leave(&self) {
+        if let Some(left) = &self.left {
+            left.cancel();
+        }
+    }
+
     /// Waits until nobody waits for `chunk` who has composed it, and it still waits for its turn.
     async fn has_left(&self, chunk: &Lease<Failure>, turn: &Turn) {
         match &self.left {

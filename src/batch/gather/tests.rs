@@ -98,6 +98,7 @@ struct Calls(mpsc::UnboundedReceiver<Sent>);
 /// One call, and its answer to be.
 struct Call {
     text: String,
+    turn: Turn,
     answer: oneshot::Sender<Response<Body>>,
 }
 
@@ -110,7 +111,8 @@ impl Calls {
         let bytes = call.body_mut().buffer(1 << 20, SECOND).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         assert!(text.contains(vehicle(number).vin.as_str()), "{text} is not for {number}");
-        Call { text, answer }
+        let turn = call.extensions().get().cloned().unwrap();
+        Call { text, turn, answer }
     }
 
     async fn are_none(&mut self) {
@@ -211,6 +213,19 @@ async fn a_failure_reaches_everybody_and_drops_what_is_not_sent() {
         assert_eq!(status(request.await.unwrap()), Some(StatusCode::SERVICE_UNAVAILABLE));
     }
     calls.are_none().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_takes_back_what_waits_for_its_turn() {
+    let (gather, mut calls) = gather(3);
+    let request = ask(&gather, &[1, 2, 3]);
+    let (sent, failing, waiting) = (calls.next(1).await, calls.next(2).await, calls.next(3).await);
+    waiting.turn.set_awaited(true);
+    failing.refuse(503).await;
+    assert!(waiting.answer.is_closed(), "it still waits");
+    assert!(!sent.answer.is_closed());
+    sent.land().await;
+    assert_eq!(status(request.await.unwrap()), Some(StatusCode::SERVICE_UNAVAILABLE));
 }
 
 #[tokio::test(start_paused = true)]
