@@ -90,6 +90,14 @@ impl Kind {
             Self::Other
         }
     }
+
+    /// What a member holds that stands within one of kind `outer`: `{"plate":{"text":…}}`.
+    fn or(self, outer: Self) -> Self {
+        match self {
+            Self::Other => outer,
+            named => named,
+        }
+    }
 }
 
 /// Visits a JSON value without keeping it. The depth is bounded by serde_json (128).
@@ -131,7 +139,8 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key::<Cow<'_, str>>()? {
-            members.next_value_seed(Walk { named: &mut *self.named, kind: Kind::of(&name) })?;
+            let kind = Kind::of(&name).or(self.kind);
+            members.next_value_seed(Walk { named: &mut *self.named, kind })?;
         }
         Ok(())
     }
@@ -197,10 +206,11 @@ mod tests {
     #[test]
     fn finds_vehicles_at_any_depth_of_a_body() {
         let json = r#"[{"a":{"VIN":"3vw-fe21c04m000001","n":[1,-1,1.5,null,true]}},
-            {"plate":["a 1",{"plate":"b-2","vin":"no vin"}],"pl\u0061te":"c3","vins":["x"]}]"#;
+            {"plate":["a 1",{"plate":"b-2","vin":"no vin"}],"pl\u0061te":"c3","vins":["x"]},
+            {"plate":{"text":"d4","of":[{"state":"e5"}]}}]"#;
         let mut found = Named::default();
         assert!(found.add_json(json.as_bytes()));
-        assert_eq!(found, named(&[VIN], &["A1", "B2", "C3"]));
+        assert_eq!(found, named(&[VIN], &["A1", "B2", "C3", "D4", "E5"]));
         let mut found = Named::default();
         assert!(found.add_json(b"\xef\xbb\xbf{\"plate\":\"A1\"}"));
         assert_eq!(found, named(&[], &["A1"]));
