@@ -1,8 +1,9 @@
 //! Everything that is not a batch: forwarded as it is, streamed both ways.
 //!
 //! Heads are changed in place and bodies pass frame by frame, so that a caller that reads
-//! slowly slows the upstream down and nothing piles up in between. Only a `GET` or `HEAD` body
-//! of unknown length is held back: the HTTP/1 client would not send it.
+//! slowly slows the upstream down and nothing piles up in between. Held back until they are
+//! whole are only `GET` and `HEAD` bodies of unknown length, which the HTTP/1 client would not
+//! send, and small ones, whose callers would otherwise take a place upstream for their time.
 
 mod answer;
 mod answer_body;
@@ -101,6 +102,10 @@ struct Exchange {
     answer: Option<Answer>,
 }
 
+/// Bytes of a body that is not worth streaming: more than a write of one vehicle takes. As many
+/// of them as there may be requests in flight fit into memory.
+const MAX_SMALL: u64 = 16 * 1024;
+
 // === impl Forward ===
 
 impl Forward {
@@ -142,7 +147,7 @@ impl Service<Request<Body>> for Forward {
         let upgrade = upgrade::take(&mut request);
         let cause = invalidate::cause(&request);
         let trailers = head::prepare(&mut request, &self.shared.config, upgrade.is_some());
-        let mut answer = Answer {
+        let answer = Answer {
             shared: Arc::clone(&self.shared),
             credential: request.extensions().get().copied(),
             upgrade,
@@ -152,33 +157,14 @@ impl Service<Request<Body>> for Forward {
         if let Some(digest) = digest {
             request.extensions_mut().insert(Account(digest));
         }
-        if must_be_buffered(&request) {
-            let upstream = self.take_upstream();
-            return ResponseFuture(Either::Right(Box::pin(buffered(upstream, request, answer))));
+        if !must_be_buffered(&request, self.shared.config.max_body) {
+            return send(&mut self.upstream, request, trailers, cause, answer);
         }
-        if answer.upgrade.is_some() || !request.body().is_at_hand() {
-            request.extensions_mut().insert(Paced);
-        }
-        if !request.body().is_end_stream() {
-            let (watched, watch) = self.shared.watch_body(request, trailers, cause);
-            request = watched;
-            answer.body = Some(watch);
-        }
-        let Some(cause) = cause else {
-            let call = self.upstream.call(request);
-            return ResponseFuture(Either::Left(Exchange { call, answer: Some(answer) }));
-        };
-        let write = Arc::new(Write::new(
-            &request,
-            cause,
-            answer.body.clone(),
-            Arc::clone(&self.shared.cache),
-            self.shared.config.attempt_timeout,
-        ));
-        let turn = Turn::default();
-        request.extensions_mut().insert(turn.clone());
-        let call = self.upstream.call(request);
-        ResponseFuture(Either::Right(Box::pin(run_write(call, turn, answer, write))))
+        let mut upstream = self.take_upstream();
+        ResponseFuture(Either::Right(Box::pin(async move {
+            let request = buffered(request, &answer.shared.config).await?;
+            send(&mut upstream, request, trailers, cause, answer).await
+        })))
     }
 }
 
@@ -190,27 +176,65 @@ impl fmt::Debug for Forward {
     }
 }
 
-/// Whether the HTTP/1 client would drop the body, because it does not know its length.
-fn must_be_buffered(request: &Request<Body>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD)
-        && !request.body().is_end_stream()
-        && request.body().size_hint().exact().is_none()
+/// Whether the body has to be whole before the request goes up: the HTTP/1 client would drop it,
+/// because it does not know its length, or it is so small that there is nothing to stream. A
+/// small body at its caller's pace would keep other callers' from being sent.
+fn must_be_buffered(request: &Request<Body>, max_body: usize) -> bool {
+    let body = request.body();
+    if body.is_end_stream() || body.is_at_hand() {
+        return false;
+    }
+    match body.size_hint().exact() {
+        None => matches!(*request.method(), Method::GET | Method::HEAD),
+        // Trailers would be lost.
+        Some(length) => {
+            length <= MAX_SMALL.min(max_body as u64) && !request.headers().contains_key(TRAILER)
+        }
+    }
 }
 
-async fn buffered(
-    mut upstream: Upstream,
-    mut request: Request<Body>,
-    answer: Answer,
-) -> Result<Response<Body>, Error> {
-    let config = &answer.shared.config;
+async fn buffered(mut request: Request<Body>, config: &Config) -> Result<Request<Body>, Error> {
     let body = request
         .body_mut()
         .buffer(config.max_body, config.body_idle_timeout)
         .await;
     let body = Body::full(body.map_err(Error::Body)?);
     request.headers_mut().remove(TRAILER);
-    let call = upstream.call(request.map(|_| body));
-    Exchange { call, answer: Some(answer) }.await
+    Ok(request.map(|_| body))
+}
+
+/// Sends a request whose head is the upstream's.
+fn send(
+    upstream: &mut Upstream,
+    mut request: Request<Body>,
+    trailers: Trailers,
+    cause: Option<Cause>,
+    mut answer: Answer,
+) -> ResponseFuture {
+    let is_at_hand = request.body().is_at_hand();
+    if answer.upgrade.is_some() || !is_at_hand {
+        request.extensions_mut().insert(Paced);
+    }
+    if !request.body().is_end_stream() && (cause.is_some() || !is_at_hand) {
+        let (watched, watch) = answer.shared.watch_body(request, trailers, cause);
+        request = watched;
+        answer.body = Some(watch);
+    }
+    let Some(cause) = cause else {
+        let call = upstream.call(request);
+        return ResponseFuture(Either::Left(Exchange { call, answer: Some(answer) }));
+    };
+    let write = Arc::new(Write::new(
+        &request,
+        cause,
+        answer.body.clone(),
+        Arc::clone(&answer.shared.cache),
+        answer.shared.config.attempt_timeout,
+    ));
+    let turn = Turn::default();
+    request.extensions_mut().insert(turn.clone());
+    let call = upstream.call(request);
+    ResponseFuture(Either::Right(Box::pin(run_write(call, turn, answer, write))))
 }
 
 /// A write is its caller's as long as it waits for its turn: whoever hangs up takes it along,

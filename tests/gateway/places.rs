@@ -99,7 +99,8 @@ async fn slow_uploads_and_tunnels_leave_places_to_everybody_else() {
     let token = gateway.own_token();
     let upload = format!(
         "POST /sandbox/sink HTTP/1.1\r\nHost: a\r\nAuthorization: {token}\r\n\
-         Content-Length: 9\r\n\r\nx"
+         Content-Length: 20009\r\n\r\n{}",
+        "x".repeat(20_001)
     );
     let mut slow = Vec::new();
     for _ in 0..8 {
@@ -118,6 +119,23 @@ async fn slow_uploads_and_tunnels_leave_places_to_everybody_else() {
         wire.send("12345678").await;
         wire.answer().await.expect(200);
     }
+}
+
+#[tokio::test]
+async fn a_small_body_takes_no_place_before_it_is_whole() {
+    let gateway = Gateway::start("[upstream]\nmax_in_flight = 1").await;
+    let token = gateway.own_token();
+    let mut slow = Wire::connect(gateway.address).await;
+    slow.send(format!(
+        "POST /sandbox/sink HTTP/1.1\r\nHost: a\r\nAuthorization: {token}\r\n\
+         Content-Length: 9\r\n\r\nx"
+    ))
+    .await;
+    gateway.until_metric("vingate_http_in_flight", 1.0).await;
+    let other = gateway.send(Request::post("/sandbox/sink"), "123").await;
+    other.expect(200);
+    slow.send("12345678").await;
+    slow.answer().await.expect(200);
 }
 
 #[tokio::test]
