@@ -9,8 +9,8 @@ use vingate::{sandbox::Class, vehicle::Vehicle};
 
 use crate::support::{Dice, Gateway, JSON, spelled};
 
-/// The metrics of the contract that have a meaning in this version.
-const METRICS: [&str; 22] = [
+/// What dashboards and alerts rely on.
+const METRICS: [&str; 24] = [
     "process_resident_memory_bytes",
     "vingate_auth_tokens_total",
     "vingate_batch_chunks_total",
@@ -25,9 +25,11 @@ const METRICS: [&str; 22] = [
     "vingate_http_request_seconds",
     "vingate_http_requests_total",
     "vingate_limit_refusals_total",
+    "vingate_upstream_breaker_state",
     "vingate_upstream_in_flight",
     "vingate_upstream_request_seconds",
     "vingate_upstream_requests_total",
+    "vingate_upstream_retries_total",
     "process_cpu_seconds_total",
     "process_open_fds",
     "process_start_time_seconds",

@@ -98,7 +98,7 @@ fn every_error_has_its_status_and_code() {
         assert_eq!((told.kind.status().as_u16(), told.kind.code()), (status, code), "{error:?}");
         assert!(error.refusal().is_none());
 
-        // What the contract promises of whole families.
+        // What is promised of whole families.
         let waits = matches!(status, 429 | 503);
         assert_eq!(told.retry_after().is_some(), waits, "{error:?}");
         assert_eq!(
