@@ -17,6 +17,7 @@ mod figures;
 mod follower;
 mod issuer;
 mod keyserver;
+mod memory;
 mod process;
 mod revalidation;
 mod rotation;
