@@ -28,16 +28,20 @@ async fn a_follower_gets_what_its_leader_gets() {
     follow(20).await;
 }
 
-/// One vehicle after the other, each asked for by two.
+/// One vehicle after the other, each asked for by two, until so many have followed. On a busy
+/// machine one may come too late for that now and then.
 async fn follow(rounds: usize) {
     let process = Process::start("").await;
     process
         .sandbox
         .set_faults(Faults { hold: CALL, ..Faults::default() });
     let (mut leader, mut follower) = (process.connect().await, process.connect().await);
-    let vehicles = process.sandbox.vehicles(Class::Finished).take(rounds);
+    let vehicles = process.sandbox.vehicles(Class::Finished).take(2 * rounds);
     let (mut behind, mut calls) = (Times::default(), Times::default());
     for (nth, vehicle) in vehicles.enumerate() {
+        if behind.count() == rounds {
+            break;
+        }
         let asked_at = Instant::now();
         let led = ask(&mut leader, vehicle);
         let followed = async {
@@ -55,7 +59,8 @@ async fn follow(rounds: usize) {
         }
     }
     let counters = process.sandbox.counters();
-    assert_eq!((counters.batches, counters.asked_most), (rounds as u64, 1));
+    assert_eq!((counters.batches, counters.asked_most), (calls.count() as u64, 1));
+    assert_eq!(behind.count(), rounds, "of {} have followed", calls.count());
     println!("follower behind its leader: {behind}; the leader's answer: {calls}");
 }
 
