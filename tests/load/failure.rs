@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
-use vingate::sandbox::{Class, Faults};
+use tokio::time::{Instant, sleep, timeout};
+use vingate::sandbox::{Class, Counters, Faults};
 
-use crate::{connection::asking_for, figures::Times, process::Process};
+use crate::{connection::asking_for, figures::Times, process::Process, support::PATIENCE};
 
-/// More waiters of one client than it may have by default.
-const CONFIG: &str = "[limit]\nmax_in_flight = 8192\n[upstream.retry]\nmax_attempts = 1\n";
+/// Tries of a call: one, or as many as there are by default.
+const TRIES: [u64; 2] = [1, 3];
 
 /// How often each is done.
 const ROUNDS: u32 = 5;
@@ -18,10 +18,10 @@ const ROUNDS: u32 = 5;
 #[ignore = "opens thousands of connections"]
 async fn a_failure_is_told_to_a_thousand_waiters_at_once() {
     for (vehicles, waiters) in [(1, 100), (500, 100), (1, 1000), (500, 1000)] {
-        for fails in failures() {
+        for (fails, tries) in failures() {
             let (mut last, mut cpu) = (Times::default(), Duration::ZERO);
             for _ in 0..ROUNDS {
-                let (told_after, took) = fail(vehicles, waiters, &fails).await;
+                let (told_after, took) = fail(vehicles, waiters, &fails, tries).await;
                 last.push(told_after);
                 cpu += took / waiters;
             }
@@ -29,7 +29,7 @@ async fn a_failure_is_told_to_a_thousand_waiters_at_once() {
                 .status
                 .map_or("closed".into(), |status| status.to_string());
             println!(
-                "{what}, {vehicles} vehicles, {waiters} waiters: the last was told after {last}; \
+                "{what} {tries} times, {vehicles} vehicles, {waiters} waiters: the last was told after {last}; \
                  {:.1?} of CPU a waiter",
                 cpu / ROUNDS
             );
@@ -39,23 +39,32 @@ async fn a_failure_is_told_to_a_thousand_waiters_at_once() {
 
 #[tokio::test]
 async fn a_failure_is_told_to_every_waiter() {
-    for fails in failures() {
-        fail(500, 30, &fails).await;
+    for (fails, tries) in failures() {
+        fail(500, 30, &fails, tries).await;
     }
 }
 
-/// The ways to fail that are not the caller's fault.
-fn failures() -> [Faults; 2] {
-    let once = Faults { hang: true, calls: Some(1), ..Faults::default() };
-    [Faults { status: Some(500), ..once.clone() }, Faults { close: true, ..once }]
+/// The ways to fail that are not the caller's fault, each with the tries that fail so.
+fn failures() -> impl Iterator<Item = (Faults, u64)> {
+    let once = Faults { calls: Some(1), ..Faults::default() };
+    let ways = [Faults { status: Some(500), ..once.clone() }, Faults { close: true, ..once }];
+    let every = |fails: Faults| TRIES.map(|tries| (fails.clone(), tries));
+    ways.into_iter().flat_map(every)
 }
 
-/// How long after the failure the last waiter has its answer, and the CPU time until then.
-async fn fail(vehicles: usize, waiters: u32, fails: &Faults) -> (Duration, Duration) {
-    let process = Process::start(CONFIG).await;
+/// How long after the last try's failure the last waiter has its answer, and the CPU time until
+/// then.
+async fn fail(vehicles: usize, waiters: u32, fails: &Faults, tries: u64) -> (Duration, Duration) {
+    // More waiters of one client than it may have by default.
+    let mut config = "[limit]\nmax_in_flight = 8192\n".to_owned();
+    if tries == 1 {
+        config.push_str("[upstream.retry]\nmax_attempts = 1\n");
+    }
+    let process = Process::start(&config).await;
     let vehicles = process.sandbox.vehicles(Class::Finished).take(vehicles);
     let body = asking_for(&vehicles.collect::<Vec<_>>());
-    process.sandbox.set_faults(fails.clone());
+    let hangs = Faults { hang: true, ..fails.clone() };
+    process.sandbox.set_faults(hangs.clone());
     let connections = (0..waiters).map(|_| process.connect());
     let waiting: Vec<_> = join_all(connections)
         .await
@@ -70,6 +79,16 @@ async fn fail(vehicles: usize, waiters: u32, fails: &Faults) -> (Duration, Durat
     }
     // The last of them may not have been read yet.
     process.until_idle().await;
+    if tries > 1 {
+        // All wait for the first try, which fails now, and after it all others but the last.
+        let mut then = vec![fails.clone(); tries as usize - 2];
+        then.push(hangs);
+        process.sandbox.set_faults(then);
+        let last = |seen: &Counters| (seen.batches, seen.hanging) == (tries, 1);
+        let seen = timeout(PATIENCE, process.sandbox.until(last)).await;
+        seen.expect("it is tried again");
+        process.until_idle().await;
+    }
 
     let (failed_at, before) = (Instant::now(), process.cpu());
     process.sandbox.clear_faults();
@@ -83,7 +102,7 @@ async fn fail(vehicles: usize, waiters: u32, fails: &Faults) -> (Duration, Durat
         last = last.max(at);
     }
     let took = process.cpu() - before;
-    assert_eq!(process.sandbox.counters().batches, 1, "a failure is not asked for again");
+    assert_eq!(process.sandbox.counters().batches, tries, "no try is one too many");
     process.connect().await.batch(&body).await.expect(200);
     (last - failed_at, took)
 }
