@@ -122,6 +122,12 @@ impl Process {
         kib.parse::<u64>().unwrap() * 1024
     }
 
+    /// How many files it has open, connections among them.
+    pub(crate) fn files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.program.id());
+        fs::read_dir(path).unwrap().count()
+    }
+
     fn read(&self, name: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{name}", self.program.id())).unwrap()
     }

@@ -8,7 +8,7 @@ use tokio::{
     io::AsyncWriteExt as _,
     net::TcpStream,
     task::JoinSet,
-    time::{Duration, Instant, MissedTickBehavior, interval, sleep},
+    time::{Duration, Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use vingate::sandbox::Class;
 
@@ -16,9 +16,10 @@ use crate::{
     connection::asking_for,
     figures::{Times, ratio},
     process::Process,
+    support::{PATIENCE, eventually},
 };
 
-/// Between two bytes of a head.
+/// Between two bytes of a head, or of a body.
 const DRIP: Duration = Duration::from_secs(1);
 
 /// Between two requests of who is neither slow nor idle.
@@ -27,15 +28,16 @@ const EVERY: Duration = Duration::from_millis(5);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "opens thousands of connections and takes a minute"]
 async fn thousands_of_slow_callers_are_hardly_felt() {
-    crowd(5000, 1000, Duration::from_secs(20)).await;
+    crowd(5000, 500, 1000, Duration::from_secs(20)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_callers_keep_nobody_from_being_served() {
-    crowd(300, 50, Duration::from_millis(500)).await;
+    crowd(300, 50, 50, Duration::from_millis(500)).await;
 }
 
-async fn crowd(slow: usize, idle: usize, lasting: Duration) {
+/// So many slow callers, of whom some have got as far as a body, and so many idle ones.
+async fn crowd(slow: usize, bodies: usize, idle: usize, lasting: Duration) {
     has_files(slow + idle + 500);
     let process = Arc::new(Process::start("").await);
     let vehicle = process.sandbox.vehicles(Class::Finished).next().unwrap();
@@ -50,19 +52,35 @@ async fn crowd(slow: usize, idle: usize, lasting: Duration) {
         idlers.push(idler);
     }
     let with_idle = process.resident();
-    let address = process.address;
+    let (address, token) = (process.address, process.token("slow"));
+    // So long a body is forwarded while it comes.
+    let post = format!(
+        "POST /sandbox/sink HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: 1000000\r\n\r\n"
+    );
+    let heads = ["GET / HTTP/1.1\r\nHost: a\r\nX: ".to_owned(), post].map(Arc::<str>::from);
     let mut drips = JoinSet::new();
     for nth in 0..slow {
         // Spread over the time between two bytes, as those who do not know of one another are.
         let pause = DRIP.mul_f64(nth as f64 / slow as f64);
+        let head = Arc::clone(&heads[usize::from(nth < bodies)]);
         drips.spawn(async move {
             sleep(pause).await;
-            drip(address).await;
+            drip(address, &head).await;
         });
     }
-    sleep(DRIP).await;
+    let coming = async || process.metric("vingate_http_in_flight").await;
+    eventually(async || process.files() >= slow + idle && coming().await >= bodies as f64).await;
     let crowded = call(&process, &body, lasting).await;
     let with_slow = process.resident();
+    let asked_at = Instant::now();
+    let mut forwarded = process.connect().await;
+    let answer = timeout(PATIENCE, forwarded.get("/sandbox/bytes/3")).await;
+    assert_eq!(answer.unwrap().expect(200).body, [0, 1, 2].as_slice());
+    let (took, open) = (asked_at.elapsed(), process.sandbox.counters().open);
+    println!("{bodies} slow bodies, {open} on their way up; a forwarded GET took {took:.2?}");
+    assert_ne!(open, 0, "no body is on its way");
+    assert!(drips.try_join_next().is_none(), "a slow caller failed");
 
     join_all(idlers.iter_mut().map(async |idler| {
         idler.batch(&body).await.expect(200);
@@ -101,6 +119,7 @@ async fn call(process: &Arc<Process>, body: &Bytes, lasting: Duration) -> Times 
             times.push(asked_at.elapsed());
             assert!(answer.body == right);
         }
+        assert_ne!(times.count(), 0);
         times
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -111,11 +130,11 @@ async fn call(process: &Arc<Process>, body: &Bytes, lasting: Duration) -> Times 
     thread.await.unwrap()
 }
 
-/// Sends a head byte by byte, and begins again when the gateway has had enough.
-async fn drip(address: SocketAddr) {
+/// Sends this and what follows byte by byte, and begins again when the gateway has had enough.
+async fn drip(address: SocketAddr, head: &str) {
     loop {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let mut sent = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ").await;
+        let mut sent = stream.write_all(head.as_bytes()).await;
         while sent.is_ok() {
             sleep(DRIP).await;
             sent = stream.write_all(b"x").await;
