@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Figures are printed, never asserted: they are the machine's as much as the program's. Whether
-//! answers are right is asserted, in short versions of the same that always run too.
+//! answers are right and memory keeps within its bounds is asserted, in short versions of the same
+//! that always run too; and that something was measured at all.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod connection;

@@ -106,6 +106,7 @@ impl Caller {
             let due_at = ticks.tick().await;
             let passed = began_at.elapsed();
             if passed >= lasting {
+                assert_ne!(times.count(), 0);
                 return times;
             }
             let key = match self.is_published.load(Ordering::SeqCst) {

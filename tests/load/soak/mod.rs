@@ -14,7 +14,10 @@ use std::{env, num::NonZeroU64, sync::Arc};
 use tokio::time::{Duration, Instant, sleep};
 use vingate::sandbox::{Faults, Only, Twist};
 
-use self::{client::Client, world::World};
+use self::{
+    client::Client,
+    world::{Count, World},
+};
 use crate::support::{Dice, now};
 
 const CLIENTS: usize = 32;
@@ -81,6 +84,9 @@ async fn soak(seconds: u64) {
         client.await.unwrap();
     }
     println!("{CLIENTS} clients, {lasting:?}: {}", world.seen());
+    for what in [Count::Vehicles, Count::Writes] {
+        assert_ne!(world.counted(what), 0, "{}", what.name());
+    }
     assert_eq!(world.process.sandbox.counters().rejected, 0, "the upstream's own rules are kept");
 }
 

@@ -157,6 +157,10 @@ impl World {
         self.counts[what as usize].fetch_add(more, Ordering::Relaxed);
     }
 
+    pub(super) fn counted(&self, what: Count) -> u64 {
+        self.counts[what as usize].load(Ordering::Relaxed)
+    }
+
     /// What was counted, for people.
     pub(super) fn seen(&self) -> String {
         let mut text = String::new();
@@ -174,6 +178,10 @@ impl World {
 impl Count {
     const NAMES: [&str; 7] =
         ["requests", "vehicles compared", "304s", "writes", "purges", "failures", "hang-ups"];
+
+    pub(super) fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
 }
 
 fn version(element: &str) -> Option<u64> {
