@@ -86,7 +86,8 @@ async fn fail(vehicles: usize, waiters: u32, fails: &Faults, tries: u64) -> (Dur
         process.sandbox.set_faults(then);
         let last = |seen: &Counters| (seen.batches, seen.hanging) == (tries, 1);
         let seen = timeout(PATIENCE, process.sandbox.until(last)).await;
-        seen.expect("it is tried again");
+        let counted = process.sandbox.counters();
+        seen.unwrap_or_else(|_| panic!("{tries} tries were to come, and there were {counted:?}"));
         process.until_idle().await;
     }
 

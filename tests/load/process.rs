@@ -95,14 +95,27 @@ impl Process {
             .sum::<u32>()
     }
 
-    /// Waits until it has nothing left to do.
+    /// Waits until it has nothing left to do. On a busy machine it may have much to do and get no
+    /// time for it, so that no thread may want to run either.
     pub(crate) async fn until_idle(&self) {
         let mut quiet = 0;
-        while quiet < 3 {
+        while quiet < 30 {
             let before = self.cpu();
-            sleep(10 * TICK).await;
-            quiet = if self.cpu() - before <= TICK { quiet + 1 } else { 0 };
+            sleep(TICK).await;
+            let is_quiet = self.cpu() == before && !self.wants_to_run();
+            quiet = if is_quiet { quiet + 1 } else { 0 };
         }
+    }
+
+    /// Whether one of its threads runs, or waits for its turn to.
+    fn wants_to_run(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.program.id())).unwrap();
+        tasks.flatten().any(|task| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // The state stands behind the name, which may contain anything.
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with('R'))
+        })
     }
 
     /// Its resident memory, in bytes.
