@@ -5,8 +5,9 @@
 //! it; those who wait for it already asked before the write was answered, and get what it
 //! brings. No clock and no counter per vehicle is needed for that.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use super::{Cache, Failure, Key, Partition, table::Table};
@@ -53,9 +54,14 @@ pub enum Cause {
 
 /// VINs and plates of one write that are looked for one by one: what Sync takes at once in a
 /// batch. Each is looked for in every shard, so a list as long as a body can be would keep a
-/// thread for a long time. A write that names more drops everything, which takes no longer than
-/// one that names a few.
-pub(super) const MAX_NAMES: usize = 1000;
+/// thread for a long time. For a write that names more, every slot is looked at once instead.
+pub(super) const FEW_NAMES: usize = 1000;
+
+/// What a write names that has many names.
+struct Names {
+    vins: HashSet<Vin, RandomState>,
+    plates: HashSet<Plate, RandomState>,
+}
 
 /// Where writes are told: the cache, whatever its flights fail with.
 pub trait Invalidate: Send + Sync + 'static {
@@ -107,8 +113,8 @@ impl<F: Failure> Invalidate for Cache<F> {
         }
         match affected.vins.len() + affected.plates.len() {
             0 => {}
-            1..=MAX_NAMES => self.drop_named(affected),
-            _ => store.advance_epochs(),
+            1..=FEW_NAMES => self.drop_named(affected),
+            _ => self.drop_all_named(&Names::of(affected)),
         }
     }
 }
@@ -141,6 +147,14 @@ impl<F: Failure> Cache<F> {
         }
     }
 
+    /// [`Cache::drop_named`] in the time that all slots take, whatever the number of names. What
+    /// comes into a slot behind the walk was asked for after the write was over.
+    fn drop_all_named(&self, names: &Names) {
+        self.visit_slots_at_once(|table, id| {
+            names.contain(&table.slot(id).key().vehicle) && self.drop_slot(table, id)
+        });
+    }
+
     fn drop_slots(&self, table: &mut Table<F>, slots: Vec<u32>) {
         for id in slots {
             self.drop_slot(table, id);
@@ -153,6 +167,21 @@ impl<F: Failure> Cache<F> {
         table.slot_mut(id).seat = None;
         table.vacate(id);
         has_entry
+    }
+}
+
+// === impl Names ===
+
+impl Names {
+    fn of(affected: &Affected) -> Self {
+        Self {
+            vins: affected.vins.iter().copied().collect(),
+            plates: affected.plates.iter().copied().collect(),
+        }
+    }
+
+    fn contain(&self, vehicle: &Vehicle) -> bool {
+        self.vins.contains(&vehicle.vin) || self.plates.contains(&vehicle.plate)
     }
 }
 

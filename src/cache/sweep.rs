@@ -65,6 +65,17 @@ impl<F: Failure> Cache<F> {
             }
         }
     }
+
+    /// [`Cache::visit_slots`] for those who cannot wait. Only the locks are given up in between.
+    pub(super) fn visit_slots_at_once(&self, mut visit: impl FnMut(&mut Table<F>, u32) -> bool) {
+        for shard in self.0.shards() {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                next = visit_slice(shard, from, &mut visit);
+                self.0.catch_up();
+            }
+        }
+    }
 }
 
 /// Shows slots from number `from` on, and gives the number of the first that has to wait.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::*;
-use crate::cache::invalidate::MAX_NAMES;
+use crate::cache::invalidate::FEW_NAMES;
 
 /// VINs that no other test has.
 pub(super) fn vins(count: usize) -> impl Iterator<Item = Vin> {
@@ -47,36 +47,53 @@ async fn turns_of_others<T>(code: impl Future<Output = T>) -> (T, usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_that_names_very_many_drops_everything_in_every_partition() {
-    for (names, held) in [(MAX_NAMES, true), (MAX_NAMES + 1, false)] {
+async fn a_write_drops_what_it_names_and_nothing_else_however_much_it_names() {
+    for names in [2, FEW_NAMES, FEW_NAMES + 1, 100_000] {
         let cache = cache();
-        // Named by nobody: one that is held, and one that is being asked for by somebody else.
-        fill(&cache, vehicle(1, 1), "x");
-        let others = || {
-            let vehicles = [vehicle(2, 2)].into_iter();
-            cache.claim(Some(partition(1)), vehicles, &Directives::default(), Instant::now())
+        let claim = |n: u8, vehicle| {
+            let directives = Directives::default();
+            cache.claim(Some(partition(n)), [vehicle].into_iter(), &directives, Instant::now())
         };
-        let before = others();
         let affected = Affected {
-            vins: vins(names - 1).collect(),
-            plates: vec![vehicle(9, 9).plate],
+            vins: vins(names - 2).chain([vehicle(1, 1).vin]).collect(),
+            plates: vec![vehicle(2, 2).plate],
             partition: None,
         };
+        let others = |vehicle| (0..2).map(move |n| (n, vehicle));
+        let held = [(1, 3), (3, 2), (4, 4)].map(|(vin, plate)| vehicle(vin, plate));
+        let asked = [(1, 5), (5, 2), (6, 6)].map(|(vin, plate)| vehicle(vin, plate));
+        for (n, vehicle) in held.into_iter().flat_map(others) {
+            let lead = claim(n, vehicle).lead.unwrap();
+            lead.land(vec![element("old")], true, Instant::now());
+        }
+        let asking: Vec<_> = asked
+            .into_iter()
+            .flat_map(others)
+            .map(|(n, vehicle)| (n, vehicle, claim(n, vehicle).lead.unwrap()))
+            .collect();
+
         cache.invalidate(&affected, Cause::OtherWrite, None);
-        assert_eq!(seen(&cache, vehicle(1, 1)).is_some(), held, "{names}");
-        assert_eq!(matches!(others().places[..], [Place::Joined(_)]), held, "{names}");
-        before
-            .lead
-            .unwrap()
-            .land(vec![element("old")], true, Instant::now());
-        assert_eq!(matches!(others().places[..], [Place::Fresh(_)]), held, "{names}");
+        assert_eq!(counted(&cache), 2, "{names}");
+        for (n, of) in held.into_iter().flat_map(others) {
+            let is_held = matches!(claim(n, of).places[..], [Place::Fresh(_)]);
+            assert_eq!(is_held, of == vehicle(4, 4), "{names}");
+        }
+        for (n, of, lead) in asking {
+            let is_named = of != vehicle(6, 6);
+            let is_joined = matches!(claim(n, of).places[..], [Place::Joined(_)]);
+            assert_eq!(is_joined, !is_named, "{names}");
+            lead.land(vec![element("old")], true, Instant::now());
+            let is_held = matches!(claim(n, of).places[..], [Place::Fresh(_)]);
+            assert_eq!(is_held, !is_named, "{names}");
+        }
+        cache.0.check();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_write_of_very_many_and_unknown_outcome_does_not_stop_all_storing() {
     let cache = cache();
-    let affected = Affected { vins: vins(MAX_NAMES + 1).collect(), ..Affected::default() };
+    let affected = Affected { vins: vins(FEW_NAMES + 1).collect(), ..Affected::default() };
     cache.invalidate(&affected, Cause::OtherWrite, Some(20 * SECOND));
     let is_stored = |&n: &u8| {
         let claim = || {
@@ -100,27 +117,24 @@ async fn a_write_of_very_many_and_unknown_outcome_does_not_stop_all_storing() {
 async fn what_a_partition_held_is_out_of_the_counts_two_seconds_after_it_was_dropped() {
     let cache = cache();
     let sweeping = tokio::spawn(cache.clone().keep_swept());
-    let many = Affected { vins: vins(MAX_NAMES + 1).collect(), ..Affected::default() };
     for round in 0..5 {
-        for dropped in [&whole(0), &many] {
-            fill_many(&cache, 3000);
-            cache.invalidate(dropped, Cause::TaxIdentity, None);
-            // What is filled since stays, and so do those who wait.
-            fill(&cache, vehicle(1, 1), "new");
-            let waiting = claim(&cache, &[vehicle(2, 2)]);
-            tokio::time::sleep(2 * SECOND).await;
-            assert_eq!(counted(&cache), 1, "round {round}");
-            assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("new"));
-            let joining = claim(&cache, &[vehicle(2, 2)]);
-            assert!(matches!(joining.places[..], [Place::Joined(_)]));
-            waiting
-                .lead
-                .unwrap()
-                .land(vec![element("late")], true, Instant::now());
-            assert_eq!(seen(&cache, vehicle(2, 2)).as_deref(), Some("late"));
-            cache.0.check();
-            cache.purge(&Selection::default()).await;
-        }
+        fill_many(&cache, 3000);
+        cache.invalidate(&whole(0), Cause::TaxIdentity, None);
+        // What is filled since stays, and so do those who wait.
+        fill(&cache, vehicle(1, 1), "new");
+        let waiting = claim(&cache, &[vehicle(2, 2)]);
+        tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(counted(&cache), 1, "round {round}");
+        assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("new"));
+        let joining = claim(&cache, &[vehicle(2, 2)]);
+        assert!(matches!(joining.places[..], [Place::Joined(_)]));
+        waiting
+            .lead
+            .unwrap()
+            .land(vec![element("late")], true, Instant::now());
+        assert_eq!(seen(&cache, vehicle(2, 2)).as_deref(), Some("late"));
+        cache.0.check();
+        cache.purge(&Selection::default()).await;
     }
     assert!(!sweeping.is_finished());
 }

@@ -34,7 +34,7 @@ use shuttle::{
 
 use self::{Call::*, Names::*, programs::*};
 use super::*;
-use crate::cache::{invalidate::MAX_NAMES, store::Store};
+use crate::cache::{invalidate::FEW_NAMES, store::Store};
 
 mod programs;
 
@@ -67,7 +67,7 @@ enum Call {
 enum Names {
     Vins,
     Plates,
-    /// So many that they are not told apart.
+    /// Among so many that every slot is looked at.
     Many,
     /// The whole partition.
     Whole,
@@ -423,7 +423,7 @@ fn wait<T>(outcome: impl Future<Output = T>) -> T {
 
 /// VINs that nobody asks for, more than a write may name one by one.
 fn others() -> impl Iterator<Item = Vin> {
-    static OTHERS: LazyLock<Vec<Vin>> = LazyLock::new(|| dropping::vins(MAX_NAMES).collect());
+    static OTHERS: LazyLock<Vec<Vin>> = LazyLock::new(|| dropping::vins(FEW_NAMES).collect());
     OTHERS.iter().copied()
 }
 
