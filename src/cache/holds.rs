@@ -4,22 +4,23 @@
 //! was given up. What is read meanwhile may be older than the write, so it is answered but not
 //! stored.
 //!
-//! What is held off is a place in a table of times, chosen by a hash that nobody outside knows.
-//! Two that share a place are held off together, which costs calls but is never wrong. A write
-//! that names ever so many vehicles then takes no memory, and stops no more than it must.
+//! What is held off is known by 64 bits of a hash that nobody outside knows: two that share
+//! them would be held off together, which costs calls but is never wrong. When there are more
+//! than [`MAX_SUBJECTS`], everything is held off until the last that found no room is over.
 
 use std::{
-    hash::BuildHasher,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    collections::HashMap,
+    hash::{BuildHasher, BuildHasherDefault},
+    mem,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use foldhash::fast::RandomState;
+// Never held while another lock is taken, so tests need not switch threads here.
+use parking_lot::Mutex as PlainMutex;
 use tokio::time::Instant;
 
-use super::{Affected, Key, Partition};
+use super::{Affected, Key, Partition, store::Prehashed};
 use crate::vehicle::{Plate, Vin};
 
 /// Times are whole seconds since the start, later ones for what is held off: it is held off for
@@ -27,11 +28,26 @@ use crate::vehicle::{Plate, Vin};
 pub(super) struct Holds {
     hashing: RandomState,
     started_at: Instant,
-    /// When the last of them is over, so that the usual none costs one load.
+    /// When the last of them is over, so that the usual none costs one load. Written under the
+    /// lock; 0 when there are none.
     last_until: AtomicU32,
-    /// Made with the first of them, which most gateways never see.
-    until: OnceLock<Box<[AtomicU32]>>,
+    ends: PlainMutex<Ends>,
 }
+
+/// When what is held off is so no more.
+#[derive(Default)]
+struct Ends {
+    names: Subjects,
+    /// Apart, so that no number of names takes their room.
+    partitions: Subjects,
+    /// Of everything.
+    all: u32,
+    /// When those that are over were last removed.
+    pruned_at: u32,
+}
+
+/// The end of each subject, by its hash.
+type Subjects = HashMap<u64, u32, BuildHasherDefault<Prehashed>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Subject {
@@ -40,87 +56,134 @@ enum Subject {
     Partition(Partition),
 }
 
-/// So many that a write which names a hundred VINs and plates holds off one other vehicle of two
-/// hundred.
-const PLACES: usize = 1 << 16;
+/// So many names are told apart, and so many partitions: what a map of 2^20 places takes, which is
+/// 17 MiB for as long as anything is held off. Two bodies of the default size can name as many.
+const MAX_SUBJECTS: usize = 7 << 17;
+
+/// Subjects that are added under one lock, for which whoever takes a seat may have to wait.
+const PIECE: usize = 1024;
 
 // === impl Holds ===
 
 impl Holds {
     /// None, on a clock that starts now.
     pub(super) fn new(hashing: RandomState, started_at: Instant) -> Self {
-        Self { hashing, started_at, last_until: AtomicU32::new(0), until: OnceLock::new() }
+        let (last_until, ends) = (AtomicU32::new(0), PlainMutex::default());
+        Self { hashing, started_at, last_until, ends }
     }
 
-    /// Holds off everything that `affected` covers until `until`.
-    pub(super) fn add(&self, affected: &Affected, until: Instant) {
+    /// Holds off everything that `affected` covers from `now` until `until`.
+    pub(super) fn add(&self, affected: &Affected, now: Instant, until: Instant) {
+        let now = self.second(now);
         let since = until.saturating_duration_since(self.started_at);
-        let second = seconds(since.as_secs() + u64::from(since.subsec_nanos() > 0));
-        let places = self
-            .until
-            .get_or_init(|| (0..PLACES).map(|_| AtomicU32::new(0)).collect());
+        let until = seconds(since.as_secs() + u64::from(since.subsec_nanos() > 0));
+        if let Some(partition) = affected.partition {
+            let hash = self.hash(Subject::Partition(partition));
+            self.change(until, |ends| ends.hold_partition(hash, until));
+        }
+        self.change(until, |ends| ends.prune(now));
         let vins = affected.vins.iter().copied().map(Subject::Vin);
         let plates = affected.plates.iter().copied().map(Subject::Plate);
-        let partition = affected.partition.map(Subject::Partition);
-        for subject in vins.chain(plates).chain(partition) {
-            places[self.place(subject)].fetch_max(second, Ordering::AcqRel);
+        let mut names = vins.chain(plates).map(|name| self.hash(name)).peekable();
+        while names.peek().is_some() {
+            self.change(until, |ends| {
+                for name in names.by_ref().take(PIECE) {
+                    ends.hold_name(name, until);
+                }
+            });
         }
-        // Last, so that whoever sees it sees all of them.
-        self.last_until.fetch_max(second, Ordering::AcqRel);
     }
 
     /// Whether nothing may be stored under `key` now.
     pub(super) fn cover(&self, key: &Key, now: Instant) -> bool {
-        let now = seconds(now.saturating_duration_since(self.started_at).as_secs());
-        if self.last_until.load(Ordering::Acquire) <= now {
-            return false;
-        }
-        let Some(places) = self.until.get() else {
-            return false;
-        };
-        self.places_of(key)
-            .into_iter()
-            .any(|place| places[place].load(Ordering::Acquire) > now)
-    }
-
-    fn places_of(&self, key: &Key) -> [usize; 3] {
-        [
-            Subject::Vin(key.vehicle.vin),
-            Subject::Plate(key.vehicle.plate),
-            Subject::Partition(key.partition),
-        ]
-        .map(|subject| self.place(subject))
-    }
-
-    fn place(&self, subject: Subject) -> usize {
-        self.hashing.hash_one(subject) as usize % PLACES
-    }
-}
-
-#[cfg(test)]
-impl Holds {
-    /// Whether all VINs, plates and partitions of these keys have places of their own.
-    pub(super) fn tell_apart(&self, keys: &[Key]) -> bool {
-        use std::collections::{HashMap, HashSet};
-
-        let mut at = HashMap::<usize, HashSet<String>>::new();
-        for key in keys {
-            let Key { partition, vehicle } = key;
-            let subjects = [
-                vehicle.vin.as_str().to_owned(),
-                vehicle.plate.as_str().to_owned(),
-                format!("{partition:?}"),
-            ];
-            for (place, subject) in self.places_of(key).into_iter().zip(subjects) {
-                at.entry(place).or_default().insert(subject);
+        let now = self.second(now);
+        match self.last_until.load(Ordering::Acquire) {
+            0 => false,
+            last_until if last_until <= now => {
+                self.clear(now);
+                false
+            }
+            _ => {
+                let Key { partition, vehicle } = *key;
+                let names = [Subject::Vin(vehicle.vin), Subject::Plate(vehicle.plate)];
+                let names = names.map(|name| self.hash(name));
+                let partition = self.hash(Subject::Partition(partition));
+                self.ends.lock().cover(names, partition, now)
             }
         }
-        at.values().all(|subjects| subjects.len() == 1)
+    }
+
+    fn change(&self, until: u32, change: impl FnOnce(&mut Ends)) {
+        let mut ends = self.ends.lock();
+        self.last_until.fetch_max(until, Ordering::AcqRel);
+        change(&mut ends);
+    }
+
+    /// Gives back the memory if all of them are over.
+    fn clear(&self, now: u32) {
+        let mut ends = self.ends.lock();
+        if self.last_until.load(Ordering::Acquire) > now {
+            return;
+        }
+        self.last_until.store(0, Ordering::Release);
+        let over = mem::take(&mut *ends);
+        drop(ends);
+        drop(over);
+    }
+
+    fn hash(&self, subject: Subject) -> u64 {
+        self.hashing.hash_one(subject)
+    }
+
+    fn second(&self, now: Instant) -> u32 {
+        seconds(now.saturating_duration_since(self.started_at).as_secs())
     }
 }
 
 fn seconds(seconds: u64) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+// === impl Ends ===
+
+impl Ends {
+    fn hold_name(&mut self, name: u64, until: u32) {
+        if !hold(&mut self.names, name, until) {
+            self.all = self.all.max(until);
+        }
+    }
+
+    fn hold_partition(&mut self, partition: u64, until: u32) {
+        if !hold(&mut self.partitions, partition, until) {
+            self.all = self.all.max(until);
+        }
+    }
+
+    fn cover(&self, names: [u64; 2], partition: u64, now: u32) -> bool {
+        let is_ahead = |until: Option<&u32>| until.is_some_and(|&until| until > now);
+        self.all > now
+            || names.iter().any(|name| is_ahead(self.names.get(name)))
+            || is_ahead(self.partitions.get(&partition))
+    }
+
+    /// Removes what is over, once a second: ends are whole seconds, so more often would be in
+    /// vain. Without it, an outage that lasts would fill the room with what is long over.
+    fn prune(&mut self, now: u32) {
+        if mem::replace(&mut self.pruned_at, now) < now {
+            self.names.retain(|_, until| *until > now);
+            self.partitions.retain(|_, until| *until > now);
+        }
+    }
+}
+
+/// Holds off `subject` until `until` or later. Gives whether there was room.
+fn hold(subjects: &mut Subjects, subject: u64, until: u32) -> bool {
+    if subjects.len() >= MAX_SUBJECTS && !subjects.contains_key(&subject) {
+        return false;
+    }
+    let end = subjects.entry(subject).or_default();
+    *end = until.max(*end);
+    true
 }
 
 #[cfg(test)]
@@ -141,12 +204,15 @@ mod tests {
         numbers.map(vin).collect()
     }
 
-    /// A key whose partition and plate no other has.
-    fn key_of(nth: usize, vin: Vin) -> Key {
-        let mut digest = [0; 32];
-        digest[..8].copy_from_slice(&nth.to_be_bytes());
-        let plate = Plate::parse(&format!("P{nth}")).unwrap();
-        Key { partition: Partition::new(&digest), vehicle: Vehicle { vin, plate } }
+    /// A key of this VIN, with a plate and a partition that no write names.
+    fn key_of(vin: Vin) -> Key {
+        let Key { partition, vehicle } = key(0, 1, 1);
+        Key { partition, vehicle: Vehicle { vin, ..vehicle } }
+    }
+
+    fn flood() -> Affected {
+        let plate = |n| Plate::parse(&format!("P{n}")).unwrap();
+        Affected { plates: (0..MAX_SUBJECTS).map(plate).collect(), ..Affected::default() }
     }
 
     #[test]
@@ -157,7 +223,7 @@ mod tests {
             let (holds, key) = (holds(began_at), key(0, 1, 1));
             let affected = Affected { vins: vec![key.vehicle.vin], ..Affected::default() };
             let until = began_at + since + lasts;
-            holds.add(&affected, until);
+            holds.add(&affected, began_at, until);
             assert!(holds.cover(&key, began_at + since));
             assert!(holds.cover(&key, until - Duration::from_millis(1)));
             assert!(!holds.cover(&key, until + SECOND));
@@ -169,26 +235,68 @@ mod tests {
         let now = Instant::now();
         let (holds, key) = (holds(now), key(0, 1, 1));
         let affected = Affected { vins: vec![key.vehicle.vin], ..Affected::default() };
-        holds.add(&affected, now + 20 * SECOND);
-        holds.add(&affected, now + 5 * SECOND);
+        holds.add(&affected, now, now + 20 * SECOND);
+        holds.add(&affected, now, now + 5 * SECOND);
         assert!(holds.cover(&key, now + 19 * SECOND));
         assert!(!holds.cover(&key, now + 20 * SECOND));
     }
 
     #[test]
-    fn a_write_holds_off_all_that_it_names_and_few_others() {
+    fn a_write_holds_off_what_it_names_and_nothing_else() {
         let now = Instant::now();
-        for (names, others_at_most) in [(1, 20), (100, 120), (10_000, 5000), (300_000, 10_000)] {
+        for names in [1, 100, 10_000, 300_000] {
             let holds = holds(now);
             let held = Affected { vins: vins(0..names), ..Affected::default() };
-            holds.add(&held, now + 20 * SECOND);
-            let named = held.vins.iter().enumerate();
-            let is_held_off = |nth, &vin| holds.cover(&key_of(nth, vin), now);
-            assert!(named.into_iter().all(|(nth, vin)| is_held_off(nth, vin)));
-            let others = vins(900_000..910_000);
-            let others = others.iter().enumerate();
-            let others = others.filter(|&(nth, vin)| is_held_off(nth, vin)).count();
-            assert!(others <= others_at_most, "{names} named, {others} of 10,000 held off");
+            holds.add(&held, now, now + 20 * SECOND);
+            let is_held_off = |&vin: &Vin| holds.cover(&key_of(vin), now);
+            assert!(held.vins.iter().all(is_held_off), "{names}");
+            assert!(!vins(900_000..910_000).iter().any(is_held_off), "{names}");
         }
+    }
+
+    #[test]
+    fn when_too_much_is_held_off_everything_is_until_what_found_no_room_is_over() {
+        let now = Instant::now();
+        let (holds, other) = (holds(now), key(0, 1, 1));
+        holds.add(&flood(), now, now + 20 * SECOND);
+        assert!(!holds.cover(&other, now), "all of these have room");
+        // What has room already takes no more.
+        holds.add(&flood(), now, now + 25 * SECOND);
+        assert!(!holds.cover(&other, now));
+        let one_more = Affected { vins: vins(0..1), ..Affected::default() };
+        holds.add(&one_more, now, now + 30 * SECOND);
+        assert!(holds.cover(&other, now + 29 * SECOND));
+        assert!(!holds.cover(&other, now + 30 * SECOND));
+    }
+
+    #[test]
+    fn a_partition_finds_room_however_many_names_are_held_off() {
+        let now = Instant::now();
+        let (holds, held, other) = (holds(now), key(0, 1, 1), key(1, 1, 1));
+        holds.add(&flood(), now, now + 20 * SECOND);
+        let whole = Affected { partition: Some(held.partition), ..Affected::default() };
+        holds.add(&whole, now, now + 20 * SECOND);
+        assert!(holds.cover(&held, now));
+        assert!(!holds.cover(&other, now));
+    }
+
+    #[test]
+    fn what_is_over_makes_room_and_gives_its_memory_back() {
+        let now = Instant::now();
+        let (holds, other) = (holds(now), key(0, 1, 1));
+        holds.add(&flood(), now, now + 20 * SECOND);
+        // Something is held off all the time.
+        let few = Affected { vins: vins(0..100), ..Affected::default() };
+        holds.add(&few, now + 19 * SECOND, now + 39 * SECOND);
+        assert!(holds.cover(&other, now + 19 * SECOND), "there was no room");
+        holds.add(&few, now + 38 * SECOND, now + 58 * SECOND);
+        assert!(!holds.cover(&other, now + 39 * SECOND));
+        assert_eq!(holds.ends.lock().names.len(), 100);
+
+        assert!(holds.cover(&key_of(few.vins[0]), now + 57 * SECOND));
+        assert!(!holds.cover(&key_of(few.vins[0]), now + 58 * SECOND));
+        assert_eq!(holds.ends.lock().names.capacity(), 0);
+        holds.add(&few, now + 60 * SECOND, now + 80 * SECOND);
+        assert!(holds.cover(&key_of(few.vins[0]), now + 79 * SECOND));
     }
 }

@@ -106,7 +106,8 @@ impl<F: Failure> Invalidate for Cache<F> {
         store.metrics.invalidations(cause).inc();
         if let Some(hold_off) = hold_off {
             // Before the tables are locked: see where seats are taken.
-            store.holds.add(affected, Instant::now() + hold_off);
+            let now = Instant::now();
+            store.holds.add(affected, now, now + hold_off);
         }
         if let Some(partition) = affected.partition {
             store.advance_epoch(partition);

@@ -363,7 +363,7 @@ fn weight(entry: &Entry) -> usize {
 
 /// Passes a hash through that was taken already.
 #[derive(Default)]
-struct Prehashed(u64);
+pub(super) struct Prehashed(u64);
 
 impl Hasher for Prehashed {
     fn finish(&self) -> u64 {

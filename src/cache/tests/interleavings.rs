@@ -3,8 +3,8 @@
 //! The code under test is the cache itself, not a copy of its rules. What its threads share is
 //! behind locks, so what happens under one is a step, and the tests' [`lock`] lets shuttle choose
 //! whose step is next. Its depth-first scheduler runs every order: none is left to luck. (loom
-//! would also reorder the reads and writes inside a step, which the locks rule out.) Without a
-//! lock are shared: the holds and the epochs, which are written before a lock is taken that
+//! would also reorder the reads and writes inside a step, which the locks rule out.) Without such
+//! a lock are shared: the holds and the epochs, which are written before a lock is taken that
 //! their readers hold; `given_up`, `Evicted::any` and the gauges, which decide nothing but when
 //! work is done; and `Notify`, each use of which is a step, too. The policy's locks are its own.
 //!
