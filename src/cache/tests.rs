@@ -2,6 +2,7 @@ mod directives;
 mod dropping;
 mod histories;
 mod interleavings;
+mod large;
 pub(super) mod lock;
 
 use std::sync::Arc;
@@ -135,38 +136,6 @@ async fn joins_what_somebody_is_asking_for_and_leads_the_rest() {
         panic!("not landed")
     };
     assert_eq!(entry.bytes(), b"two");
-}
-
-/// A claim this large looks up what is fresh shard by shard, and the rest in order of mention.
-#[tokio::test(start_paused = true)]
-async fn a_large_claim_gives_each_vehicle_its_own_place() {
-    let cache = cache();
-    let vehicles: Vec<_> = (0..250)
-        .flat_map(|vin| [1, 2, 3, 4].map(|plate| vehicle(vin, plate)))
-        .collect();
-    let bytes = |nth: usize| format!("of {nth}");
-    for (nth, &vehicle) in vehicles.iter().enumerate().filter(|(nth, _)| nth % 3 == 0) {
-        fill(&cache, vehicle, &bytes(nth));
-    }
-    tokio::time::advance(1000 * SECOND).await;
-    for (nth, &vehicle) in vehicles.iter().enumerate().filter(|(nth, _)| nth % 3 == 1) {
-        fill(&cache, vehicle, &bytes(nth));
-    }
-
-    let Claim { places, lead, refresh } = claim(&cache, &vehicles);
-    for (nth, place) in places.iter().enumerate() {
-        let found = match (nth % 3, place) {
-            (0, Place::Stale(entry)) | (1, Place::Fresh(entry)) => {
-                entry.bytes() == bytes(nth).as_bytes()
-            }
-            (2, Place::Led(_)) => true,
-            _ => false,
-        };
-        assert!(found, "{nth}");
-    }
-    let every_third = |from| vehicles.iter().copied().skip(from).step_by(3);
-    assert!(lead.unwrap().vehicles().eq(every_third(2)));
-    assert!(refresh.unwrap().vehicles().eq(every_third(0)));
 }
 
 #[tokio::test(start_paused = true)]

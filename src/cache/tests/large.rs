@@ -1,0 +1,78 @@
+//! Claims so large that what is fresh is looked up shard by shard, and the rest in order of
+//! mention.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_large_claim_gives_each_vehicle_its_own_place() {
+    let cache = cache();
+    let vehicles: Vec<_> = (0..250)
+        .flat_map(|vin| [1, 2, 3, 4].map(|plate| vehicle(vin, plate)))
+        .collect();
+    let bytes = |nth: usize| format!("of {nth}");
+    for (nth, &vehicle) in vehicles.iter().enumerate().filter(|(nth, _)| nth % 3 == 0) {
+        fill(&cache, vehicle, &bytes(nth));
+    }
+    tokio::time::advance(1000 * SECOND).await;
+    for (nth, &vehicle) in vehicles.iter().enumerate().filter(|(nth, _)| nth % 3 == 1) {
+        fill(&cache, vehicle, &bytes(nth));
+    }
+
+    let Claim { places, lead, refresh } = claim(&cache, &vehicles);
+    for (nth, place) in places.iter().enumerate() {
+        let found = match (nth % 3, place) {
+            (0, Place::Stale(entry)) | (1, Place::Fresh(entry)) => {
+                entry.bytes() == bytes(nth).as_bytes()
+            }
+            (2, Place::Led(_)) => true,
+            _ => false,
+        };
+        assert!(found, "{nth}");
+    }
+    let every_third = |from| vehicles.iter().copied().skip(from).step_by(3);
+    assert!(lead.unwrap().vehicles().eq(every_third(2)));
+    assert!(refresh.unwrap().vehicles().eq(every_third(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_claim_serves_nothing_of_a_partition_that_was_dropped() {
+    let cache = cache();
+    let vehicles: Vec<_> = (0..45).map(|n| vehicle(n, n)).collect();
+    let lead = claim(&cache, &vehicles).lead.unwrap();
+    lead.land(vec![element("old"); 45], true, Instant::now());
+    let whole = Affected { partition: Some(partition(0)), ..Affected::default() };
+    cache.invalidate(&whole, Cause::TaxIdentity, None);
+    assert_eq!(cache.metrics().entries.get(), 45, "not swept yet");
+
+    let Claim { places, lead, refresh } = claim(&cache, &vehicles);
+    assert!(places.iter().all(|place| matches!(place, Place::Led(_))));
+    assert!(lead.unwrap().vehicles().eq(vehicles));
+    assert!(refresh.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_claim_serves_what_its_directives_permit() {
+    let cache = cache();
+    let vehicles: Vec<_> = (0..45).map(|n| vehicle(n, n)).collect();
+    let lead = claim(&cache, &vehicles).lead.unwrap();
+    lead.land(vec![element("x"); 45], true, Instant::now());
+    tokio::time::advance(100 * SECOND).await;
+    for (directives, is_served) in [
+        ("", true),
+        ("max-age=100", true),
+        ("max-age=99", false),
+        ("min-fresh=800", true),
+        ("min-fresh=801", false),
+        ("no-cache", false),
+        ("no-store", false),
+    ] {
+        let Claim { places, lead, .. } = claim_with(&cache, &vehicles, directives);
+        for place in &places {
+            let found = matches!(place, Place::Fresh(_));
+            assert_eq!(found, is_served, "{directives}");
+            assert_eq!(matches!(place, Place::Led(_)), !is_served, "{directives}");
+        }
+        let led = lead.map_or(0, |lead| lead.vehicles().len());
+        assert_eq!(led, if is_served { 0 } else { 45 }, "{directives}");
+    }
+}
