@@ -122,17 +122,48 @@ impl<F: Failure> Invalidate for Cache<F> {
 
 impl<F: Failure> Cache<F> {
     /// Drops every entry that `selection` matches, and gives their number. Like a write, it also
-    /// keeps calls under way from storing what they bring. Dropped before its end, it has done
-    /// a part of that.
+    /// keeps calls that were sent before it was over from storing what they bring. Dropped before
+    /// its end, it has done a part of that.
     pub async fn purge(&self, selection: &Selection) -> u64 {
         self.0.metrics.invalidations(Cause::Purge).inc();
+        match *selection {
+            Selection { partition, vin: None, plate: None } => self.purge_whole(partition).await,
+            _ => self.purge_vehicles(selection),
+        }
+    }
+
+    /// Drops a partition, or all. What is asked for behind the walk while that goes on may be
+    /// stored there, and counts as dropped at the end, when it is left to the sweep.
+    async fn purge_whole(&self, partition: Option<Partition>) -> u64 {
         let mut purged = 0;
         let purge = |table: &mut Table<F>, id| {
-            let has_entry = selection.matches(table.slot(id).key()) && self.drop_slot(table, id);
+            let is_of = |wanted| wanted == table.slot(id).key().partition;
+            let has_entry = partition.is_none_or(is_of) && self.drop_slot(table, id);
             purged += u64::from(has_entry);
             has_entry
         };
         self.visit_slots(purge).await;
+        match partition {
+            Some(partition) => self.0.advance_epoch(partition),
+            None => self.0.advance_epochs(),
+        }
+        purged
+    }
+
+    /// Drops what matches a VIN or a plate, at once.
+    fn purge_vehicles(&self, selection: &Selection) -> u64 {
+        let mut purged = 0;
+        for shard in self.0.shards() {
+            let table = &mut *shard.lock();
+            let by_vin = selection.vin.map(|vin| table.of_vin(&vin));
+            let by_plate = || selection.plate.map(|plate| table.of_plate(&plate));
+            for id in by_vin.or_else(by_plate).unwrap_or_default() {
+                let has_entry =
+                    selection.matches(table.slot(id).key()) && self.drop_slot(table, id);
+                purged += u64::from(has_entry);
+            }
+        }
+        self.0.catch_up();
         purged
     }
 

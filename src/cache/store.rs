@@ -199,6 +199,14 @@ impl<F> Store<F> {
         self.has_dropped.notify_one();
     }
 
+    /// [`Store::advance_epoch`] for every partition there is.
+    pub(super) fn advance_epochs(&self) {
+        for place in &self.epochs {
+            place.fetch_add(1, Ordering::AcqRel);
+        }
+        self.has_dropped.notify_one();
+    }
+
     /// Which place it is differs from process to process, so that nobody can choose credentials
     /// that share one with another's.
     fn place(&self, partition: Partition) -> &AtomicU32 {

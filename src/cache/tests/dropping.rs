@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::cache::invalidate::FEW_NAMES;
 
@@ -196,24 +198,57 @@ async fn a_purge_and_a_sweep_of_many_let_others_have_their_turn_and_count_right(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_filled_while_a_purge_goes_on_is_counted_right() {
+async fn a_purge_of_vehicles_is_done_at_once() {
     let cache = cache();
-    fill_many(&cache, 5000);
-    let purging = tokio::spawn({
-        let cache = cache.clone();
-        async move { cache.purge(&Selection::default()).await }
-    });
-    let mut filled = 0;
-    while !purging.is_finished() {
-        fill(&cache, vehicle(filled, filled), "x");
-        filled += 1;
-        tokio::task::yield_now().await;
+    let (vin, plate) = (Some(vehicle(1, 1).vin), Some(vehicle(1, 1).plate));
+    for selection in [
+        Selection { vin, ..Selection::default() },
+        Selection { plate, ..Selection::default() },
+        Selection { vin, plate, partition: Some(partition(0)) },
+    ] {
+        fill_many(&cache, 5000);
+        fill(&cache, vehicle(1, 1), "x");
+        assert_eq!(cache.purge(&selection).now_or_never(), Some(1), "{selection:?}");
+        assert_eq!(counted(&cache), 5000);
+        cache.0.check();
+        cache.purge(&Selection::default()).await;
     }
-    assert!(filled > 20, "{filled} filled meanwhile");
-    let purged = purging.await.unwrap();
-    // What is held is what was filled behind the purge.
-    assert_eq!(5000 + i64::from(filled), purged as i64 + counted(&cache));
-    let held = (0..filled).filter(|&n| seen(&cache, vehicle(n, n)).is_some());
-    assert_eq!(held.count() as i64, counted(&cache));
-    cache.0.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_for_while_a_purge_goes_on_is_gone_at_its_end() {
+    for partition in [None, Some(partition(0))] {
+        let cache = cache();
+        fill_many(&cache, 5000);
+        let purging = tokio::spawn({
+            let (cache, selection) = (cache.clone(), Selection { partition, ..<_>::default() });
+            async move { cache.purge(&selection).await }
+        });
+        let (mut asked, mut asking) = (0, Vec::new());
+        while !purging.is_finished() {
+            fill(&cache, vehicle(asked, 0), "old");
+            asking.extend(claim(&cache, &[vehicle(asked, 1)]).lead);
+            asked += 1;
+            tokio::task::yield_now().await;
+        }
+        assert!(asked > 20, "{asked} asked for meanwhile");
+        let purged = purging.await.unwrap();
+        // What was filled behind the purge is there, and left to the sweep.
+        let left = counted(&cache);
+        assert!(left > 0, "nothing was filled behind the purge");
+        assert_eq!(5000 + i64::from(asked), purged as i64 + left);
+        for lead in asking {
+            lead.land(vec![element("old")], true, Instant::now());
+        }
+        for n in 0..asked {
+            assert_eq!(seen(&cache, vehicle(n, 0)), None);
+            assert_eq!(seen(&cache, vehicle(n, 1)), None);
+        }
+        assert_eq!(counted(&cache), left, "what was sent before the end is not stored");
+        cache.0.check();
+        cache.sweep().await;
+        assert_eq!(counted(&cache), 0);
+        fill(&cache, vehicle(1, 1), "new");
+        assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("new"));
+    }
 }

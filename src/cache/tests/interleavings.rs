@@ -380,7 +380,10 @@ impl Scene {
                 assert!(!world.held_off[nth], "stored although a write's outcome is unknown");
             }
         }
-        wait(self.cache.purge(&Selection::default()));
+        wait(
+            self.cache
+                .purge(&Selection { partition: Some(partition(0)), ..<_>::default() }),
+        );
         store.check();
         assert_eq!(store.metrics.bytes.get(), 0);
         let is_held = |vehicle| {
