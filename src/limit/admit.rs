@@ -1,12 +1,14 @@
 //! How many requests may be in flight at all.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll},
 };
 
 use http::{Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service};
 
 use super::{Error, Metrics, guarded::ResponseFuture, metrics::Reason};
@@ -17,9 +19,14 @@ use crate::{body::Body, rule::Refused};
 /// that a slow reader counts.
 #[derive(Clone, Debug)]
 pub struct AdmitLayer {
-    places: Arc<Semaphore>,
+    max: usize,
+    taken: Arc<AtomicUsize>,
     metrics: Metrics,
 }
+
+/// A place of the requests in flight.
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
 
 /// A service behind [`AdmitLayer`].
 #[derive(Clone, Debug)]
@@ -33,8 +40,18 @@ pub struct Admit<S> {
 impl AdmitLayer {
     /// A layer that lets `max_in_flight` requests in.
     pub fn new(max_in_flight: usize, metrics: Metrics) -> Self {
-        let places = max_in_flight.min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), metrics }
+        Self { max: max_in_flight, taken: Arc::default(), metrics }
+    }
+
+    /// The same with another limit: what either has let in counts against both.
+    pub fn limited_to(&self, max_in_flight: usize) -> Self {
+        Self { max: max_in_flight, ..self.clone() }
+    }
+
+    fn take(&self) -> Option<Place> {
+        let more = |taken| (taken < self.max).then_some(taken + 1);
+        self.taken.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Place(Arc::clone(&self.taken)))
     }
 }
 
@@ -55,7 +72,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Refused<E>;
-    type Future = ResponseFuture<S::Future, OwnedSemaphorePermit>;
+    type Future = ResponseFuture<S::Future, Place>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -63,13 +80,21 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match Arc::clone(&self.layer.places).try_acquire_owned() {
-            Ok(permit) => ResponseFuture::admitted(self.inner.call(request), Some(permit)),
-            Err(_) => {
+        match self.layer.take() {
+            Some(place) => ResponseFuture::admitted(self.inner.call(request), Some(place)),
+            None => {
                 self.layer.metrics.refused(Reason::InFlight);
                 ResponseFuture::refused(Error::Full, request.into_body())
             }
         }
+    }
+}
+
+// === impl Place ===
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -111,6 +136,25 @@ mod tests {
         drop(second);
         drop(third);
         assert!(ask().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn another_limit_counts_what_is_in_flight_already() {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let layer = AdmitLayer::new(1, metrics);
+        let answering = |layer: AdmitLayer| {
+            let answer = service_fn(async |_: Request<Body>| {
+                Ok::<_, Refused<Error>>(Response::new(Body::full("answer")))
+            });
+            layer.layer(answer).oneshot(Request::default())
+        };
+        let first = answering(layer.clone()).await.unwrap();
+        let second = answering(layer.limited_to(2)).await.unwrap();
+        assert!(answering(layer.limited_to(2)).await.is_err());
+        drop(first);
+        assert!(answering(layer.clone()).await.is_err(), "one is in flight yet");
+        drop(second);
+        assert!(answering(layer).await.is_ok());
     }
 
     #[tokio::test]

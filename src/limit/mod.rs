@@ -29,7 +29,7 @@ pub struct Config {
 }
 
 /// A token bucket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Refill, a second.
     pub requests_per_second: NonZeroU32,

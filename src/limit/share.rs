@@ -17,6 +17,7 @@ use crate::{body::Body, rule::Refused};
 /// Refuses what a client asks above its share. The [`Client`] is an extension of the request.
 #[derive(Clone, Debug)]
 pub struct ShareLayer {
+    max: usize,
     shares: Arc<Shares>,
     metrics: Metrics,
 }
@@ -28,9 +29,8 @@ pub struct Share<S> {
     layer: ShareLayer,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shares {
-    max: usize,
     /// Only clients with a request in flight, so never more than there are requests.
     taken: Mutex<HashMap<Client, usize>>,
 }
@@ -47,8 +47,12 @@ pub struct Place {
 impl ShareLayer {
     /// A layer that lets each client have a quarter of `max_in_flight` requests, at least one.
     pub fn new(max_in_flight: usize, metrics: Metrics) -> Self {
-        let max = (max_in_flight / 4).max(1);
-        Self { shares: Arc::new(Shares { max, taken: Mutex::default() }), metrics }
+        Self { max: share_of(max_in_flight), shares: Arc::default(), metrics }
+    }
+
+    /// The same with another limit: what either has let in counts against both.
+    pub fn limited_to(&self, max_in_flight: usize) -> Self {
+        Self { max: share_of(max_in_flight), ..self.clone() }
     }
 }
 
@@ -78,7 +82,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let place = match request.extensions().get::<Client>() {
-            Some(client) => match Shares::take(&self.layer.shares, *client) {
+            Some(client) => match Shares::take(&self.layer.shares, *client, self.layer.max) {
                 Some(place) => Some(place),
                 None => {
                     self.layer.metrics.refused(Reason::ClientInFlight);
@@ -91,13 +95,17 @@ where
     }
 }
 
+fn share_of(max_in_flight: usize) -> usize {
+    (max_in_flight / 4).max(1)
+}
+
 // === impl Shares ===
 
 impl Shares {
-    fn take(this: &Arc<Self>, client: Client) -> Option<Place> {
+    fn take(this: &Arc<Self>, client: Client, max: usize) -> Option<Place> {
         let mut taken = this.taken.lock();
         let count = taken.entry(client).or_default();
-        if *count >= this.max {
+        if *count >= max {
             return None;
         }
         *count += 1;
