@@ -18,7 +18,9 @@ use prometheus::Registry;
 use tokio::time::Instant;
 use vingate::{
     batch::{Asked, Elements, Splice},
-    cache::{Cache, Config, Directives, Entry, Metrics, Partition, Place, StaleWindows, Ttl},
+    cache::{
+        Cache, Config, Directives, Entry, Lives, Metrics, Partition, Place, StaleWindows, Ttl,
+    },
 };
 
 /// Vehicles of a full request.
@@ -81,9 +83,8 @@ fn entries(answer: &[u8], asked: &[u8]) -> Vec<Arc<Entry>> {
     let elements = Elements::parse(answer, vehicles.iter().copied()).expect("it is as documented");
     let day = Duration::from_secs(24 * 60 * 60);
     let cache = Cache::<()>::new(
-        Config {
-            enabled: true,
-            capacity: 64 << 20,
+        Config { enabled: true, capacity: 64 << 20 },
+        Lives {
             ttl: Ttl { finished: day, pending: day, failed: day, absent: day, jitter: 0.1 },
             stale: StaleWindows { while_revalidate: day, if_error: day },
         },

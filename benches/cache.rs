@@ -22,7 +22,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prometheus::Registry;
 use tokio::time::Instant;
 use vingate::{
-    cache::{Class, Config, Directives, Element, Metrics, Partition, Place, StaleWindows, Ttl},
+    cache::{
+        Class, Config, Directives, Element, Lives, Metrics, Partition, Place, StaleWindows, Ttl,
+    },
     vehicle::{Plate, Vehicle, Vin},
 };
 
@@ -85,9 +87,8 @@ fn fresh(cache: &Cache, vehicles: &[Vehicle]) -> usize {
 fn filled(vehicles: &[Vehicle]) -> Cache {
     let day = Duration::from_secs(24 * 60 * 60);
     let cache = Cache::new(
-        Config {
-            enabled: true,
-            capacity: 512 << 20,
+        Config { enabled: true, capacity: 512 << 20 },
+        Lives {
             ttl: Ttl { finished: day, pending: day, failed: day, absent: day, jitter: 0.1 },
             stale: StaleWindows { while_revalidate: day, if_error: day },
         },

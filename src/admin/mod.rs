@@ -22,8 +22,6 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
-
 use secrecy::SecretString;
 
 pub use self::{
@@ -32,11 +30,9 @@ pub use self::{
     service::{Admin, Parts},
 };
 
-/// What the `[admin]` table says.
+/// What the `[admin]` table says of those who ask.
 #[derive(Debug)]
 pub struct Config {
-    /// Where to listen.
-    pub listen: SocketAddr,
     /// The bearer token of all but `/metrics`, `/healthz` and `/readyz`.
     pub token: Option<SecretString>,
 }

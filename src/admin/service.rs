@@ -43,12 +43,13 @@ pub struct Parts {
     pub purge: Purge,
     /// The configuration in force as JSON, its secrets masked.
     pub config: Bytes,
+    /// Since when the gateway runs.
+    pub started_at: Instant,
 }
 
 struct Shared {
     token: Option<SecretString>,
     parts: Parts,
-    started_at: Instant,
 }
 
 enum Endpoint {
@@ -95,9 +96,9 @@ impl Endpoint {
 // === impl Admin ===
 
 impl Admin {
-    /// A service with these parts. Its uptime counts from here.
+    /// A service with these parts.
     pub fn new(token: Option<SecretString>, parts: Parts) -> Self {
-        Self(Arc::new(Shared { token, parts, started_at: Instant::now() }))
+        Self(Arc::new(Shared { token, parts }))
     }
 }
 
@@ -142,7 +143,7 @@ impl Shared {
             Endpoint::Page => {
                 let reasons = self.parts.readiness.reasons();
                 let families = self.parts.registry.gather();
-                let page = page::render(self.started_at.elapsed(), &reasons, &families);
+                let page = page::render(self.parts.started_at.elapsed(), &reasons, &families);
                 answer(StatusCode::OK, HTML, page)
             }
         })

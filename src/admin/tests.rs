@@ -6,6 +6,7 @@ use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use prometheus::{IntGauge, Registry};
 use secrecy::SecretString;
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -35,7 +36,8 @@ fn fixture(token: Option<&str>) -> Fixture {
         }
     });
     let config = Bytes::from_static(b"{\"secret\":\"***\"}");
-    let parts = Parts { registry, readiness: readiness.clone(), purge, config };
+    let parts =
+        Parts { registry, readiness: readiness.clone(), purge, config, started_at: Instant::now() };
     Fixture { admin: Admin::new(token.map(SecretString::from), parts), readiness, purged }
 }
 

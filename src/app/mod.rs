@@ -1,48 +1,40 @@
 //! The program put together: every part made once, handed what it needs, and run.
+//!
+//! What follows from a configuration that can change at run time stands apart from the rest:
+//! [`Lasting`] is made once, and makes the stacks that requests meet from whatever is in force.
+//! [`Control`] puts another configuration in force; [`Newest`] is how connections hear of it.
 
-use std::{
-    collections::HashMap,
-    future::{pending, ready},
-    io,
-    net::SocketAddr,
-    panic::resume_unwind,
-    sync::Arc,
-};
+mod control;
+mod lasting;
+mod newest;
+mod purge;
 
-use bytes::Bytes;
+use std::{future::pending, io, net::SocketAddr};
+
 use tokio::{
     net::TcpListener,
     sync::oneshot,
-    task::JoinError,
     time::{Instant, timeout_at},
 };
-use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use self::{lasting::Lasting, newest::Newest};
 use crate::{
-    admin::{self, Admin, PurgeRequest, Readiness, UnknownAccount},
-    auth::{self, jwks},
-    batch::{self, Batch},
-    cache::{self, Cache, Partition, Selection},
+    admin::{Admin, Readiness},
+    auth::jwks,
     config::Config,
-    forward::Forward,
-    gateway::{self, Gateway},
-    limit::{self, AdmitLayer, DeadlineLayer, RateLimit, ShareLayer},
-    normalize::NormalizeLayer,
-    server,
-    telemetry::{self, TelemetryLayer},
-    upstream,
+    gateway::Gateway,
+    server, upstream,
 };
+
+pub use self::control::{Control, Outcome};
 
 /// A gateway that is bound and ready to run.
 pub struct App {
-    public: Listener<Gateway>,
-    admin: Listener<Admin>,
-    rate: RateLimit,
-    cache: Cache<batch::Failure>,
+    public: Listener<Newest<Gateway>>,
+    admin: Listener<Newest<Admin>>,
+    control: Control,
     refresher: Option<jwks::Refresher>,
-    tasks: TaskTracker,
-    readiness: Readiness,
 }
 
 /// A bound listener and what answers on it.
@@ -80,70 +72,26 @@ pub enum BuildError {
 impl App {
     /// Binds the listeners and wires the parts. Runs inside a tokio runtime.
     pub fn build(config: Config) -> Result<Self, BuildError> {
-        let readiness = Readiness::new();
-        let registry = telemetry::registry()?;
-        let public = bind(config.server.listen)?;
-        let admin = bind(config.admin.listen)?;
-
-        let cache = Cache::new(config.cache, cache::Metrics::register(&registry)?);
-        let upstream = upstream::stack(&config.upstream, &upstream::Metrics::register(&registry)?)?;
-        let tasks = TaskTracker::new();
-        let purge = purge(cache.clone(), &config.auth, tasks.clone());
-        let credential = config.auth.credential_fields();
-        let auth = config.auth.build(auth::Metrics::register(&registry)?)?;
-        let limits = limit::Metrics::register(&registry)?;
-        let rate = RateLimit::new(config.limit.rate, limits.clone());
-
-        let forward = Forward::new(
-            config.forward,
-            config.upstream.origin,
-            upstream.clone(),
-            Arc::new(cache.clone()),
-            tasks.clone(),
-        );
-        let batch = Batch::new(
-            config.batch,
-            cache.clone(),
-            upstream,
-            credential.names(),
-            batch::Metrics::register(&registry)?,
-            gateway::undocumented(forward.clone()),
-        );
-        let gateway = gateway::stack(gateway::Parts {
-            config: config.gateway,
-            telemetry: TelemetryLayer::new(
-                telemetry::Metrics::register(&registry)?,
-                config.telemetry.access,
-            ),
-            admit: AdmitLayer::new(config.limit.max_in_flight, limits.clone()),
-            deadline: DeadlineLayer::new(config.limit.request_timeout),
-            authenticate: auth.authenticate,
-            rate: rate.clone(),
-            share: ShareLayer::new(config.limit.max_in_flight, limits),
-            authorize: auth.authorize,
-            normalize: NormalizeLayer::new(config.normalize),
-            batch,
-            forward,
-        });
-        let public = Listener {
-            listener: public,
-            config: config.server,
-            service: gateway,
-            metrics: server::Metrics::register(&registry)?,
-        };
-        let parts = admin::Parts {
-            registry,
-            readiness: readiness.clone(),
-            purge,
-            config: Bytes::from(config.in_force.to_string()),
-        };
+        let Config { fixed, live, in_force } = config;
+        let public = bind(fixed.server.listen)?;
+        let admin = bind(fixed.admin)?;
+        let (lasting, refresher) = Lasting::build(&fixed, &live)?;
+        let metrics = server::Metrics::register(lasting.registry())?;
+        let (control, served) = Control::new(lasting, live, in_force)?;
+        let public =
+            Listener { listener: public, config: fixed.server, service: served.gateway, metrics };
         let admin = Listener {
             listener: admin,
-            config: server::Config::side(config.admin.listen),
-            service: Admin::new(config.admin.token, parts),
+            config: server::Config::side(fixed.admin),
+            service: served.admin,
             metrics: server::Metrics::unregistered()?,
         };
-        Ok(Self { public, admin, rate, cache, refresher: auth.refresher, tasks, readiness })
+        Ok(Self { public, admin, control, refresher })
+    }
+
+    /// What puts another configuration in force, also while the gateway runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Where the gateway listens: its own address, then the admin's.
@@ -155,14 +103,15 @@ impl App {
     /// `drain_timeout` has passed. The admin listener serves longest, so that it can say that
     /// the gateway is draining.
     pub async fn run(self, drain: impl Future<Output = ()>) {
-        let Self { public, admin, rate, cache, refresher, tasks, readiness } = self;
+        let Self { public, admin, control, refresher } = self;
+        let lasting = control.lasting();
+        let (tasks, readiness) = (&lasting.tasks, &lasting.readiness);
         let until_cut = public.config.drain_delay + public.config.drain_timeout;
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
         let admin = tokio::spawn(admin.serve(async {
             let _ = admin_stopped.await;
         }));
-        let forgetting = tokio::spawn(rate.forget_idle());
-        let sweeping = tokio::spawn(cache.keep_swept());
+        let sweeping = tokio::spawn(lasting.cache.clone().keep_swept());
         let refreshing = tokio::spawn(keep_keys(refresher, readiness.clone()));
 
         // Held until the admin listener has closed.
@@ -179,7 +128,6 @@ impl App {
         tasks.close();
         let _ = timeout_at(cut_at, tasks.wait()).await;
 
-        forgetting.abort();
         sweeping.abort();
         refreshing.abort();
         drop(stop_admin);
@@ -222,34 +170,4 @@ fn keep_keys(
 
 fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
     server::bind(address).map_err(|source| BuildError::Bind { address, source })
-}
-
-/// What `POST /cache/purge` does: accounts are known by their names there, and by their
-/// partitions in the cache.
-fn purge(cache: Cache<batch::Failure>, auth: &auth::Config, tasks: TaskTracker) -> admin::Purge {
-    let partitions: HashMap<String, Partition> = auth
-        .account_digests()
-        .map(|(name, digest)| (name.to_owned(), Partition::new(&digest)))
-        .collect();
-    Arc::new(move |PurgeRequest { account, vin, plate }| {
-        let partition = match account {
-            Some(name) => match partitions.get(&name) {
-                Some(partition) => Some(*partition),
-                None => return Box::pin(ready(Err(UnknownAccount))),
-            },
-            None => None,
-        };
-        let cache = cache.clone();
-        let purge = async move { cache.purge(&Selection { partition, vin, plate }).await };
-        // In a task of its own, which is not given up half way when somebody hangs up.
-        let purging = tasks.spawn(purge);
-        Box::pin(async move {
-            match purging.await.map_err(JoinError::try_into_panic) {
-                Ok(purged) => Ok(purged),
-                Err(Ok(panic)) => resume_unwind(panic),
-                // The runtime is stopping, and everybody who waits with it.
-                Err(Err(_)) => pending().await,
-            }
-        })
-    })
 }

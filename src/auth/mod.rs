@@ -30,11 +30,11 @@ mod testing;
 mod token;
 mod verified;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
-use self::authenticator::Authenticator;
+use self::{authenticator::Authenticator, jwks::Published};
 
 pub use self::{
     account::Account,
@@ -64,8 +64,6 @@ pub struct Config {
     pub leeway: Duration,
     /// The configured keys; every `kid` stands once.
     pub keys: Vec<Key>,
-    /// Where the issuer publishes keys. They vouch for `issuer` only, so it must be there.
-    pub jwks: Option<jwks::Config>,
     /// The scopes that reading and writing need; `None`: any valid token may do anything.
     pub scopes: Option<Scopes>,
     /// The accounts at Sync; empty: the caller's own credential goes upstream.
@@ -85,26 +83,16 @@ pub struct Auth {
     pub authenticate: AuthenticateLayer,
     /// What they may do.
     pub authorize: Authorize,
-    /// What fetches the published keys, if there are any to fetch: it must be run.
-    pub refresher: Option<jwks::Refresher>,
 }
 
 // === impl Config ===
 
 impl Config {
-    /// The parts, none of which does anything yet.
-    ///
-    /// # Errors
-    ///
-    /// If TLS to the server of published keys cannot be set up.
-    pub fn build(self, metrics: Metrics) -> Result<Auth, jwks::TlsError> {
+    /// The parts, which know no token yet. Keys that the issuer publishes vouch for `issuer` only,
+    /// so it must be there with `published`.
+    pub fn build(self, published: Option<Arc<Published>>, metrics: Metrics) -> Auth {
         let fields = self.credential_fields();
         let authorize = Authorize::new(self.scopes.clone(), self.accounts, fields, self.origin);
-        let jwks = self.jwks.filter(|_| self.enabled);
-        let (published, refresher) = jwks
-            .map(|jwks| jwks.build(metrics.clone()))
-            .transpose()?
-            .unzip();
         let verifier = self.enabled.then(|| {
             token::Verifier::new(
                 keys::Keys::new(self.keys, published),
@@ -118,7 +106,7 @@ impl Config {
             )
         });
         let authenticate = AuthenticateLayer::new(Authenticator::new(verifier, metrics));
-        Ok(Auth { authenticate, authorize, refresher })
+        Auth { authenticate, authorize }
     }
 
     /// Each account's name with the digest of the credential that its calls carry.

@@ -182,7 +182,6 @@ pub(super) fn config() -> Config {
         algorithms: ALGORITHMS.to_vec(),
         leeway: Duration::from_secs(30),
         keys: ALGORITHMS.map(key).into(),
-        jwks: None,
         scopes: None,
         accounts: vec![],
         credential_headers: vec![],
@@ -193,7 +192,7 @@ pub(super) fn config() -> Config {
 /// What tells callers by their tokens, as `config` says.
 pub(super) fn authenticator(config: Config) -> (Arc<Authenticator>, Registry) {
     let registry = Registry::new();
-    let auth = config.build(Metrics::register(&registry).unwrap()).unwrap();
+    let auth = config.build(None, Metrics::register(&registry).unwrap());
     (auth.authenticate.0, registry)
 }
 

@@ -122,9 +122,9 @@ mod tests {
         let life = std::time::Duration::ZERO;
         let ttl = Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 };
         let stale = StaleWindows { while_revalidate: life, if_error: life };
-        let config = cache::Config { enabled: false, capacity: 0, ttl, stale };
+        let config = cache::Config { enabled: false, capacity: 0 };
         let metrics = cache::Metrics::register(&Registry::new()).unwrap();
-        let cache = Cache::<Failure>::new(config, metrics);
+        let cache = Cache::<Failure>::new(config, cache::Lives { ttl, stale }, metrics);
 
         let vehicle = |nth| Vehicle {
             vin: Vin::parse(&format!("3VWFE21C0{nth:08}")).unwrap(),

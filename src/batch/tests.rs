@@ -60,9 +60,9 @@ impl Fixture {
     /// With lives and windows as they are by default, but no jitter.
     fn new() -> Self {
         let registry = Registry::new();
-        let mut config = cache_by_default();
-        config.ttl.jitter = 0.0;
-        let cache = Cache::new(config, cache::Metrics::register(&registry).unwrap());
+        let (config, mut lives) = cache_by_default();
+        lives.ttl.jitter = 0.0;
+        let cache = Cache::new(config, lives, cache::Metrics::register(&registry).unwrap());
         let config = Config {
             max_vehicles: 100,
             chunk: 500,
@@ -146,11 +146,12 @@ async fn answer(
 }
 
 /// What a file says of the cache that does not mention it.
-fn cache_by_default() -> cache::Config {
+fn cache_by_default() -> (cache::Config, cache::Lives) {
     let toml = "[upstream]\nurl = \"http://127.0.0.1:1\"\n[auth]\nenabled = false\n\
                 [server]\nlisten = \"127.0.0.1:0\"";
     let config = crate::config::Config::parse(toml, Path::new("test.toml"), &|_| None);
-    config.unwrap_or_else(|problems| panic!("{problems}")).cache
+    let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+    (config.fixed.cache, config.live.lives)
 }
 
 fn finished() -> Value {

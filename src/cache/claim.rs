@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    Cache, Directives, Entry, Failure, Key, Lease, Partition,
+    Cache, Directives, Entry, Failure, Key, Lease, Partition, StaleWindows,
     directives::Verdict,
     flight::{Flight, Hashed, Outcome, Seat},
     store::Store,
@@ -47,6 +47,7 @@ struct Boarding<F> {
 struct Pass<'a, F> {
     store: &'a Store<F>,
     directives: &'a Directives,
+    stale: StaleWindows,
     epoch: u32,
     now: Instant,
     second: u32,
@@ -91,8 +92,8 @@ impl<F: Failure> Cache<F> {
         let epoch = self.0.epoch(partition);
         let table = self.0.shard(hash).lock();
         let entry = table.slot(table.find(&key, hash)?).entry.as_ref()?;
-        let stands_in = entry.epoch == epoch
-            && directives.permits_stale_if_error(entry, &self.0.config.stale, now);
+        let stands_in =
+            entry.epoch == epoch && directives.permits_stale_if_error(entry, &self.0.stale(), now);
         stands_in.then(|| Arc::clone(entry))
     }
 
@@ -104,7 +105,8 @@ impl<F: Failure> Cache<F> {
         now: Instant,
     ) -> Claim<F> {
         let epoch = self.0.epoch(partition);
-        let pass = Pass { store: &*self.0, directives, epoch, now, second: self.0.second(now) };
+        let (stale, second) = (self.0.stale(), self.0.second(now));
+        let pass = Pass { store: &*self.0, directives, stale, epoch, now, second };
         let keys: Vec<_> = vehicles
             .map(|vehicle| self.0.hashed(Key { partition, vehicle }))
             .collect();
@@ -180,8 +182,8 @@ impl<F: Failure> Pass<'_, F> {
     }
 
     fn is_fresh(&self, entry: &Entry) -> bool {
-        let stale = &self.store.config.stale;
-        entry.epoch == self.epoch && self.directives.judge(entry, stale, self.now) == Verdict::Fresh
+        entry.epoch == self.epoch
+            && self.directives.judge(entry, &self.stale, self.now) == Verdict::Fresh
     }
 
     #[inline]
@@ -190,10 +192,7 @@ impl<F: Failure> Pass<'_, F> {
         let id = table.find(&hashed.key, hashed.hash);
         let held = id.and_then(|id| table.slot(id).entry.as_ref());
         if let Some(entry) = held.filter(|entry| entry.epoch == self.epoch) {
-            match self
-                .directives
-                .judge(entry, &self.store.config.stale, self.now)
-            {
+            match self.directives.judge(entry, &self.stale, self.now) {
                 Verdict::Fresh => {
                     let entry = Arc::clone(entry);
                     self.store.note_hit(&entry, self.second);

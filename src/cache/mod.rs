@@ -39,14 +39,19 @@ pub use self::{
     store::Cache,
 };
 
-/// What the `[cache]` table says.
+/// What the `[cache]` table says of the whole.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Whether anything is kept.
     pub enabled: bool,
     /// Bytes held, keys and bookkeeping counted.
     pub capacity: u64,
-    /// How long results stay fresh.
+}
+
+/// What it says of entries; [`Cache::set_lives`] changes it.
+#[derive(Clone, Debug)]
+pub struct Lives {
+    /// How long results stay fresh, from when they are stored.
     pub ttl: Ttl,
     /// How long past that they may still be served.
     pub stale: StaleWindows,

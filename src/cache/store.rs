@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use moka::{notification::RemovalCause, sync::Cache as Policy};
 // The policy notes under locks of its own, where tests must not switch threads.
@@ -20,8 +21,8 @@ use parking_lot::Mutex as PlainMutex;
 use tokio::{sync::Notify as PlainNotify, time::Instant};
 
 use super::{
-    Classes, Config, Entry, Failure, Key, Metrics, Mutex, Partition, flight::Hashed, holds::Holds,
-    table::Table,
+    Classes, Config, Entry, Failure, Key, Lives, Metrics, Mutex, Partition, StaleWindows,
+    flight::Hashed, holds::Holds, table::Table,
 };
 
 /// The cache: a handle, cheap to clone. `F` is why a flight failed.
@@ -29,6 +30,7 @@ pub struct Cache<F>(pub(super) Arc<Store<F>>);
 
 pub(super) struct Store<F> {
     pub(super) config: Config,
+    lives: ArcSwap<Lives>,
     pub(super) metrics: Metrics,
     pub(super) holds: Holds,
     hashing: RandomState,
@@ -83,12 +85,12 @@ const OVERHEAD: usize = 650;
 
 impl<F: Failure> Cache<F> {
     /// An empty cache.
-    pub fn new(config: Config, metrics: Metrics) -> Self {
-        Self::sharded(config, metrics, SHARDS)
+    pub fn new(config: Config, lives: Lives, metrics: Metrics) -> Self {
+        Self::sharded(config, lives, metrics, SHARDS)
     }
 
     /// An empty cache of so many shards: a power of two.
-    pub(super) fn sharded(config: Config, metrics: Metrics, shards: usize) -> Self {
+    pub(super) fn sharded(config: Config, lives: Lives, metrics: Metrics, shards: usize) -> Self {
         let evicted = Arc::<Evicted>::default();
         let noted = Arc::clone(&evicted);
         let policy = Policy::builder()
@@ -110,6 +112,7 @@ impl<F: Failure> Cache<F> {
         let started_at = Instant::now();
         Self(Arc::new(Store {
             config,
+            lives: ArcSwap::from_pointee(lives),
             metrics,
             holds: Holds::new(hashing.clone(), started_at),
             hashing,
@@ -120,6 +123,12 @@ impl<F: Failure> Cache<F> {
             has_dropped: PlainNotify::new(),
             started_at,
         }))
+    }
+
+    /// Changes how long results stay fresh that are stored from now on, and how long past that
+    /// whatever is held may be served.
+    pub fn set_lives(&self, lives: Lives) {
+        self.0.lives.store(Arc::new(lives));
     }
 
     /// Whether anything is kept at all.
@@ -237,7 +246,12 @@ impl<F> Store<F> {
 
     /// How long an element of this entry's key stays fresh.
     pub(super) fn fresh_for(&self, classes: Classes, hash: u64) -> Duration {
-        self.config.ttl.fresh_for(classes, hash)
+        self.lives.load().ttl.fresh_for(classes, hash)
+    }
+
+    /// How long past that what is held may still be served.
+    pub(super) fn stale(&self) -> StaleWindows {
+        self.lives.load().stale
     }
 
     /// Stores `entry` in its slot. Under the lock of its shard, which `table` proves.

@@ -59,7 +59,7 @@ fn sharded(capacity: u64, shards: usize) -> TestCache {
     };
     let stale = StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND };
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    Cache::sharded(Config { enabled: true, capacity, ttl, stale }, metrics, shards)
+    Cache::sharded(Config { enabled: true, capacity }, Lives { ttl, stale }, metrics, shards)
 }
 
 fn claim(cache: &TestCache, vehicles: &[Vehicle]) -> Claim<u32> {

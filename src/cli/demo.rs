@@ -36,13 +36,15 @@ fn demo(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
             .start();
         let secret = secret()?;
         let config = config(listen, &sandbox.url(), &secret)?;
-        telemetry::init(&config.telemetry)?;
+        telemetry::init(config.fixed.format, config.live.telemetry.level)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let token = config
-            .auth
-            .issue("demo", Some("vehicles:read vehicles:write"), TTL, now)?;
+        let token =
+            config
+                .live
+                .auth
+                .issue("demo", Some("vehicles:read vehicles:write"), TTL, now)?;
         let app = App::build(config)?;
         let (gateway, admin) = app.addresses()?;
         let greeting = greeting(gateway, admin, &sandbox.url(), &token);

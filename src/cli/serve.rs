@@ -2,29 +2,42 @@
 
 use std::{error::Error, num::NonZeroUsize, path::Path, process::ExitCode};
 
-use tokio::runtime::{self, Runtime};
+use tokio::{
+    runtime::{self, Runtime},
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
 use super::{env, fail, refuse, stop_signal};
-use crate::{app::App, config::Config, telemetry};
+use crate::{
+    app::App,
+    config::{Config, Loaded, Sources},
+    reload::Reload,
+    telemetry,
+};
 
 /// Serves what the file at `path` says.
 pub fn run(path: &Path) -> ExitCode {
-    let config = match Config::load(path, &env) {
+    let Loaded { config, sources } = Loaded::of(path, &env);
+    let config = match config {
         Ok(config) => config,
         Err(problems) => return refuse(&problems),
     };
-    match serve(config) {
+    match serve(path, config, sources) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&*error),
     }
 }
 
-fn serve(config: Config) -> Result<(), Box<dyn Error>> {
-    telemetry::init(&config.telemetry)?;
-    runtime(config.workers)?.block_on(async {
-        let stop = stop_signal()?;
+fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Error>> {
+    let levels = telemetry::init(config.fixed.format, config.live.telemetry.level)?;
+    runtime(config.fixed.workers)?.block_on(async {
+        // Before anything is announced: from then on, a hangup must not end the process.
+        let (stop, hangups) = (stop_signal()?, signal(SignalKind::hangup())?);
         let app = App::build(config)?;
+        let reload = Reload { path: path.to_owned(), env, control: app.control(), levels };
+        let _reloading = AbortOnDropHandle::new(tokio::spawn(reload.run(sources, hangups)));
         let (gateway, admin) = app.addresses()?;
         info!(version = env!("CARGO_PKG_VERSION"), %gateway, %admin, "Serving");
         app.run(stop).await;

@@ -19,19 +19,21 @@ pub fn config(data: &[u8]) {
     let env = |name: &str| (name.len() < 16).then(|| OsString::from(SECRET));
     match Config::parse(text, Path::new("/nowhere/vingate.toml"), &env) {
         Ok(config) => {
-            assert!((1..=500).contains(&config.batch.chunk));
-            assert!(config.batch.max_vehicles > 0 && config.batch.max_parallel > 0);
-            assert!(config.limit.max_in_flight > 0 && config.upstream.max_in_flight > 0);
-            assert!((0.0..1.0).contains(&config.cache.ttl.jitter));
+            assert!((1..=500).contains(&config.live.batch.chunk));
+            assert!(config.live.batch.max_vehicles > 0 && config.live.batch.max_parallel > 0);
+            assert!(config.live.limit.max_in_flight > 0 && config.fixed.upstream.max_in_flight > 0);
+            assert!((0.0..1.0).contains(&config.live.lives.ttl.jitter));
             assert!(
-                !config.auth.enabled || !config.auth.keys.is_empty() || config.auth.jwks.is_some()
+                !config.live.auth.enabled
+                    || !config.live.auth.keys.is_empty()
+                    || config.fixed.jwks.is_some()
             );
             assert!(
-                config.admin.token.is_some()
-                    || config.admin.listen.ip().to_canonical().is_loopback()
+                config.live.admin.token.is_some()
+                    || config.fixed.admin.ip().to_canonical().is_loopback()
             );
-            assert!(config.in_force.is_object());
-            for printed in [config.in_force.to_string(), format!("{config:?}")] {
+            assert!(config.in_force.shown().is_object());
+            for printed in [config.in_force.shown().to_string(), format!("{config:?}")] {
                 assert!(!printed.contains("hunter2"), "it prints a secret");
             }
         }

@@ -16,6 +16,7 @@ mod choice;
 mod document;
 mod file;
 pub(crate) mod fuzzing;
+mod in_force;
 mod nearest;
 mod number;
 mod path;
@@ -23,55 +24,89 @@ mod problem;
 mod read;
 mod schema;
 mod secret;
+mod sources;
 mod table;
 mod text;
 mod units;
 
-use std::{fs, io::Read, num::NonZeroUsize, path::Path};
+use std::{net::SocketAddr, num::NonZeroUsize, path::Path};
 
-use self::{check::Context, document::Document};
+use self::{check::Context, document::Document, in_force::Hidden, sources::Unreadable};
 use crate::{
-    admin, auth, batch, cache, forward, gateway, limit, normalize, server, telemetry, upstream,
+    admin,
+    auth::{self, jwks},
+    batch, cache, forward, gateway, limit, normalize, server, telemetry, upstream,
 };
 
 pub use self::{
+    in_force::{Changes, InForce},
     problem::{Problem, Problems},
     schema::schema,
     secret::Env,
+    sources::Sources,
 };
-
-/// Nobody writes a larger file by hand.
-const MAX_FILE: u64 = 1 << 20;
 
 /// A valid configuration, in the parts that the modules take.
 #[derive(Debug)]
 pub struct Config {
+    /// What a running gateway keeps.
+    pub fixed: Fixed,
+    /// What it can change.
+    pub live: Live,
+    /// All of it, to be shown and compared. A change is one of [`Live`] alone only if its
+    /// [`Changes`] have no key that is [fixed](Changes::fixed).
+    pub in_force: InForce,
+}
+
+/// What takes a restart: what is bound, connected or allocated.
+#[derive(Debug)]
+pub struct Fixed {
     /// Threads; `None`: one a core.
     pub workers: Option<NonZeroUsize>,
     /// Connections.
     pub server: server::Config,
-    /// The admin listener.
-    pub admin: admin::Config,
+    /// Where the admin listener listens.
+    pub admin: SocketAddr,
     /// Calls to Sync.
     pub upstream: upstream::Config,
+    /// Where the keys of tokens are published; `None`: nowhere, or no tokens are asked for.
+    pub jwks: Option<jwks::Config>,
+    /// The vehicle cache as a whole.
+    pub cache: cache::Config,
+    /// How log lines look.
+    pub format: telemetry::Format,
+}
+
+/// What every request takes as it is when it comes.
+#[derive(Debug)]
+pub struct Live {
+    /// Who may see the admin listener.
+    pub admin: admin::Config,
     /// Tokens and accounts.
     pub auth: auth::Config,
     /// Admission, rates, body sizes, deadlines.
     pub limit: limit::Config,
     /// The batch endpoint.
     pub batch: batch::Config,
-    /// The vehicle cache.
-    pub cache: cache::Config,
+    /// How long the cache's entries live.
+    pub lives: cache::Lives,
     /// Everything that is forwarded.
     pub forward: forward::Config,
     /// Vehicles in paths, queries and bodies.
     pub normalize: normalize::Config,
     /// The edge of the request path.
     pub gateway: gateway::Config,
-    /// Logs.
+    /// What is logged.
     pub telemetry: telemetry::Config,
-    /// The file with all its defaults, and every secret as `"***"`: what `GET /config` shows.
-    pub in_force: serde_json::Value,
+}
+
+/// A file that was read, whatever came of it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Result<Config, Problems>,
+    /// It and the files that it names, as they were.
+    pub sources: Sources,
 }
 
 // === impl Config ===
@@ -83,8 +118,7 @@ impl Config {
     ///
     /// All problems of the file at once, or that it cannot be read.
     pub fn load(path: &Path, env: Env<'_>) -> Result<Self, Problems> {
-        let text = contents(path).map_err(|text| Problems::whole(path.to_owned(), text))?;
-        Self::parse(&text, path, env)
+        Loaded::of(path, env).config
     }
 
     /// Checks `text` as if it stood in a file at `path`, which need not exist: relative paths
@@ -94,9 +128,18 @@ impl Config {
     ///
     /// All problems of the text at once.
     pub fn parse(text: &str, path: &Path, env: Env<'_>) -> Result<Self, Problems> {
+        Self::read(text, path, env, &mut Sources::default())
+    }
+
+    fn read(
+        text: &str,
+        path: &Path,
+        env: Env<'_>,
+        sources: &mut Sources,
+    ) -> Result<Self, Problems> {
         let mut problems = Vec::new();
-        let config = Self::find(text, path.parent().unwrap_or(path), env, &mut problems);
-        match config {
+        let folder = path.parent().unwrap_or(path);
+        match Self::find(text, folder, env, &mut problems, sources) {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(Problems::new(path.to_owned(), problems)),
         }
@@ -104,24 +147,51 @@ impl Config {
 
     /// The configuration in `text`, as far as there is one; `problems` is empty only if it is
     /// valid.
-    fn find(text: &str, folder: &Path, env: Env<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
+    fn find(
+        text: &str,
+        folder: &Path,
+        env: Env<'_>,
+        problems: &mut Vec<Problem>,
+        sources: &mut Sources,
+    ) -> Option<Self> {
         let mut document = Document::parse(text, problems)?;
         let (file, wrong) = read::read(&mut document, problems)?;
-        let mut context = Context { document: &document, folder, env, wrong: &wrong, problems };
+        let mut context = Context {
+            document: &document,
+            folder,
+            env,
+            wrong: &wrong,
+            problems,
+            sources,
+            hidden: Hidden::new(),
+        };
         check::check(&file, &mut context).ok()
     }
 }
 
-fn contents(path: &Path) -> Result<String, String> {
-    let file = fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let mut text = String::new();
-    file.take(MAX_FILE + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if u64::try_from(text.len()).is_ok_and(|read| read > MAX_FILE) {
-        return Err("larger than 1 MiB".to_owned());
+// === impl Loaded ===
+
+impl Loaded {
+    /// Reads and checks the file at `path`, and fetches the secrets that it names.
+    pub fn of(path: &Path, env: Env<'_>) -> Self {
+        let mut sources = Sources::default();
+        let config = match text(path, &mut sources) {
+            Ok(text) => Config::read(&text, path, env, &mut sources),
+            Err(text) => Err(Problems::whole(path.to_owned(), text)),
+        };
+        Self { config, sources }
     }
-    Ok(text)
+}
+
+fn text(path: &Path, sources: &mut Sources) -> Result<String, String> {
+    let bytes = sources.read(path).map_err(|error| match error {
+        Unreadable::Io(error) => format!("cannot be read: {error}"),
+        Unreadable::TooLarge => error.to_string(),
+    })?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err("cannot be read: not UTF-8".to_owned()),
+    }
 }
 
 #[cfg(test)]

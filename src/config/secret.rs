@@ -4,8 +4,6 @@ use std::{
     borrow::Cow,
     ffi::OsString,
     fmt,
-    fs::File,
-    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +11,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-use super::table;
+use super::{
+    sources::{Sources, Unreadable},
+    table,
+};
 
 /// Looks up an environment variable: the program's own, or a test's.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -42,26 +43,14 @@ struct Written {
 
 const EXPECTED: &str = "{ env = \"NAME\" } or { file = \"PATH\" }";
 
-/// More than any key, and little enough to read whatever the path points at.
-const MAX_FILE: u64 = 1 << 20;
-
-/// Room for what most files hold: a buffer that grows leaves copies of a secret behind.
-const USUAL_FILE: usize = 16 * 1024;
-
 /// The bytes of a file of at most 1 MiB.
 ///
 /// The error says what was found, for a [`Problem`](super::Problem).
-pub(crate) fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let failed = |error: io::Error| format!("{}: {error}", path.display());
-    let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL_FILE));
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if u64::try_from(bytes.len()).is_ok_and(|read| read > MAX_FILE) {
-        return Err(format!("more than 1 MiB in {}", path.display()));
-    }
-    Ok(bytes)
+pub(crate) fn contents(path: &Path, sources: &mut Sources) -> Result<Zeroizing<Vec<u8>>, String> {
+    sources.read(path).map_err(|error| match error {
+        Unreadable::Io(error) => format!("{}: {error}", path.display()),
+        Unreadable::TooLarge => format!("more than 1 MiB in {}", path.display()),
+    })
 }
 
 // === impl Secret ===
@@ -74,6 +63,7 @@ impl Secret {
         &self,
         folder: &Path,
         env: Env<'_>,
+        sources: &mut Sources,
     ) -> Result<Zeroizing<Vec<u8>>, String> {
         let (mut bytes, place) = match self {
             Self::Env(name) => {
@@ -90,7 +80,7 @@ impl Secret {
             }
             Self::File(path) => {
                 let path = folder.join(path);
-                (contents(&path)?, path.display().to_string())
+                (contents(&path, sources)?, path.display().to_string())
             }
         };
         if matches!(self, Self::File(_)) && bytes.last() == Some(&b'\n') {
@@ -163,7 +153,9 @@ mod tests {
 
     #[test]
     fn comes_from_the_environment_as_it_is() {
-        let read = |name: &str| Secret::Env(name.into()).resolve(Path::new(""), &env);
+        let read = |name: &str| {
+            Secret::Env(name.into()).resolve(Path::new(""), &env, &mut Sources::default())
+        };
         assert_eq!(*read("SET").unwrap(), b"hunter2\n");
         assert_eq!(read("UNSET").unwrap_err(), "no environment variable UNSET");
         assert_eq!(read("EMPTY").unwrap_err(), "nothing in the environment variable EMPTY");
@@ -173,7 +165,7 @@ mod tests {
     fn a_secret_in_the_place_of_a_name_is_not_shown() {
         for text in ["Bearer hunter2", "", "a=b", "hunter2!"] {
             let found = Secret::Env(text.into())
-                .resolve(Path::new(""), &env)
+                .resolve(Path::new(""), &env, &mut Sources::default())
                 .unwrap_err();
             assert_eq!(found, "a text that is no name of a variable");
         }
@@ -181,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_secret_that_could_be_a_name_is_not_shown() {
-        let found = Secret::Env("hunter2".into()).resolve(Path::new(""), &env);
+        let found =
+            Secret::Env("hunter2".into()).resolve(Path::new(""), &env, &mut Sources::default());
         assert_eq!(found.unwrap_err(), "no environment variable of that name");
     }
 
@@ -199,7 +192,7 @@ mod tests {
             (b"", None),
         ] {
             fs::write(folder.join("key"), written).unwrap();
-            let found = Secret::File("key".into()).resolve(&folder, &env);
+            let found = Secret::File("key".into()).resolve(&folder, &env, &mut Sources::default());
             assert_eq!(found.ok().as_deref().map(Vec::as_slice), read, "{written:?}");
         }
         fs::remove_dir_all(folder).unwrap();
@@ -207,12 +200,16 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let found = Secret::File("absent".into()).resolve(Path::new("/no/where"), &env);
+        let found = Secret::File("absent".into()).resolve(
+            Path::new("/no/where"),
+            &env,
+            &mut Sources::default(),
+        );
         let found = found.unwrap_err();
         assert!(found.starts_with("/no/where/absent: "), "{found}");
         assert!(
             Secret::File("/".into())
-                .resolve(Path::new(""), &env)
+                .resolve(Path::new(""), &env, &mut Sources::default())
                 .is_err()
         );
     }
@@ -220,7 +217,8 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn a_file_without_end_is_refused() {
-        let found = Secret::File("/dev/zero".into()).resolve(Path::new(""), &env);
+        let found =
+            Secret::File("/dev/zero".into()).resolve(Path::new(""), &env, &mut Sources::default());
         assert_eq!(found.unwrap_err(), "more than 1 MiB in /dev/zero");
     }
 

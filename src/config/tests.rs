@@ -41,21 +41,21 @@ pub(super) fn refused(table: &[(&str, &[&str])]) {
 #[test]
 fn fills_in_what_is_not_there() {
     let config = parse(&with("")).unwrap();
-    assert_eq!(config.workers, None);
-    assert_eq!(config.server.listen.to_string(), "0.0.0.0:8080");
-    assert_eq!(config.server.max_head, 32 * 1024);
-    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
-    assert_eq!(config.upstream.origin.authority, "sync.example");
-    assert_eq!(config.upstream.attempt_timeout.as_secs(), 20);
-    assert_eq!(config.auth.origin, "http://sync.example");
-    assert_eq!(config.auth.credential_headers, ["x-api-key"]);
-    assert_eq!(config.batch.chunk, 500);
-    assert_eq!(config.batch.max_answer, 64 << 20);
-    assert_eq!(config.cache.capacity, 512 << 20);
-    assert_eq!(config.cache.ttl.finished.as_secs(), 900);
-    assert_eq!(config.limit.request_timeout.as_secs(), 60);
-    assert!(config.limit.rate.is_none());
-    assert_eq!(config.telemetry.level, tracing::Level::INFO);
+    assert_eq!(config.fixed.workers, None);
+    assert_eq!(config.fixed.server.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.fixed.server.max_head, 32 * 1024);
+    assert_eq!(config.fixed.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.fixed.upstream.origin.authority, "sync.example");
+    assert_eq!(config.fixed.upstream.attempt_timeout.as_secs(), 20);
+    assert_eq!(config.live.auth.origin, "http://sync.example");
+    assert_eq!(config.live.auth.credential_headers, ["x-api-key"]);
+    assert_eq!(config.live.batch.chunk, 500);
+    assert_eq!(config.live.batch.max_answer, 64 << 20);
+    assert_eq!(config.fixed.cache.capacity, 512 << 20);
+    assert_eq!(config.live.lives.ttl.finished.as_secs(), 900);
+    assert_eq!(config.live.limit.request_timeout.as_secs(), 60);
+    assert!(config.live.limit.rate.is_none());
+    assert_eq!(config.live.telemetry.level, tracing::Level::INFO);
 }
 
 #[test]
@@ -75,21 +75,21 @@ fn gives_every_module_its_part() {
         "name = \"a\"\nheader = \"X-Key\"\nvalue = { env = \"TOKEN\" }\nsubjects = [\"*\"]\n",
     )))
     .unwrap();
-    assert_eq!(config.workers.map(NonZeroUsize::get), Some(3));
-    assert_eq!(config.gateway.trusted_proxies, config.forward.trusted_proxies);
-    assert_eq!(config.forward.trusted_proxies.len(), 2);
-    assert_eq!(config.forward.body_idle_timeout.as_secs(), 7);
-    assert_eq!(config.batch.body_idle_timeout.as_secs(), 7);
-    assert_eq!(config.forward.max_body, 1_000);
-    assert_eq!(config.limit.max_body, 1_000);
-    let rate = config.limit.rate.unwrap();
+    assert_eq!(config.fixed.workers.map(NonZeroUsize::get), Some(3));
+    assert_eq!(config.live.gateway.trusted_proxies, config.live.forward.trusted_proxies);
+    assert_eq!(config.live.forward.trusted_proxies.len(), 2);
+    assert_eq!(config.live.forward.body_idle_timeout.as_secs(), 7);
+    assert_eq!(config.live.batch.body_idle_timeout.as_secs(), 7);
+    assert_eq!(config.live.forward.max_body, 1_000);
+    assert_eq!(config.live.limit.max_body, 1_000);
+    let rate = config.live.limit.rate.unwrap();
     assert_eq!((rate.requests_per_second.get(), rate.burst.get()), (50, 5));
-    assert!(config.cache.ttl.absent.is_zero());
-    assert!(config.auth.scopes.is_some());
-    assert_eq!(config.auth.accounts[0].value, "Bearer hunter2");
-    assert!(config.auth.accounts[0].value.is_sensitive());
+    assert!(config.live.lives.ttl.absent.is_zero());
+    assert!(config.live.auth.scopes.is_some());
+    assert_eq!(config.live.auth.accounts[0].value, "Bearer hunter2");
+    assert!(config.live.auth.accounts[0].value.is_sensitive());
     // Its field carries a credential, so it belongs to every credential.
-    assert_eq!(config.auth.credential_headers, ["x-api-key", "x-key"]);
+    assert_eq!(config.live.auth.credential_headers, ["x-api-key", "x-key"]);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn shows_what_is_in_force_without_secrets() {
         "[[account]]\nname = \"a\"\nvalue = { env = \"TOKEN\" }\nsubjects = [\"*\"]\n",
     )))
     .unwrap();
-    let shown = &config.in_force;
+    let shown = config.in_force.shown();
     assert_eq!(shown["admin"]["token"], "***");
     assert_eq!(shown["account"][0]["value"], "***");
     assert_eq!(shown["auth"]["jwks_url"], "https://login.example/jwks?***");

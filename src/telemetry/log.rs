@@ -11,14 +11,15 @@ use std::{
 
 use tracing::{Level, Subscriber, error, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer as _,
+    Layer as _, Registry,
     filter::Targets,
     fmt::{MakeWriter, layer},
     layer::SubscriberExt as _,
+    reload,
     util::SubscriberInitExt as _,
 };
 
-use super::{Config, Format};
+use super::Format;
 
 /// The target of the lines that requests get. They have a switch of their own, `log.access`.
 pub(super) const ACCESS: &str = "access";
@@ -32,16 +33,41 @@ pub struct InitError(#[source] tracing_subscriber::util::TryInitError);
 ///
 /// Libraries below us are heard from `warn` on, whatever the level: their finer lines may show
 /// what passes through them.
-pub fn init(config: &Config) -> Result<(), InitError> {
-    subscriber(config, io::stderr)
+///
+/// Gives what changes the level later.
+pub fn init(format: Format, level: Level) -> Result<Levels, InitError> {
+    let (levels, handle) = reload::Layer::new(targets(level));
+    subscriber(format, levels, io::stderr)
         .try_init()
         .map_err(InitError)?;
     std::panic::set_hook(Box::new(|panic| note_panic(panic.location())));
-    Ok(())
+    Ok(Levels(handle))
 }
 
-fn subscriber<W>(config: &Config, writer: W) -> impl Subscriber + Send + Sync
+/// Changes the level of the process's log lines: a handle, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Levels(reload::Handle<Targets, Registry>);
+
+// === impl Levels ===
+
+impl Levels {
+    /// Writes lines from `level` on.
+    pub fn set(&self, level: Level) {
+        // It fails only when nobody logs any more.
+        let _ = self.0.reload(targets(level));
+    }
+}
+
+fn targets(level: Level) -> Targets {
+    Targets::new()
+        .with_default(level.min(Level::WARN))
+        .with_target(env!("CARGO_PKG_NAME"), level)
+        .with_target(ACCESS, LevelFilter::INFO)
+}
+
+fn subscriber<L, W>(format: Format, levels: L, writer: W) -> impl Subscriber + Send + Sync
 where
+    L: tracing_subscriber::Layer<Registry> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = layer()
@@ -49,7 +75,7 @@ where
         // It would print, and panic, when a line cannot be written.
         .log_internal_errors(false)
         .with_writer(OneLine(writer));
-    let lines = match config.format {
+    let lines = match format {
         Format::Json => lines
             .json()
             .flatten_event(true)
@@ -57,11 +83,7 @@ where
             .boxed(),
         Format::Text => lines.boxed(),
     };
-    let levels = Targets::new()
-        .with_default(config.level.min(Level::WARN))
-        .with_target(env!("CARGO_PKG_NAME"), config.level)
-        .with_target(ACCESS, LevelFilter::INFO);
-    tracing_subscriber::registry().with(lines).with(levels)
+    tracing_subscriber::registry().with(levels).with(lines)
 }
 
 /// Notes a panic without its message, which may quote what a client sent.
@@ -129,7 +151,6 @@ mod tests {
     use tracing::{debug, info, subscriber::with_default, warn};
 
     use super::*;
-    use crate::telemetry::Access;
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
@@ -147,9 +168,8 @@ mod tests {
 
     fn lines(format: Format, level: Level, log: impl FnOnce()) -> String {
         let written = Written::default();
-        let config = Config { format, level, access: Access::All };
         let writer = written.clone();
-        with_default(subscriber(&config, move || writer.clone()), log);
+        with_default(subscriber(format, targets(level), move || writer.clone()), log);
         let bytes = written.0.lock().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -194,6 +214,24 @@ mod tests {
     }
 
     #[test]
+    fn another_level_holds_for_the_next_line() {
+        let written = Written::default();
+        let writer = written.clone();
+        let (levels, handle) = reload::Layer::new(targets(Level::WARN));
+        with_default(subscriber(Format::Text, levels, move || writer.clone()), || {
+            let levels = Levels(handle);
+            for (level, text) in
+                [(Level::WARN, "one"), (Level::INFO, "two"), (Level::WARN, "three")]
+            {
+                levels.set(level);
+                info!("{text}");
+            }
+        });
+        let text = String::from_utf8(written.0.lock().clone()).unwrap();
+        assert!(text.contains("two") && !text.contains("one") && !text.contains("three"), "{text}");
+    }
+
+    #[test]
     fn tells_where_a_panic_was_and_not_why() {
         let text = lines(Format::Text, Level::INFO, || note_panic(Some(Location::caller())));
         assert!(text.contains("log.rs:"), "{text}");
@@ -210,7 +248,7 @@ mod tests {
                 Ok(())
             }
         }
-        let config = Config { format: Format::Text, level: Level::INFO, access: Access::Off };
-        with_default(subscriber(&config, || Broken), || info!("to nobody"));
+        let levels = targets(Level::INFO);
+        with_default(subscriber(Format::Text, levels, || Broken), || info!("to nobody"));
     }
 }

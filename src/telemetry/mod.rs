@@ -11,17 +11,15 @@ mod registry;
 mod requests;
 
 pub use self::{
-    log::{InitError, init},
+    log::{InitError, Levels, init},
     metrics::Metrics,
     registry::registry,
     requests::{Refusal, ResponseFuture, TelemetryLayer, TelemetryService},
 };
 
-/// What the `[log]` table says.
+/// What the `[log]` table says, but for the [`Format`].
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How lines look.
-    pub format: Format,
     /// The least severe level that is written. Requests' own lines do not depend on it.
     pub level: tracing::Level,
     /// Which requests get a line.

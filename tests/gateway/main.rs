@@ -17,6 +17,7 @@ mod jwks;
 mod limits;
 mod pauses;
 mod places;
+mod reload;
 mod retries;
 mod strangers;
 #[path = "../support/mod.rs"]

@@ -2,7 +2,7 @@
 
 use std::{env::current_exe, panic::catch_unwind, process::Command};
 
-use vingate::telemetry::{self, Access, Format};
+use vingate::telemetry::{self, Format};
 
 use crate::secrets::{Secrets, TYPED};
 
@@ -23,7 +23,6 @@ fn a_panic_tells_where_it_was_and_not_why() {
 #[ignore = "the test above runs it, in a process of its own"]
 fn panics_over_a_vehicle() {
     let level = tracing::Level::TRACE;
-    let config = telemetry::Config { format: Format::Text, level, access: Access::All };
-    telemetry::init(&config).unwrap();
+    telemetry::init(Format::Text, level).unwrap();
     assert!(catch_unwind(|| panic!("no such vehicle: {}", TYPED[0].0)).is_err());
 }

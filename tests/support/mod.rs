@@ -20,7 +20,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use vingate::{
-    app::App,
+    app::{App, Control, Outcome},
     auth,
     config::Config,
     sandbox,
@@ -43,6 +43,7 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) sandbox: sandbox::Handle,
+    control: Control,
     client: Client<HttpConnector, Full<Bytes>>,
     issuer: auth::Config,
     token: String,
@@ -69,10 +70,11 @@ impl Gateway {
     /// With a sandbox that was set up before.
     pub(crate) async fn in_front_of(sandbox: sandbox::Handle, toml: &str) -> Self {
         let text = configuration(toml, &sandbox.url());
-        let issuer = parse(&text).auth;
+        let issuer = parse(&text).live.auth;
         let token = issuer.issue("tester", None, HOUR, now()).unwrap();
         let app = App::build(parse(&text)).unwrap();
         let (address, admin) = app.addresses().unwrap();
+        let control = app.control();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(app.run(async {
             let _ = stopped.await;
@@ -81,6 +83,7 @@ impl Gateway {
             address,
             admin,
             sandbox,
+            control,
             client: Client::builder(TokioExecutor::new()).build_http(),
             issuer,
             token: format!("Bearer {token}"),
@@ -219,6 +222,12 @@ impl Gateway {
             .lines()
             .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Puts what `toml` says now in force. Tokens are still those of the first key.
+    pub(crate) fn reload(&self, toml: &str) -> Outcome {
+        let text = configuration(toml, &self.sandbox.url());
+        self.control.apply(parse(&text))
     }
 
     /// Begins to drain the gateway.

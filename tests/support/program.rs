@@ -72,13 +72,22 @@ impl Program {
         }
     }
 
+    /// Sends it SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.kill("-HUP");
+    }
+
     /// Asks it to end. Gives its exit status and everything that it has written.
     pub(crate) async fn stop(self) -> (Option<i32>, String) {
-        // A shell has it built in; the program of that name is not everywhere.
-        let kill = format!("kill {}", self.child.id());
-        let ended = Command::new("sh").args(["-c", &kill]).status();
-        assert!(ended.expect("there is a shell").success());
+        self.kill("-TERM");
         self.end().await
+    }
+
+    fn kill(&self, signal: &str) {
+        // A shell has it built in; the program of that name is not everywhere.
+        let kill = format!("kill {signal} {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status();
+        assert!(sent.expect("there is a shell").success());
     }
 
     /// Waits for its end. Gives its exit status and everything that it has written.

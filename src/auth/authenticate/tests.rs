@@ -61,10 +61,12 @@ fn service(server: &KeyServer) -> Authenticate<Inner> {
 
 fn counting_service(server: &KeyServer) -> (Authenticate<Inner>, Registry) {
     let house = key(Algorithm::HS256);
-    let config = Config { keys: vec![house], jwks: Some(server.config()), ..config() };
+    let config = Config { keys: vec![house], ..config() };
     let registry = Registry::new();
-    let auth = config.build(Metrics::register(&registry).unwrap()).unwrap();
-    tokio::spawn(auth.refresher.unwrap().run(pending()));
+    let metrics = Metrics::register(&registry).unwrap();
+    let (published, refresher) = server.config().build(metrics.clone()).unwrap();
+    let auth = config.build(Some(published), metrics);
+    tokio::spawn(refresher.run(pending()));
     (auth.authenticate.layer(Inner { is_ready: false }), registry)
 }
 
@@ -99,10 +101,7 @@ fn reason(response: Response) -> Option<Reason> {
 
 #[tokio::test]
 async fn hands_the_request_on_with_its_caller_or_back_with_its_body() {
-    let auth = config()
-        .build(Metrics::register(&Registry::new()).unwrap())
-        .unwrap();
-    assert!(auth.refresher.is_none());
+    let auth = config().build(None, Metrics::register(&Registry::new()).unwrap());
     let service = auth.authenticate.layer(Inner { is_ready: false });
     let token = fresh_token(Algorithm::HS256, "hs256");
     // At once: nothing is awaited.

@@ -19,8 +19,7 @@ fn rule(scopes: bool, accounts: Vec<Account>) -> Authorize {
     let config =
         super::super::Config { scopes, accounts, credential_headers: vec![API_KEY], ..config() };
     config
-        .build(Metrics::register(&prometheus::Registry::new()).unwrap())
-        .unwrap()
+        .build(None, Metrics::register(&prometheus::Registry::new()).unwrap())
         .authorize
 }
 

@@ -29,11 +29,12 @@ use super::Metrics;
 
 pub(super) use self::{
     error::Outcome,
-    published::{Fetch, Found, Published},
+    published::{Fetch, Found},
     search::MAX_WAIT,
 };
 pub use self::{
     fetch::TlsError,
+    published::Published,
     refresh::Refresher,
     source::{Source, SourceError},
 };
@@ -50,8 +51,12 @@ pub struct Config {
 // === impl Config ===
 
 impl Config {
-    /// The keys, none as yet, and what fetches them.
-    pub(super) fn build(self, metrics: Metrics) -> Result<(Arc<Published>, Refresher), TlsError> {
+    /// The keys, none as yet, and what fetches them: it must be run.
+    ///
+    /// # Errors
+    ///
+    /// If TLS to the server of the keys cannot be set up.
+    pub fn build(self, metrics: Metrics) -> Result<(Arc<Published>, Refresher), TlsError> {
         let published = Arc::new(Published::new());
         let fetcher = Fetcher::new(self)?;
         Ok((Arc::clone(&published), Refresher::new(fetcher, published, metrics)))

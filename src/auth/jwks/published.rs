@@ -21,7 +21,7 @@ use super::{
 
 /// The published keys in force.
 #[derive(Debug)]
-pub(in crate::auth) struct Published {
+pub struct Published {
     /// One lock over both, so that no request finds its key neither in the set nor still sought.
     state: RwLock<State>,
     /// A kid caused a fetch, which has not begun.

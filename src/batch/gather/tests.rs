@@ -38,13 +38,12 @@ fn gather(max_parallel: usize) -> (Gather, Calls) {
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let fetch = Fetch::new(upstream, &config, &[], metrics);
     let life = 900 * SECOND;
-    let config = cache::Config {
-        enabled: true,
-        capacity: 1 << 20,
+    let config = cache::Config { enabled: true, capacity: 1 << 20 };
+    let lives = cache::Lives {
         ttl: Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 },
         stale: StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND },
     };
-    let cache = Cache::new(config, cache::Metrics::register(&Registry::new()).unwrap());
+    let cache = Cache::new(config, lives, cache::Metrics::register(&Registry::new()).unwrap());
     (Gather { cache, fetch, chunk: 1, max_parallel }, Calls(calls))
 }
 

@@ -15,13 +15,14 @@ use crate::{
     upstream::Origin,
 };
 
-/// Checks `[auth]`, and puts it together with what it needs of other tables.
+/// Checks `[auth]`, and puts it together with what it needs of other tables. Apart from it stands
+/// where keys are published, if any are needed.
 pub(super) fn check(
     file: &File,
     accounts: Checked<Vec<Account>>,
     origin: Checked<&Origin>,
     context: &mut Context<'_>,
-) -> Checked<auth::Config> {
+) -> Checked<(auth::Config, Option<jwks::Config>)> {
     let written = &file.auth;
     let has_no_key = written.key.is_empty() && written.jwks_url.is_none();
     if written.enabled && has_no_key && context.sound("auth.jwks_url") {
@@ -65,7 +66,8 @@ pub(super) fn check(
     let mut seen = HashSet::from([AUTHORIZATION, COOKIE]);
     credential_headers.retain(|name| seen.insert(name.clone()));
 
-    Ok(auth::Config {
+    let jwks = jwks?.filter(|_| written.enabled);
+    let auth = auth::Config {
         enabled: written.enabled,
         issuer: written.issuer.as_ref().map(|issuer| issuer.0.clone()),
         audience: plain(&written.audience),
@@ -76,12 +78,12 @@ pub(super) fn check(
             .collect(),
         leeway: written.leeway.0,
         keys: keys.into_iter().collect::<Checked<_>>()?,
-        jwks: jwks?,
         scopes: scopes?,
         accounts,
         credential_headers,
         origin: origin?.to_text(),
-    })
+    };
+    Ok((auth, jwks))
 }
 
 /// Checks where published keys come from. They vouch for `auth.issuer`, and for nobody's tokens
@@ -92,6 +94,8 @@ fn jwks(url: &str, file: &File, context: &mut Context<'_>) -> Checked<jwks::Conf
     if written.audience.is_empty() {
         context.expected("auth.audience", "none", "at least one audience with auth.jwks_url");
     }
+    // Its query is not shown.
+    context.hide("auth.jwks_url", url.as_bytes());
     let source = jwks::Source::parse(url, context.folder).map_err(|error| {
         context.expected("auth.jwks_url", error, "https, http on loopback, or a path")
     });

@@ -6,9 +6,11 @@ use zeroize::Zeroizing;
 
 use crate::config::{
     document::Document,
+    in_force::{Hidden, hash},
     path::KeyPath,
     problem::Problem,
     secret::{Env, Secret},
+    sources::Sources,
 };
 
 /// What every check needs.
@@ -23,6 +25,10 @@ pub(crate) struct Context<'a> {
     pub(crate) wrong: &'a [KeyPath],
     /// What was found so far.
     pub(crate) problems: &'a mut Vec<Problem>,
+    /// Which files were read so far.
+    pub(crate) sources: &'a mut Sources,
+    /// What they and the secrets held.
+    pub(crate) hidden: Hidden,
 }
 
 /// The problem has been noted, so nothing more is to be said.
@@ -78,9 +84,16 @@ impl Context<'_> {
 
     /// A secret's bytes, from where the file says they are.
     pub(crate) fn secret(&mut self, key: &str, secret: &Secret) -> Checked<Zeroizing<Vec<u8>>> {
-        secret
-            .resolve(self.folder, self.env)
-            .map_err(|found| self.expected(key, found, "a secret"))
+        let bytes = secret
+            .resolve(self.folder, self.env, self.sources)
+            .map_err(|found| self.expected(key, found, "a secret"))?;
+        self.hide(key, &bytes);
+        Ok(bytes)
+    }
+
+    /// Notes what belongs to `key` and is not shown with it.
+    pub(crate) fn hide(&mut self, key: &str, bytes: &[u8]) {
+        self.hidden.insert(key.to_owned(), hash(bytes));
     }
 
     /// Notes every text that stands a second time.

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::{Checked, Context};
 use crate::{admin, config::file::File};
 
-/// Checks who can reach what; gives the admin listener.
+/// Checks who can reach what; gives who may see the admin listener.
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Config> {
     let (server, listen) = (file.server.listen.0, file.admin.listen.0);
     if clash(server, listen) && context.sound("server.listen") && context.sound("admin.listen") {
@@ -50,7 +50,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
             None
         }
     };
-    Ok(admin::Config { listen, token })
+    Ok(admin::Config { token })
 }
 
 /// What can be sent after `Bearer` (RFC 6750 section 2.1, and any other visible character).

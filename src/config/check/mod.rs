@@ -11,9 +11,12 @@ mod listen;
 mod tls;
 mod upstream;
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::{
+    mem,
+    num::{NonZeroU32, NonZeroUsize},
+};
 
-use super::{Config, file::File, text::Text};
+use super::{Config, Fixed, InForce, Live, file::File, text::Text};
 use crate::{batch, cache, forward, gateway, limit, normalize, server, telemetry};
 
 use self::context::Checked;
@@ -35,22 +38,29 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         context.expected("cache.ttl.jitter", jitter, "a number below 1");
     }
 
-    let auth = auth?;
-    Ok(Config {
+    let (auth, jwks) = auth?;
+    let fixed = Fixed {
         workers: NonZeroUsize::new(file.server.workers.to_usize()),
         server: server(file, tls?),
+        admin: file.admin.listen.0,
+        upstream: upstream?,
+        jwks,
+        cache: cache(file),
+        format: file.log.format.0,
+    };
+    let live = Live {
         admin: admin?,
         limit: limit(file),
         batch: batch(file),
-        cache: cache(file),
+        lives: lives(file),
         forward: forward(file, &auth),
         normalize: normalize(file),
         gateway: gateway(file),
         telemetry: telemetry(file),
-        upstream: upstream?,
-        in_force: in_force(file),
         auth,
-    })
+    };
+    let in_force = InForce::new(shown(file), mem::take(&mut context.hidden));
+    Ok(Config { fixed, live, in_force })
 }
 
 fn server(file: &File, tls: Option<server::tls::Config>) -> server::Config {
@@ -99,10 +109,12 @@ fn batch(file: &File) -> batch::Config {
 }
 
 fn cache(file: &File) -> cache::Config {
+    cache::Config { enabled: file.cache.enabled, capacity: file.cache.capacity.0 }
+}
+
+fn lives(file: &File) -> cache::Lives {
     let ttl = &file.cache.ttl;
-    cache::Config {
-        enabled: file.cache.enabled,
-        capacity: file.cache.capacity.0,
+    cache::Lives {
         ttl: cache::Ttl {
             finished: ttl.finished.0,
             pending: ttl.pending.0,
@@ -144,15 +156,11 @@ fn normalize(file: &File) -> normalize::Config {
 }
 
 fn telemetry(file: &File) -> telemetry::Config {
-    telemetry::Config {
-        format: file.log.format.0,
-        level: file.log.level.0,
-        access: file.log.access.0,
-    }
+    telemetry::Config { level: file.log.level.0, access: file.log.access.0 }
 }
 
 /// The file with its defaults and without its secrets.
-fn in_force(file: &File) -> serde_json::Value {
+fn shown(file: &File) -> serde_json::Value {
     serde_json::to_value(file).unwrap_or_default()
 }
 

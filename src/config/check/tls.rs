@@ -26,7 +26,15 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Option<Co
             .as_ref()
             .map(|path| context.folder.join(path)),
     };
-    Config::load(files).map(Some).map_err(|errors| {
+    Config::load(files.clone()).map(Some).map_err(|errors| {
+        // Who serves with good files watches them. These are looked at until they are mended.
+        let Files { certificate, key, client_ca } = &files;
+        for path in [Some(certificate), Some(key), client_ca.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let _ = context.sources.read(path);
+        }
         for error in errors {
             let key = format!("server.tls.{}", error.role.as_str());
             context.expected(key, error.found, expected(error.role));

@@ -50,9 +50,12 @@ pub(super) fn certificates(
     path: &Path,
     context: &mut Context<'_>,
 ) -> Checked<Vec<CertificateDer<'static>>> {
-    secret::contents(&context.folder.join(path))
-        .and_then(|pem| roots(&pem))
-        .map_err(|found| context.expected(key, found, "a file of certificates, PEM"))
+    let read = secret::contents(&context.folder.join(path), context.sources);
+    let found = read.and_then(|pem| {
+        context.hide(key, &pem);
+        roots(&pem)
+    });
+    found.map_err(|found| context.expected(key, found, "a file of certificates, PEM"))
 }
 
 fn roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -1,0 +1,173 @@
+//! What outlives every configuration, and the stacks that it makes of one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prometheus::Registry;
+use tokio::time::Instant;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use super::{BuildError, purge::purge};
+use crate::{
+    admin::{self, Admin, Readiness},
+    auth::{self, AuthenticateLayer, jwks},
+    batch::{self, Batch},
+    cache::{self, Cache},
+    config::{Changes, Fixed, InForce, Live},
+    forward::Forward,
+    gateway::{self, Gateway},
+    limit::{self, AdmitLayer, DeadlineLayer, RateLimit, ShareLayer},
+    normalize::NormalizeLayer,
+    telemetry::{self, TelemetryLayer},
+    upstream::{self, Origin, Upstream},
+};
+
+/// What outlives every configuration: what is held, connected, counted, and under way.
+pub(super) struct Lasting {
+    pub(super) cache: Cache<batch::Failure>,
+    pub(super) tasks: TaskTracker,
+    pub(super) readiness: Readiness,
+    registry: Registry,
+    started_at: Instant,
+    origin: Origin,
+    upstream: Upstream,
+    published: Option<Arc<jwks::Published>>,
+    admit: AdmitLayer,
+    share: ShareLayer,
+    auth: auth::Metrics,
+    batch: batch::Metrics,
+    limit: limit::Metrics,
+    telemetry: telemetry::Metrics,
+}
+
+/// What requests meet: for callers, and for operators.
+pub(super) struct Stacks<G = Gateway, A = Admin> {
+    pub(super) gateway: G,
+    pub(super) admin: A,
+}
+
+/// What was learned of callers, which the next configuration takes over where it asks the same of
+/// them.
+#[derive(Clone)]
+pub(super) struct Learned {
+    /// With the tokens that were verified: by these keys, for these issuers, with these scopes.
+    authenticate: AuthenticateLayer,
+    rate: RateLimit,
+    /// Keeps the buckets of `rate` few.
+    forgetting: Arc<AbortOnDropHandle<()>>,
+}
+
+// === impl Lasting ===
+
+impl Lasting {
+    /// Everything, and what fetches published keys, if there are any: it must be run.
+    pub(super) fn build(
+        fixed: &Fixed,
+        live: &Live,
+    ) -> Result<(Self, Option<jwks::Refresher>), BuildError> {
+        let registry = telemetry::registry()?;
+        let auth = auth::Metrics::register(&registry)?;
+        let limit = limit::Metrics::register(&registry)?;
+        let published = fixed.jwks.clone().map(|jwks| jwks.build(auth.clone()));
+        let (published, refresher) = published.transpose()?.unzip();
+        let cache_metrics = cache::Metrics::register(&registry)?;
+        let upstream_metrics = upstream::Metrics::register(&registry)?;
+        let max_in_flight = live.limit.max_in_flight;
+        let lasting = Self {
+            cache: Cache::new(fixed.cache.clone(), live.lives.clone(), cache_metrics),
+            tasks: TaskTracker::new(),
+            readiness: Readiness::new(),
+            started_at: Instant::now(),
+            origin: fixed.upstream.origin.clone(),
+            upstream: upstream::stack(&fixed.upstream, &upstream_metrics)?,
+            published,
+            admit: AdmitLayer::new(max_in_flight, limit.clone()),
+            share: ShareLayer::new(max_in_flight, limit.clone()),
+            auth,
+            batch: batch::Metrics::register(&registry)?,
+            limit,
+            telemetry: telemetry::Metrics::register(&registry)?,
+            registry,
+        };
+        Ok((lasting, refresher))
+    }
+
+    /// Where every metric is registered.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The stacks for `live`. `earlier` is what was learned under another configuration, and in
+    /// what that differs.
+    pub(super) fn stacks(
+        &self,
+        live: Live,
+        in_force: &InForce,
+        earlier: Option<(&Learned, &Changes)>,
+    ) -> (Stacks, Learned) {
+        let credential = live.auth.credential_fields();
+        let purge = purge(self.cache.clone(), &live.auth, self.tasks.clone());
+        let rate = RateLimit::new(live.limit.rate, self.limit.clone());
+        let auth = live.auth.build(self.published.clone(), self.auth.clone());
+        let mut learned = Learned::nothing(auth.authenticate, rate);
+        if let Some((earlier, changes)) = earlier {
+            learned.take_over(earlier, changes);
+        }
+
+        let forward = Forward::new(
+            live.forward,
+            self.origin.clone(),
+            self.upstream.clone(),
+            Arc::new(self.cache.clone()),
+            self.tasks.clone(),
+        );
+        let batch = Batch::new(
+            live.batch,
+            self.cache.clone(),
+            self.upstream.clone(),
+            credential.names(),
+            self.batch.clone(),
+            gateway::undocumented(forward.clone()),
+        );
+        let gateway = gateway::stack(gateway::Parts {
+            config: live.gateway,
+            telemetry: TelemetryLayer::new(self.telemetry.clone(), live.telemetry.access),
+            admit: self.admit.limited_to(live.limit.max_in_flight),
+            deadline: DeadlineLayer::new(live.limit.request_timeout),
+            authenticate: learned.authenticate.clone(),
+            rate: learned.rate.clone(),
+            share: self.share.limited_to(live.limit.max_in_flight),
+            authorize: auth.authorize,
+            normalize: NormalizeLayer::new(live.normalize),
+            batch,
+            forward,
+        });
+        let parts = admin::Parts {
+            registry: self.registry.clone(),
+            readiness: self.readiness.clone(),
+            purge,
+            config: Bytes::from(in_force.shown().to_string()),
+            started_at: self.started_at,
+        };
+        (Stacks { gateway, admin: Admin::new(live.admin.token, parts) }, learned)
+    }
+}
+
+// === impl Learned ===
+
+impl Learned {
+    fn nothing(authenticate: AuthenticateLayer, rate: RateLimit) -> Self {
+        let forgetting = AbortOnDropHandle::new(tokio::spawn(rate.clone().forget_idle()));
+        Self { authenticate, rate, forgetting: Arc::new(forgetting) }
+    }
+
+    fn take_over(&mut self, earlier: &Self, changes: &Changes) {
+        if !changes.touch("auth") {
+            self.authenticate = earlier.authenticate.clone();
+        }
+        if !changes.touch("limit.rate") {
+            self.rate = earlier.rate.clone();
+            self.forgetting = Arc::clone(&earlier.forgetting);
+        }
+    }
+}

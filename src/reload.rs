@@ -1,0 +1,103 @@
+//! The configuration file, read again while the gateway runs: at SIGHUP, and when it has changed,
+//! or a file that it names.
+//!
+//! All of it counts or nothing does. A file with a problem changes nothing, nor does one with a
+//! change that takes a restart; either is reported once.
+
+mod metrics;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use tokio::{
+    signal::unix::Signal,
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+use tracing::{info, warn};
+
+use crate::{
+    app::{Control, Outcome},
+    config::{Config, Loaded, Problems, Sources},
+    telemetry::Levels,
+    watched::{LOOK_EVERY, Watched},
+};
+
+pub use self::metrics::Metrics;
+
+/// What is read again, and what it changes.
+pub struct Reload {
+    /// The file.
+    pub path: PathBuf,
+    /// The environment; it cannot change.
+    pub env: fn(&str) -> Option<OsString>,
+    /// The gateway.
+    pub control: Control,
+    /// Its log.
+    pub levels: Levels,
+}
+
+// === impl Reload ===
+
+impl Reload {
+    /// Reads the file again whenever a hangup comes, and whenever it, or a file that it names, is
+    /// not as it was in `known`. Never ends.
+    pub async fn run(self, known: Sources, mut hangups: Signal) {
+        let mut watched = Watched::new(known);
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_due = tokio::select! {
+                hangup = hangups.recv() => hangup.is_some(),
+                _ = looks.tick() => {
+                    let last = watched.last().clone();
+                    // A disk may be slow.
+                    let found = spawn_blocking(move || last.look_again()).await;
+                    found.is_ok_and(|found| watched.is_due(found))
+                }
+            };
+            if is_due && let Some(sources) = self.reload().await {
+                watched = Watched::new(sources);
+            }
+        }
+    }
+
+    /// Gives what was read, whatever came of it.
+    async fn reload(&self) -> Option<Sources> {
+        let (path, env) = (self.path.clone(), self.env);
+        let loaded = spawn_blocking(move || Loaded::of(&path, &env)).await;
+        let Loaded { config, sources } = loaded.ok()?;
+        match config {
+            Ok(config) => self.apply(config),
+            Err(problems) => self.report(&problems),
+        }
+        Some(sources)
+    }
+
+    fn apply(&self, config: Config) {
+        let level = config.live.telemetry.level;
+        let outcome = self.control.apply(config);
+        self.control.reloads().count(&outcome);
+        match outcome {
+            Outcome::Applied(changes) => {
+                self.levels.set(level);
+                info!(changed = list(changes.keys()), "Reloaded the configuration");
+            }
+            Outcome::Unchanged => info!("The configuration says what it said before"),
+            Outcome::Refused(changes) => {
+                let keys = list(changes.fixed());
+                warn!(keys, "the configuration is not reloaded: these keys take a restart");
+            }
+        }
+    }
+
+    fn report(&self, problems: &Problems) {
+        self.control.reloads().failed();
+        for problem in problems.to_string().lines() {
+            warn!(problem, "the configuration is not reloaded");
+        }
+    }
+}
+
+fn list<'a>(keys: impl Iterator<Item = &'a str>) -> String {
+    keys.collect::<Vec<_>>().join(", ")
+}
