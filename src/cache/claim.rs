@@ -57,7 +57,7 @@ struct Pass<'a, F> {
 const GROUPED: usize = 512;
 
 /// Fewer are not worth the grouping.
-const MIN_GROUPED: usize = 32;
+const MIN_GROUPED: usize = 8;
 
 // === impl Cache ===
 
@@ -115,6 +115,9 @@ impl<F: Failure> Cache<F> {
         for (keys, places) in keys.chunks(GROUPED).zip(places.chunks_mut(GROUPED)) {
             pass.take_fresh(keys, places);
         }
+        // What is to be asked for is claimed by one request at a time, unless it is a single one.
+        let rest = places.iter().filter(|place| matches!(place, Place::Unheld));
+        let turn = (rest.take(2).count() > 1).then(|| self.0.turnstile(partition).lock());
         // In order of mention, which is the order in which they are asked for.
         let (mut lead, mut refresh) = (Boarding::default(), Boarding::default());
         for (&hashed, place) in keys.iter().zip(&mut places) {
@@ -122,6 +125,7 @@ impl<F: Failure> Cache<F> {
                 *place = pass.place(hashed, &mut lead, &mut refresh);
             }
         }
+        drop(turn);
         // Evictions come from hits too, when the policy catches up with its bookkeeping.
         self.0.settle_if_due();
         Claim {

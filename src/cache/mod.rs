@@ -77,6 +77,10 @@ mod tests;
 
 // In tests every use of these is also a place where another thread may come in between.
 #[cfg(test)]
-use tests::lock::{Mutex, Notify};
+use tests::lock::{Mutex, Notify, Turnstile};
 #[cfg(not(test))]
 use {parking_lot::Mutex, tokio::sync::Notify};
+
+/// Lets one request after the other claim what it has to ask for.
+#[cfg(not(test))]
+type Turnstile = Mutex<()>;

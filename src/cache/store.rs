@@ -22,7 +22,7 @@ use tokio::{sync::Notify as PlainNotify, time::Instant};
 
 use super::{
     Classes, Config, Entry, Failure, Key, Lives, Metrics, Mutex, Partition, StaleWindows,
-    flight::Hashed, holds::Holds, table::Table,
+    Turnstile, flight::Hashed, holds::Holds, table::Table,
 };
 
 /// The cache: a handle, cheap to clone. `F` is why a flight failed.
@@ -41,6 +41,9 @@ pub(super) struct Store<F> {
     /// that share a place are dropped together, which costs calls but is never wrong, and takes
     /// no memory that callers could make grow.
     epochs: Box<[AtomicU32]>,
+    /// Taken, by the hash of a partition, while a request claims what it has to ask for. Two that
+    /// want the same at once would otherwise each lead a part of it, in twice as many calls.
+    turnstiles: Box<[Turnstile]>,
     /// Told when a partition was dropped.
     pub(super) has_dropped: PlainNotify,
     started_at: Instant,
@@ -65,6 +68,8 @@ struct Evicted {
 const SHARDS: usize = 64;
 
 const EPOCHS: usize = 4096;
+
+const TURNSTILES: usize = 64;
 
 /// Seconds between two hits of an entry that the policy hears of. It hears of every miss, so that
 /// much less often a flood of vehicles asked for once would outweigh those asked for all the time.
@@ -109,6 +114,7 @@ impl<F: Failure> Cache<F> {
             .map(|_| Mutex::new(Table::new(hashing.clone())))
             .collect();
         let epochs = (0..EPOCHS).map(|_| AtomicU32::new(0)).collect();
+        let turnstiles = (0..TURNSTILES).map(|_| Turnstile::default()).collect();
         let started_at = Instant::now();
         Self(Arc::new(Store {
             config,
@@ -120,6 +126,7 @@ impl<F: Failure> Cache<F> {
             policy,
             evicted,
             epochs,
+            turnstiles,
             has_dropped: PlainNotify::new(),
             started_at,
         }))
@@ -221,6 +228,10 @@ impl<F> Store<F> {
     /// that share one with another's.
     fn place(&self, partition: Partition) -> &AtomicU32 {
         &self.epochs[self.hashing.hash_one(partition) as usize % EPOCHS]
+    }
+
+    pub(super) fn turnstile(&self, partition: Partition) -> &Turnstile {
+        &self.turnstiles[self.hashing.hash_one(partition) as usize % TURNSTILES]
     }
 
     /// The time of a pass, for [`Store::note_hit`].

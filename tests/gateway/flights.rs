@@ -41,6 +41,23 @@ async fn in_flight(gateway: &Gateway, count: usize) {
     gateway.until_metric("vingate_http_in_flight", count).await;
 }
 
+/// With several threads, requests that come at the same moment claim at the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn identical_cold_batches_are_one_call_on_many_threads() {
+    let gateway = Arc::new(Gateway::start("").await);
+    let all = vehicles(&gateway, 4000);
+    for (round, vehicles) in all.chunks(200).enumerate() {
+        gateway.sandbox.set_faults(hang());
+        let waiting: Vec<_> = (0..16).map(|_| ask(&gateway, vehicles)).collect();
+        in_flight(&gateway, 16).await;
+        gateway.sandbox.clear_faults();
+        for answer in join_all(waiting).await {
+            answer.unwrap().expect(200);
+        }
+        assert_eq!(gateway.sandbox.counters().batches, round as u64 + 1);
+    }
+}
+
 #[tokio::test]
 async fn a_hundred_identical_cold_batches_are_one_call() {
     let gateway = Arc::new(Gateway::start("").await);
