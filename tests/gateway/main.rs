@@ -19,7 +19,6 @@ mod pauses;
 mod places;
 mod reload;
 mod retries;
-mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
