@@ -37,7 +37,7 @@ pub struct InitError(#[source] tracing_subscriber::util::TryInitError);
 /// Gives what changes the level later.
 pub fn init(format: Format, level: Level) -> Result<Levels, InitError> {
     let (levels, handle) = reload::Layer::new(targets(level));
-    subscriber(format, levels, io::stderr)
+    with_levels(format, levels, io::stderr)
         .try_init()
         .map_err(InitError)?;
     std::panic::set_hook(Box::new(|panic| note_panic(panic.location())));
@@ -65,7 +65,17 @@ fn targets(level: Level) -> Targets {
         .with_target(ACCESS, LevelFilter::INFO)
 }
 
-fn subscriber<L, W>(format: Format, levels: L, writer: W) -> impl Subscriber + Send + Sync
+/// Turns what the process does into log lines, and gives each to `writer` in one write.
+///
+/// [`init`] has standard error for it; tests have a writer that searches the lines.
+pub fn subscriber<W>(format: Format, level: Level, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    with_levels(format, targets(level), writer)
+}
+
+fn with_levels<L, W>(format: Format, levels: L, writer: W) -> impl Subscriber + Send + Sync
 where
     L: tracing_subscriber::Layer<Registry> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -169,7 +179,7 @@ mod tests {
     fn lines(format: Format, level: Level, log: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
-        with_default(subscriber(format, targets(level), move || writer.clone()), log);
+        with_default(subscriber(format, level, move || writer.clone()), log);
         let bytes = written.0.lock().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -218,7 +228,7 @@ mod tests {
         let written = Written::default();
         let writer = written.clone();
         let (levels, handle) = reload::Layer::new(targets(Level::WARN));
-        with_default(subscriber(Format::Text, levels, move || writer.clone()), || {
+        with_default(with_levels(Format::Text, levels, move || writer.clone()), || {
             let levels = Levels(handle);
             for (level, text) in
                 [(Level::WARN, "one"), (Level::INFO, "two"), (Level::WARN, "three")]
@@ -249,6 +259,6 @@ mod tests {
             }
         }
         let levels = targets(Level::INFO);
-        with_default(subscriber(Format::Text, levels, || Broken), || info!("to nobody"));
+        with_default(with_levels(Format::Text, levels, || Broken), || info!("to nobody"));
     }
 }

@@ -11,7 +11,7 @@ mod registry;
 mod requests;
 
 pub use self::{
-    log::{InitError, Levels, init},
+    log::{InitError, Levels, init, subscriber},
     metrics::Metrics,
     registry::registry,
     requests::{Refusal, ResponseFuture, TelemetryLayer, TelemetryService},
