@@ -8,6 +8,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::support::watch;
+
 /// Longer than anything here takes, so that a test that hangs fails and says where.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,6 +29,7 @@ impl Caller {
 
     /// Sends as much as the other end takes: it may have said all it has to say already.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        watch::sent(&bytes);
         let _ = timeout(PATIENCE, self.stream.write_all(bytes.as_ref()))
             .await
             .expect("the gateway takes no bytes");

@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::caller::PATIENCE;
+use crate::{caller::PATIENCE, support::watch};
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -68,6 +68,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, value) in fields {
+        watch::sent(format!("{name}:{value}"));
         bytes.push(0);
         push_text(&mut bytes, name.as_bytes());
         push_text(&mut bytes, value.as_bytes());
@@ -127,6 +128,7 @@ impl Peer {
 
     /// Sends as much as the other end takes: it may have closed. False if it has.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
+        watch::sent(bytes);
         timeout(PATIENCE, self.stream.write_all(bytes))
             .await
             .expect("the gateway takes no bytes")

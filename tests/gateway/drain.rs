@@ -17,7 +17,7 @@ use tokio::{
 };
 use vingate::sandbox::{Class, Faults, Only, Sandbox};
 
-use crate::support::{ALL, Gateway, PATIENCE, Wire, eventually, spelled};
+use crate::support::{ALL, Gateway, PATIENCE, Wire, eventually, spelled, watch};
 
 fn hang() -> Faults {
     Faults { only: Only::All, hang: true, ..Faults::default() }
@@ -145,7 +145,8 @@ impl Program {
         let file = folder.join("vingate.toml");
         let toml = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n{server}[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [upstream]\nurl = \"{upstream}\"\n[auth]\nenabled = false"
+             [upstream]\nurl = \"{upstream}\"\n[auth]\nenabled = false\n\
+             [log]\nlevel = \"trace\"\naccess = \"all\""
         );
         std::fs::write(&file, toml).unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_vingate"))
@@ -165,7 +166,11 @@ impl Program {
             }
         };
         // What it says on is read, so that it never waits for a reader.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = log.next_line().await {
+                watch::search(&line);
+            }
+        });
         Self { process, address, folder }
     }
 

@@ -24,4 +24,5 @@ mod support;
 mod tls;
 mod tokens;
 mod waiting;
+mod watched;
 mod writes;

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 use vingate::vehicle::Vehicle;
 
-use crate::support::{Answer, BATCH, JSON, batch_body, spelled};
+use crate::support::{Answer, BATCH, JSON, batch_body, note, spelled, watch};
 
 /// A connection that is asked for one thing after the other. It ends when this is dropped.
 pub(crate) struct Connection {
@@ -40,11 +40,14 @@ impl Connection {
 
     /// Shows this token from now on.
     pub(crate) fn show(&mut self, token: &str) {
+        watch::sent_field("authorization", token.as_bytes());
         self.authorization = Some(format!("Bearer {token}").parse().unwrap());
     }
 
     pub(crate) async fn send(&mut self, request: Builder, body: impl Into<Bytes>) -> Answer {
-        let mut request = request.body(Full::new(body.into())).unwrap();
+        let body = body.into();
+        note(&request, &body);
+        let mut request = request.body(Full::new(body)).unwrap();
         let fields = request.headers_mut();
         fields.insert(HOST, HeaderValue::from_static("127.0.0.1"));
         if let Some(authorization) = &self.authorization {

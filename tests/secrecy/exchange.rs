@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     cases::{BATCH, Case, batch},
     secrets::{ADMIN_TOKEN, Secrets, TYPED, WRONG},
+    watch,
 };
 
 /// Fails if an answer shows a secret, or a vehicle where none belongs.
@@ -35,6 +36,7 @@ pub(crate) fn searched(secrets: &Secrets, request: &str, answer: &str) {
 
 /// Sends these bytes and reads until the connection closes.
 pub(crate) async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    watch::sent(request);
     let mut stream = TcpStream::connect(address).await.unwrap();
     // It may be refused before it is all sent.
     let _ = stream.write_all(request).await;

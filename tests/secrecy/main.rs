@@ -15,6 +15,9 @@ mod panics;
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod program;
 mod secrets;
+#[path = "../support/watch.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod watch;
 
 use std::{fs, path::PathBuf};
 

@@ -3,6 +3,7 @@
 
 mod fleet;
 mod program;
+pub(crate) mod watch;
 mod wire;
 
 use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
@@ -69,6 +70,7 @@ impl Gateway {
 
     /// With a sandbox that was set up before.
     pub(crate) async fn in_front_of(sandbox: sandbox::Handle, toml: &str) -> Self {
+        watch::begin();
         let text = configuration(toml, &sandbox.url());
         let issuer = parse(&text).live.auth;
         let token = issuer.issue("tester", None, HOUR, now()).unwrap();
@@ -114,7 +116,9 @@ impl Gateway {
         request: http::request::Builder,
         body: impl Into<Bytes>,
     ) -> Answer {
-        let mut request = request.body(Full::new(body.into())).unwrap();
+        let body = body.into();
+        note(&request, &body);
+        let mut request = request.body(Full::new(body)).unwrap();
         let target = format!("http://{}{}", self.address, request.uri());
         *request.uri_mut() = target.parse().unwrap();
         Answer::read(self.client.request(request).await.unwrap()).await
@@ -156,7 +160,9 @@ impl Gateway {
         request: http::request::Builder,
         body: impl Into<Bytes>,
     ) -> Answer {
-        let mut request = request.body(Full::new(body.into())).unwrap();
+        let body = body.into();
+        note(&request, &body);
+        let mut request = request.body(Full::new(body)).unwrap();
         *request.uri_mut() = format!("http://{}{}", self.admin, request.uri())
             .parse()
             .unwrap();
@@ -296,13 +302,26 @@ pub(crate) fn now() -> Duration {
 
 /// A configuration as the program would have it with the variables that tests have.
 pub(crate) fn parse(toml: &str) -> Config {
-    let env = |name: &str| match name {
-        "JWT_SECRET" => Some(OsString::from(SECRET)),
-        // Any other name is its own value, so that tests can have as many as they like.
-        name => Some(OsString::from(name)),
+    let env = |name: &str| {
+        let value = match name {
+            "JWT_SECRET" => SECRET,
+            // Any other name is its own value, so that tests can have as many as they like.
+            name => name,
+        };
+        watch::secret(value);
+        Some(OsString::from(value))
     };
     Config::parse(toml, Path::new("test.toml"), &env)
         .unwrap_or_else(|problems| panic!("{problems}\n{toml}"))
+}
+
+/// Notes what is secret in a request that is about to be sent.
+pub(crate) fn note(request: &http::request::Builder, body: &[u8]) {
+    watch::sent(request.uri_ref().unwrap().to_string());
+    for (name, value) in request.headers_ref().unwrap() {
+        watch::sent_field(name.as_str(), value.as_bytes());
+    }
+    watch::sent(body);
 }
 
 /// Waits until something has happened, and fails if it does not.
@@ -352,13 +371,20 @@ pub(crate) fn configuration(toml: &str, upstream: &str) -> String {
     )
 }
 
-/// `toml` with the addresses that every test has, unless it names an upstream of its own.
+/// As talkative as it gets, but where it is measured what a gateway takes.
+const LOG: &str = match cfg!(debug_assertions) {
+    true => "level = \"trace\"\naccess = \"all\"",
+    false => "",
+};
+
+/// `toml` with the addresses and the log that every test has, unless it names an upstream of its own.
 fn with_defaults(toml: &str, upstream: &str) -> String {
     let mut text = toml.to_owned();
     for (table, line) in [
         ("[server]", "listen = \"127.0.0.1:0\"".to_owned()),
         ("[admin]", "listen = \"127.0.0.1:0\"".to_owned()),
         ("[upstream]", format!("url = \"{upstream}\"")),
+        ("[log]", LOG.to_owned()),
     ] {
         match text.contains(table) {
             _ if table == "[upstream]" && text.contains("\nurl = ") => {}

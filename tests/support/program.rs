@@ -10,6 +10,8 @@ use std::{
 
 use tokio::{sync::mpsc, time::timeout};
 
+use super::watch;
+
 /// A running `vingate`.
 pub(crate) struct Program {
     child: Child,
@@ -36,8 +38,9 @@ impl Program {
             .spawn()
             .expect("the program starts");
         let (sender, lines) = mpsc::unbounded_channel();
-        read(child.stdout.take().expect("it is piped"), sender.clone());
-        read(child.stderr.take().expect("it is piped"), sender);
+        // What a subcommand prints is for its reader; what is logged is for everybody.
+        read(child.stdout.take().expect("it is piped"), sender.clone(), |_| {});
+        read(child.stderr.take().expect("it is piped"), sender, watch::search);
         Self { child, lines, written: String::new() }
     }
 
@@ -113,11 +116,13 @@ impl Drop for Program {
     }
 }
 
-/// Passes on the lines of an output, whatever bytes they are of.
-fn read(output: impl Read + Send + 'static, lines: mpsc::UnboundedSender<String>) {
+/// Passes on the lines of an output, whatever bytes they are of, after a `look` at each.
+fn read(output: impl Read + Send + 'static, lines: mpsc::UnboundedSender<String>, look: fn(&str)) {
     thread::spawn(move || {
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-            let _ = lines.send(String::from_utf8_lossy(&line).into_owned());
+            let line = String::from_utf8_lossy(&line);
+            look(&line);
+            let _ = lines.send(line.into_owned());
         }
     });
 }

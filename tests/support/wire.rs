@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, watch};
 
 /// A connection that speaks HTTP/1.1 as it is told to.
 pub(crate) struct Wire {
@@ -42,6 +42,7 @@ impl Wire {
 
     /// Sends all of `bytes`, as far as the other end takes them.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        watch::sent(&bytes);
         // Who is refused early may find the connection closed; the answer says why.
         let _ = timeout(PATIENCE, self.stream.write_all(bytes.as_ref()))
             .await
