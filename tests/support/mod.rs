@@ -377,7 +377,8 @@ const LOG: &str = match cfg!(debug_assertions) {
     false => "",
 };
 
-/// `toml` with the addresses and the log that every test has, unless it names an upstream of its own.
+/// `toml` with the addresses and the log that every test has, unless it names an upstream, or says
+/// what is to be logged.
 fn with_defaults(toml: &str, upstream: &str) -> String {
     let mut text = toml.to_owned();
     for (table, line) in [
@@ -388,6 +389,7 @@ fn with_defaults(toml: &str, upstream: &str) -> String {
     ] {
         match text.contains(table) {
             _ if table == "[upstream]" && text.contains("\nurl = ") => {}
+            true if table == "[log]" => {}
             true => text = text.replacen(table, &format!("{table}\n{line}"), 1),
             false => text.push_str(&format!("\n{table}\n{line}\n")),
         }
