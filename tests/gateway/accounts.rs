@@ -7,7 +7,7 @@ use crate::support::{ALL, Answer, BATCH, Gateway, JSON, batch_body, spelled, veh
 
 const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
 
-const TWO_ACCOUNTS: &str = r#"
+pub(crate) const TWO_ACCOUNTS: &str = r#"
 [[account]]
 name = "own"
 value = { env = "SYNC_ALICE" }

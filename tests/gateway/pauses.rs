@@ -3,18 +3,10 @@
 use http::Request;
 use vingate::sandbox::{Class, Faults, Only};
 
-use crate::support::{Answer, BATCH, Gateway, JSON, batch_body, spelled};
-
-const TWO_ACCOUNTS: &str = r#"
-[[account]]
-name = "own"
-value = { env = "SYNC_ALICE" }
-subjects = ["alice"]
-[[account]]
-name = "rest"
-value = { env = "SYNC_REST" }
-subjects = ["*"]
-"#;
+use crate::{
+    accounts::TWO_ACCOUNTS,
+    support::{Answer, BATCH, Gateway, JSON, batch_body, spelled},
+};
 
 /// The next call is refused like this.
 fn refuse_once(gateway: &Gateway, status: u16, retry_after: &str) {
