@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     Cache, Directives, Entry, Failure, Key, Lease, Partition, StaleWindows,
+    by_shard::ByShard,
     directives::Verdict,
     flight::{Flight, Hashed, Outcome, Seat},
     store::Store,
@@ -168,7 +169,7 @@ impl<F: Failure> Pass<'_, F> {
             return;
         }
         let mut fresh = Vec::with_capacity(keys.len());
-        for (shard, group) in self.store.by_shard(keys).groups() {
+        for (shard, group) in ByShard::new(self.store, keys).groups() {
             let table = &*shard.lock();
             fresh.extend(group.iter().filter_map(|&nth| {
                 let Hashed { key, hash } = &keys[nth];

@@ -12,6 +12,7 @@
 //! an entry's hits at most once a second, and of every miss. Freshness is ours too: moka sees no
 //! times.
 
+mod by_shard;
 mod claim;
 mod directives;
 mod entry;

@@ -49,14 +49,6 @@ pub(super) struct Store<F> {
     started_at: Instant,
 }
 
-/// Places of keys, grouped by shard.
-pub(super) struct ByShard<'a, F> {
-    shards: &'a [Mutex<Table<F>>],
-    places: Vec<usize>,
-    /// Of each shard's group in `places`.
-    ends: Vec<usize>,
-}
-
 /// What the policy has let go of and the tables still have.
 #[derive(Default)]
 struct Evicted {
@@ -175,29 +167,9 @@ impl<F> Store<F> {
     }
 
     #[inline]
-    fn shard_index(&self, hash: u64) -> usize {
+    pub(super) fn shard_index(&self, hash: u64) -> usize {
         // The tables inside use the low bits and the top seven; these are neither.
         (hash >> 48) as usize & (self.shards.len() - 1)
-    }
-
-    /// Groups the places of `keys` by the shard that each is in.
-    pub(super) fn by_shard(&self, keys: &[Hashed]) -> ByShard<'_, F> {
-        // Counted first, so that each has its place at once.
-        let mut ends = vec![0; self.shards.len()];
-        for hashed in keys {
-            ends[self.shard_index(hashed.hash)] += 1;
-        }
-        let mut end = 0;
-        for next in &mut ends {
-            end += std::mem::replace(next, end);
-        }
-        let mut places = vec![0; keys.len()];
-        for (nth, hashed) in keys.iter().enumerate() {
-            let next = &mut ends[self.shard_index(hashed.hash)];
-            places[*next] = nth;
-            *next += 1;
-        }
-        ByShard { shards: &self.shards, places, ends }
     }
 
     pub(super) fn shards(&self) -> impl Iterator<Item = &Mutex<Table<F>>> {
@@ -358,22 +330,6 @@ impl<F> Store<F> {
 }
 
 const MAX_EVICTION_RUNS: usize = 32;
-
-// === impl ByShard ===
-
-impl<F> ByShard<'_, F> {
-    /// Each shard with its group, unless that is empty.
-    pub(super) fn groups(&self) -> impl Iterator<Item = (&Mutex<Table<F>>, &[usize])> {
-        let starts = std::iter::once(&0).chain(&self.ends);
-        let groups = starts
-            .zip(&self.ends)
-            .map(|(&start, &end)| &self.places[start..end]);
-        self.shards
-            .iter()
-            .zip(groups)
-            .filter(|(_, group)| !group.is_empty())
-    }
-}
 
 // === impl Evicted ===
 

@@ -1,0 +1,46 @@
+//! Keys grouped by the shard that each is in, so that each shard is locked once for all of them.
+
+use super::{Mutex, flight::Hashed, store::Store, table::Table};
+
+/// Places of keys, grouped by shard.
+pub(super) struct ByShard<'a, F> {
+    store: &'a Store<F>,
+    places: Vec<usize>,
+    /// Of each shard's group in `places`.
+    ends: Vec<usize>,
+}
+
+// === impl ByShard ===
+
+impl<'a, F> ByShard<'a, F> {
+    pub(super) fn new(store: &'a Store<F>, keys: &[Hashed]) -> Self {
+        // Counted first, so that each has its place at once.
+        let mut ends = vec![0; store.shards().count()];
+        for hashed in keys {
+            ends[store.shard_index(hashed.hash)] += 1;
+        }
+        let mut end = 0;
+        for next in &mut ends {
+            end += std::mem::replace(next, end);
+        }
+        let mut places = vec![0; keys.len()];
+        for (nth, hashed) in keys.iter().enumerate() {
+            let next = &mut ends[store.shard_index(hashed.hash)];
+            places[*next] = nth;
+            *next += 1;
+        }
+        Self { store, places, ends }
+    }
+
+    /// Each shard with its group, unless that is empty.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&Mutex<Table<F>>, &[usize])> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        let groups = starts
+            .zip(&self.ends)
+            .map(|(&start, &end)| &self.places[start..end]);
+        self.store
+            .shards()
+            .zip(groups)
+            .filter(|(_, group)| !group.is_empty())
+    }
+}
