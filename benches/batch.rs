@@ -17,9 +17,9 @@ use http_body::Body as _;
 use prometheus::Registry;
 use tokio::time::Instant;
 use vingate::{
-    batch::{Asked, Elements, Splice},
+    batch::{BatchRequest, Elements, Splice},
     cache::{
-        Cache, Config, Directives, Entry, Lives, Metrics, Partition, Place, StaleWindows, Ttl,
+        Cache, Config, Directives, Entry, Lifetimes, Lookup, Metrics, Partition, StaleWindows, Ttl,
     },
 };
 
@@ -27,17 +27,17 @@ use vingate::{
 const BATCH: usize = 500;
 
 fn batch(c: &mut Criterion) {
-    let (asked, answer) = (request(), answer());
-    let vehicles = Asked::parse(&asked, BATCH)
+    let (asked, response) = (request(), response());
+    let vehicles = BatchRequest::parse(&asked, BATCH)
         .expect("the fleet is valid")
         .distinct;
-    let entries = entries(&answer, &asked);
+    let entries = entries(&response, &asked);
 
     let mut group = c.benchmark_group("batch");
     group.throughput(Throughput::Elements(BATCH as u64));
-    group.bench_function("asked", |b| b.iter(|| Asked::parse(black_box(&asked), BATCH)));
+    group.bench_function("asked", |b| b.iter(|| BatchRequest::parse(black_box(&asked), BATCH)));
     group.bench_function("elements", |b| {
-        b.iter(|| Elements::parse(black_box(&answer), vehicles.iter().copied()));
+        b.iter(|| Elements::parse(black_box(&response), vehicles.iter().copied()));
     });
     group.bench_function("splice", |b| b.iter(|| splice(black_box(&entries))));
     group.finish();
@@ -51,7 +51,7 @@ fn request() -> Vec<u8> {
 }
 
 /// An answer of the upstream: two finished results a vehicle.
-fn answer() -> Vec<u8> {
+fn response() -> Vec<u8> {
     let result = |row: &fleet::Row, id: usize| {
         format!(
             concat!(
@@ -76,15 +76,16 @@ fn answer() -> Vec<u8> {
 }
 
 /// The entries of an answer, as a cache holds them.
-fn entries(answer: &[u8], asked: &[u8]) -> Vec<Arc<Entry>> {
-    let vehicles = Asked::parse(asked, BATCH)
+fn entries(response: &[u8], asked: &[u8]) -> Vec<Arc<Entry>> {
+    let vehicles = BatchRequest::parse(asked, BATCH)
         .expect("the fleet is valid")
         .distinct;
-    let elements = Elements::parse(answer, vehicles.iter().copied()).expect("it is as documented");
+    let elements =
+        Elements::parse(response, vehicles.iter().copied()).expect("it is as documented");
     let day = Duration::from_secs(24 * 60 * 60);
     let cache = Cache::<()>::new(
         Config { enabled: true, capacity: 64 << 20 },
-        Lives {
+        Lifetimes {
             ttl: Ttl { finished: day, pending: day, failed: day, absent: day, jitter: 0.1 },
             stale: StaleWindows { while_revalidate: day, if_error: day },
         },
@@ -95,9 +96,9 @@ fn entries(answer: &[u8], asked: &[u8]) -> Vec<Arc<Entry>> {
     claim()
         .lead
         .expect("an empty cache holds nothing")
-        .land(elements.of_vehicles, true, now);
+        .fill(elements.of_vehicles, true, now);
     let entry = |place| match place {
-        Place::Fresh(entry) => Some(entry),
+        Lookup::Hit(entry) => Some(entry),
         _ => None,
     };
     let entries: Vec<_> = claim().places.into_iter().filter_map(entry).collect();

@@ -23,7 +23,8 @@ use prometheus::Registry;
 use tokio::time::Instant;
 use vingate::{
     cache::{
-        Class, Config, Directives, Element, Lives, Metrics, Partition, Place, StaleWindows, Ttl,
+        Class, Config, Directives, Element, Lifetimes, Lookup, Metrics, Partition, StaleWindows,
+        Ttl,
     },
     vehicle::{Plate, Vehicle, Vin},
 };
@@ -79,7 +80,7 @@ fn claim(c: &mut Criterion) {
 fn fresh(cache: &Cache, vehicles: &[Vehicle]) -> usize {
     let asked = vehicles.iter().copied();
     let claim = cache.claim(Some(partition()), asked, &Directives::default(), Instant::now());
-    let is_fresh = |place: &&Place<()>| matches!(place, Place::Fresh(_));
+    let is_fresh = |place: &&Lookup<()>| matches!(place, Lookup::Hit(_));
     claim.places.iter().filter(is_fresh).count()
 }
 
@@ -88,7 +89,7 @@ fn filled(vehicles: &[Vehicle]) -> Cache {
     let day = Duration::from_secs(24 * 60 * 60);
     let cache = Cache::new(
         Config { enabled: true, capacity: 512 << 20 },
-        Lives {
+        Lifetimes {
             ttl: Ttl { finished: day, pending: day, failed: day, absent: day, jitter: 0.1 },
             stale: StaleWindows { while_revalidate: day, if_error: day },
         },
@@ -100,7 +101,7 @@ fn filled(vehicles: &[Vehicle]) -> Cache {
         let claim = cache.claim(Some(partition()), asked, &Directives::default(), now);
         let lead = claim.lead.expect("an empty cache holds nothing");
         let element = || Element { bytes: [b'x'; ELEMENT].into(), classes: Class::Finished.into() };
-        lead.land(chunk.iter().map(|_| element()).collect(), true, now);
+        lead.fill(chunk.iter().map(|_| element()).collect(), true, now);
     }
     cache
 }

@@ -90,7 +90,7 @@ impl Body {
     }
 
     /// The same body once more, if all of it is at hand. What this one holds it keeps for itself.
-    pub fn duplicate(&self) -> Option<Self> {
+    pub fn try_clone(&self) -> Option<Self> {
         match &self.inner {
             Inner::Empty => Some(Self::empty()),
             Inner::Full(bytes) => Some(Self::full(bytes.clone())),
@@ -99,7 +99,7 @@ impl Body {
     }
 
     /// Whether nothing of it has to be waited for.
-    pub fn is_at_hand(&self) -> bool {
+    pub fn is_buffered(&self) -> bool {
         matches!(self.inner, Inner::Empty | Inner::Full(_))
     }
 }
@@ -219,14 +219,14 @@ mod tests {
     fn is_had_twice_only_if_all_of_it_is_at_hand() {
         let guard = Arc::new(());
         let held = Body::full("x").hold(Arc::clone(&guard));
-        let again = held.duplicate().expect("it is at hand");
+        let again = held.try_clone().expect("it is at hand");
         drop(held);
         assert_eq!(Arc::strong_count(&guard), 1);
         assert_eq!(again.size_hint().exact(), Some(1));
-        assert!(Body::empty().duplicate().is_some());
+        assert!(Body::empty().try_clone().is_some());
         let frames = futures_util::stream::iter([Ok::<_, Error>(Frame::data(Bytes::from("x")))]);
         let streamed = Body::new(StreamBody::new(frames));
-        assert!(streamed.duplicate().is_none() && !streamed.is_at_hand());
+        assert!(streamed.try_clone().is_none() && !streamed.is_buffered());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 
 pub use crate::{
     auth::{fuzzing::token, jwks::fuzzing::jwks},
-    batch::fuzzing::{answer, batch},
+    batch::fuzzing::{batch, response},
     config::fuzzing::config,
     gateway::fuzzing::head,
     normalize::fuzzing::upsert,
@@ -22,7 +22,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its folder in `fuzz/corpus`.
 pub const TARGETS: [(&str, Target); 8] = [
-    ("answer", answer),
+    ("answer", response),
     ("batch", batch),
     ("config", config),
     ("head", head),

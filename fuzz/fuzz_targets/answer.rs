@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| vingate::fuzzing::answer(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vingate::fuzzing::response(data));

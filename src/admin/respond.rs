@@ -102,7 +102,7 @@ impl From<Refusal> for Response<Body> {
             "code": code,
             "detail": refusal.detail(),
         });
-        let mut response = answer(status, "application/problem+json", problem.to_string());
+        let mut response = response(status, "application/problem+json", problem.to_string());
         let field = match refusal {
             Refusal::MethodNotAllowed(methods) => (ALLOW, methods),
             Refusal::Unauthorized => (WWW_AUTHENTICATE, "Bearer"),
@@ -116,7 +116,7 @@ impl From<Refusal> for Response<Body> {
 }
 
 /// An answer that no browser keeps, guesses the type of, frames, or runs anything in.
-pub(super) fn answer(
+pub(super) fn response(
     status: StatusCode,
     media_type: &'static str,
     body: impl Into<Bytes>,

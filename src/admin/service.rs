@@ -20,7 +20,7 @@ use super::{
     guard, page,
     purge::{Purge, PurgeRequest},
     readiness::Readiness,
-    respond::{Refusal, answer},
+    respond::{Refusal, response},
 };
 use crate::body::Body;
 
@@ -135,16 +135,16 @@ impl Shared {
         endpoint.check_method(request.method())?;
 
         Ok(match endpoint {
-            Endpoint::Metrics => answer(StatusCode::OK, METRICS, self.metrics()?),
-            Endpoint::Health => answer(StatusCode::OK, TEXT, "ok\n"),
+            Endpoint::Metrics => response(StatusCode::OK, METRICS, self.metrics()?),
+            Endpoint::Health => response(StatusCode::OK, TEXT, "ok\n"),
             Endpoint::Ready => self.ready(),
             Endpoint::Purge => self.purge(request).await?,
-            Endpoint::Config => answer(StatusCode::OK, JSON, self.parts.config.clone()),
+            Endpoint::Config => response(StatusCode::OK, JSON, self.parts.config.clone()),
             Endpoint::Page => {
                 let reasons = self.parts.readiness.reasons();
                 let families = self.parts.registry.gather();
                 let page = page::render(self.parts.started_at.elapsed(), &reasons, &families);
-                answer(StatusCode::OK, HTML, page)
+                response(StatusCode::OK, HTML, page)
             }
         })
     }
@@ -162,7 +162,7 @@ impl Shared {
         let reasons = self.parts.readiness.reasons();
         let ready = reasons.is_empty();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        answer(status, JSON, json!({ "ready": ready, "reasons": reasons }).to_string())
+        response(status, JSON, json!({ "ready": ready, "reasons": reasons }).to_string())
     }
 
     async fn purge(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
@@ -170,6 +170,6 @@ impl Shared {
         let wanted = PurgeRequest::read(&head.headers, body).await?;
         let purged = (self.parts.purge)(wanted).await?;
         info!(purged, "the cache was purged");
-        Ok(answer(StatusCode::OK, JSON, json!({ "purged": purged }).to_string()))
+        Ok(response(StatusCode::OK, JSON, json!({ "purged": purged }).to_string()))
     }
 }

@@ -6,34 +6,34 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    lasting::{Lasting, Learned, Stacks},
-    newest::Newest,
+    reloadable::Reloadable,
+    shared_state::{ClientState, SharedState, Stacks},
 };
 use crate::{
     admin::Admin,
-    config::{Changes, Config, InForce, Live},
+    config::{Changes, Config, EffectiveConfig, Live},
     gateway::Gateway,
     reload,
 };
 
 /// Puts another configuration in force: a handle, cheap to clone.
 #[derive(Clone)]
-pub struct Control(Arc<Shared>);
+pub struct Control(Arc<Inner>);
 
-struct Shared {
-    lasting: Lasting,
+struct Inner {
+    shared: SharedState,
     replace: Stacks<watch::Sender<Gateway>, watch::Sender<Admin>>,
     current: Mutex<Current>,
     reloads: reload::Metrics,
 }
 
 struct Current {
-    in_force: InForce,
-    learned: Learned,
+    effective: EffectiveConfig,
+    clients: ClientState,
 }
 
 /// The stacks as listeners serve them.
-pub(super) type Served = Stacks<Newest<Gateway>, Newest<Admin>>;
+pub(super) type Served = Stacks<Reloadable<Gateway>, Reloadable<Admin>>;
 
 /// What became of another configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,18 +51,18 @@ pub enum Outcome {
 impl Control {
     /// What controls the stacks for this configuration, and the stacks.
     pub(super) fn new(
-        lasting: Lasting,
+        shared: SharedState,
         live: Live,
-        in_force: InForce,
+        effective: EffectiveConfig,
     ) -> prometheus::Result<(Self, Served)> {
-        let reloads = reload::Metrics::register(lasting.registry())?;
-        let (stacks, learned) = lasting.stacks(live, &in_force, None);
-        let (replace_gateway, gateway) = Newest::new(stacks.gateway);
-        let (replace_admin, admin) = Newest::new(stacks.admin);
-        let shared = Shared {
-            lasting,
+        let reloads = reload::Metrics::register(shared.registry())?;
+        let (stacks, clients) = shared.stacks(live, &effective, None);
+        let (replace_gateway, gateway) = Reloadable::new(stacks.gateway);
+        let (replace_admin, admin) = Reloadable::new(stacks.admin);
+        let shared = Inner {
+            shared,
             replace: Stacks { gateway: replace_gateway, admin: replace_admin },
-            current: Mutex::new(Current { in_force, learned }),
+            current: Mutex::new(Current { effective, clients }),
             reloads,
         };
         Ok((Self(Arc::new(shared)), Stacks { gateway, admin }))
@@ -72,20 +72,20 @@ impl Control {
     /// also on a connection that stood before; those under way end as they began. Runs inside a
     /// tokio runtime.
     pub fn apply(&self, new: Config) -> Outcome {
-        let Shared { lasting, replace, current, .. } = &*self.0;
+        let Inner { shared, replace, current, .. } = &*self.0;
         let mut current = current.lock();
-        let changes = current.in_force.changes(&new.in_force);
+        let changes = current.effective.changes(&new.effective);
         if changes.is_empty() {
             return Outcome::Unchanged;
         }
         if changes.fixed().next().is_some() {
             return Outcome::Refused(changes);
         }
-        let lives = new.live.lives.clone();
-        let earlier = Some((&current.learned, &changes));
-        let (stacks, learned) = lasting.stacks(new.live, &new.in_force, earlier);
-        *current = Current { in_force: new.in_force, learned };
-        lasting.cache.set_lives(lives);
+        let lifetimes = new.live.lifetimes.clone();
+        let earlier = Some((&current.clients, &changes));
+        let (stacks, clients) = shared.stacks(new.live, &new.effective, earlier);
+        *current = Current { effective: new.effective, clients };
+        shared.cache.set_lifetimes(lifetimes);
         replace.gateway.send_replace(stacks.gateway);
         replace.admin.send_replace(stacks.admin);
         Outcome::Applied(changes)
@@ -96,7 +96,7 @@ impl Control {
         &self.0.reloads
     }
 
-    pub(super) fn lasting(&self) -> &Lasting {
-        &self.0.lasting
+    pub(super) fn shared(&self) -> &SharedState {
+        &self.0.shared
     }
 }

@@ -5,9 +5,9 @@
 //! [`Control`] puts another configuration in force; [`Newest`] is how connections hear of it.
 
 mod control;
-mod lasting;
-mod newest;
 mod purge;
+mod reloadable;
+mod shared_state;
 
 use std::{future::pending, io, net::SocketAddr};
 
@@ -18,7 +18,7 @@ use tokio::{
 };
 use tracing::info;
 
-use self::{lasting::Lasting, newest::Newest};
+use self::{reloadable::Reloadable, shared_state::SharedState};
 use crate::{
     admin::{Admin, Readiness},
     auth::jwks,
@@ -31,8 +31,8 @@ pub use self::control::{Control, Outcome};
 
 /// A gateway that is bound and ready to run.
 pub struct App {
-    public: Listener<Newest<Gateway>>,
-    admin: Listener<Newest<Admin>>,
+    public: Listener<Reloadable<Gateway>>,
+    admin: Listener<Reloadable<Admin>>,
     control: Control,
     refresher: Option<jwks::Refresher>,
 }
@@ -72,12 +72,12 @@ pub enum BuildError {
 impl App {
     /// Binds the listeners and wires the parts. Runs inside a tokio runtime.
     pub fn build(config: Config) -> Result<Self, BuildError> {
-        let Config { fixed, live, in_force } = config;
+        let Config { fixed, live, effective } = config;
         let public = bind(fixed.server.listen)?;
         let admin = bind(fixed.admin)?;
-        let (lasting, refresher) = Lasting::build(&fixed, &live)?;
-        let metrics = server::Metrics::register(lasting.registry())?;
-        let (control, served) = Control::new(lasting, live, in_force)?;
+        let (shared, refresher) = SharedState::build(&fixed, &live)?;
+        let metrics = server::Metrics::register(shared.registry())?;
+        let (control, served) = Control::new(shared, live, effective)?;
         let public =
             Listener { listener: public, config: fixed.server, service: served.gateway, metrics };
         let admin = Listener {
@@ -104,14 +104,14 @@ impl App {
     /// the gateway is draining.
     pub async fn run(self, drain: impl Future<Output = ()>) {
         let Self { public, admin, control, refresher } = self;
-        let lasting = control.lasting();
-        let (tasks, readiness) = (&lasting.tasks, &lasting.readiness);
+        let shared = control.shared();
+        let (tasks, readiness) = (&shared.tasks, &shared.readiness);
         let until_cut = public.config.drain_delay + public.config.drain_timeout;
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
         let admin = tokio::spawn(admin.serve(async {
             let _ = admin_stopped.await;
         }));
-        let sweeping = tokio::spawn(lasting.cache.clone().keep_swept());
+        let sweeping = tokio::spawn(shared.cache.clone().keep_swept());
         let refreshing = tokio::spawn(keep_keys(refresher, readiness.clone()));
 
         // Held until the admin listener has closed.
@@ -154,12 +154,12 @@ fn keep_keys(
         let Some(refresher) = refresher else {
             return;
         };
-        let mut in_force = refresher.in_force();
+        let mut effective = refresher.in_force();
         let watch = async {
             loop {
-                let has_none = !*in_force.borrow_and_update();
+                let has_none = !*effective.borrow_and_update();
                 latch = has_none.then(|| latch.take().unwrap_or_else(|| readiness.latch("jwks")));
-                if in_force.changed().await.is_err() {
+                if effective.changed().await.is_err() {
                     return;
                 }
             }

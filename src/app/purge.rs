@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     admin::{self, PurgeRequest, UnknownAccount},
     auth, batch,
-    cache::{Cache, Partition, Selection},
+    cache::{Cache, Partition, PurgeFilter},
 };
 
 /// Accounts are known by their names there, and by their partitions in the cache.
@@ -35,7 +35,7 @@ pub(super) fn purge(
             None => None,
         };
         let cache = cache.clone();
-        let purge = async move { cache.purge(&Selection { partition, vin, plate }).await };
+        let purge = async move { cache.purge(&PurgeFilter { partition, vin, plate }).await };
         // In a task of its own, which is not given up half way when somebody hangs up.
         let purging = tasks.spawn(purge);
         Box::pin(async move {

@@ -12,7 +12,7 @@ use super::{
     Caller, Error, Identity, Metrics, Reason, digest,
     jwks::{self, Fetch},
     token::{self, Unverified, Verifier},
-    verified::Verified,
+    token_cache::TokenCache,
 };
 
 /// Tells callers by their tokens.
@@ -26,7 +26,7 @@ pub(super) struct Authenticator {
 #[derive(Debug)]
 struct Tokens {
     verifier: Verifier,
-    verified: Verified,
+    verified: TokenCache,
 }
 
 /// What a request's token shows.
@@ -44,7 +44,7 @@ pub(super) enum Judgement {
 
 impl Authenticator {
     pub(super) fn new(verifier: Option<Verifier>, metrics: Metrics) -> Self {
-        let tokens = verifier.map(|verifier| Tokens { verifier, verified: Verified::default() });
+        let tokens = verifier.map(|verifier| Tokens { verifier, verified: TokenCache::default() });
         Self { tokens, metrics }
     }
 

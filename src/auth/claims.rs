@@ -59,7 +59,7 @@ impl Policy {
         if subject.is_empty() {
             return Err(Reason::Claims);
         }
-        if !key.vouches_for(&subject) {
+        if !key.allows_subject(&subject) {
             return Err(Reason::Subject);
         }
 

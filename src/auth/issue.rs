@@ -62,7 +62,7 @@ impl Config {
             .find(|key| {
                 key.can_sign()
                     && self.algorithms.contains(&key.algorithm)
-                    && key.vouches_for(subject)
+                    && key.allows_subject(subject)
             })
             .ok_or(IssueError::NoKey)?;
         let claims = Claims {

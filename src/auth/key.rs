@@ -172,7 +172,7 @@ impl Key {
     }
 
     /// Whether it vouches for `subject`.
-    pub(super) fn vouches_for(&self, subject: &str) -> bool {
+    pub(super) fn allows_subject(&self, subject: &str) -> bool {
         let named = |subjects: &Vec<String>| subjects.iter().any(|named| named == subject);
         self.subjects.as_ref().is_none_or(named)
     }

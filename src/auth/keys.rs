@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily};
 
 use super::{
     Key,
-    jwks::{Found, Published},
+    jwks::{Found, KeySet},
 };
 
 /// The keys in force: the configured ones by `kid`, and those that the issuer publishes. Under one
@@ -17,7 +17,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Keys {
     configured: HashMap<String, Arc<Key>>,
-    published: Option<Arc<Published>>,
+    published: Option<Arc<KeySet>>,
 }
 
 // === impl Keys ===
@@ -25,7 +25,7 @@ pub(super) struct Keys {
 impl Keys {
     /// Of two configured keys with one `kid` the first counts; the configuration check does not
     /// let that happen.
-    pub(super) fn new(configured: Vec<Key>, published: Option<Arc<Published>>) -> Self {
+    pub(super) fn new(configured: Vec<Key>, published: Option<Arc<KeySet>>) -> Self {
         let mut by_id = HashMap::new();
         for key in configured {
             by_id.entry(key.id.clone()).or_insert_with(|| Arc::new(key));

@@ -28,13 +28,13 @@ mod scope;
 #[cfg(test)]
 mod testing;
 mod token;
-mod verified;
+mod token_cache;
 
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
-use self::{authenticator::Authenticator, jwks::Published};
+use self::{authenticator::Authenticator, jwks::KeySet};
 
 pub use self::{
     account::Account,
@@ -90,7 +90,7 @@ pub struct Auth {
 impl Config {
     /// The parts, which know no token yet. Keys that the issuer publishes vouch for `issuer` only,
     /// so it must be there with `published`.
-    pub fn build(self, published: Option<Arc<Published>>, metrics: Metrics) -> Auth {
+    pub fn build(self, published: Option<Arc<KeySet>>, metrics: Metrics) -> Auth {
         let fields = self.credential_fields();
         let authorize = Authorize::new(self.scopes.clone(), self.accounts, fields, self.origin);
         let verifier = self.enabled.then(|| {

@@ -51,17 +51,17 @@ impl Elements {
     /// Another order and missing vehicles are fine. Of a vehicle that comes twice both elements
     /// are kept. An error means that the answer is not of the documented shape.
     pub fn parse(
-        answer: &[u8],
+        response: &[u8],
         asked: impl ExactSizeIterator<Item = Vehicle>,
     ) -> serde_json::Result<Self> {
-        let Object(answer) = serde_json::from_slice::<Object<Answer<'_>>>(answer)?;
+        let Object(response) = serde_json::from_slice::<Object<Answer<'_>>>(response)?;
         let absent = || Element { bytes: Box::default(), classes: Class::Absent.into() };
         let mut of_vehicles: Vec<_> = (0..asked.len()).map(|_| absent()).collect();
         let mut places = HashMap::with_capacity(of_vehicles.len());
         places.extend(asked.enumerate().map(|(place, vehicle)| (vehicle, place)));
 
         let (mut unasked, mut has_double) = (0, false);
-        for element in answer.vehicle_data {
+        for element in response.vehicle_data {
             let Object(head) = serde_json::from_str::<Object<Head<'_>>>(element.get())?;
             let Some(&place) = head.vehicle().and_then(|vehicle| places.get(&vehicle)) else {
                 unasked += 1;

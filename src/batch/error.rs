@@ -95,7 +95,7 @@ pub enum CallError {
     Status(StatusCode),
     /// The answer stopped, or broke off.
     #[error("the upstream's answer did not come in whole")]
-    Torn(#[source] body::Failure),
+    Incomplete(#[source] body::Failure),
     /// The answer is not of the documented shape.
     #[error("the upstream's answer is not of the documented shape, {0}")]
     Shape(NotJson),
@@ -125,7 +125,7 @@ impl CallError {
         match self {
             Self::Upstream(error) => error.permits_stale(),
             Self::Refused(refusal) => !self.blames_composer() || refusal.status.is_server_error(),
-            Self::Status(_) | Self::Torn(_) | Self::Shape(_) => true,
+            Self::Status(_) | Self::Incomplete(_) | Self::Shape(_) => true,
             Self::Abandoned => false,
         }
     }
@@ -139,7 +139,7 @@ impl CallError {
             }
             Self::Upstream(_)
             | Self::Status(_)
-            | Self::Torn(_)
+            | Self::Incomplete(_)
             | Self::Shape(_)
             | Self::Abandoned => false,
         }
@@ -156,7 +156,7 @@ impl CallError {
         match self {
             Self::Refused(refusal) => Some(refusal.status),
             Self::Status(status) => Some(*status),
-            Self::Upstream(_) | Self::Torn(_) | Self::Shape(_) | Self::Abandoned => None,
+            Self::Upstream(_) | Self::Incomplete(_) | Self::Shape(_) | Self::Abandoned => None,
         }
     }
 }
@@ -215,16 +215,16 @@ impl fmt::Debug for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Asked, Elements};
+    use crate::batch::{BatchRequest, Elements};
 
     const VIN: &str = "3VWFE21C04M000001";
 
     #[test]
     fn quotes_what_was_sent_to_its_sender_only() {
         let json = format!("[\n\"{VIN}\"]");
-        let asked = Asked::parse(json.as_bytes(), 10).unwrap_err();
-        let answer = format!("{{\"vehicleData\":\n[\"{VIN}\"]}}");
-        let answered = Elements::parse(answer.as_bytes(), std::iter::empty()).unwrap_err();
+        let asked = BatchRequest::parse(json.as_bytes(), 10).unwrap_err();
+        let response = format!("{{\"vehicleData\":\n[\"{VIN}\"]}}");
+        let answered = Elements::parse(response.as_bytes(), std::iter::empty()).unwrap_err();
         assert!(answered.to_string().contains(VIN), "serde quotes");
         let shape = CallError::Shape(answered.into());
         for error in [&asked as &dyn std::error::Error, &shape] {

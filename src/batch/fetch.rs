@@ -104,27 +104,27 @@ impl Fetch {
             call.extensions_mut().insert(account);
         }
         let whole = async {
-            let answer = self.upstream.clone().oneshot(call).await?;
-            self.whole(answer).await
+            let response = self.upstream.clone().oneshot(call).await?;
+            self.whole(response).await
         };
-        let answer = timeout(self.limits.timeout, whole)
+        let response = timeout(self.limits.timeout, whole)
             .await
             .unwrap_or(Err(CallError::Upstream(upstream::Error::Timeout)))?;
-        let elements = Elements::parse(&answer, vehicles);
+        let elements = Elements::parse(&response, vehicles);
         let elements = elements.map_err(|error| CallError::Shape(error.into()))?;
         self.metrics.unasked.inc_by(elements.unasked);
         Ok(elements)
     }
 
     /// The bytes of a 200.
-    async fn whole(&self, answer: Response<Body>) -> Result<Bytes, CallError> {
-        let (head, mut body) = answer.into_parts();
+    async fn whole(&self, response: Response<Body>) -> Result<Bytes, CallError> {
+        let (head, mut body) = response.into_parts();
         let Limits { max_answer, idle_timeout, .. } = self.limits;
         match head.status {
             StatusCode::OK => body
                 .buffer(max_answer, idle_timeout)
                 .await
-                .map_err(CallError::Torn),
+                .map_err(CallError::Incomplete),
             status if status.is_client_error() || status.is_server_error() => {
                 Err(CallError::Refused(Refusal {
                     status,

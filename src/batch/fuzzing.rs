@@ -6,7 +6,7 @@ use http::{Request, header::CONTENT_LENGTH};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, value::RawValue};
 
-use super::{Asked, Elements, Error, undocumented};
+use super::{BatchRequest, Elements, Error, undocumented};
 use crate::{
     cache::{Class, Classes},
     vehicle::{Plate, Vehicle, Vin},
@@ -22,7 +22,7 @@ const MAX_VEHICLES: usize = 4;
 /// same vehicles, clean, and has every other member as it was.
 pub fn batch(data: &[u8]) {
     let tree = serde_json::from_slice::<Value>(data).ok();
-    let asked = match Asked::parse(data, MAX_VEHICLES) {
+    let asked = match BatchRequest::parse(data, MAX_VEHICLES) {
         Ok(asked) => asked,
         Err(Error::Vehicles(problems)) => {
             assert!((1..=100).contains(&problems.len()));
@@ -81,7 +81,7 @@ fn has_unknown(tree: &Value) -> bool {
 }
 
 /// What goes past the cache.
-fn passed_on(data: &[u8], tree: &Value, asked: &Asked) {
+fn passed_on(data: &[u8], tree: &Value, asked: &BatchRequest) {
     let head = Request::new(()).into_parts().0;
     let request = undocumented::request(head, Bytes::copy_from_slice(data));
     let length = request.headers()[CONTENT_LENGTH].clone();
@@ -92,7 +92,8 @@ fn passed_on(data: &[u8], tree: &Value, asked: &Asked) {
         .to_bytes();
     assert_eq!(length, sent.len().to_string());
 
-    let again = Asked::parse(&sent, MAX_VEHICLES).expect("what was accepted is accepted again");
+    let again =
+        BatchRequest::parse(&sent, MAX_VEHICLES).expect("what was accepted is accepted again");
     assert_eq!(again.distinct, asked.distinct);
     let mut left: Value = serde_json::from_slice(&sent).expect("it is JSON still");
     let mut tree = tree.clone();
@@ -115,7 +116,7 @@ fn passed_on(data: &[u8], tree: &Value, asked: &Asked) {
 /// Every element is served as the bytes that it was, to whom it belongs; what nobody asked for
 /// and what comes twice is not stored; and the answer that is spliced of all of it is taken
 /// apart into the same.
-pub fn answer(data: &[u8]) {
+pub fn response(data: &[u8]) {
     let asked = [
         ("3VWFE21C04M000001", "A"),
         ("3VWFE21C04M000001", "B2"),

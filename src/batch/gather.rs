@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::{CallError, Error, balanced, fetch::Fetch};
 use crate::{
     cache::{
-        Affected, Cache, Cause, Claim, Class, Directives, Entry, Flight, Invalidate as _, Lease,
-        Lookup, Outcome, Partition, Place,
+        Cache, CacheStatus, Cause, Claim, Class, Directives, Entry, Flight, Invalidate as _,
+        InvalidationScope, Lease, Lookup, Outcome, Partition,
     },
     upstream::{Account, Turn},
     vehicle::Vehicle,
@@ -64,7 +64,7 @@ struct Asker {
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) entry: Arc<Entry>,
-    pub(super) from: Lookup,
+    pub(super) from: CacheStatus,
 }
 
 /// All that was found, one part for each vehicle.
@@ -118,13 +118,13 @@ impl Gather {
     async fn settle(
         &self,
         wanted: &Wanted<'_>,
-        places: Vec<Place<Failure>>,
+        places: Vec<Lookup<Failure>>,
         open: &[usize],
         gathering: &mut Gathering,
     ) -> Result<Vec<usize>, Error> {
         let mut again = Vec::new();
         for (place, &nth) in places.into_iter().zip(open) {
-            let is_joined = matches!(place, Place::Joined(_));
+            let is_joined = matches!(place, Lookup::Joined(_));
             let part = match await_place(place, wanted).await? {
                 Settled::Found(part) => part,
                 Settled::Abandoned => {
@@ -154,7 +154,7 @@ impl Gather {
     fn stand_in(&self, wanted: &Wanted<'_>, nth: usize, failure: &Failure) -> Result<Part, Error> {
         let (partition, vehicle) = (wanted.partition, wanted.vehicles[nth]);
         match self.held(partition, vehicle, wanted.directives, failure) {
-            Some(entry) => Ok(Part { entry, from: Lookup::StaleOnError }),
+            Some(entry) => Ok(Part { entry, from: CacheStatus::StaleOnError }),
             None => Err(wanted.failed(Arc::clone(failure))),
         }
     }
@@ -219,7 +219,7 @@ impl Gather {
         };
         match answered {
             Ok(elements) => {
-                chunk.land(elements.of_vehicles, elements.may_store, Instant::now());
+                chunk.fill(elements.of_vehicles, elements.may_store, Instant::now());
             }
             Err(error) => {
                 self.mind_the_credential(asker, &error);
@@ -241,8 +241,8 @@ impl Gather {
     fn mind_the_credential(&self, asker: &Asker, error: &CallError) {
         let own = asker.partition.filter(|_| !asker.of_account);
         if own.is_some() && error.refuses_credential() {
-            let affected = Affected { partition: own, ..Affected::default() };
-            self.cache.invalidate(&affected, Cause::Unauthorized, None);
+            let scope = InvalidationScope { partition: own, ..InvalidationScope::default() };
+            self.cache.invalidate(&scope, Cause::Unauthorized, None);
         }
     }
 }
@@ -273,24 +273,24 @@ impl Asker {
 }
 
 /// Waits for one vehicle, wherever it comes from.
-async fn await_place(place: Place<Failure>, wanted: &Wanted<'_>) -> Result<Settled, Error> {
+async fn await_place(place: Lookup<Failure>, wanted: &Wanted<'_>) -> Result<Settled, Error> {
     let is_private = wanted.partition.is_none() || wanted.directives.no_store;
     let (seat, from) = match place {
-        Place::Fresh(entry) => {
+        Lookup::Hit(entry) => {
             let is_absent = entry.classes().are_only(Class::Absent);
-            let from = if is_absent { Lookup::Absent } else { Lookup::Hit };
+            let from = if is_absent { CacheStatus::Absent } else { CacheStatus::Hit };
             return Ok(Settled::Found(Part { entry, from }));
         }
-        Place::Stale(entry) => {
-            return Ok(Settled::Found(Part { entry, from: Lookup::Stale }));
+        Lookup::Stale(entry) => {
+            return Ok(Settled::Found(Part { entry, from: CacheStatus::Stale }));
         }
-        Place::Unheld => return Err(Error::NotCached),
-        Place::Joined(seat) => (seat, Lookup::Joined),
-        Place::Led(seat) if is_private => (seat, Lookup::Bypass),
-        Place::Led(seat) => (seat, Lookup::Miss),
+        Lookup::NotCached => return Err(Error::NotCached),
+        Lookup::Joined(seat) => (seat, CacheStatus::Joined),
+        Lookup::Leading(seat) if is_private => (seat, CacheStatus::Bypass),
+        Lookup::Leading(seat) => (seat, CacheStatus::Miss),
     };
     Ok(match seat.outcome().await {
-        Outcome::Landed(entry) => Settled::Found(Part { entry, from }),
+        Outcome::Filled(entry) => Settled::Found(Part { entry, from }),
         Outcome::Failed(failure) => Settled::Failed(failure),
         Outcome::Abandoned => Settled::Abandoned,
     })

@@ -11,8 +11,6 @@
 //!    answer is put together from those bytes ([`splice`]) under a head that says where they
 //!    come from ([`answer`]).
 
-mod answer;
-mod asked;
 mod elements;
 mod error;
 mod fetch;
@@ -20,6 +18,8 @@ pub(crate) mod fuzzing;
 mod gather;
 mod media;
 mod metrics;
+mod request;
+mod response;
 mod splice;
 mod split;
 mod undocumented;
@@ -36,23 +36,23 @@ use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
 use self::{
-    answer::{Composer, Tally},
     gather::{Gather, Wanted},
+    response::{Composer, Tally},
 };
 use crate::{
     auth::Credential,
     body::Body,
-    cache::{self, Cache, Directives, Lookup, Partition},
+    cache::{self, Cache, CacheStatus, Directives, Partition},
     rule::Refused,
     upstream::{Account, Upstream},
 };
 
 pub use self::{
-    asked::Asked,
     elements::Elements,
     error::{CallError, Error, NotJson, Problem, Refusal},
     gather::Failure,
     metrics::Metrics,
+    request::BatchRequest,
     splice::Splice,
     split::balanced,
 };
@@ -125,7 +125,7 @@ impl<U> Shared<U>
 where
     U: Service<Request<Body>, Response = Response<Body>, Error: From<Error>> + Clone,
 {
-    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Refused<U::Error>> {
+    async fn response(&self, request: Request<Body>) -> Result<Response<Body>, Refused<U::Error>> {
         let Config { max_vehicles, max_body, body_idle_timeout, .. } = self.config;
         if let Err(error) = media::judge(request.method(), request.headers()) {
             return Err(Refused::new(error, request));
@@ -135,7 +135,7 @@ where
             Ok(body) => body,
             Err(failure) => return Err(Refused { error: Error::from(failure).into(), unread }),
         };
-        let asked = Asked::parse(&body, max_vehicles).map_err(Refused::bare)?;
+        let asked = BatchRequest::parse(&body, max_vehicles).map_err(Refused::bare)?;
         if asked.has_unknown || head.uri.query().is_some() {
             if Directives::of(&head.headers).only_if_cached {
                 return Err(Refused::bare(Error::NotCached));
@@ -145,12 +145,12 @@ where
                 return Err(Refused::bare(Error::TooManyToPass { found, limit }));
             }
             self.cache_metrics()
-                .lookups(Lookup::Bypass)
+                .lookups(CacheStatus::Bypass)
                 .inc_by(asked.distinct.len() as u64);
             let request = undocumented::request(head, body);
             let undocumented = self.undocumented.clone();
-            let answer = undocumented.oneshot(request).await.map_err(Refused::bare)?;
-            return Ok(answer::mark_bypassed(answer, asked.distinct.len()));
+            let response = undocumented.oneshot(request).await.map_err(Refused::bare)?;
+            return Ok(response::mark_bypassed(response, asked.distinct.len()));
         }
         drop(body);
         self.gather(&head, &asked).await.map_err(Refused::bare)
@@ -160,7 +160,7 @@ where
     async fn gather(
         &self,
         head: &http::request::Parts,
-        asked: &Asked,
+        asked: &BatchRequest,
     ) -> Result<Response<Body>, Error> {
         self.metrics.vehicles.observe(asked.distinct.len() as f64);
         let credential = head.extensions.get::<Credential>();
@@ -179,7 +179,7 @@ where
 
         let now = Instant::now();
         let tally = Tally::of(&gathered.parts, now);
-        for lookup in Lookup::ALL {
+        for lookup in CacheStatus::ALL {
             match tally.count(lookup) {
                 0 => {}
                 count => self.cache_metrics().lookups(lookup).inc_by(count),
@@ -217,7 +217,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let shared = Arc::clone(&self.0);
-        Box::pin(async move { shared.answer(request).await })
+        Box::pin(async move { shared.response(request).await })
     }
 }
 

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::{
         batch::Failure,
-        cache::{self, Cache, Class, Directives, Element, Outcome, Place, StaleWindows, Ttl},
+        cache::{self, Cache, Class, Directives, Element, Lookup, Outcome, StaleWindows, Ttl},
         vehicle::{Plate, Vehicle, Vin},
     };
 
@@ -124,7 +124,7 @@ mod tests {
         let stale = StaleWindows { while_revalidate: life, if_error: life };
         let config = cache::Config { enabled: false, capacity: 0 };
         let metrics = cache::Metrics::register(&Registry::new()).unwrap();
-        let cache = Cache::<Failure>::new(config, cache::Lives { ttl, stale }, metrics);
+        let cache = Cache::<Failure>::new(config, cache::Lifetimes { ttl, stale }, metrics);
 
         let vehicle = |nth| Vehicle {
             vin: Vin::parse(&format!("3VWFE21C0{nth:08}")).unwrap(),
@@ -137,12 +137,12 @@ mod tests {
             classes: Class::Finished.into(),
         };
         if let Some(lead) = claim.lead {
-            lead.land(elements.iter().map(element).collect(), true, Instant::now());
+            lead.fill(elements.iter().map(element).collect(), true, Instant::now());
         }
-        let landed = |place: &Place<Failure>| {
+        let landed = |place: &Lookup<Failure>| {
             let outcome = futures_util::FutureExt::now_or_never(place.outcome());
             match outcome.flatten() {
-                Some(Outcome::Landed(entry)) => entry,
+                Some(Outcome::Filled(entry)) => entry,
                 _ => panic!("it has not landed"),
             }
         };

@@ -15,7 +15,7 @@ use super::*;
 use crate::upstream;
 
 mod flights;
-mod lives;
+mod lifetimes;
 mod stale;
 
 type Undocumented = BoxCloneSyncService<Request<Body>, Response<Body>, Error>;
@@ -60,9 +60,9 @@ impl Fixture {
     /// With lives and windows as they are by default, but no jitter.
     fn new() -> Self {
         let registry = Registry::new();
-        let (config, mut lives) = cache_by_default();
-        lives.ttl.jitter = 0.0;
-        let cache = Cache::new(config, lives, cache::Metrics::register(&registry).unwrap());
+        let (config, mut lifetimes) = cache_by_default();
+        lifetimes.ttl.jitter = 0.0;
+        let cache = Cache::new(config, lifetimes, cache::Metrics::register(&registry).unwrap());
         let config = Config {
             max_vehicles: 100,
             chunk: 500,
@@ -82,7 +82,7 @@ impl Fixture {
         }));
         let upstream = Upstream::new(service_fn({
             let sync = Arc::clone(&sync);
-            move |call: Request<Body>| answer(Arc::clone(&sync), call)
+            move |call: Request<Body>| response(Arc::clone(&sync), call)
         }));
         let undocumented = Undocumented::new(service_fn(async |_| {
             Err(Error::TooManyToPass { found: 0, limit: 0 })
@@ -101,7 +101,7 @@ impl Fixture {
         let credential = Credential { digest: Some([1; 32]), is_account: true };
         request.extensions_mut().insert(credential);
         match self.batch.clone().oneshot(request).await {
-            Ok(answer) => Answer::read(answer).await,
+            Ok(response) => Answer::read(response).await,
             Err(Refused { error, .. }) => Answer::of_error(&error),
         }
     }
@@ -116,7 +116,7 @@ impl Fixture {
 }
 
 /// Answers for every vehicle of a call.
-async fn answer(
+async fn response(
     sync: Arc<Mutex<Sync>>,
     call: Request<Body>,
 ) -> Result<Response<Body>, upstream::Error> {
@@ -140,18 +140,18 @@ async fn answer(
     };
     let elements = asked["vehicles"].as_array().unwrap().iter();
     let elements: Vec<_> = elements.filter_map(element).collect();
-    let answer = Response::builder().status(sync.status);
+    let response = Response::builder().status(sync.status);
     let body = json!({ "vehicleData": elements }).to_string();
-    Ok(answer.body(Body::full(body)).unwrap())
+    Ok(response.body(Body::full(body)).unwrap())
 }
 
 /// What a file says of the cache that does not mention it.
-fn cache_by_default() -> (cache::Config, cache::Lives) {
+fn cache_by_default() -> (cache::Config, cache::Lifetimes) {
     let toml = "[upstream]\nurl = \"http://127.0.0.1:1\"\n[auth]\nenabled = false\n\
                 [server]\nlisten = \"127.0.0.1:0\"";
     let config = crate::config::Config::parse(toml, Path::new("test.toml"), &|_| None);
     let config = config.unwrap_or_else(|problems| panic!("{problems}"));
-    (config.fixed.cache, config.live.lives)
+    (config.fixed.cache, config.live.lifetimes)
 }
 
 fn finished() -> Value {
@@ -161,8 +161,8 @@ fn finished() -> Value {
 // === impl Answer ===
 
 impl Answer {
-    async fn read(answer: Response<Body>) -> Self {
-        let (head, body) = answer.into_parts();
+    async fn read(response: Response<Body>) -> Self {
+        let (head, body) = response.into_parts();
         let field = |name| head.headers[name].to_str().unwrap().to_owned();
         Self {
             status: head.status,
@@ -199,7 +199,7 @@ impl Answer {
 
     /// The number of the call that brought the vehicle.
     fn call(&self) -> u64 {
-        let answer: Value = serde_json::from_slice(&self.body).unwrap();
-        answer["vehicleData"][0]["call"].as_u64().unwrap()
+        let response: Value = serde_json::from_slice(&self.body).unwrap();
+        response["vehicleData"][0]["call"].as_u64().unwrap()
     }
 }

@@ -21,7 +21,7 @@ pub enum Failure {
     },
     /// It broke off, or its framing is malformed.
     #[error("the body broke off")]
-    Torn(#[source] Error),
+    Incomplete(#[source] Error),
 }
 
 /// Room made at once for a body of this length. Most are no longer, and whoever announces more
@@ -116,7 +116,7 @@ mod tests {
     fn tells_a_torn_body_from_a_whole_one() {
         let frames = [Ok(Frame::data(Bytes::from("12"))), Err("reset")];
         let body = Body::new(StreamBody::new(stream::iter(frames)));
-        assert!(matches!(buffer(body, 10), Err(Failure::Torn(_))));
+        assert!(matches!(buffer(body, 10), Err(Failure::Incomplete(_))));
     }
 
     #[tokio::test(start_paused = true)]

@@ -45,7 +45,7 @@ impl Idle {
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 self.waiting &= is_empty_data(&frame);
-                Poll::Ready(frame.map(|frame| frame.map_err(Failure::Torn)))
+                Poll::Ready(frame.map(|frame| frame.map_err(Failure::Incomplete)))
             }
             Poll::Pending if self.poll_elapsed(cx).is_ready() => {
                 Poll::Ready(Some(Err(Failure::Idle)))

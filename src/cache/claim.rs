@@ -17,7 +17,7 @@ use crate::vehicle::Vehicle;
 /// What a request got for its vehicles, and what it has to ask the upstream for itself.
 pub struct Claim<F: Failure> {
     /// One for each vehicle, in their order.
-    pub places: Vec<Place<F>>,
+    pub places: Vec<Lookup<F>>,
     /// To ask for and wait for.
     pub lead: Option<Lease<F>>,
     /// To ask for behind what was served stale.
@@ -25,17 +25,17 @@ pub struct Claim<F: Failure> {
 }
 
 /// What is known of one vehicle.
-pub enum Place<F> {
+pub enum Lookup<F> {
     /// It is held, and still good.
-    Fresh(Arc<Entry>),
+    Hit(Arc<Entry>),
     /// It is held, and good enough.
     Stale(Arc<Entry>),
     /// Another request asks for it.
     Joined(Seat<F>),
     /// This request asks for it.
-    Led(Seat<F>),
+    Leading(Seat<F>),
     /// It is not held, and asking is not wanted (`only-if-cached`).
-    Unheld,
+    NotCached,
 }
 
 /// The seats that a pass takes in a flight of its own, which is made with the first of them.
@@ -112,17 +112,19 @@ impl<F: Failure> Cache<F> {
             .map(|vehicle| self.0.hashed(Key { partition, vehicle }))
             .collect();
         let mut places = Vec::with_capacity(keys.len());
-        places.resize_with(keys.len(), || Place::Unheld);
+        places.resize_with(keys.len(), || Lookup::NotCached);
         for (keys, places) in keys.chunks(GROUPED).zip(places.chunks_mut(GROUPED)) {
             pass.take_fresh(keys, places);
         }
         // What is to be asked for is claimed by one request at a time, unless it is a single one.
-        let rest = places.iter().filter(|place| matches!(place, Place::Unheld));
-        let turn = (rest.take(2).count() > 1).then(|| self.0.turnstile(partition).lock());
+        let rest = places
+            .iter()
+            .filter(|place| matches!(place, Lookup::NotCached));
+        let turn = (rest.take(2).count() > 1).then(|| self.0.claim_lock(partition).lock());
         // In order of mention, which is the order in which they are asked for.
         let (mut lead, mut refresh) = (Boarding::default(), Boarding::default());
         for (&hashed, place) in keys.iter().zip(&mut places) {
-            if matches!(place, Place::Unheld) {
+            if matches!(place, Lookup::NotCached) {
                 *place = pass.place(hashed, &mut lead, &mut refresh);
             }
         }
@@ -142,14 +144,14 @@ impl<F: Failure> Cache<F> {
         directives: &Directives,
     ) -> Claim<F> {
         if directives.only_if_cached {
-            let places = vehicles.map(|_| Place::Unheld).collect();
+            let places = vehicles.map(|_| Lookup::NotCached).collect();
             return Claim { places, lead: None, refresh: None };
         }
         let mut lead = Boarding::default();
         let places = vehicles
             .map(|vehicle| {
                 let key = Key { partition: Partition::NOBODY, vehicle };
-                Place::Led(lead.board(self.0.hashed(key), 0))
+                Lookup::Leading(lead.board(self.0.hashed(key), 0))
             })
             .collect();
         Claim { places, lead: lead.into_lease(self, true), refresh: None }
@@ -164,7 +166,7 @@ impl<F: Failure> Pass<'_, F> {
     /// A look-up mostly waits for memory. Locks, and the counting of references, make the
     /// processor wait for one after the other; between them it looks several up at once. So each
     /// shard is locked once, and everything is looked at before anything is counted.
-    fn take_fresh(&self, keys: &[Hashed], places: &mut [Place<F>]) {
+    fn take_fresh(&self, keys: &[Hashed], places: &mut [Lookup<F>]) {
         if keys.len() < MIN_GROUPED {
             return;
         }
@@ -180,7 +182,7 @@ impl<F: Failure> Pass<'_, F> {
             for (nth, id) in fresh.drain(..) {
                 if let Some(entry) = &table.slot(id).entry {
                     self.store.note_hit(entry, self.second);
-                    places[nth] = Place::Fresh(Arc::clone(entry));
+                    places[nth] = Lookup::Hit(Arc::clone(entry));
                 }
             }
         }
@@ -192,7 +194,12 @@ impl<F: Failure> Pass<'_, F> {
     }
 
     #[inline]
-    fn place(&self, hashed: Hashed, lead: &mut Boarding<F>, refresh: &mut Boarding<F>) -> Place<F> {
+    fn place(
+        &self,
+        hashed: Hashed,
+        lead: &mut Boarding<F>,
+        refresh: &mut Boarding<F>,
+    ) -> Lookup<F> {
         let table = &mut *self.store.shard(hashed.hash).lock();
         let id = table.find(&hashed.key, hashed.hash);
         let held = id.and_then(|id| table.slot(id).entry.as_ref());
@@ -201,7 +208,7 @@ impl<F: Failure> Pass<'_, F> {
                 Verdict::Fresh => {
                     let entry = Arc::clone(entry);
                     self.store.note_hit(&entry, self.second);
-                    return Place::Fresh(entry);
+                    return Lookup::Hit(entry);
                 }
                 Verdict::Stale { refresh: wanted } => {
                     let entry = Arc::clone(entry);
@@ -209,17 +216,17 @@ impl<F: Failure> Pass<'_, F> {
                     if wanted && self.joinable(table, id).is_none() {
                         self.reserve(table, hashed, refresh);
                     }
-                    return Place::Stale(entry);
+                    return Lookup::Stale(entry);
                 }
                 Verdict::Unusable => {}
             }
         }
         if self.directives.only_if_cached {
-            return Place::Unheld;
+            return Lookup::NotCached;
         }
         match self.joinable(table, id) {
-            Some(seat) => Place::Joined(seat),
-            None => Place::Led(self.reserve(table, hashed, lead)),
+            Some(seat) => Lookup::Joined(seat),
+            None => Lookup::Leading(self.reserve(table, hashed, lead)),
         }
     }
 
@@ -238,7 +245,7 @@ impl<F: Failure> Pass<'_, F> {
         let mut seat = boarding.board(hashed, self.epoch);
         // Asked under the shard's lock, and a write adds its hold before it takes that lock: so
         // either the hold is seen here, or the write sees the seat.
-        seat.may_store = !self.store.holds.cover(&hashed.key, self.now);
+        seat.may_store = !self.store.fence.cover(&hashed.key, self.now);
         let id = table.occupy(hashed.key, hashed.hash);
         table.slot_mut(id).seat = Some(seat.clone());
         seat
@@ -273,13 +280,13 @@ impl<F> Default for Boarding<F> {
 
 // === impl Place ===
 
-impl<F: Failure> Place<F> {
+impl<F: Failure> Lookup<F> {
     /// Waits for the vehicle, wherever it comes from. `None`: it is not to be had.
     pub async fn outcome(&self) -> Option<Outcome<F>> {
         match self {
-            Self::Fresh(entry) | Self::Stale(entry) => Some(Outcome::Landed(Arc::clone(entry))),
-            Self::Joined(seat) | Self::Led(seat) => Some(seat.outcome().await),
-            Self::Unheld => None,
+            Self::Hit(entry) | Self::Stale(entry) => Some(Outcome::Filled(Arc::clone(entry))),
+            Self::Joined(seat) | Self::Leading(seat) => Some(seat.outcome().await),
+            Self::NotCached => None,
         }
     }
 }

@@ -112,7 +112,7 @@ impl Ttl {
     /// evenly spread over all of `u64` and decides the jitter, so that a chunk filled at one
     /// instant does not expire at one.
     pub(super) fn fresh_for(&self, classes: Classes, draw: u64) -> Duration {
-        let lives = Class::ALL
+        let lifetimes = Class::ALL
             .into_iter()
             .filter(|&class| classes.contain(class))
             .map(|class| match class {
@@ -121,7 +121,7 @@ impl Ttl {
                 Class::Failed => self.failed,
                 Class::Absent => self.absent,
             });
-        let base = lives.min().unwrap_or_default();
+        let base = lifetimes.min().unwrap_or_default();
         let part = draw as f64 / u64::MAX as f64 * 2.0 - 1.0;
         base.mul_f64((1.0 + self.jitter * part).max(0.0))
     }
@@ -244,13 +244,13 @@ mod tests {
 
     #[test]
     fn jitter_stays_within_its_part_and_reaches_both_ends() {
-        let lives = |draw| {
+        let lifetimes = |draw| {
             ttl(0.1)
                 .fresh_for(Class::Finished.into(), draw)
                 .as_secs_f64()
         };
-        assert!((lives(0) - 810.0).abs() < 1e-6);
-        assert!((lives(u64::MAX) - 990.0).abs() < 1e-6);
-        assert!((lives(u64::MAX / 2) - 900.0).abs() < 1e-6);
+        assert!((lifetimes(0) - 810.0).abs() < 1e-6);
+        assert!((lifetimes(u64::MAX) - 990.0).abs() < 1e-6);
+        assert!((lifetimes(u64::MAX / 2) - 900.0).abs() < 1e-6);
     }
 }

@@ -33,7 +33,7 @@ pub struct Flight<F> {
 /// What became of one vehicle's part of a call.
 pub enum Outcome<F> {
     /// The upstream answered.
-    Landed(Arc<Entry>),
+    Filled(Arc<Entry>),
     /// The call failed.
     Failed(F),
     /// Nobody asks any more: whoever still wants it claims anew.
@@ -155,7 +155,7 @@ impl<F> Clone for Seat<F> {
 impl<F: Failure> Clone for Outcome<F> {
     fn clone(&self) -> Self {
         match self {
-            Self::Landed(entry) => Self::Landed(Arc::clone(entry)),
+            Self::Filled(entry) => Self::Filled(Arc::clone(entry)),
             Self::Failed(failure) => Self::Failed(failure.clone()),
             Self::Abandoned => Self::Abandoned,
         }

@@ -15,7 +15,7 @@ use crate::vehicle::{Plate, Vehicle, Vin};
 
 /// What a write may have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Affected {
+pub struct InvalidationScope {
     /// Every entry of these VINs, under any plate, in every partition.
     pub vins: Vec<Vin>,
     /// Every entry of these plates, under any VIN, in every partition.
@@ -26,7 +26,7 @@ pub struct Affected {
 
 /// Entries to purge: those that match every part which is there. None: all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
+pub struct PurgeFilter {
     /// Of this partition.
     pub partition: Option<Partition>,
     /// Of this VIN.
@@ -69,7 +69,7 @@ pub trait Invalidate: Send + Sync + 'static {
     ///
     /// `hold_off`: the outcome of the write is unknown, so nothing of what it may have changed
     /// is stored for this long.
-    fn invalidate(&self, affected: &Affected, cause: Cause, hold_off: Option<Duration>);
+    fn invalidate(&self, scope: &InvalidationScope, cause: Cause, fence_for: Option<Duration>);
 }
 
 // === impl Cause ===
@@ -101,21 +101,21 @@ impl Cause {
 // === impl Cache ===
 
 impl<F: Failure> Invalidate for Cache<F> {
-    fn invalidate(&self, affected: &Affected, cause: Cause, hold_off: Option<Duration>) {
+    fn invalidate(&self, scope: &InvalidationScope, cause: Cause, fence_for: Option<Duration>) {
         let store = &self.0;
         store.metrics.invalidations(cause).inc();
-        if let Some(hold_off) = hold_off {
+        if let Some(fence_for) = fence_for {
             // Before the tables are locked: see where seats are taken.
             let now = Instant::now();
-            store.holds.add(affected, now, now + hold_off);
+            store.fence.add(scope, now, now + fence_for);
         }
-        if let Some(partition) = affected.partition {
+        if let Some(partition) = scope.partition {
             store.advance_epoch(partition);
         }
-        match affected.vins.len() + affected.plates.len() {
+        match scope.vins.len() + scope.plates.len() {
             0 => {}
-            1..=FEW_NAMES => self.drop_named(affected),
-            _ => self.drop_all_named(&Names::of(affected)),
+            1..=FEW_NAMES => self.drop_named(scope),
+            _ => self.drop_all_named(&Names::of(scope)),
         }
     }
 }
@@ -124,11 +124,11 @@ impl<F: Failure> Cache<F> {
     /// Drops every entry that `selection` matches, and gives their number. Like a write, it also
     /// keeps calls that were sent before it was over from storing what they bring. Dropped before
     /// its end, it has done a part of that.
-    pub async fn purge(&self, selection: &Selection) -> u64 {
+    pub async fn purge(&self, filter: &PurgeFilter) -> u64 {
         self.0.metrics.invalidations(Cause::Purge).inc();
-        match *selection {
-            Selection { partition, vin: None, plate: None } => self.purge_whole(partition).await,
-            _ => self.purge_vehicles(selection),
+        match *filter {
+            PurgeFilter { partition, vin: None, plate: None } => self.purge_whole(partition).await,
+            _ => self.purge_vehicles(filter),
         }
     }
 
@@ -151,15 +151,14 @@ impl<F: Failure> Cache<F> {
     }
 
     /// Drops what matches a VIN or a plate, at once.
-    fn purge_vehicles(&self, selection: &Selection) -> u64 {
+    fn purge_vehicles(&self, filter: &PurgeFilter) -> u64 {
         let mut purged = 0;
         for shard in self.0.shards() {
             let table = &mut *shard.lock();
-            let by_vin = selection.vin.map(|vin| table.of_vin(&vin));
-            let by_plate = || selection.plate.map(|plate| table.of_plate(&plate));
+            let by_vin = filter.vin.map(|vin| table.of_vin(&vin));
+            let by_plate = || filter.plate.map(|plate| table.of_plate(&plate));
             for id in by_vin.or_else(by_plate).unwrap_or_default() {
-                let has_entry =
-                    selection.matches(table.slot(id).key()) && self.drop_slot(table, id);
+                let has_entry = filter.matches(table.slot(id).key()) && self.drop_slot(table, id);
                 purged += u64::from(has_entry);
             }
         }
@@ -167,13 +166,13 @@ impl<F: Failure> Cache<F> {
         purged
     }
 
-    fn drop_named(&self, affected: &Affected) {
+    fn drop_named(&self, scope: &InvalidationScope) {
         for shard in self.0.shards() {
             let table = &mut *shard.lock();
-            for vin in &affected.vins {
+            for vin in &scope.vins {
                 self.drop_slots(table, table.of_vin(vin));
             }
-            for plate in &affected.plates {
+            for plate in &scope.plates {
                 self.drop_slots(table, table.of_plate(plate));
             }
         }
@@ -205,10 +204,10 @@ impl<F: Failure> Cache<F> {
 // === impl Names ===
 
 impl Names {
-    fn of(affected: &Affected) -> Self {
+    fn of(scope: &InvalidationScope) -> Self {
         Self {
-            vins: affected.vins.iter().copied().collect(),
-            plates: affected.plates.iter().copied().collect(),
+            vins: scope.vins.iter().copied().collect(),
+            plates: scope.plates.iter().copied().collect(),
         }
     }
 
@@ -219,7 +218,7 @@ impl Names {
 
 // === impl Selection ===
 
-impl Selection {
+impl PurgeFilter {
     fn matches(&self, key: &Key) -> bool {
         let Vehicle { vin, plate } = key.vehicle;
         self.partition.is_none_or(|wanted| wanted == key.partition)

@@ -86,7 +86,7 @@ impl<F: Failure> Lease<F> {
     ///
     /// Waiters get them in any case. They are stored if `may_store`, for those vehicles that no
     /// write has touched since they were claimed.
-    pub fn land(mut self, elements: Vec<Element>, may_store: bool, now: Instant) {
+    pub fn fill(mut self, elements: Vec<Element>, may_store: bool, now: Instant) {
         let entries: Vec<_> = self
             .keys
             .iter()
@@ -104,7 +104,7 @@ impl<F: Failure> Lease<F> {
         }
         let first = self.first;
         let outcome = |place: usize| match entries.get(place - first) {
-            Some(entry) => Outcome::Landed(Arc::clone(entry)),
+            Some(entry) => Outcome::Filled(Arc::clone(entry)),
             None => Outcome::Abandoned,
         };
         self.flight.settle(self.places(), outcome);

@@ -5,7 +5,7 @@ use super::Cause;
 /// What the cache counts. Handles are resolved once.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    lookups: [IntCounter; Lookup::ALL.len()],
+    lookups: [IntCounter; CacheStatus::ALL.len()],
     invalidations: [IntCounter; Cause::ALL.len()],
     pub(super) entries: IntGauge,
     pub(super) bytes: IntGauge,
@@ -13,7 +13,7 @@ pub struct Metrics {
 
 /// How a vehicle of a batch was answered; the label of `vingate_cache_vehicles_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup {
+pub enum CacheStatus {
     /// From a fresh entry with results.
     Hit,
     /// From a stale entry.
@@ -50,7 +50,7 @@ impl Metrics {
         registry.register(Box::new(entries.clone()))?;
         registry.register(Box::new(bytes.clone()))?;
         Ok(Self {
-            lookups: Lookup::ALL.map(|lookup| lookups.with_label_values(&[lookup.as_str()])),
+            lookups: CacheStatus::ALL.map(|lookup| lookups.with_label_values(&[lookup.as_str()])),
             invalidations: Cause::ALL
                 .map(|cause| invalidations.with_label_values(&[cause.as_str()])),
             entries,
@@ -59,7 +59,7 @@ impl Metrics {
     }
 
     /// The counter of vehicles answered this way.
-    pub fn lookups(&self, lookup: Lookup) -> &IntCounter {
+    pub fn lookups(&self, lookup: CacheStatus) -> &IntCounter {
         &self.lookups[lookup as usize]
     }
 
@@ -70,7 +70,7 @@ impl Metrics {
 
 // === impl Lookup ===
 
-impl Lookup {
+impl CacheStatus {
     /// Every outcome, in the order of the discriminants.
     pub const ALL: [Self; 7] = [
         Self::Hit,

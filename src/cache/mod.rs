@@ -16,8 +16,8 @@ mod by_shard;
 mod claim;
 mod directives;
 mod entry;
+mod fence;
 mod flight;
-mod holds;
 mod invalidate;
 mod key;
 mod lease;
@@ -29,14 +29,14 @@ mod table;
 use std::time::Duration;
 
 pub use self::{
-    claim::{Claim, Place},
+    claim::{Claim, Lookup},
     directives::{Directives, StaleWindows},
     entry::{Class, Classes, ContentHash, Element, Entry, Freshness},
     flight::{Failure, Flight, Outcome, Seat},
-    invalidate::{Affected, Cause, Invalidate, Selection},
+    invalidate::{Cause, Invalidate, InvalidationScope, PurgeFilter},
     key::{Key, Partition},
     lease::{Lease, Sending},
-    metrics::{Lookup, Metrics},
+    metrics::{CacheStatus, Metrics},
     store::Cache,
 };
 
@@ -51,7 +51,7 @@ pub struct Config {
 
 /// What it says of entries; [`Cache::set_lives`] changes it.
 #[derive(Clone, Debug)]
-pub struct Lives {
+pub struct Lifetimes {
     /// How long results stay fresh, from when they are stored.
     pub ttl: Ttl,
     /// How long past that they may still be served.
@@ -78,10 +78,10 @@ mod tests;
 
 // In tests every use of these is also a place where another thread may come in between.
 #[cfg(test)]
-use tests::lock::{Mutex, Notify, Turnstile};
+use tests::lock::{ClaimLock, Mutex, Notify};
 #[cfg(not(test))]
 use {parking_lot::Mutex, tokio::sync::Notify};
 
 /// Lets one request after the other claim what it has to ask for.
 #[cfg(not(test))]
-type Turnstile = Mutex<()>;
+type ClaimLock = Mutex<()>;

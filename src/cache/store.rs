@@ -21,8 +21,8 @@ use parking_lot::Mutex as PlainMutex;
 use tokio::{sync::Notify as PlainNotify, time::Instant};
 
 use super::{
-    Classes, Config, Entry, Failure, Key, Lives, Metrics, Mutex, Partition, StaleWindows,
-    Turnstile, flight::Hashed, holds::Holds, table::Table,
+    ClaimLock, Classes, Config, Entry, Failure, Key, Lifetimes, Metrics, Mutex, Partition,
+    StaleWindows, fence::StoreFence, flight::Hashed, table::Table,
 };
 
 /// The cache: a handle, cheap to clone. `F` is why a flight failed.
@@ -30,9 +30,9 @@ pub struct Cache<F>(pub(super) Arc<Store<F>>);
 
 pub(super) struct Store<F> {
     pub(super) config: Config,
-    lives: ArcSwap<Lives>,
+    lifetimes: ArcSwap<Lifetimes>,
     pub(super) metrics: Metrics,
-    pub(super) holds: Holds,
+    pub(super) fence: StoreFence,
     hashing: RandomState,
     shards: Box<[Mutex<Table<F>>]>,
     policy: Policy<u64, Arc<Entry>, BuildHasherDefault<Prehashed>>,
@@ -43,7 +43,7 @@ pub(super) struct Store<F> {
     epochs: Box<[AtomicU32]>,
     /// Taken, by the hash of a partition, while a request claims what it has to ask for. Two that
     /// want the same at once would otherwise each lead a part of it, in twice as many calls.
-    turnstiles: Box<[Turnstile]>,
+    claim_locks: Box<[ClaimLock]>,
     /// Told when a partition was dropped.
     pub(super) has_dropped: PlainNotify,
     started_at: Instant,
@@ -61,7 +61,7 @@ const SHARDS: usize = 64;
 
 const EPOCHS: usize = 4096;
 
-const TURNSTILES: usize = 64;
+const CLAIM_LOCKS: usize = 64;
 
 /// Seconds between two hits of an entry that the policy hears of. It hears of every miss, so that
 /// much less often a flood of vehicles asked for once would outweigh those asked for all the time.
@@ -81,12 +81,17 @@ const OVERHEAD: usize = 700;
 
 impl<F: Failure> Cache<F> {
     /// An empty cache.
-    pub fn new(config: Config, lives: Lives, metrics: Metrics) -> Self {
-        Self::sharded(config, lives, metrics, SHARDS)
+    pub fn new(config: Config, lifetimes: Lifetimes, metrics: Metrics) -> Self {
+        Self::sharded(config, lifetimes, metrics, SHARDS)
     }
 
     /// An empty cache of so many shards: a power of two.
-    pub(super) fn sharded(config: Config, lives: Lives, metrics: Metrics, shards: usize) -> Self {
+    pub(super) fn sharded(
+        config: Config,
+        lifetimes: Lifetimes,
+        metrics: Metrics,
+        shards: usize,
+    ) -> Self {
         let evicted = Arc::<Evicted>::default();
         let noted = Arc::clone(&evicted);
         let policy = Policy::builder()
@@ -105,19 +110,19 @@ impl<F: Failure> Cache<F> {
             .map(|_| Mutex::new(Table::new(hashing.clone())))
             .collect();
         let epochs = (0..EPOCHS).map(|_| AtomicU32::new(0)).collect();
-        let turnstiles = (0..TURNSTILES).map(|_| Turnstile::default()).collect();
+        let claim_locks = (0..CLAIM_LOCKS).map(|_| ClaimLock::default()).collect();
         let started_at = Instant::now();
         Self(Arc::new(Store {
             config,
-            lives: ArcSwap::from_pointee(lives),
+            lifetimes: ArcSwap::from_pointee(lifetimes),
             metrics,
-            holds: Holds::new(hashing.clone(), started_at),
+            fence: StoreFence::new(hashing.clone(), started_at),
             hashing,
             shards,
             policy,
             evicted,
             epochs,
-            turnstiles,
+            claim_locks,
             has_dropped: PlainNotify::new(),
             started_at,
         }))
@@ -125,8 +130,8 @@ impl<F: Failure> Cache<F> {
 
     /// Changes how long results stay fresh that are stored from now on, and how long past that
     /// whatever is held may be served.
-    pub fn set_lives(&self, lives: Lives) {
-        self.0.lives.store(Arc::new(lives));
+    pub fn set_lifetimes(&self, lifetimes: Lifetimes) {
+        self.0.lifetimes.store(Arc::new(lifetimes));
     }
 
     /// Whether anything is kept at all.
@@ -201,8 +206,8 @@ impl<F> Store<F> {
         &self.epochs[self.hashing.hash_one(partition) as usize % EPOCHS]
     }
 
-    pub(super) fn turnstile(&self, partition: Partition) -> &Turnstile {
-        &self.turnstiles[self.hashing.hash_one(partition) as usize % TURNSTILES]
+    pub(super) fn claim_lock(&self, partition: Partition) -> &ClaimLock {
+        &self.claim_locks[self.hashing.hash_one(partition) as usize % CLAIM_LOCKS]
     }
 
     /// The time of a pass, for [`Store::note_hit`].
@@ -228,12 +233,12 @@ impl<F> Store<F> {
 
     /// How long an element of this entry's key stays fresh.
     pub(super) fn fresh_for(&self, classes: Classes, hash: u64) -> Duration {
-        self.lives.load().ttl.fresh_for(classes, hash)
+        self.lifetimes.load().ttl.fresh_for(classes, hash)
     }
 
     /// How long past that what is held may still be served.
     pub(super) fn stale(&self) -> StaleWindows {
-        self.lives.load().stale
+        self.lifetimes.load().stale
     }
 
     /// Stores `entry` in its slot. Under the lock of its shard, which `table` proves.

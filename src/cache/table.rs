@@ -80,10 +80,10 @@ impl<F> Table<F> {
 
     /// The slot that holds this very entry.
     pub(super) fn find_entry(&self, entry: &Arc<Entry>) -> Option<u32> {
-        let holds =
+        let fence =
             |held: &Option<Arc<Entry>>| held.as_ref().is_some_and(|it| Arc::ptr_eq(it, entry));
         self.keys
-            .find(entry.key_hash, |&id| holds(&self.slots[id as usize].entry))
+            .find(entry.key_hash, |&id| fence(&self.slots[id as usize].entry))
             .copied()
     }
 

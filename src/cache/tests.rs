@@ -59,7 +59,7 @@ fn sharded(capacity: u64, shards: usize) -> TestCache {
     };
     let stale = StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND };
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    Cache::sharded(Config { enabled: true, capacity }, Lives { ttl, stale }, metrics, shards)
+    Cache::sharded(Config { enabled: true, capacity }, Lifetimes { ttl, stale }, metrics, shards)
 }
 
 fn claim(cache: &TestCache, vehicles: &[Vehicle]) -> Claim<u32> {
@@ -79,7 +79,7 @@ fn claim_with(cache: &TestCache, vehicles: &[Vehicle], directives: &str) -> Clai
 
 fn fill(cache: &TestCache, vehicle: Vehicle, bytes: &str) {
     let lead = claim_with(cache, &[vehicle], "no-cache").lead.unwrap();
-    lead.land(vec![element(bytes)], true, Instant::now());
+    lead.fill(vec![element(bytes)], true, Instant::now());
 }
 
 /// What a new request sees of a vehicle.
@@ -88,13 +88,13 @@ fn seen(cache: &TestCache, vehicle: Vehicle) -> Option<String> {
         .places
         .remove(0)
     {
-        Place::Fresh(entry) => Some(String::from_utf8(entry.bytes().to_vec()).unwrap()),
+        Lookup::Hit(entry) => Some(String::from_utf8(entry.bytes().to_vec()).unwrap()),
         _ => None,
     }
 }
 
-fn affected(vins: &[Vehicle], plates: &[Vehicle]) -> Affected {
-    Affected {
+fn scope(vins: &[Vehicle], plates: &[Vehicle]) -> InvalidationScope {
+    InvalidationScope {
         vins: vins.iter().map(|v| v.vin).collect(),
         plates: plates.iter().map(|v| v.plate).collect(),
         partition: None,
@@ -105,14 +105,14 @@ fn affected(vins: &[Vehicle], plates: &[Vehicle]) -> Affected {
 async fn leads_what_is_not_held_and_serves_it_afterwards() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1), vehicle(2, 2)]);
     let Claim { places, lead, refresh } = claim(&cache, &vehicles);
-    assert!(matches!(places[..], [Place::Led(_), Place::Led(_)]));
+    assert!(matches!(places[..], [Lookup::Leading(_), Lookup::Leading(_)]));
     assert!(refresh.is_none());
     let lead = lead.unwrap();
     assert!(lead.vehicles().eq(vehicles));
-    lead.land(vec![element("one"), element("two")], true, Instant::now());
+    lead.fill(vec![element("one"), element("two")], true, Instant::now());
 
     for (place, bytes) in places.iter().zip(["one", "two"]) {
-        let Some(Outcome::Landed(entry)) = place.outcome().await else { panic!("not landed") };
+        let Some(Outcome::Filled(entry)) = place.outcome().await else { panic!("not landed") };
         assert_eq!(entry.bytes(), bytes.as_bytes());
     }
     assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("one"));
@@ -125,14 +125,14 @@ async fn joins_what_somebody_is_asking_for_and_leads_the_rest() {
     let cache = cache();
     let first = claim(&cache, &[vehicle(1, 1), vehicle(2, 2)]);
     let second = claim(&cache, &[vehicle(2, 2), vehicle(3, 3)]);
-    assert!(matches!(second.places[..], [Place::Joined(_), Place::Led(_)]));
+    assert!(matches!(second.places[..], [Lookup::Joined(_), Lookup::Leading(_)]));
     assert!(second.lead.as_ref().unwrap().vehicles().eq([vehicle(3, 3)]));
 
     first
         .lead
         .unwrap()
-        .land(vec![element("one"), element("two")], true, Instant::now());
-    let Some(Outcome::Landed(entry)) = second.places[0].outcome().await else {
+        .fill(vec![element("one"), element("two")], true, Instant::now());
+    let Some(Outcome::Filled(entry)) = second.places[0].outcome().await else {
         panic!("not landed")
     };
     assert_eq!(entry.bytes(), b"two");
@@ -150,12 +150,12 @@ async fn never_joins_or_serves_across_partitions() {
             Instant::now(),
         )
     };
-    assert!(matches!(foreign().places[..], [Place::Led(_)]), "not joined");
+    assert!(matches!(foreign().places[..], [Lookup::Leading(_)]), "not joined");
     first
         .lead
         .unwrap()
-        .land(vec![element("one")], true, Instant::now());
-    assert!(matches!(foreign().places[..], [Place::Led(_)]), "not served");
+        .fill(vec![element("one")], true, Instant::now());
+    assert!(matches!(foreign().places[..], [Lookup::Leading(_)]), "not served");
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +167,7 @@ async fn a_failure_reaches_every_waiter_and_leaves_nothing() {
     for place in [&first.places[0], &second.places[0]] {
         assert!(matches!(place.outcome().await, Some(Outcome::Failed(7))));
     }
-    assert!(matches!(claim(&cache, &vehicles).places[..], [Place::Led(_)]));
+    assert!(matches!(claim(&cache, &vehicles).places[..], [Lookup::Leading(_)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +177,7 @@ async fn a_dropped_lease_lets_another_lead() {
     let second = claim(&cache, &vehicles);
     drop(first.lead);
     assert!(matches!(second.places[0].outcome().await, Some(Outcome::Abandoned)));
-    assert!(matches!(claim(&cache, &vehicles).places[..], [Place::Led(_)]));
+    assert!(matches!(claim(&cache, &vehicles).places[..], [Lookup::Leading(_)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,8 +189,8 @@ async fn parts_of_a_lease_land_and_fail_on_their_own() {
         .unwrap();
     assert!(two.vehicles().eq([vehicle(3, 3)]));
     two.fail(1);
-    one.land(vec![element("one"), element("two")], true, Instant::now());
-    assert!(matches!(places[1].outcome().await, Some(Outcome::Landed(_))));
+    one.fill(vec![element("one"), element("two")], true, Instant::now());
+    assert!(matches!(places[1].outcome().await, Some(Outcome::Filled(_))));
     assert!(matches!(places[2].outcome().await, Some(Outcome::Failed(1))));
     assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("one"));
     assert_eq!(seen(&cache, vehicles[2]), None);
@@ -203,11 +203,11 @@ async fn vehicles_that_an_answer_or_a_split_leaves_out_are_abandoned() {
     let [two] = <[_; 1]>::try_from(lead.unwrap().split([2].into_iter()))
         .ok()
         .unwrap();
-    two.land(vec![element("one")], true, Instant::now());
-    assert!(matches!(places[0].outcome().await, Some(Outcome::Landed(_))));
+    two.fill(vec![element("one")], true, Instant::now());
+    assert!(matches!(places[0].outcome().await, Some(Outcome::Filled(_))));
     for (place, vehicle) in places.iter().zip(vehicles).skip(1) {
         assert!(matches!(place.outcome().await, Some(Outcome::Abandoned)));
-        assert!(matches!(claim(&cache, &[vehicle]).places[..], [Place::Led(_)]));
+        assert!(matches!(claim(&cache, &[vehicle]).places[..], [Lookup::Leading(_)]));
     }
 }
 
@@ -217,11 +217,11 @@ async fn a_write_drops_its_vehicles_in_every_partition() {
     for (vin, plate) in [(1, 1), (1, 2), (2, 1), (3, 3)] {
         fill(&cache, vehicle(vin, plate), "x");
     }
-    cache.invalidate(&affected(&[vehicle(1, 9)], &[]), Cause::VehicleStatus, None);
+    cache.invalidate(&scope(&[vehicle(1, 9)], &[]), Cause::VehicleStatus, None);
     let held = |vin, plate| seen(&cache, vehicle(vin, plate)).is_some();
     assert_eq!([held(1, 1), held(1, 2), held(2, 1), held(3, 3)], [false, false, true, true]);
 
-    cache.invalidate(&affected(&[], &[vehicle(9, 1)]), Cause::VehicleUpsert, None);
+    cache.invalidate(&scope(&[], &[vehicle(9, 1)]), Cause::VehicleUpsert, None);
     assert_eq!([held(2, 1), held(3, 3)], [false, true]);
     assert_eq!(cache.metrics().entries.get(), 1);
 }
@@ -230,20 +230,20 @@ async fn a_write_drops_its_vehicles_in_every_partition() {
 async fn a_call_composed_before_a_write_stores_nothing_and_is_not_joined() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     let before = claim(&cache, &vehicles);
-    cache.invalidate(&affected(&vehicles, &[]), Cause::VehicleStatus, None);
+    cache.invalidate(&scope(&vehicles, &[]), Cause::VehicleStatus, None);
     let after = claim(&cache, &vehicles);
-    assert!(matches!(after.places[..], [Place::Led(_)]), "a later reader asks anew");
+    assert!(matches!(after.places[..], [Lookup::Leading(_)]), "a later reader asks anew");
 
     before
         .lead
         .unwrap()
-        .land(vec![element("old")], true, Instant::now());
-    assert!(matches!(before.places[0].outcome().await, Some(Outcome::Landed(_))));
+        .fill(vec![element("old")], true, Instant::now());
+    assert!(matches!(before.places[0].outcome().await, Some(Outcome::Filled(_))));
     assert_eq!(seen(&cache, vehicles[0]), None);
     after
         .lead
         .unwrap()
-        .land(vec![element("new")], true, Instant::now());
+        .fill(vec![element("new")], true, Instant::now());
     assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("new"));
 }
 
@@ -252,7 +252,8 @@ async fn dropping_a_partition_leaves_the_others_alone() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     fill(&cache, vehicles[0], "x");
     let before = claim(&cache, &[vehicle(2, 2)]);
-    let drop_partition = |n| Affected { partition: Some(partition(n)), ..Affected::default() };
+    let drop_partition =
+        |n| InvalidationScope { partition: Some(partition(n)), ..InvalidationScope::default() };
     cache.invalidate(&drop_partition(1), Cause::TaxIdentity, None);
     // One in some thousand shares a place with the other, and is dropped with it.
     let shares_a_place = cache.0.epoch(partition(0)) > 0;
@@ -260,11 +261,11 @@ async fn dropping_a_partition_leaves_the_others_alone() {
 
     cache.invalidate(&drop_partition(0), Cause::TaxIdentity, None);
     assert_eq!(seen(&cache, vehicles[0]), None);
-    assert!(matches!(claim(&cache, &[vehicle(2, 2)]).places[..], [Place::Led(_)]));
+    assert!(matches!(claim(&cache, &[vehicle(2, 2)]).places[..], [Lookup::Leading(_)]));
     before
         .lead
         .unwrap()
-        .land(vec![element("old")], true, Instant::now());
+        .fill(vec![element("old")], true, Instant::now());
     assert_eq!(seen(&cache, vehicle(2, 2)), None);
 }
 
@@ -272,12 +273,12 @@ async fn dropping_a_partition_leaves_the_others_alone() {
 async fn stores_nothing_while_a_writes_outcome_is_unknown() {
     let cache = cache();
     let held_off = [
-        affected(&[vehicle(1, 9)], &[]),
-        affected(&[], &[vehicle(9, 1)]),
-        Affected { partition: Some(partition(0)), ..Affected::default() },
+        scope(&[vehicle(1, 9)], &[]),
+        scope(&[], &[vehicle(9, 1)]),
+        InvalidationScope { partition: Some(partition(0)), ..InvalidationScope::default() },
     ];
-    for affected in held_off {
-        cache.invalidate(&affected, Cause::OtherWrite, Some(20 * SECOND));
+    for scope in held_off {
+        cache.invalidate(&scope, Cause::OtherWrite, Some(20 * SECOND));
         tokio::time::advance(19 * SECOND).await;
         fill(&cache, vehicle(1, 1), "early");
         assert_eq!(seen(&cache, vehicle(1, 1)), None);
@@ -295,8 +296,8 @@ async fn an_answer_that_may_not_be_stored_still_reaches_its_waiters() {
     first
         .lead
         .unwrap()
-        .land(vec![element("one")], false, Instant::now());
-    assert!(matches!(second.places[0].outcome().await, Some(Outcome::Landed(_))));
+        .fill(vec![element("one")], false, Instant::now());
+    assert!(matches!(second.places[0].outcome().await, Some(Outcome::Filled(_))));
     assert_eq!(seen(&cache, vehicles[0]), None);
 }
 
@@ -304,16 +305,16 @@ async fn an_answer_that_may_not_be_stored_still_reaches_its_waiters() {
 async fn no_cache_joins_only_what_is_not_sent() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     let first = claim(&cache, &vehicles);
-    assert!(matches!(claim_with(&cache, &vehicles, "no-cache").places[..], [Place::Joined(_)]));
+    assert!(matches!(claim_with(&cache, &vehicles, "no-cache").places[..], [Lookup::Joined(_)]));
     let lead = first.lead.unwrap();
     drop(lead.sending());
     let newer = claim_with(&cache, &vehicles, "no-cache");
-    assert!(matches!(newer.places[..], [Place::Led(_)]));
+    assert!(matches!(newer.places[..], [Lookup::Leading(_)]));
     newer
         .lead
         .unwrap()
-        .land(vec![element("newer")], true, Instant::now());
-    lead.land(vec![element("older")], true, Instant::now());
+        .fill(vec![element("newer")], true, Instant::now());
+    lead.fill(vec![element("older")], true, Instant::now());
     assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("newer"));
 }
 
@@ -322,17 +323,17 @@ async fn no_store_neither_reads_nor_joins_nor_stores() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     let other = claim(&cache, &vehicles);
     let private = claim_with(&cache, &vehicles, "no-store");
-    assert!(matches!(private.places[..], [Place::Led(_)]));
+    assert!(matches!(private.places[..], [Lookup::Leading(_)]));
     private
         .lead
         .unwrap()
-        .land(vec![element("x")], true, Instant::now());
+        .fill(vec![element("x")], true, Instant::now());
     assert_eq!(seen(&cache, vehicles[0]), None);
     other
         .lead
         .unwrap()
-        .land(vec![element("y")], true, Instant::now());
-    assert!(matches!(claim_with(&cache, &vehicles, "no-store").places[..], [Place::Led(_)]));
+        .fill(vec![element("y")], true, Instant::now());
+    assert!(matches!(claim_with(&cache, &vehicles, "no-store").places[..], [Lookup::Leading(_)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -341,12 +342,12 @@ async fn without_a_credential_nothing_is_shared() {
     let anonymous =
         || cache.claim(None, vehicles.into_iter(), &Directives::default(), Instant::now());
     let first = anonymous();
-    assert!(matches!(anonymous().places[..], [Place::Led(_)]));
+    assert!(matches!(anonymous().places[..], [Lookup::Leading(_)]));
     first
         .lead
         .unwrap()
-        .land(vec![element("x")], true, Instant::now());
-    assert!(matches!(anonymous().places[..], [Place::Led(_)]));
+        .fill(vec![element("x")], true, Instant::now());
+    assert!(matches!(anonymous().places[..], [Lookup::Leading(_)]));
     assert_eq!(cache.metrics().entries.get(), 0);
 }
 
@@ -356,20 +357,20 @@ async fn serves_stale_and_lets_one_request_refresh_behind() {
     fill(&cache, vehicles[0], "old");
     tokio::time::advance(901 * SECOND).await;
     let first = claim(&cache, &vehicles);
-    assert!(matches!(first.places[..], [Place::Stale(_)]));
+    assert!(matches!(first.places[..], [Lookup::Stale(_)]));
     assert!(first.lead.is_none());
     for _ in 0..1000 {
         let other = claim(&cache, &vehicles);
-        assert!(matches!(other.places[..], [Place::Stale(_)]));
+        assert!(matches!(other.places[..], [Lookup::Stale(_)]));
         assert!(other.refresh.is_none());
     }
     first
         .refresh
         .unwrap()
-        .land(vec![element("new")], true, Instant::now());
+        .fill(vec![element("new")], true, Instant::now());
     assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("new"));
     tokio::time::advance(1201 * SECOND).await;
-    assert!(matches!(claim(&cache, &vehicles).places[..], [Place::Led(_)]));
+    assert!(matches!(claim(&cache, &vehicles).places[..], [Lookup::Leading(_)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -399,17 +400,17 @@ async fn purges_what_matches_every_part_of_a_selection() {
         }
     };
     let (vin, plate) = (Some(vehicle(1, 1).vin), Some(vehicle(1, 1).plate));
-    let nothing = Selection::default();
-    for (selection, purged) in [
+    let nothing = PurgeFilter::default();
+    for (filter, purged) in [
         (nothing, 3),
-        (Selection { vin, ..nothing }, 2),
-        (Selection { plate, ..nothing }, 2),
-        (Selection { vin, plate, ..nothing }, 1),
-        (Selection { partition: Some(partition(0)), vin, ..nothing }, 2),
-        (Selection { partition: Some(partition(1)), ..nothing }, 0),
+        (PurgeFilter { vin, ..nothing }, 2),
+        (PurgeFilter { plate, ..nothing }, 2),
+        (PurgeFilter { vin, plate, ..nothing }, 1),
+        (PurgeFilter { partition: Some(partition(0)), vin, ..nothing }, 2),
+        (PurgeFilter { partition: Some(partition(1)), ..nothing }, 0),
     ] {
         fill_all();
-        assert_eq!(cache.purge(&selection).await, purged, "{selection:?}");
+        assert_eq!(cache.purge(&filter).await, purged, "{filter:?}");
     }
 }
 
@@ -419,7 +420,7 @@ async fn holds_no_more_than_its_capacity() {
     for n in 0..200u8 {
         let vehicles: Vec<_> = (0..100).map(|plate| vehicle(n, plate)).collect();
         let lead = claim(&cache, &vehicles).lead.unwrap();
-        lead.land(vec![element(&"x".repeat(500)); 100], true, Instant::now());
+        lead.fill(vec![element(&"x".repeat(500)); 100], true, Instant::now());
         assert!(cache.metrics().bytes.get() <= (1 << 20) * 11 / 10);
     }
     let held = cache.metrics().entries.get();
@@ -431,7 +432,7 @@ async fn holds_no_more_than_its_capacity() {
             .count();
     }
     assert_eq!(counted as i64, held, "what is counted is what is held");
-    assert_eq!(cache.purge(&Selection::default()).await, held as u64);
+    assert_eq!(cache.purge(&PurgeFilter::default()).await, held as u64);
     assert_eq!(cache.metrics().bytes.get(), 0);
 }
 
@@ -440,7 +441,7 @@ async fn a_full_cache_takes_in_what_is_asked_for_again_and_again() {
     let cache = cache_of(100_000);
     let ask = |vehicle: Vehicle| {
         if let Some(lead) = claim(&cache, &[vehicle]).lead {
-            lead.land(vec![element(&"x".repeat(500))], true, Instant::now());
+            lead.fill(vec![element(&"x".repeat(500))], true, Instant::now());
         }
     };
     (0..250).for_each(|n| ask(vehicle(n, 1)));

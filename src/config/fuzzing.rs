@@ -22,7 +22,7 @@ pub fn config(data: &[u8]) {
             assert!((1..=500).contains(&config.live.batch.chunk));
             assert!(config.live.batch.max_vehicles > 0 && config.live.batch.max_parallel > 0);
             assert!(config.live.limit.max_in_flight > 0 && config.fixed.upstream.max_in_flight > 0);
-            assert!((0.0..1.0).contains(&config.live.lives.ttl.jitter));
+            assert!((0.0..1.0).contains(&config.live.lifetimes.ttl.jitter));
             assert!(
                 !config.live.auth.enabled
                     || !config.live.auth.keys.is_empty()
@@ -32,8 +32,8 @@ pub fn config(data: &[u8]) {
                 config.live.admin.token.is_some()
                     || config.fixed.admin.ip().to_canonical().is_loopback()
             );
-            assert!(config.in_force.shown().is_object());
-            for printed in [config.in_force.shown().to_string(), format!("{config:?}")] {
+            assert!(config.effective.shown().is_object());
+            for printed in [config.effective.shown().to_string(), format!("{config:?}")] {
                 assert!(!printed.contains("hunter2"), "it prints a secret");
             }
         }

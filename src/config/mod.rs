@@ -14,9 +14,9 @@
 mod check;
 mod choice;
 mod document;
+mod effective;
 mod file;
 pub(crate) mod fuzzing;
-mod in_force;
 mod nearest;
 mod number;
 mod path;
@@ -31,7 +31,7 @@ mod units;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path};
 
-use self::{check::Context, document::Document, in_force::Hidden, sources::Unreadable};
+use self::{check::Context, document::Document, effective::Hidden, sources::Unreadable};
 use crate::{
     admin,
     auth::{self, jwks},
@@ -39,7 +39,7 @@ use crate::{
 };
 
 pub use self::{
-    in_force::{Changes, InForce},
+    effective::{Changes, EffectiveConfig},
     problem::{Problem, Problems},
     schema::schema,
     secret::Env,
@@ -55,7 +55,7 @@ pub struct Config {
     pub live: Live,
     /// All of it, to be shown and compared. A change is one of [`Live`] alone only if its
     /// [`Changes`] have no key that is [fixed](Changes::fixed).
-    pub in_force: InForce,
+    pub effective: EffectiveConfig,
 }
 
 /// What takes a restart: what is bound, connected or allocated.
@@ -89,7 +89,7 @@ pub struct Live {
     /// The batch endpoint.
     pub batch: batch::Config,
     /// How long the cache's entries live.
-    pub lives: cache::Lives,
+    pub lifetimes: cache::Lifetimes,
     /// Everything that is forwarded.
     pub forward: forward::Config,
     /// Vehicles in paths, queries and bodies.

@@ -9,7 +9,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::in_force::{Hash, hash};
+use super::effective::{Hash, hash};
 
 /// More than any file here, and little enough to read whatever a path points at.
 const MAX_FILE: u64 = 1 << 20;

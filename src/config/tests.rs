@@ -52,7 +52,7 @@ fn fills_in_what_is_not_there() {
     assert_eq!(config.live.batch.chunk, 500);
     assert_eq!(config.live.batch.max_answer, 64 << 20);
     assert_eq!(config.fixed.cache.capacity, 512 << 20);
-    assert_eq!(config.live.lives.ttl.finished.as_secs(), 900);
+    assert_eq!(config.live.lifetimes.ttl.finished.as_secs(), 900);
     assert_eq!(config.live.limit.request_timeout.as_secs(), 60);
     assert!(config.live.limit.rate.is_none());
     assert_eq!(config.live.telemetry.level, tracing::Level::INFO);
@@ -84,7 +84,7 @@ fn gives_every_module_its_part() {
     assert_eq!(config.live.limit.max_body, 1_000);
     let rate = config.live.limit.rate.unwrap();
     assert_eq!((rate.requests_per_second.get(), rate.burst.get()), (50, 5));
-    assert!(config.live.lives.ttl.absent.is_zero());
+    assert!(config.live.lifetimes.ttl.absent.is_zero());
     assert!(config.live.auth.scopes.is_some());
     assert_eq!(config.live.auth.accounts[0].value, "Bearer hunter2");
     assert!(config.live.auth.accounts[0].value.is_sensitive());
@@ -253,7 +253,7 @@ fn shows_what_is_in_force_without_secrets() {
         "[[account]]\nname = \"a\"\nvalue = { env = \"TOKEN\" }\nsubjects = [\"*\"]\n",
     )))
     .unwrap();
-    let shown = config.in_force.shown();
+    let shown = config.effective.shown();
     assert_eq!(shown["admin"]["token"], "***");
     assert_eq!(shown["account"][0]["value"], "***");
     assert_eq!(shown["auth"]["jwks_url"], "https://login.example/jwks?***");

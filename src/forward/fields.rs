@@ -17,7 +17,7 @@ pub(super) fn strip_request(
 }
 
 /// Removes what an answer's head holds for the upstream's connection only.
-pub(super) fn strip_answer(headers: &mut HeaderMap, credential_headers: &[HeaderName]) {
+pub(super) fn strip_response(headers: &mut HeaderMap, credential_headers: &[HeaderName]) {
     strip(headers, credential_headers, |_| false);
 }
 
@@ -179,11 +179,11 @@ mod tests {
             ("x-other", "2"),
             ("x-kept", "3"),
         ];
-        let (mut request, mut answer) = (head(&fields), head(&fields));
+        let (mut request, mut response) = (head(&fields), head(&fields));
         strip_request(&mut request, &[], false);
-        strip_answer(&mut answer, &[]);
+        strip_response(&mut response, &[]);
         assert_eq!(names(&request), ["x-kept"]);
-        assert_eq!(names(&answer), ["x-kept"]);
+        assert_eq!(names(&response), ["x-kept"]);
     }
 
     #[test]

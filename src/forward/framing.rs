@@ -26,10 +26,10 @@ pub(super) fn is_known(headers: &HeaderMap) -> bool {
 ///
 /// A list of equal lengths is a length, too (RFC 9110 section 8.6), but not to everybody. An
 /// answer without a body may tell the length that another one would have.
-pub(super) fn settle_length(answer: &mut Response<Body>) {
-    let length = answer.body().size_hint().exact();
-    let has_body = !answer.body().is_end_stream();
-    let headers = answer.headers_mut();
+pub(super) fn settle_length(response: &mut Response<Body>) {
+    let length = response.body().size_hint().exact();
+    let has_body = !response.body().is_end_stream();
+    let headers = response.headers_mut();
     if !headers.contains_key(CONTENT_LENGTH) {
         return;
     }
@@ -102,10 +102,10 @@ mod tests {
             (&[""], Body::empty(), None),
             (&["5"], unknown(), None),
         ] {
-            let mut answer = Response::new(body);
-            *answer.headers_mut() = head(CONTENT_LENGTH, lengths);
-            settle_length(&mut answer);
-            let found: Vec<_> = answer.headers().get_all(CONTENT_LENGTH).iter().collect();
+            let mut response = Response::new(body);
+            *response.headers_mut() = head(CONTENT_LENGTH, lengths);
+            settle_length(&mut response);
+            let found: Vec<_> = response.headers().get_all(CONTENT_LENGTH).iter().collect();
             assert_eq!(found, left.into_iter().collect::<Vec<_>>(), "{lengths:?}");
         }
     }

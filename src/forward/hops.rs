@@ -60,12 +60,12 @@ fn read(written: &HeaderValue) -> Option<u16> {
 
 /// What the gateway itself can be asked for.
 fn options() -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = StatusCode::NO_CONTENT;
-    answer
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(METHODS));
-    answer
+    response
 }
 
 #[cfg(test)]
@@ -128,14 +128,14 @@ mod tests {
         ] {
             let fields: Vec<_> = written.iter().map(|value| (MAX_FORWARDS, *value)).collect();
             let mut options = request(&Method::OPTIONS, &fields);
-            let answer = end(&mut options).map(Result::unwrap);
-            assert_eq!(answer.is_none(), left.is_some(), "{written:?}");
+            let response = end(&mut options).map(Result::unwrap);
+            assert_eq!(response.is_none(), left.is_some(), "{written:?}");
             match left {
                 Some(left) => {
                     let found: Vec<_> = options.headers().get_all(MAX_FORWARDS).iter().collect();
                     assert_eq!(found, left, "{written:?}");
                 }
-                None => assert_eq!(answer.unwrap().headers()[ALLOW], METHODS),
+                None => assert_eq!(response.unwrap().headers()[ALLOW], METHODS),
             }
             let mut get = request(&Method::GET, &fields);
             assert!(end(&mut get).is_none(), "{written:?}");

@@ -8,13 +8,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::{Method, Request, Response, StatusCode};
 
 use super::{
-    named::Named,
-    request_body::{Copy, Watch},
+    request_body::{BodyMonitor, Copy},
+    vehicle_refs::VehicleRefs,
 };
 use crate::{
     auth::Credential,
     body::Body,
-    cache::{Affected, Cause, Invalidate, Partition},
+    cache::{Cause, Invalidate, InvalidationScope, Partition},
     route::{Access, Route},
     upstream,
 };
@@ -23,11 +23,11 @@ use crate::{
 pub(super) struct Write {
     cache: Arc<dyn Invalidate>,
     cause: Cause,
-    named_by_path: Named,
-    body: Option<Arc<Watch>>,
+    named_by_path: VehicleRefs,
+    body: Option<Arc<BodyMonitor>>,
     partition: Option<Partition>,
     /// How long nothing of its vehicles is stored if its outcome stays unknown.
-    hold_off: Duration,
+    fence_for: Duration,
 }
 
 /// What became of a write.
@@ -86,51 +86,50 @@ impl Write {
     pub(super) fn new(
         request: &Request<Body>,
         cause: Cause,
-        body: Option<Arc<Watch>>,
+        body: Option<Arc<BodyMonitor>>,
         cache: Arc<dyn Invalidate>,
-        hold_off: Duration,
+        fence_for: Duration,
     ) -> Self {
-        let mut named_by_path = Named::default();
+        let mut named_by_path = VehicleRefs::default();
         if cause != Cause::TaxIdentity {
             named_by_path.add_path(request.uri().path());
         }
         let partition = request.extensions().get::<Credential>().and_then(partition);
-        Self { cache, cause, named_by_path, body, partition, hold_off }
+        Self { cache, cause, named_by_path, body, partition, fence_for }
     }
 
     /// Everything that this write may have changed, as far as it was sent.
-    fn affected(&self) -> Affected {
-        let mut named = self.named_by_path.clone();
+    fn scope(&self) -> InvalidationScope {
+        let mut refs = self.named_by_path.clone();
         let is_all = self.body.as_ref().is_none_or(|body| {
             body.with_copy(|copy| match copy {
                 Copy::Foreign => true,
                 // A body of known length may end without anybody asking for its end, so a part may
                 // be the whole; whether it is, the JSON itself tells.
-                Copy::Whole(json) | Copy::Part { bytes: json, .. } => named.add_json(json),
+                Copy::Whole(json) | Copy::Part { bytes: json, .. } => refs.add_json(json),
                 Copy::TooLong(json) => {
-                    named.add_json(json);
+                    refs.add_json(json);
                     false
                 }
             })
         });
-        let names_none = named.is_empty();
-        let Named { mut vins, mut plates } = named;
+        let names_none = refs.is_empty();
+        let VehicleRefs { mut vins, mut plates } = refs;
         vins.sort_unstable();
         vins.dedup();
         plates.sort_unstable();
         plates.dedup();
         // Whoever may have named more than was found, or names nothing, changes who knows what.
         let partition = self.partition.filter(|_| names_none || !is_all);
-        Affected { vins, plates, partition }
+        InvalidationScope { vins, plates, partition }
     }
 
     fn has_failed(&self) -> bool {
         self.body.as_ref().is_some_and(|body| body.has_failed())
     }
 
-    fn drop_entries(&self, hold_off: Option<Duration>) {
-        self.cache
-            .invalidate(&self.affected(), self.cause, hold_off);
+    fn drop_entries(&self, fence_for: Option<Duration>) {
+        self.cache.invalidate(&self.scope(), self.cause, fence_for);
     }
 }
 
@@ -146,9 +145,9 @@ impl fmt::Debug for Write {
 
 impl Outcome {
     /// What an answer, or the lack of one, says of the write.
-    pub(super) fn of(answer: &Result<Response<Body>, upstream::Error>) -> Self {
-        match answer {
-            Ok(answer) => Self::of_status(answer.status()),
+    pub(super) fn of(response: &Result<Response<Body>, upstream::Error>) -> Self {
+        match response {
+            Ok(response) => Self::of_status(response.status()),
             Err(error) if error.was_sent() => Self::Unknown,
             Err(_) => Self::Refused,
         }
@@ -182,7 +181,7 @@ impl Pending {
         match outcome {
             Outcome::Done => write.drop_entries(None),
             Outcome::Refused => {}
-            Outcome::Unknown => write.drop_entries(Some(write.hold_off)),
+            Outcome::Unknown => write.drop_entries(Some(write.fence_for)),
         }
     }
 
@@ -195,7 +194,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(write) = self.0.take() {
-            write.drop_entries(Some(write.hold_off));
+            write.drop_entries(Some(write.fence_for));
         }
     }
 }

@@ -5,8 +5,6 @@
 //! whole are only `GET` and `HEAD` bodies of unknown length, which the HTTP/1 client would not
 //! send, and small ones, whose callers would otherwise take a place upstream for their time.
 
-mod answer;
-mod answer_body;
 mod error;
 mod fields;
 mod forwarded;
@@ -15,10 +13,12 @@ mod head;
 mod hops;
 mod invalidate;
 mod location;
-mod named;
 mod request_body;
+mod response;
+mod response_body;
 mod trailers;
 mod upgrade;
+mod vehicle_refs;
 
 use std::{
     fmt,
@@ -41,9 +41,9 @@ use tracing::Instrument as _;
 
 pub use self::error::Error;
 use self::{
-    answer::Answer,
     invalidate::{Outcome, Pending, Write},
-    request_body::{Copy, RequestBody, Watch},
+    request_body::{BodyMonitor, Copy, RequestBody},
+    response::Answer,
     trailers::Trailers,
 };
 use crate::{
@@ -99,7 +99,7 @@ pub struct ResponseFuture(Either<Exchange, BoxFuture<'static, Result<Response<Bo
 struct Exchange {
     call: BoxFuture<'static, Result<Response<Body>, upstream::Error>>,
     /// Taken when the answer comes.
-    answer: Option<Answer>,
+    response: Option<Answer>,
 }
 
 /// Bytes of a body that is not worth streaming: more than a write of one vehicle takes. As many
@@ -147,23 +147,23 @@ impl Service<Request<Body>> for Forward {
         let upgrade = upgrade::take(&mut request);
         let cause = invalidate::cause(&request);
         let trailers = head::prepare(&mut request, &self.shared.config, upgrade.is_some());
-        let answer = Answer {
+        let response = Answer {
             shared: Arc::clone(&self.shared),
             credential: request.extensions().get().copied(),
             upgrade,
             body: None,
         };
-        let digest = answer.credential.and_then(|credential| credential.digest);
+        let digest = response.credential.and_then(|credential| credential.digest);
         if let Some(digest) = digest {
             request.extensions_mut().insert(Account(digest));
         }
         if !must_be_buffered(&request, self.shared.config.max_body) {
-            return send(&mut self.upstream, request, trailers, cause, answer);
+            return send(&mut self.upstream, request, trailers, cause, response);
         }
         let mut upstream = self.take_upstream();
         ResponseFuture(Either::Right(Box::pin(async move {
-            let request = buffered(request, &answer.shared.config).await?;
-            send(&mut upstream, request, trailers, cause, answer).await
+            let request = buffered(request, &response.shared.config).await?;
+            send(&mut upstream, request, trailers, cause, response).await
         })))
     }
 }
@@ -181,7 +181,7 @@ impl fmt::Debug for Forward {
 /// small body at its caller's pace would keep other callers' from being sent.
 fn must_be_buffered(request: &Request<Body>, max_body: usize) -> bool {
     let body = request.body();
-    if body.is_end_stream() || body.is_at_hand() {
+    if body.is_end_stream() || body.is_buffered() {
         return false;
     }
     match body.size_hint().exact() {
@@ -209,32 +209,32 @@ fn send(
     mut request: Request<Body>,
     trailers: Trailers,
     cause: Option<Cause>,
-    mut answer: Answer,
+    mut response: Answer,
 ) -> ResponseFuture {
-    let is_at_hand = request.body().is_at_hand();
-    if answer.upgrade.is_some() || !is_at_hand {
+    let is_buffered = request.body().is_buffered();
+    if response.upgrade.is_some() || !is_buffered {
         request.extensions_mut().insert(Paced);
     }
-    if !request.body().is_end_stream() && (cause.is_some() || !is_at_hand) {
-        let (watched, watch) = answer.shared.watch_body(request, trailers, cause);
-        request = watched;
-        answer.body = Some(watch);
+    if !request.body().is_end_stream() && (cause.is_some() || !is_buffered) {
+        let (monitored, monitor) = response.shared.watch_body(request, trailers, cause);
+        request = monitored;
+        response.body = Some(monitor);
     }
     let Some(cause) = cause else {
         let call = upstream.call(request);
-        return ResponseFuture(Either::Left(Exchange { call, answer: Some(answer) }));
+        return ResponseFuture(Either::Left(Exchange { call, response: Some(response) }));
     };
     let write = Arc::new(Write::new(
         &request,
         cause,
-        answer.body.clone(),
-        Arc::clone(&answer.shared.cache),
-        answer.shared.config.attempt_timeout,
+        response.body.clone(),
+        Arc::clone(&response.shared.cache),
+        response.shared.config.attempt_timeout,
     ));
     let turn = Turn::default();
     request.extensions_mut().insert(turn.clone());
     let call = upstream.call(request);
-    ResponseFuture(Either::Right(Box::pin(run_write(call, turn, answer, write))))
+    ResponseFuture(Either::Right(Box::pin(run_write(call, turn, response, write))))
 }
 
 /// A write is its caller's as long as it waits for its turn: whoever hangs up takes it along,
@@ -242,7 +242,7 @@ fn send(
 async fn run_write(
     mut call: BoxFuture<'static, Result<Response<Body>, upstream::Error>>,
     turn: Turn,
-    answer: Answer,
+    response: Answer,
     write: Arc<Write>,
 ) -> Result<Response<Body>, Error> {
     let answered = poll_fn(|cx| match call.as_mut().poll(cx) {
@@ -253,9 +253,9 @@ async fn run_write(
     let Some(answered) = answered.await else {
         // In the same poll in which it had its turn, so that nobody can hang up in between.
         let given_up = Pending::new(Arc::clone(&write));
-        let tasks = answer.shared.tasks.clone();
+        let tasks = response.shared.tasks.clone();
         let pending = Pending::new(write);
-        let ending = async { end_write(call.await, answer, pending) };
+        let ending = async { end_write(call.await, response, pending) };
         let ended = tasks.spawn(ending.in_current_span()).await;
         given_up.release();
         return ended.unwrap_or_else(|error| match error.try_into_panic() {
@@ -263,16 +263,16 @@ async fn run_write(
             Err(_) => Err(Error::Stopped),
         });
     };
-    end_write(answered, answer, Pending::new(write))
+    end_write(answered, response, Pending::new(write))
 }
 
 fn end_write(
     answered: Result<Response<Body>, upstream::Error>,
-    answer: Answer,
+    response: Answer,
     pending: Pending,
 ) -> Result<Response<Body>, Error> {
     pending.settle(Outcome::of(&answered));
-    answer.finish(answered)
+    response.finish(answered)
 }
 
 // === impl Shared ===
@@ -284,16 +284,16 @@ impl Shared {
         request: Request<Body>,
         trailers: Trailers,
         cause: Option<Cause>,
-    ) -> (Request<Body>, Arc<Watch>) {
+    ) -> (Request<Body>, Arc<BodyMonitor>) {
         let limit = self.config.max_body;
         let copy =
             cause.map_or(Copy::Foreign, |cause| invalidate::copy_of(cause, request.body(), limit));
-        let watch = Arc::new(Watch::new(copy));
+        let monitor = Arc::new(BodyMonitor::new(copy));
         let idle_timeout = self.config.body_idle_timeout;
-        let watched = request.map(|body| {
-            Body::new(RequestBody::new(body, idle_timeout, trailers, Arc::clone(&watch)))
+        let monitored = request.map(|body| {
+            Body::new(RequestBody::new(body, idle_timeout, trailers, Arc::clone(&monitor)))
         });
-        (watched, watch)
+        (monitored, monitor)
     }
 }
 
@@ -321,11 +321,11 @@ impl Future for Exchange {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answered = task::ready!(self.call.as_mut().poll(cx));
-        let answer = self
-            .answer
+        let response = self
+            .response
             .take()
             .expect("no future is polled after it was ready");
-        Poll::Ready(answer.finish(answered))
+        Poll::Ready(response.finish(answered))
     }
 }
 

@@ -23,12 +23,12 @@ pub(super) struct RequestBody {
     body: Body,
     idle: Idle,
     trailers: Trailers,
-    watch: Arc<Watch>,
+    monitor: Arc<BodyMonitor>,
 }
 
 /// What is known of a body that somebody else is sending.
 #[derive(Debug)]
-pub(super) struct Watch(Mutex<State>);
+pub(super) struct BodyMonitor(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -68,9 +68,9 @@ impl RequestBody {
         body: Body,
         idle_timeout: Duration,
         trailers: Trailers,
-        watch: Arc<Watch>,
+        monitor: Arc<BodyMonitor>,
     ) -> Self {
-        Self { body, idle: Idle::new(idle_timeout), trailers, watch }
+        Self { body, idle: Idle::new(idle_timeout), trailers, monitor }
     }
 }
 
@@ -88,13 +88,13 @@ impl http_body::Body for RequestBody {
             let frame = match frame.transpose() {
                 Ok(frame) => frame,
                 Err(failure) => {
-                    this.watch.0.lock().failure = Some(failure);
+                    this.monitor.0.lock().failure = Some(failure);
                     return Poll::Ready(Some(Err(Broken)));
                 }
             };
             let data = frame.as_ref().and_then(Frame::data_ref);
             let is_whole = frame.is_none() || this.body.is_end_stream();
-            this.watch
+            this.monitor
                 .0
                 .lock()
                 .copy
@@ -118,7 +118,7 @@ impl http_body::Body for RequestBody {
 
 // === impl Watch ===
 
-impl Watch {
+impl BodyMonitor {
     /// Nothing has happened; what is sent is kept as `copy` says.
     pub(super) fn new(copy: Copy) -> Self {
         Self(Mutex::new(State { failure: None, copy }))
@@ -187,17 +187,17 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    fn watched(
+    fn monitored(
         frames: Vec<Result<&'static str, Error>>,
         limit: usize,
-    ) -> (RequestBody, Arc<Watch>) {
+    ) -> (RequestBody, Arc<BodyMonitor>) {
         let frames = frames
             .into_iter()
             .map(|frame| frame.map(|data| Frame::data(data.into())));
         let body = Body::new(StreamBody::new(stream::iter(frames)));
-        let watch = Arc::new(Watch::new(Copy::of(&body, limit)));
+        let monitor = Arc::new(BodyMonitor::new(Copy::of(&body, limit)));
         let trailers = Trailers::announced(&mut http::HeaderMap::new(), &[]);
-        (RequestBody::new(body, PATIENCE, trailers, Arc::clone(&watch)), watch)
+        (RequestBody::new(body, PATIENCE, trailers, Arc::clone(&monitor)), monitor)
     }
 
     #[tokio::test]
@@ -210,9 +210,9 @@ mod tests {
             (vec!["\"text\""], "foreign"),
             (vec!["", " "], "foreign"),
         ] {
-            let (body, watch) = watched(frames.iter().map(|frame| Ok(*frame)).collect(), 12);
+            let (body, monitor) = monitored(frames.iter().map(|frame| Ok(*frame)).collect(), 12);
             assert_eq!(body.collect().await.unwrap().to_bytes(), frames.concat());
-            let found = watch.with_copy(|copy| match copy {
+            let found = monitor.with_copy(|copy| match copy {
                 Copy::Foreign => "foreign".to_owned(),
                 Copy::Part { .. } => "part".to_owned(),
                 Copy::TooLong(bytes) => format!("cut {}", String::from_utf8_lossy(bytes)),
@@ -224,19 +224,19 @@ mod tests {
 
     #[tokio::test]
     async fn knows_a_body_that_is_not_all_sent_from_one_that_is() {
-        let (mut body, watch) = watched(vec![Ok("{"), Ok("}")], 12);
+        let (mut body, monitor) = monitored(vec![Ok("{"), Ok("}")], 12);
         assert!(body.frame().await.is_some());
-        assert!(watch.with_copy(|copy| matches!(copy, Copy::Part { .. })));
+        assert!(monitor.with_copy(|copy| matches!(copy, Copy::Part { .. })));
     }
 
     #[tokio::test]
     async fn notes_why_a_body_failed() {
-        let (body, watch) = watched(vec![Ok("{"), Err("reset".into())], 12);
-        assert!(!watch.has_failed());
+        let (body, monitor) = monitored(vec![Ok("{"), Err("reset".into())], 12);
+        assert!(!monitor.has_failed());
         assert!(body.collect().await.is_err());
-        assert!(watch.has_failed());
-        assert!(matches!(watch.take_failure(), Some(Failure::Torn(_))));
-        assert!(watch.take_failure().is_none());
+        assert!(monitor.has_failed());
+        assert!(matches!(monitor.take_failure(), Some(Failure::Incomplete(_))));
+        assert!(monitor.take_failure().is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The service against an upstream in memory; `wire` has what only a connection shows.
 
-mod answers;
 mod requests;
+mod responses;
 mod wire;
 mod writes;
 
@@ -24,7 +24,7 @@ use super::*;
 use crate::{
     auth::Credential,
     body::{Error as BodyError, Failure},
-    cache::{Affected, Partition},
+    cache::{InvalidationScope, Partition},
     peer::Peer,
     route::Route,
 };
@@ -32,14 +32,14 @@ use crate::{
 const MINE: [u8; 32] = [7; 32];
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(super) type Dropped = Arc<Mutex<Vec<(Affected, Cause, Option<Duration>)>>>;
+pub(super) type Dropped = Arc<Mutex<Vec<(InvalidationScope, Cause, Option<Duration>)>>>;
 
 /// A cache that only notes what it is told to drop.
 pub(super) struct Noting(pub(super) Dropped);
 
 impl Invalidate for Noting {
-    fn invalidate(&self, affected: &Affected, cause: Cause, hold_off: Option<Duration>) {
-        self.0.lock().push((affected.clone(), cause, hold_off));
+    fn invalidate(&self, scope: &InvalidationScope, cause: Cause, fence_for: Option<Duration>) {
+        self.0.lock().push((scope.clone(), cause, fence_for));
     }
 }
 
@@ -64,7 +64,7 @@ fn forward(upstream: Upstream) -> (Forward, Dropped) {
 }
 
 /// An upstream that reads requests whole and answers each with `answer`.
-fn answering(answer: fn() -> Response<Body>) -> (Upstream, Arc<Mutex<Vec<Request<Bytes>>>>) {
+fn answering(response: fn() -> Response<Body>) -> (Upstream, Arc<Mutex<Vec<Request<Bytes>>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&seen);
     let upstream = service_fn(move |request: Request<Body>| {
@@ -75,7 +75,7 @@ fn answering(answer: fn() -> Response<Body>) -> (Upstream, Arc<Mutex<Vec<Request
                 return Err(upstream::Error::Timeout);
             };
             kept.lock().push(Request::from_parts(head, body.to_bytes()));
-            Ok(answer())
+            Ok(response())
         }
     });
     (BoxCloneSyncService::new(upstream), seen)
@@ -87,8 +87,8 @@ type Call = (Request<Body>, oneshot::Sender<Result<Response<Body>, upstream::Err
 fn by_hand() -> (Upstream, mpsc::UnboundedReceiver<Call>) {
     let (calls, received) = mpsc::unbounded_channel();
     let upstream = service_fn(move |request: Request<Body>| {
-        let (answer, answered) = oneshot::channel();
-        let _ = calls.send((request, answer));
+        let (response, answered) = oneshot::channel();
+        let _ = calls.send((request, response));
         async move { answered.await.unwrap_or(Err(upstream::Error::Timeout)) }
     });
     (BoxCloneSyncService::new(upstream), received)

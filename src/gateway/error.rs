@@ -43,7 +43,7 @@ pub enum Error {
 
 /// What a caller is told.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct ProblemDetails {
     pub(super) kind: Kind,
     pub(super) detail: Cow<'static, str>,
     pub(super) problems: Vec<Problem>,
@@ -107,7 +107,7 @@ impl Error {
     }
 
     /// What the caller is told.
-    pub(super) fn told(&self) -> Told {
+    pub(super) fn details(&self) -> ProblemDetails {
         match self {
             Self::Edge(error) => edge(*error),
             Self::Limit(error) => limit(*error),
@@ -115,7 +115,7 @@ impl Error {
             Self::Normalize(error) => normalize(error),
             Self::Batch(error) => batch(error),
             Self::Forward(error) => forward(error),
-            Self::Panic => Told::new(Kind::Internal, "Something went wrong here."),
+            Self::Panic => ProblemDetails::new(Kind::Internal, "Something went wrong here."),
         }
     }
 }
@@ -129,7 +129,7 @@ impl From<Infallible> for Error {
 /// Seconds after which it is worth trying again when there is no better guess.
 const SOON: Duration = Duration::from_secs(1);
 
-fn edge(error: edge::Error) -> Told {
+fn edge(error: edge::Error) -> ProblemDetails {
     let kind = match error {
         edge::Error::Host
         | edge::Error::Framing
@@ -141,56 +141,65 @@ fn edge(error: edge::Error) -> Told {
         edge::Error::TooManyFields { .. } => Kind::HeadersTooLarge,
         edge::Error::Expectation => Kind::ExpectationFailed,
     };
-    Told { closes: true, ..Told::new(kind, sentence(error)) }
+    ProblemDetails { closes: true, ..ProblemDetails::new(kind, sentence(error)) }
 }
 
-fn limit(error: limit::Error) -> Told {
+fn limit(error: limit::Error) -> ProblemDetails {
     match error {
-        limit::Error::Full | limit::Error::ClientFull => {
-            Told { retry_after: Some(SOON), ..Told::new(Kind::Overloaded, sentence(error)) }
-        }
-        limit::Error::Rate { retry_after } => {
-            Told { retry_after: Some(retry_after), ..Told::new(Kind::RateLimited, sentence(error)) }
-        }
-        limit::Error::Deadline => Told {
+        limit::Error::Full | limit::Error::ClientFull => ProblemDetails {
+            retry_after: Some(SOON),
+            ..ProblemDetails::new(Kind::Overloaded, sentence(error))
+        },
+        limit::Error::Rate { retry_after } => ProblemDetails {
+            retry_after: Some(retry_after),
+            ..ProblemDetails::new(Kind::RateLimited, sentence(error))
+        },
+        limit::Error::Deadline => ProblemDetails {
             proxy_error: Some("http_response_timeout"),
-            ..Told::new(Kind::UpstreamTimeout, sentence(error))
+            ..ProblemDetails::new(Kind::UpstreamTimeout, sentence(error))
         },
     }
 }
 
-fn auth(error: &auth::Error) -> Told {
+fn auth(error: &auth::Error) -> ProblemDetails {
     let bearer = |parameters: String| HeaderValue::try_from(parameters).ok();
     match error {
-        auth::Error::Missing => Told {
+        auth::Error::Missing => ProblemDetails {
             challenge: Some(HeaderValue::from_static("Bearer")),
-            ..Told::new(Kind::Unauthorized, "A bearer token is needed.")
+            ..ProblemDetails::new(Kind::Unauthorized, "A bearer token is needed.")
         },
         auth::Error::Token(reason) => {
             let said = reason.public();
             let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{said}\"");
-            Told { challenge: bearer(challenge), ..Told::new(Kind::Unauthorized, sentence(said)) }
+            ProblemDetails {
+                challenge: bearer(challenge),
+                ..ProblemDetails::new(Kind::Unauthorized, sentence(said))
+            }
         }
         auth::Error::Scope { needed } => {
             let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{needed}\"");
             let detail = "The token does not allow this.";
-            Told { challenge: bearer(challenge), ..Told::new(Kind::Forbidden, detail) }
+            ProblemDetails {
+                challenge: bearer(challenge),
+                ..ProblemDetails::new(Kind::Forbidden, detail)
+            }
         }
         auth::Error::NoAccount => {
-            Told::new(Kind::Forbidden, "No account is configured for this subject.")
+            ProblemDetails::new(Kind::Forbidden, "No account is configured for this subject.")
         }
     }
 }
 
-fn normalize(error: &normalize::Error) -> Told {
+fn normalize(error: &normalize::Error) -> ProblemDetails {
     match error {
         // A path that somebody else could read in another way, like those that the edge refuses.
-        normalize::Error::PathEscape | normalize::Error::PathCharacter => {
-            Told { closes: true, ..Told::new(Kind::BadRequest, sentence(error)) }
-        }
-        normalize::Error::Twice { .. } => Told::new(Kind::BadRequest, sentence(error)),
-        normalize::Error::PathVin(_) => Told::new(Kind::BadParameters, sentence(error)),
-        normalize::Error::Vehicle(problems) => Told {
+        normalize::Error::PathEscape | normalize::Error::PathCharacter => ProblemDetails {
+            closes: true,
+            ..ProblemDetails::new(Kind::BadRequest, sentence(error))
+        },
+        normalize::Error::Twice { .. } => ProblemDetails::new(Kind::BadRequest, sentence(error)),
+        normalize::Error::PathVin(_) => ProblemDetails::new(Kind::BadParameters, sentence(error)),
+        normalize::Error::Vehicle(problems) => ProblemDetails {
             problems: problems
                 .iter()
                 .map(|problem| Problem {
@@ -199,27 +208,29 @@ fn normalize(error: &normalize::Error) -> Told {
                     reason: problem.reason.to_string(),
                 })
                 .collect(),
-            ..Told::new(Kind::BadParameters, sentence(error))
+            ..ProblemDetails::new(Kind::BadParameters, sentence(error))
         },
         normalize::Error::Body(failure) => body(failure),
     }
 }
 
-fn batch(error: &batch::Error) -> Told {
+fn batch(error: &batch::Error) -> ProblemDetails {
     match error {
-        batch::Error::MediaType => Told::new(Kind::UnsupportedMediaType, sentence(error)),
+        batch::Error::MediaType => ProblemDetails::new(Kind::UnsupportedMediaType, sentence(error)),
         batch::Error::NoMediaType
         | batch::Error::NotUtf8
         | batch::Error::Missing
         | batch::Error::Empty
-        | batch::Error::TooManyToPass { .. } => Told::new(Kind::BadRequest, sentence(error)),
+        | batch::Error::TooManyToPass { .. } => {
+            ProblemDetails::new(Kind::BadRequest, sentence(error))
+        }
         // It may quote the body, which is the caller's own.
         batch::Error::Json(json) => {
             let detail = format!("The body is not the JSON that is asked for: {}.", json.in_full());
-            Told::new(Kind::BadRequest, detail)
+            ProblemDetails::new(Kind::BadRequest, detail)
         }
-        batch::Error::TooMany { .. } => Told::new(Kind::PayloadTooLarge, sentence(error)),
-        batch::Error::Vehicles(problems) => Told {
+        batch::Error::TooMany { .. } => ProblemDetails::new(Kind::PayloadTooLarge, sentence(error)),
+        batch::Error::Vehicles(problems) => ProblemDetails {
             problems: problems
                 .iter()
                 .map(|problem| Problem {
@@ -228,60 +239,64 @@ fn batch(error: &batch::Error) -> Told {
                     reason: problem.reason.clone(),
                 })
                 .collect(),
-            ..Told::new(Kind::BadParameters, sentence(error))
+            ..ProblemDetails::new(Kind::BadParameters, sentence(error))
         },
-        batch::Error::NotCached => Told::new(Kind::NotCached, sentence(error)),
+        batch::Error::NotCached => ProblemDetails::new(Kind::NotCached, sentence(error)),
         batch::Error::Body(failure) => body(failure),
         batch::Error::Call { error, .. } => call(error),
     }
 }
 
-fn call(error: &CallError) -> Told {
+fn call(error: &CallError) -> ProblemDetails {
     match error {
         CallError::Upstream(error) => upstream(error),
-        CallError::Torn(body::Failure::Idle) => {
-            Told::proxy(Kind::UpstreamTimeout, "http_response_timeout", sentence(error))
+        CallError::Incomplete(body::Failure::Idle) => {
+            ProblemDetails::proxy(Kind::UpstreamTimeout, "http_response_timeout", sentence(error))
         }
-        CallError::Torn(body::Failure::TooLarge { .. }) => {
-            Told::proxy(Kind::BadGateway, "http_response_body_size", sentence(error))
+        CallError::Incomplete(body::Failure::TooLarge { .. }) => {
+            ProblemDetails::proxy(Kind::BadGateway, "http_response_body_size", sentence(error))
         }
-        CallError::Torn(body::Failure::Torn(_)) => {
-            Told::proxy(Kind::BadGateway, "http_response_incomplete", sentence(error))
+        CallError::Incomplete(body::Failure::Incomplete(_)) => {
+            ProblemDetails::proxy(Kind::BadGateway, "http_response_incomplete", sentence(error))
         }
         // A refusal is passed on as it came; this is what it would be without its bytes.
         CallError::Shape(_) => {
             let detail = "The upstream's answer is not of the documented shape.";
-            Told::proxy(Kind::BadGateway, "http_protocol_error", detail)
+            ProblemDetails::proxy(Kind::BadGateway, "http_protocol_error", detail)
         }
         CallError::Status(_) | CallError::Refused(_) => {
-            Told::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
+            ProblemDetails::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
         }
-        CallError::Abandoned => {
-            Told { retry_after: Some(SOON), ..Told::new(Kind::Overloaded, sentence(error)) }
-        }
+        CallError::Abandoned => ProblemDetails {
+            retry_after: Some(SOON),
+            ..ProblemDetails::new(Kind::Overloaded, sentence(error))
+        },
     }
 }
 
-fn forward(error: &forward::Error) -> Told {
+fn forward(error: &forward::Error) -> ProblemDetails {
     match error {
         forward::Error::Body(failure) => body(failure),
         forward::Error::Upstream(error) => upstream(error),
-        forward::Error::Coding => {
-            Told::proxy(Kind::BadGateway, "http_response_transfer_coding", sentence(error))
-        }
+        forward::Error::Coding => ProblemDetails::proxy(
+            Kind::BadGateway,
+            "http_response_transfer_coding",
+            sentence(error),
+        ),
         forward::Error::UnaskedUpgrade => {
-            Told::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
+            ProblemDetails::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
         }
         forward::Error::Loop => {
-            Told::proxy(Kind::BadGateway, "proxy_loop_detected", sentence(error))
+            ProblemDetails::proxy(Kind::BadGateway, "proxy_loop_detected", sentence(error))
         }
-        forward::Error::Stopped => {
-            Told { retry_after: Some(SOON), ..Told::new(Kind::Overloaded, sentence(error)) }
-        }
+        forward::Error::Stopped => ProblemDetails {
+            retry_after: Some(SOON),
+            ..ProblemDetails::new(Kind::Overloaded, sentence(error))
+        },
     }
 }
 
-fn upstream(error: &upstream::Error) -> Told {
+fn upstream(error: &upstream::Error) -> ProblemDetails {
     let (kind, retry_after) = match error {
         error if error.is_timeout() => (Kind::UpstreamTimeout, None),
         upstream::Error::Connect(_) | upstream::Error::Exchange(_) | upstream::Error::Timeout => {
@@ -293,19 +308,26 @@ fn upstream(error: &upstream::Error) -> Told {
             (Kind::UpstreamUnavailable, Some(*rest))
         }
     };
-    Told { retry_after, ..Told::proxy(kind, error.proxy_error(), sentence(error)) }
+    ProblemDetails {
+        retry_after,
+        ..ProblemDetails::proxy(kind, error.proxy_error(), sentence(error))
+    }
 }
 
 /// What is wrong with the body of a request.
-fn body(failure: &body::Failure) -> Told {
+fn body(failure: &body::Failure) -> ProblemDetails {
     match failure {
-        body::Failure::Idle => {
-            Told { closes: true, ..Told::new(Kind::RequestTimeout, sentence(failure)) }
+        body::Failure::Idle => ProblemDetails {
+            closes: true,
+            ..ProblemDetails::new(Kind::RequestTimeout, sentence(failure))
+        },
+        body::Failure::TooLarge { .. } => {
+            ProblemDetails::new(Kind::PayloadTooLarge, sentence(failure))
         }
-        body::Failure::TooLarge { .. } => Told::new(Kind::PayloadTooLarge, sentence(failure)),
-        body::Failure::Torn(_) => {
-            Told { closes: true, ..Told::new(Kind::BadRequest, sentence(failure)) }
-        }
+        body::Failure::Incomplete(_) => ProblemDetails {
+            closes: true,
+            ..ProblemDetails::new(Kind::BadRequest, sentence(failure))
+        },
     }
 }
 
@@ -321,7 +343,7 @@ fn sentence(words: impl ToString) -> Cow<'static, str> {
 
 // === impl Told ===
 
-impl Told {
+impl ProblemDetails {
     fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,

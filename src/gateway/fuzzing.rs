@@ -133,11 +133,11 @@ fn normalized(mut request: Request<Body>) -> Option<Request<Body>> {
     let config =
         normalize::Config { max_body: 0, body_idle_timeout: std::time::Duration::from_secs(1) };
     let below = service_fn(|request| async { Ok::<_, Refused<Error>>(request) });
-    let answer = NormalizeLayer::new(config)
+    let response = NormalizeLayer::new(config)
         .layer(below)
         .oneshot(request)
         .now_or_never();
-    answer.expect("nothing is waited for").ok()
+    response.expect("nothing is waited for").ok()
 }
 
 fn route(method: &Method, uri: &Uri, request: &Request<Body>) -> Route {

@@ -6,7 +6,7 @@ use http::{
 };
 use serde::Serialize;
 
-use super::error::{Kind, Problem, Told};
+use super::error::{Kind, Problem, ProblemDetails};
 use crate::{batch::Refusal, body::Body, request_id::RequestId, route::METHODS, telemetry};
 
 #[derive(Serialize)]
@@ -25,46 +25,50 @@ struct Document<'a> {
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// The answer that tells a caller what is wrong.
-pub(super) fn answer(told: &Told, id: Option<&RequestId>, version: Version) -> Response<Body> {
-    let (status, code) = (told.kind.status(), told.kind.code());
+pub(super) fn response(
+    details: &ProblemDetails,
+    id: Option<&RequestId>,
+    version: Version,
+) -> Response<Body> {
+    let (status, code) = (details.kind.status(), details.kind.code());
     let document = Document {
         r#type: format!("urn:vingate:problem:{code}"),
-        title: told.kind.title(),
+        title: details.kind.title(),
         status: status.as_u16(),
         code,
-        detail: &told.detail,
+        detail: &details.detail,
         request_id: id.map(RequestId::as_str),
-        problems: &told.problems,
+        problems: &details.problems,
     };
     let json = serde_json::to_vec(&document).expect("strings and numbers make JSON");
-    let mut answer = Response::new(Body::full(json));
-    *answer.status_mut() = status;
-    answer.extensions_mut().insert(telemetry::Refusal(code));
-    let head = answer.headers_mut();
+    let mut response = Response::new(Body::full(json));
+    *response.status_mut() = status;
+    response.extensions_mut().insert(telemetry::Refusal(code));
+    let head = response.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    head.extend(told.retry_after());
-    if let Some(challenge) = &told.challenge {
+    head.extend(details.retry_after());
+    if let Some(challenge) = &details.challenge {
         head.insert(WWW_AUTHENTICATE, challenge.clone());
     }
-    if let Some(error) = told.proxy_error {
+    if let Some(error) = details.proxy_error {
         let said = HeaderValue::try_from(format!("vingate; error={error}"));
         head.extend(said.ok().map(|said| (PROXY_STATUS, said)));
     }
-    if told.kind == Kind::MethodNotAllowed {
+    if details.kind == Kind::MethodNotAllowed {
         head.insert(ALLOW, HeaderValue::from_static(METHODS));
     }
     // Over HTTP/2 the stream ends with the answer, and the connection is not the stream's.
-    if told.closes && version < Version::HTTP_2 {
+    if details.closes && version < Version::HTTP_2 {
         head.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    answer
+    response
 }
 
 /// A refusal of the upstream, as it came.
 pub(super) fn passed_on(refusal: &Refusal, of_account: bool) -> Response<Body> {
-    let mut answer = Response::new(Body::full(refusal.body.clone()));
-    *answer.status_mut() = refusal.status;
-    let head = answer.headers_mut();
+    let mut response = Response::new(Body::full(refusal.body.clone()));
+    *response.status_mut() = refusal.status;
+    let head = response.headers_mut();
     head.extend(
         refusal
             .content_type
@@ -81,5 +85,5 @@ pub(super) fn passed_on(refusal: &Refusal, of_account: bool) -> Response<Body> {
         // It is not the caller's credential that Sync does not know.
         head.insert(PROXY_STATUS, HeaderValue::from_static("vingate; received-status=401"));
     }
-    answer
+    response
 }

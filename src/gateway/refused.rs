@@ -86,8 +86,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answer = ready!(this.inner.poll(cx));
-        Poll::Ready(answer.map_err(|refused| match (&refused.error, *this.peer) {
+        let response = ready!(this.inner.poll(cx));
+        Poll::Ready(response.map_err(|refused| match (&refused.error, *this.peer) {
             (Error::Auth(error), Some(peer)) if error.is_unauthenticated() => {
                 match this.rate.count(Client::at(&peer)) {
                     Ok(()) => refused,

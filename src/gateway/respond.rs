@@ -36,15 +36,15 @@ pin_project! {
     #[project = Projected]
     pub(super) enum ResponseFuture<F> {
         /// Nothing is wrong so far.
-        Serving { #[pin] inner: F, asked: Option<Asked> },
+        Serving { #[pin] inner: F, info: Option<RequestInfo> },
         /// What the caller still sends is read, so that it can read the answer.
-        Draining { answer: BoxFuture<'static, Response<Body>> },
+        Draining { response: BoxFuture<'static, Response<Body>> },
     }
 }
 
 /// What is kept of a request for the case that it fails.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct RequestInfo {
     id: Option<RequestId>,
     is_batch: bool,
     version: Version,
@@ -84,14 +84,14 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let asked = Asked {
+        let info = RequestInfo {
             id: request.extensions().get().cloned(),
             is_batch: request.extensions().get() == Some(&Route::Batch),
             version: request.version(),
             // Reading would ask for a body that is not sent before it is asked for.
             drains: !request.headers().contains_key(EXPECT),
         };
-        ResponseFuture::Serving { inner: self.0.call(request), asked: Some(asked) }
+        ResponseFuture::Serving { inner: self.0.call(request), info: Some(info) }
     }
 }
 
@@ -105,71 +105,71 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let (refused, asked) = match self.as_mut().project() {
-                Projected::Draining { answer } => return answer.as_mut().poll(cx).map(Ok),
-                Projected::Serving { inner, asked } => {
+            let (refused, info) = match self.as_mut().project() {
+                Projected::Draining { response } => return response.as_mut().poll(cx).map(Ok),
+                Projected::Serving { inner, info } => {
                     // What panicked is dropped with the future, and nothing else has seen it.
                     let refused = match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
                         Ok(Poll::Pending) => return Poll::Pending,
-                        Ok(Poll::Ready(Ok(answer))) => return Poll::Ready(Ok(answer)),
+                        Ok(Poll::Ready(Ok(response))) => return Poll::Ready(Ok(response)),
                         Ok(Poll::Ready(Err(refused))) => refused,
                         Err(_) => Refused::bare(Error::Panic),
                     };
-                    (refused, asked.take().unwrap_or_default())
+                    (refused, info.take().unwrap_or_default())
                 }
             };
             let Refused { error, unread } = refused;
-            let answer = asked.answer(&error);
+            let response = info.response(&error);
             if unread.is_end_stream() {
-                return Poll::Ready(Ok(answer));
+                return Poll::Ready(Ok(response));
             }
-            let answer = Box::pin(async move {
-                let is_read = asked.drains && drain(unread).await;
-                if is_read { answer } else { asked.last(answer) }
+            let response = Box::pin(async move {
+                let is_read = info.drains && drain(unread).await;
+                if is_read { response } else { info.last(response) }
             });
-            self.set(Self::Draining { answer });
+            self.set(Self::Draining { response });
         }
     }
 }
 
 // === impl Asked ===
 
-impl Asked {
+impl RequestInfo {
     /// What the caller gets to see of `error`.
-    fn answer(&self, error: &Error) -> Response<Body> {
-        let mut answer = match error.refusal() {
+    fn response(&self, error: &Error) -> Response<Body> {
+        let mut response = match error.refusal() {
             Some((refusal, of_account)) => problem::passed_on(refusal, of_account),
             None => self.problem(error),
         };
         if self.is_batch {
-            answer
+            response
                 .headers_mut()
                 .insert(ACCEPT_QUERY, HeaderValue::from_static("application/json"));
         }
-        answer
+        response
     }
 
     /// `answer`, said to be the last: over HTTP/1 nobody finds the next request behind a body that
     /// was not read (RFC 9112 section 9.6).
-    fn last(&self, mut answer: Response<Body>) -> Response<Body> {
+    fn last(&self, mut response: Response<Body>) -> Response<Body> {
         if self.version < Version::HTTP_2 {
-            answer
+            response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        answer
+        response
     }
 
     fn problem(&self, error: &Error) -> Response<Body> {
-        let told = error.told();
-        let (code, id) = (told.kind.code(), self.id.as_ref().map(RequestId::as_str));
+        let details = error.details();
+        let (code, id) = (details.kind.code(), self.id.as_ref().map(RequestId::as_str));
         let source = std::error::Error::source(error);
-        if told.kind.status().is_server_error() {
+        if details.kind.status().is_server_error() {
             error!(code, request_id = id, %error, source, "The request failed");
         } else {
             debug!(code, request_id = id, %error, "The request was refused");
         }
-        problem::answer(&told, self.id.as_ref(), self.version)
+        problem::response(&details, self.id.as_ref(), self.version)
     }
 }
 
@@ -217,8 +217,8 @@ mod tests {
         let refusing = service_fn(async |request: Request<Body>| {
             Err::<Response<Body>, _>(Refused::<Error>::new(limit::Error::Full, request))
         });
-        let Ok(answer) = RespondLayer.layer(refusing).oneshot(request).await;
-        answer
+        let Ok(response) = RespondLayer.layer(refusing).oneshot(request).await;
+        response
     }
 
     /// A body of frames of 1 KiB, one each `every`, and how many were taken.
@@ -239,10 +239,10 @@ mod tests {
 
     #[tokio::test]
     async fn turns_errors_and_panics_into_answers() {
-        let code = async |answer: Response<Body>| {
-            let status = answer.status();
-            assert_eq!(answer.headers()["content-type"], "application/problem+json");
-            let json = answer.into_body().collect().await.unwrap().to_bytes();
+        let code = async |response: Response<Body>| {
+            let status = response.status();
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            let json = response.into_body().collect().await.unwrap().to_bytes();
             let problem: serde_json::Value = serde_json::from_slice(&json).unwrap();
             assert_eq!(problem["status"], status.as_u16());
             let code = problem["code"].as_str().unwrap().to_owned();
@@ -259,16 +259,16 @@ mod tests {
             #[expect(unreachable_code, reason = "it gives the function its type")]
             Err::<Response<Body>, Refused<Error>>(Refused::bare(Error::Panic))
         });
-        let Ok(answer) = RespondLayer
+        let Ok(response) = RespondLayer
             .layer(panicking)
             .oneshot(Request::default())
             .await;
         let internal = (StatusCode::INTERNAL_SERVER_ERROR, "Internal".to_owned());
-        assert_eq!(code(answer).await, internal);
+        assert_eq!(code(response).await, internal);
     }
 
-    fn is_last(answer: &Response<Body>) -> bool {
-        answer
+    fn is_last(response: &Response<Body>) -> bool {
+        response
             .headers()
             .get(CONNECTION)
             .is_some_and(|value| value == "close")
@@ -309,8 +309,8 @@ mod tests {
         ] {
             let (body, taken) = frames(every);
             let began_at = Instant::now();
-            let answer = refuse(body).await;
-            assert_eq!((answer.status().as_u16(), is_last(&answer)), (503, true));
+            let response = refuse(body).await;
+            assert_eq!((response.status().as_u16(), is_last(&response)), (503, true));
             assert!(began_at.elapsed() <= takes + millis(2), "{:?}", began_at.elapsed());
             let taken = taken.load(Relaxed);
             assert!(

@@ -26,7 +26,7 @@ pub struct AdmitLayer {
 
 /// A place of the requests in flight.
 #[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
+pub struct Permit(Arc<AtomicUsize>);
 
 /// A service behind [`AdmitLayer`].
 #[derive(Clone, Debug)]
@@ -48,10 +48,10 @@ impl AdmitLayer {
         Self { max: max_in_flight, ..self.clone() }
     }
 
-    fn take(&self) -> Option<Place> {
+    fn take(&self) -> Option<Permit> {
         let more = |taken| (taken < self.max).then_some(taken + 1);
         self.taken.fetch_update(Relaxed, Relaxed, more).ok()?;
-        Some(Place(Arc::clone(&self.taken)))
+        Some(Permit(Arc::clone(&self.taken)))
     }
 }
 
@@ -72,7 +72,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Refused<E>;
-    type Future = ResponseFuture<S::Future, Place>;
+    type Future = ResponseFuture<S::Future, Permit>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -81,7 +81,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match self.layer.take() {
-            Some(place) => ResponseFuture::admitted(self.inner.call(request), Some(place)),
+            Some(permit) => ResponseFuture::admitted(self.inner.call(request), Some(permit)),
             None => {
                 self.layer.metrics.refused(Reason::InFlight);
                 ResponseFuture::refused(Error::Full, request.into_body())
@@ -92,7 +92,7 @@ where
 
 // === impl Place ===
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -143,10 +143,10 @@ mod tests {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let layer = AdmitLayer::new(1, metrics);
         let answering = |layer: AdmitLayer| {
-            let answer = service_fn(async |_: Request<Body>| {
+            let response = service_fn(async |_: Request<Body>| {
                 Ok::<_, Refused<Error>>(Response::new(Body::full("answer")))
             });
-            layer.layer(answer).oneshot(Request::default())
+            layer.layer(response).oneshot(Request::default())
         };
         let first = answering(layer.clone()).await.unwrap();
         let second = answering(layer.limited_to(2)).await.unwrap();

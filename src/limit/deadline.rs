@@ -86,8 +86,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let Poll::Ready(answer) = this.inner.poll(cx) {
-            return Poll::Ready(answer);
+        if let Poll::Ready(response) = this.inner.poll(cx) {
+            return Poll::Ready(response);
         }
         if this.sleep.is_none() {
             this.sleep.set(Some(sleep(*this.timeout)));
@@ -120,8 +120,8 @@ mod tests {
             });
             let began_at = Instant::now();
             let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(slow);
-            let answer = deadline.oneshot(Request::default()).await;
-            assert_eq!(answer.map_err(|refused| refused.error), want, "{takes} s");
+            let response = deadline.oneshot(Request::default()).await;
+            assert_eq!(response.map_err(|refused| refused.error), want, "{takes} s");
             assert_eq!(began_at.elapsed().as_secs(), ends);
         }
     }
@@ -132,7 +132,7 @@ mod tests {
             Err::<(), Refused<Error>>(Refused::bare(Error::Full))
         });
         let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(refusing);
-        let answer = deadline.oneshot(Request::default()).await;
-        assert_eq!(answer.unwrap_err().error, Error::Full);
+        let response = deadline.oneshot(Request::default()).await;
+        assert_eq!(response.unwrap_err().error, Error::Full);
     }
 }

@@ -46,9 +46,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             Projected::Admitted { inner, guard } => {
-                let answer = ready!(inner.poll(cx))?;
+                let response = ready!(inner.poll(cx))?;
                 let guard = guard.take();
-                Poll::Ready(Ok(answer.map(|body| body.hold(guard))))
+                Poll::Ready(Ok(response.map(|body| body.hold(guard))))
             }
             Projected::Refused { error, unread } => {
                 let unread = unread.take().unwrap_or_default();

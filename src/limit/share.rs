@@ -37,7 +37,7 @@ struct Shares {
 
 /// A place of a client's share.
 #[derive(Debug)]
-pub struct Place {
+pub struct Permit {
     shares: Arc<Shares>,
     client: Client,
 }
@@ -73,7 +73,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Refused<E>;
-    type Future = ResponseFuture<S::Future, Place>;
+    type Future = ResponseFuture<S::Future, Permit>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -81,9 +81,9 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let place = match request.extensions().get::<Client>() {
+        let permit = match request.extensions().get::<Client>() {
             Some(client) => match Shares::take(&self.layer.shares, *client, self.layer.max) {
-                Some(place) => Some(place),
+                Some(permit) => Some(permit),
                 None => {
                     self.layer.metrics.refused(Reason::ClientInFlight);
                     return ResponseFuture::refused(Error::ClientFull, request.into_body());
@@ -91,7 +91,7 @@ where
             },
             None => None,
         };
-        ResponseFuture::admitted(self.inner.call(request), place)
+        ResponseFuture::admitted(self.inner.call(request), permit)
     }
 }
 
@@ -102,20 +102,20 @@ fn share_of(max_in_flight: usize) -> usize {
 // === impl Shares ===
 
 impl Shares {
-    fn take(this: &Arc<Self>, client: Client, max: usize) -> Option<Place> {
+    fn take(this: &Arc<Self>, client: Client, max: usize) -> Option<Permit> {
         let mut taken = this.taken.lock();
         let count = taken.entry(client).or_default();
         if *count >= max {
             return None;
         }
         *count += 1;
-        Some(Place { shares: Arc::clone(this), client })
+        Some(Permit { shares: Arc::clone(this), client })
     }
 }
 
 // === impl Place ===
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut taken = self.shares.taken.lock();
         if let Some(count) = taken.get_mut(&self.client) {

@@ -22,11 +22,11 @@ async fn sent(request: Request<Body>) -> Result<(String, Option<String>, String)
             String::from_utf8(body.to_vec()).unwrap(),
         ))
     });
-    let answer = NormalizeLayer::new(CONFIG)
+    let response = NormalizeLayer::new(CONFIG)
         .layer(below)
         .oneshot(request)
         .await;
-    answer.map_err(|refused| refused.error)
+    response.map_err(|refused| refused.error)
 }
 
 fn request(method: Method, uri: &str, body: &str) -> Request<Body> {
@@ -89,9 +89,9 @@ async fn calls_the_service_that_said_it_is_ready() {
             .await
             .unwrap()
             .call(request(Method::PUT, "/api/upsert-vehicle-info", "{}"));
-    let (answer, ()) = tokio::join!(call, async {
+    let (response, ()) = tokio::join!(call, async {
         handle.next_request().await.unwrap().1.send_response(());
     });
-    assert!(answer.is_ok());
+    assert!(response.is_ok());
     assert!(service.ready().now_or_never().is_none(), "its clone was not made ready");
 }

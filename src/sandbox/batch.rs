@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{account::Account, answer::Refusal, element, faults::Twist, fleet, received::Received};
+use super::{
+    account::Account, element, faults::Mutation, fleet, received::Received, response::Refusal,
+};
 use crate::vehicle::{Plate, Vehicle, Vin};
 
 /// Vehicles in one call, by the documentation.
@@ -53,18 +55,18 @@ pub(super) fn parse(received: &Received) -> Result<Asked, Refusal> {
 pub(super) fn join(
     asked: &[Vehicle],
     mut elements: Vec<(Vehicle, String)>,
-    twists: &[Twist],
+    twists: &[Mutation],
 ) -> String {
-    for twist in twists {
-        twist.apply(asked, &mut elements);
+    for mutation in twists {
+        mutation.apply(asked, &mut elements);
     }
     let texts: Vec<_> = elements.iter().map(|(_, text)| text.as_str()).collect();
-    let mut answer = format!("{{\"vehicleData\":[{}]}}", texts.join(","));
-    if twists.contains(&Twist::Truncated) {
-        let middle = answer.floor_char_boundary(answer.len() / 2);
-        answer.truncate(middle);
+    let mut response = format!("{{\"vehicleData\":[{}]}}", texts.join(","));
+    if twists.contains(&Mutation::Truncated) {
+        let middle = response.floor_char_boundary(response.len() / 2);
+        response.truncate(middle);
     }
-    answer
+    response
 }
 
 fn vehicle(entry: &Value) -> Option<Vehicle> {
@@ -76,7 +78,7 @@ fn vehicle(entry: &Value) -> Option<Vehicle> {
 
 // === impl Twist ===
 
-impl Twist {
+impl Mutation {
     fn apply(self, asked: &[Vehicle], elements: &mut Vec<(Vehicle, String)>) {
         if self == Self::Extra {
             let unasked = fleet::numbered().find(|vehicle| !asked.contains(vehicle));
@@ -121,14 +123,14 @@ mod tests {
     fn adds_a_vehicle_that_was_not_asked_for_even_if_none_has_an_element() {
         let asked: Vec<_> = fleet::numbered().take(3).collect();
         let mut elements = Vec::new();
-        Twist::Extra.apply(&asked, &mut elements);
+        Mutation::Extra.apply(&asked, &mut elements);
         assert_eq!(elements.len(), 1);
         assert!(!asked.contains(&elements[0].0));
     }
 
     #[test]
     fn twists_an_answer_without_elements_into_itself() {
-        use Twist::{InfoMissing, InfoNull, InfoText, Missing, Reversed, Sloppy, Twice};
+        use Mutation::{InfoMissing, InfoNull, InfoText, Missing, Reversed, Sloppy, Twice};
         let twists = [InfoMissing, InfoNull, InfoText, Missing, Reversed, Sloppy, Twice];
         assert_eq!(join(&[], Vec::new(), &twists), r#"{"vehicleData":[]}"#);
     }

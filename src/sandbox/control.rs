@@ -6,9 +6,9 @@ use http::Method;
 use serde::Deserialize;
 
 use super::{
-    answer::{Answer, Refusal},
     faults::Faults,
     received::Received,
+    response::{Answer, Refusal},
     serve::Shared,
 };
 
@@ -41,7 +41,7 @@ impl Control {
         }
     }
 
-    pub(super) fn answer(self, shared: &Shared, received: &Received) -> Result<Answer, Refusal> {
+    pub(super) fn response(self, shared: &Shared, received: &Received) -> Result<Answer, Refusal> {
         match self {
             Self::Calls => return Ok(Answer::json(&shared.calls.counters())),
             Self::Faults => {

@@ -47,7 +47,7 @@ pub struct Faults {
     /// Fields set on the answer, such as `Retry-After`; malformed ones are left out.
     pub headers: BTreeMap<String, String>,
     /// What a batch answer does to its elements, one after the other.
-    pub twists: Vec<Twist>,
+    pub twists: Vec<Mutation>,
     /// Blanks behind the body until it has so many bytes.
     pub pad_to: Option<u64>,
     /// The connection closes after so many bytes of the body, which announced more.
@@ -74,7 +74,7 @@ pub enum Only {
 /// What a batch answer does to its elements. "First" is the first element it would have had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Twist {
+pub enum Mutation {
     /// A vehicle that nobody asked for stands at the front.
     Extra,
     /// The first has no `info`.
@@ -97,7 +97,7 @@ pub enum Twist {
 
 /// The faults in force.
 #[derive(Debug)]
-pub(super) struct InForce(watch::Sender<Vec<Faults>>);
+pub(super) struct ActiveFault(watch::Sender<Vec<Faults>>);
 
 // === impl Faults ===
 
@@ -129,7 +129,7 @@ impl Faults {
 
 // === impl InForce ===
 
-impl InForce {
+impl ActiveFault {
     pub(super) fn none() -> Self {
         Self(watch::Sender::new(Vec::new()))
     }
@@ -140,7 +140,7 @@ impl InForce {
     }
 
     /// What befalls a call, and a receiver that tells when the faults are set anew.
-    pub(super) fn befall(
+    pub(super) fn match_call(
         &self,
         kind: Kind,
         vehicles: &[Vehicle],
@@ -148,18 +148,15 @@ impl InForce {
         // First the receiver: a change right after the look must not be missed.
         let anew = self.0.subscribe();
         let mut found = Faults::default();
-        self.0.send_if_modified(|in_force| {
-            let Some(at) = in_force
-                .iter()
-                .position(|faults| faults.fit(kind, vehicles))
-            else {
+        self.0.send_if_modified(|active| {
+            let Some(at) = active.iter().position(|faults| faults.fit(kind, vehicles)) else {
                 return false;
             };
-            found = in_force[at].clone();
-            if let Some(calls) = &mut in_force[at].calls {
+            found = active[at].clone();
+            if let Some(calls) = &mut active[at].calls {
                 *calls = calls.saturating_sub(1);
                 if *calls == 0 {
-                    in_force.remove(at);
+                    active.remove(at);
                 }
             }
             false // used up is not set anew
@@ -181,7 +178,7 @@ mod tests {
             latency: Duration::from_millis(1500),
             status: Some(503),
             headers: BTreeMap::from([("Retry-After".into(), "2".into())]),
-            twists: vec![Twist::Reversed, Twist::InfoNull],
+            twists: vec![Mutation::Reversed, Mutation::InfoNull],
             bytes_per_second: NonZeroU64::new(100),
             ..Faults::default()
         };
@@ -203,20 +200,20 @@ mod tests {
 
     #[test]
     fn applies_the_first_that_fits_until_it_is_used_up() {
-        let in_force = InForce::none();
+        let active = ActiveFault::none();
         let status = |status| Faults { status: Some(status), ..Faults::default() };
-        in_force.set(vec![
+        active.set(vec![
             Faults { calls: Some(1), ..Faults::default() },
             Faults { calls: Some(2), ..status(503) },
             Faults { only: Only::All, ..status(500) },
         ]);
-        let befall = |kind| in_force.befall(kind, &[]).0.status;
-        assert_eq!(befall(Kind::Put), Some(500));
+        let match_call = |kind| active.match_call(kind, &[]).0.status;
+        assert_eq!(match_call(Kind::Put), Some(500));
         for want in [None, Some(503), Some(503), Some(500), Some(500)] {
-            assert_eq!(befall(Kind::Batch), want);
+            assert_eq!(match_call(Kind::Batch), want);
         }
-        in_force.set(Vec::new());
-        assert_eq!(befall(Kind::Batch), None);
+        active.set(Vec::new());
+        assert_eq!(match_call(Kind::Batch), None);
     }
 
     #[test]

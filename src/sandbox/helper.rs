@@ -4,16 +4,16 @@ use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
 use super::{
-    answer::{Answer, Refusal},
     payload::{PATTERN, Payload},
     received::Received,
+    response::{Answer, Refusal},
 };
 
 /// Bytes of a body that the echo gives back.
 const MAX_ECHO: usize = 64 * 1024;
 
 /// Answers a call to a path below `/sandbox/`, which is given without that.
-pub(super) fn answer(path: &str, received: &Received) -> Result<Answer, Refusal> {
+pub(super) fn response(path: &str, received: &Received) -> Result<Answer, Refusal> {
     let method = &received.head.method;
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     match first {

@@ -37,7 +37,6 @@
 //! and digested, and writes beyond a limit are refused with 507.
 
 mod account;
-mod answer;
 mod batch;
 mod calls;
 mod control;
@@ -48,6 +47,7 @@ mod handle;
 mod helper;
 mod payload;
 mod received;
+mod response;
 mod serve;
 mod server;
 mod status;
@@ -60,7 +60,7 @@ mod tests;
 
 pub use self::{
     calls::{Call, Counters},
-    faults::{Faults, Only, Twist},
+    faults::{Faults, Mutation, Only},
     fleet::Class,
     handle::Handle,
     server::Sandbox,

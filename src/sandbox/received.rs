@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::{account::Account, answer::Refusal};
+use super::{account::Account, response::Refusal};
 
 /// Bytes of a body that are kept; what is longer is only counted and digested.
 const MAX_KEPT: usize = 1024 * 1024;

@@ -8,16 +8,16 @@ use tokio::time;
 
 use super::{
     account::Account,
-    answer::{Answer, Refusal},
     batch::{self, Asked},
     calls::{Calls, Kind},
     control::Control,
     element::View,
-    faults::{Faults, InForce},
+    faults::{ActiveFault, Faults},
     fleet::Fleet,
     helper,
     payload::Body,
     received::Received,
+    response::{Answer, Refusal},
     store::Store,
     tax, vehicles,
 };
@@ -28,7 +28,7 @@ pub(super) struct Shared {
     pub(super) fleet: Fleet,
     pub(super) store: Store,
     pub(super) calls: Arc<Calls>,
-    pub(super) faults: InForce,
+    pub(super) faults: ActiveFault,
 }
 
 /// Why a call ends without its whole answer.
@@ -87,17 +87,19 @@ impl Shared {
         let open = control.is_none().then(|| self.calls.open());
         let received = Received::read(request).await.map_err(Broken::Request)?;
         if let Some(control) = control {
-            let answer = control.answer(self, &received).unwrap_or_else(Answer::from);
-            return Ok(answer.into_response(false, open));
+            let response = control
+                .response(self, &received)
+                .unwrap_or_else(Answer::from);
+            return Ok(response.into_response(false, open));
         }
 
         let endpoint = Endpoint::of(&received);
         let number = self
             .calls
             .record(endpoint.kind(), &received, endpoint.vehicles());
-        let (faults, mut anew) = self.faults.befall(endpoint.kind(), endpoint.vehicles());
+        let (faults, mut anew) = self.faults.match_call(endpoint.kind(), endpoint.vehicles());
         pass(faults.latency_of(number)).await;
-        let answer = self
+        let response = self
             .work(endpoint, &received, &faults)
             .unwrap_or_else(|refusal| {
                 self.calls.reject();
@@ -112,7 +114,7 @@ impl Shared {
         if faults.close {
             return Err(Broken::Closed);
         }
-        Ok(answer
+        Ok(response
             .broken_by(&faults)
             .into_response(faults.chunked, open))
     }
@@ -130,7 +132,7 @@ impl Shared {
                 let elements = vehicles.iter().filter_map(element).collect();
                 Ok(Answer::json_bytes(batch::join(&vehicles, elements, &faults.twists)))
             }
-            Endpoint::Helper(path) => helper::answer(path, received),
+            Endpoint::Helper(path) => helper::response(path, received),
             Endpoint::ListVehicles => vehicles::list(&self.store, received),
             Endpoint::PatchStatus(vin) => vehicles::patch_status(&self.store, vin, received),
             Endpoint::PutTax => tax::put(&self.store, received),

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    calls::Calls, faults::InForce, fleet::Fleet, handle::Handle, serve::Shared, store::Store,
+    calls::Calls, faults::ActiveFault, fleet::Fleet, handle::Handle, serve::Shared, store::Store,
 };
 
 /// Bytes of calls that are recorded unless said otherwise.
@@ -42,7 +42,7 @@ impl Sandbox {
             fleet: Fleet::default(),
             store: Store::default(),
             calls: Calls::new(MAX_RECORDED),
-            faults: InForce::none(),
+            faults: ActiveFault::none(),
         };
         Ok(Self { local_addr: listener.local_addr()?, listener, shared })
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::{account::Account, answer::Refusal};
+use super::{account::Account, response::Refusal};
 use crate::vehicle::{Plate, Vehicle, Vin};
 
 /// Things that are remembered; a write above is refused.

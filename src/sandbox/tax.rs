@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    answer::{Answer, Refusal},
     received::Received,
+    response::{Answer, Refusal},
     store::Store,
 };
 

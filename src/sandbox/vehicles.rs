@@ -4,9 +4,9 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{Answer, Refusal},
     fleet,
     received::Received,
+    response::{Answer, Refusal},
     store::{Store, Stored},
 };
 use crate::vehicle::{Plate, Vehicle, Vin};

@@ -128,7 +128,7 @@ impl<S: Service> Acceptor<S> {
         tokio::spawn(async move {
             let peer = Peer::new(address, protocols.are_secure());
             protocols
-                .serve(stream, peer, service, Arc::clone(&entry.watch), place)
+                .serve(stream, peer, service, Arc::clone(&entry.state), place)
                 .await;
         });
     }

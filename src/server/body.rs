@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::watch::Watch;
+use super::connection_state::ConnectionState;
 use crate::body::{Body, Error};
 
 /// The longest piece handed to HTTP/2 at once: one `DATA` frame of the size that everybody
@@ -39,10 +39,10 @@ pub(super) enum Flow {
 }
 
 /// A request that counts as in flight until this is dropped.
-pub(super) struct InFlight(Arc<Watch>);
+pub(super) struct InFlight(Arc<ConnectionState>);
 
 /// The body of an answer. Its request is in flight until it is dropped.
-pub(super) struct AnswerBody {
+pub(super) struct ResponseBody {
     inner: Body,
     /// What is left of a frame that is handed out in pieces.
     rest: Bytes,
@@ -53,9 +53,9 @@ pub(super) struct AnswerBody {
 // === impl InFlight ===
 
 impl InFlight {
-    pub(super) fn begin(watch: &Arc<Watch>) -> Self {
-        watch.note_begun();
-        Self(Arc::clone(watch))
+    pub(super) fn begin(state: &Arc<ConnectionState>) -> Self {
+        state.note_begun();
+        Self(Arc::clone(state))
     }
 
     /// The connection carries another protocol after this one.
@@ -77,7 +77,7 @@ impl Drop for InFlight {
 
 // === impl AnswerBody ===
 
-impl AnswerBody {
+impl ResponseBody {
     pub(super) fn new(inner: Body, http2: bool, in_flight: InFlight) -> Self {
         Self { inner, rest: Bytes::new(), http2, _in_flight: in_flight }
     }
@@ -105,7 +105,7 @@ impl AnswerBody {
     }
 }
 
-impl http_body::Body for AnswerBody {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -145,10 +145,10 @@ mod tests {
 
     use super::*;
 
-    fn body(http2: bool, length: usize) -> (AnswerBody, Arc<Watch>) {
-        let watch = Arc::new(Watch::new());
-        let in_flight = InFlight::begin(&watch);
-        (AnswerBody::new(Body::full(vec![b'x'; length]), http2, in_flight), watch)
+    fn body(http2: bool, length: usize) -> (ResponseBody, Arc<ConnectionState>) {
+        let state = Arc::new(ConnectionState::new());
+        let in_flight = InFlight::begin(&state);
+        (ResponseBody::new(Body::full(vec![b'x'; length]), http2, in_flight), state)
     }
 
     #[tokio::test]
@@ -175,9 +175,9 @@ mod tests {
     #[tokio::test]
     async fn is_in_flight_until_it_is_dropped() {
         use super::super::phase::Phase;
-        let (body, watch) = body(false, 1);
-        assert_eq!(watch.phase(), Phase::Busy);
+        let (body, state) = body(false, 1);
+        assert_eq!(state.phase(), Phase::Busy);
         drop(body);
-        assert!(matches!(watch.phase(), Phase::Quiet(_)));
+        assert!(matches!(state.phase(), Phase::Idle(_)));
     }
 }

@@ -15,14 +15,14 @@ use tokio::{
 
 use super::{
     Config, Service,
-    io::{Agreed, WatchedIo},
+    connection_state::{Command, ConnectionState},
+    io::{Negotiated, WatchedIo},
     metrics::{Metrics, Reason},
     phase::{Phase, Timeouts, Verdict},
     service::ConnectionService,
     socket::Socket,
     stream::Streams,
     tls::Tls,
-    watch::{Order, Watch},
 };
 use crate::peer::Peer;
 
@@ -89,17 +89,20 @@ impl Protocols {
         io: I,
         peer: Peer,
         service: S,
-        watch: Arc<Watch>,
+        state: Arc<ConnectionState>,
         place: OwnedSemaphorePermit,
     ) where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let socket = Socket::new(io, Arc::clone(&watch), place);
-        let service = ConnectionService::new(service, peer, Arc::clone(&watch));
+        let socket = Socket::new(io, Arc::clone(&state), place);
+        let service = ConnectionService::new(service, peer, Arc::clone(&state));
         let reason = match &self.tls {
-            None => self.speak(socket, Agreed::Nothing, service, &watch).await,
+            None => {
+                self.speak(socket, Negotiated::Nothing, service, &state)
+                    .await
+            }
             // Boxed, so that a connection without TLS does not take the room of one with it.
-            Some(tls) => Box::pin(self.secure(tls, socket, service, &watch)).await,
+            Some(tls) => Box::pin(self.secure(tls, socket, service, &state)).await,
         };
         if let Some(reason) = reason {
             self.metrics.note(reason);
@@ -112,14 +115,14 @@ impl Protocols {
         tls: &Tls,
         socket: Socket<I>,
         service: ConnectionService<S>,
-        watch: &Arc<Watch>,
+        state: &Arc<ConnectionState>,
     ) -> Option<Reason>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let deadline = watch.opened_at() + self.timeouts.header;
-        match tls.accept(socket, watch, deadline).await {
-            Ok((stream, agreed)) => self.speak(stream, agreed, service, watch).await,
+        let deadline = state.opened_at() + self.timeouts.header;
+        match tls.accept(socket, state, deadline).await {
+            Ok((stream, negotiated)) => self.speak(stream, negotiated, service, state).await,
             Err(reason) => reason,
         }
     }
@@ -129,41 +132,41 @@ impl Protocols {
     async fn speak<I, S: Service>(
         &self,
         io: I,
-        agreed: Agreed,
+        negotiated: Negotiated,
         service: ConnectionService<S>,
-        watch: &Arc<Watch>,
+        state: &Arc<ConnectionState>,
     ) -> Option<Reason>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let io = TokioIo::new(WatchedIo::new(io, Arc::clone(watch), agreed));
+        let io = TokioIo::new(WatchedIo::new(io, Arc::clone(state), negotiated));
         let mut connection = pin!(self.builder.serve_connection_with_upgrades(io, service));
-        let mut look = pin!(sleep_until(watch.opened_at()));
-        let mut known = Order::Serve;
+        let mut look = pin!(sleep_until(state.opened_at()));
+        let mut known = Command::Serve;
         let mut closing_at = None;
 
         loop {
             select! {
                 biased;
                 end = connection.as_mut() => break end.err().and_then(|error| {
-                    let reason = Reason::of(&*error, watch.is_http2());
+                    let reason = Reason::of(&*error, state.is_http2());
                     // Whoever leaves between two requests need not wait for our last word.
-                    let parting = reason == Reason::Io && matches!(watch.phase(), Phase::Quiet(_));
+                    let parting = reason == Reason::Io && matches!(state.phase(), Phase::Idle(_));
                     (!parting).then_some(reason)
                 }),
-                order = poll_fn(|cx| watch.poll_order(known, cx)) => match order {
-                    Order::Cut => break Some(Reason::Drain),
-                    Order::MakeRoom => match watch.phase() {
-                        Phase::Head(_) | Phase::Quiet(_) => break Some(Reason::Evicted),
-                        Phase::Blocked(_) | Phase::Busy => watch.forget(order),
+                command = poll_fn(|cx| state.poll_order(known, cx)) => match command {
+                    Command::Cut => break Some(Reason::Drain),
+                    Command::MakeRoom => match state.phase() {
+                        Phase::Head(_) | Phase::Idle(_) => break Some(Reason::Evicted),
+                        Phase::Blocked(_) | Phase::Busy => state.forget(command),
                     },
-                    Order::Close | Order::Drain | Order::Serve => {
-                        known = order;
+                    Command::Close | Command::Drain | Command::Serve => {
+                        known = command;
                         closing_at.get_or_insert_with(Instant::now);
                         connection.as_mut().graceful_shutdown();
                     }
                 },
-                () = look.as_mut() => match self.judge(watch.phase(), closing_at) {
+                () = look.as_mut() => match self.judge(state.phase(), closing_at) {
                     Verdict::LookAgainAt(then) => look.as_mut().reset(then),
                     Verdict::SlowHead => break Some(Reason::HeaderTimeout),
                     Verdict::SlowReader => break Some(Reason::WriteTimeout),
@@ -182,9 +185,9 @@ impl Protocols {
     fn judge(&self, phase: Phase, closing_at: Option<Instant>) -> Verdict {
         let now = Instant::now();
         match (phase, closing_at) {
-            (Phase::Quiet(since), Some(closing_at)) => {
+            (Phase::Idle(since), Some(closing_at)) => {
                 let timeouts = Timeouts { idle: self.timeouts.write_idle, ..self.timeouts };
-                Phase::Quiet(since.max(closing_at)).judge(now, &timeouts)
+                Phase::Idle(since.max(closing_at)).judge(now, &timeouts)
             }
             _ => phase.judge(now, &self.timeouts),
         }

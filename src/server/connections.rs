@@ -10,8 +10,8 @@ use tokio::{
 use tracing::warn;
 
 use super::{
+    connection_state::{Command, ConnectionState},
     phase::Phase,
-    watch::{Order, Watch},
 };
 
 /// A connection is not asked to make room before it had this long for a request.
@@ -39,7 +39,7 @@ pub(super) struct Connections {
 
 #[derive(Debug, Default)]
 struct Open {
-    watches: HashMap<u64, Arc<Watch>>,
+    watches: HashMap<u64, Arc<ConnectionState>>,
     next: u64,
 }
 
@@ -47,7 +47,7 @@ struct Open {
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Entry {
-    pub(super) watch: Arc<Watch>,
+    pub(super) state: Arc<ConnectionState>,
     id: u64,
     connections: Arc<Connections>,
 }
@@ -82,21 +82,21 @@ impl Connections {
 
     /// Notes a connection that is opened now.
     pub(super) fn enter(self: &Arc<Self>) -> Entry {
-        let watch = Arc::new(Watch::new());
+        let state = Arc::new(ConnectionState::new());
         let mut open = self.open.lock();
         let id = open.next;
         open.next += 1;
-        open.watches.insert(id, Arc::clone(&watch));
-        Entry { watch, id, connections: Arc::clone(self) }
+        open.watches.insert(id, Arc::clone(&state));
+        Entry { state, id, connections: Arc::clone(self) }
     }
 
     /// Asks those that have been without a request for longest to close, about one in a hundred.
     pub(super) fn make_room(&self, now: Instant) {
         let mut idle = Vec::new();
-        for watch in self.open.lock().watches.values() {
-            match watch.phase() {
-                Phase::Head(since) | Phase::Quiet(since) if now >= since + SETTLED_AFTER => {
-                    idle.push((since, Arc::clone(watch)));
+        for state in self.open.lock().watches.values() {
+            match state.phase() {
+                Phase::Head(since) | Phase::Idle(since) if now >= since + SETTLED_AFTER => {
+                    idle.push((since, Arc::clone(state)));
                 }
                 _ => {}
             }
@@ -106,8 +106,8 @@ impl Connections {
             idle.select_nth_unstable_by_key(wanted, |(since, _)| *since);
             idle.truncate(wanted);
         }
-        for (_, watch) in idle {
-            watch.order(Order::MakeRoom);
+        for (_, state) in idle {
+            state.command(Command::MakeRoom);
         }
     }
 
@@ -116,27 +116,27 @@ impl Connections {
         let started_at = Instant::now();
         let mut all = std::pin::pin!(self.places.acquire_many(self.max));
 
-        self.order(Order::Drain);
+        self.command(Command::Drain);
         if timeout(FIRST_REQUEST_WITHIN.min(limit), all.as_mut())
             .await
             .is_ok()
         {
             return;
         }
-        self.order(Order::Close);
+        self.command(Command::Close);
         if timeout_at(started_at + limit, all.as_mut()).await.is_ok() {
             return;
         }
         let connections = self.open.lock().watches.len();
         warn!(connections, "what is still in flight is cut");
-        self.order(Order::Cut);
+        self.command(Command::Cut);
         // An upgraded connection does not notice. It ends with the process.
         let _ = timeout(CUT_WITHIN, all).await;
     }
 
-    fn order(&self, order: Order) {
-        for watch in self.open.lock().watches.values() {
-            watch.order(order);
+    fn command(&self, command: Command) {
+        for state in self.open.lock().watches.values() {
+            state.command(command);
         }
     }
 }
@@ -159,14 +159,14 @@ mod tests {
 
     fn asked(entry: &Entry) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        entry.watch.poll_order(Order::Serve, &mut cx) == Poll::Ready(Order::MakeRoom)
+        entry.state.poll_order(Command::Serve, &mut cx) == Poll::Ready(Command::MakeRoom)
     }
 
     #[tokio::test(start_paused = true)]
     async fn asks_the_longest_idle_to_make_room() {
         let connections = Arc::new(Connections::new(2));
         let busy = connections.enter();
-        busy.watch.note_begun();
+        busy.state.note_begun();
         let mut idle = Vec::new();
         for _ in 0..3 {
             idle.push(connections.enter());

@@ -12,7 +12,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::watch::Watch;
+use super::connection_state::ConnectionState;
 
 /// What every HTTP/2 connection begins with (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -22,15 +22,15 @@ pin_project! {
     pub(super) struct WatchedIo<I> {
         #[pin]
         inner: I,
-        watch: Arc<Watch>,
-        agreed: Agreed,
+        state: Arc<ConnectionState>,
+        negotiated: Negotiated,
         protocol: Protocol,
     }
 }
 
 /// What both ends agreed to speak before the first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Agreed {
+pub(super) enum Negotiated {
     /// Nothing: the first bytes tell.
     Nothing,
     /// HTTP/1.1, or 1.0.
@@ -57,8 +57,8 @@ enum Protocol {
 // === impl WatchedIo ===
 
 impl<I> WatchedIo<I> {
-    pub(super) fn new(inner: I, watch: Arc<Watch>, agreed: Agreed) -> Self {
-        Self { inner, watch, agreed, protocol: Protocol::Preface(0) }
+    pub(super) fn new(inner: I, state: Arc<ConnectionState>, negotiated: Negotiated) -> Self {
+        Self { inner, state, negotiated, protocol: Protocol::Preface(0) }
     }
 }
 
@@ -79,13 +79,13 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
         if buf.filled().len() == before {
             return Poll::Ready(Ok(()));
         }
-        this.watch.note_read();
+        this.state.note_read();
         match this.protocol.advance(&buf.filled()[before..]) {
-            Some(http2) if !this.agreed.permits(http2) => {
+            Some(http2) if !this.negotiated.permits(http2) => {
                 buf.set_filled(before);
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Unagreed)));
             }
-            Some(true) => this.watch.note_http2(),
+            Some(true) => this.state.note_http2(),
             Some(false) | None => {}
         }
         Poll::Ready(Ok(()))
@@ -124,7 +124,7 @@ impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
 
 // === impl Agreed ===
 
-impl Agreed {
+impl Negotiated {
     fn permits(self, http2: bool) -> bool {
         match self {
             Self::Nothing => true,
@@ -186,17 +186,17 @@ mod tests {
     #[tokio::test]
     async fn reads_only_what_was_agreed_on() {
         const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
-        for (agreed, sent, read) in [
-            (Agreed::Nothing, PREFACE, true),
-            (Agreed::Nothing, GET, true),
-            (Agreed::Http1, GET, true),
-            (Agreed::Http1, PREFACE, false),
-            (Agreed::Http2, PREFACE, true),
-            (Agreed::Http2, GET, false),
+        for (negotiated, sent, read) in [
+            (Negotiated::Nothing, PREFACE, true),
+            (Negotiated::Nothing, GET, true),
+            (Negotiated::Http1, GET, true),
+            (Negotiated::Http1, PREFACE, false),
+            (Negotiated::Http2, PREFACE, true),
+            (Negotiated::Http2, GET, false),
         ] {
-            let mut io = WatchedIo::new(sent, Arc::new(Watch::new()), agreed);
+            let mut io = WatchedIo::new(sent, Arc::new(ConnectionState::new()), negotiated);
             let end = io.read_to_end(&mut Vec::new()).await;
-            assert_eq!(end.is_ok(), read, "{agreed:?}");
+            assert_eq!(end.is_ok(), read, "{negotiated:?}");
         }
     }
 }

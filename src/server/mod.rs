@@ -12,6 +12,7 @@
 mod accept;
 mod body;
 mod connection;
+mod connection_state;
 mod connections;
 mod io;
 mod metrics;
@@ -20,7 +21,6 @@ mod service;
 mod socket;
 mod stream;
 pub mod tls;
-mod watch;
 
 #[cfg(test)]
 mod tests;

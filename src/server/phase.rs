@@ -25,7 +25,7 @@ pub(super) enum Phase {
     /// The head of a request is coming.
     Head(Instant),
     /// Nothing: no request yet, or none since.
-    Quiet(Instant),
+    Idle(Instant),
 }
 
 /// What becomes of a connection that was looked at.
@@ -50,7 +50,7 @@ impl Phase {
             Self::Blocked(since) => (since + timeouts.write_idle, Verdict::SlowReader),
             Self::Busy => return Verdict::LookAgainAt(now + timeouts.shortest()),
             Self::Head(since) => (since + timeouts.header, Verdict::SlowHead),
-            Self::Quiet(since) => (since + timeouts.idle, Verdict::Idle),
+            Self::Idle(since) => (since + timeouts.idle, Verdict::Idle),
         };
         if now >= deadline {
             late
@@ -91,10 +91,10 @@ mod tests {
     async fn judges_each_phase_by_its_own_deadline() {
         let t0 = Instant::now();
         for (phase, seconds, verdict) in [
-            (Phase::Quiet(t0), 0, Verdict::LookAgainAt(t0 + after(10))),
-            (Phase::Quiet(t0), 55, Verdict::LookAgainAt(t0 + after(60))),
-            (Phase::Quiet(t0), 59, Verdict::LookAgainAt(t0 + after(60))),
-            (Phase::Quiet(t0), 60, Verdict::Idle),
+            (Phase::Idle(t0), 0, Verdict::LookAgainAt(t0 + after(10))),
+            (Phase::Idle(t0), 55, Verdict::LookAgainAt(t0 + after(60))),
+            (Phase::Idle(t0), 59, Verdict::LookAgainAt(t0 + after(60))),
+            (Phase::Idle(t0), 60, Verdict::Idle),
             (Phase::Head(t0), 9, Verdict::LookAgainAt(t0 + after(10))),
             (Phase::Head(t0), 10, Verdict::SlowHead),
             (Phase::Blocked(t0), 25, Verdict::LookAgainAt(t0 + after(30))),

@@ -19,8 +19,8 @@ use pin_project_lite::pin_project;
 use tower::{Service, ServiceExt as _, util::Oneshot};
 
 use super::{
-    body::{AnswerBody, InFlight},
-    watch::Watch,
+    body::{InFlight, ResponseBody},
+    connection_state::ConnectionState,
 };
 use crate::{body::Body, peer::Peer};
 
@@ -29,12 +29,12 @@ pub(super) struct ConnectionService<S> {
     /// hyper calls by shared reference, and never twice at once.
     inner: RefCell<S>,
     peer: Peer,
-    watch: Arc<Watch>,
+    state: Arc<ConnectionState>,
 }
 
 pin_project! {
     /// The answer of a [`ConnectionService`].
-    pub(super) struct AnswerFuture<S: Service<Request<Body>>> {
+    pub(super) struct ServiceFuture<S: Service<Request<Body>>> {
         #[pin]
         inner: Either<S::Future, Oneshot<S, Request<Body>>>,
         http2: bool,
@@ -45,8 +45,8 @@ pin_project! {
 // === impl ConnectionService ===
 
 impl<S> ConnectionService<S> {
-    pub(super) fn new(inner: S, peer: Peer, watch: Arc<Watch>) -> Self {
-        Self { inner: RefCell::new(inner), peer, watch }
+    pub(super) fn new(inner: S, peer: Peer, state: Arc<ConnectionState>) -> Self {
+        Self { inner: RefCell::new(inner), peer, state }
     }
 }
 
@@ -54,12 +54,12 @@ impl<S> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
 {
-    type Response = Response<AnswerBody>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = AnswerFuture<S>;
+    type Future = ServiceFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let in_flight = Some(InFlight::begin(&self.watch));
+        let in_flight = Some(InFlight::begin(&self.state));
         let http2 = request.version() == Version::HTTP_2;
         let mut request = request.map(Body::incoming);
         if http2 {
@@ -74,7 +74,7 @@ where
             Poll::Ready(Ok(())) => Either::Left(service.call(request)),
             Poll::Pending => Either::Right(service.clone().oneshot(request)),
         };
-        AnswerFuture { inner, http2, in_flight }
+        ServiceFuture { inner, http2, in_flight }
     }
 }
 
@@ -97,11 +97,11 @@ fn join_crumbs(headers: &mut HeaderMap) {
 
 // === impl AnswerFuture ===
 
-impl<S> Future for AnswerFuture<S>
+impl<S> Future for ServiceFuture<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    type Output = Result<Response<AnswerBody>, Infallible>;
+    type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -118,7 +118,7 @@ where
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Poll::Ready(Ok(response.map(|body| AnswerBody::new(body, *this.http2, in_flight))))
+        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, *this.http2, in_flight))))
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::watch::Watch;
+use super::connection_state::ConnectionState;
 
 /// How long the other end may take to close after we did.
 const LINGER_FOR: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pin_project! {
     pub(super) struct Socket<I> {
         #[pin]
         inner: I,
-        watch: Arc<Watch>,
+        state: Arc<ConnectionState>,
         untouched: bool,
         // The other end has closed, or is gone.
         ended: bool,
@@ -59,8 +59,8 @@ struct Lingering {
 // === impl Socket ===
 
 impl<I> Socket<I> {
-    pub(super) fn new(inner: I, watch: Arc<Watch>, place: OwnedSemaphorePermit) -> Self {
-        Self { inner, watch, untouched: true, ended: false, lingering: None, _place: place }
+    pub(super) fn new(inner: I, state: Arc<ConnectionState>, place: OwnedSemaphorePermit) -> Self {
+        Self { inner, state, untouched: true, ended: false, lingering: None, _place: place }
     }
 
     /// Whether not one byte has come.
@@ -92,7 +92,7 @@ impl<I: AsyncRead + AsyncWrite> AsyncWrite for Socket<I> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
-        note(this.watch, this.inner.poll_write(cx, buf))
+        note(this.state, this.inner.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -101,7 +101,7 @@ impl<I: AsyncRead + AsyncWrite> AsyncWrite for Socket<I> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
-        note(this.watch, this.inner.poll_write_vectored(cx, bufs))
+        note(this.state, this.inner.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -112,7 +112,7 @@ impl<I: AsyncRead + AsyncWrite> AsyncWrite for Socket<I> {
         let this = self.project();
         let flushed = this.inner.poll_flush(cx);
         if flushed.is_pending() {
-            this.watch.note_blocked();
+            this.state.note_blocked();
         }
         flushed
     }
@@ -124,14 +124,14 @@ impl<I: AsyncRead + AsyncWrite> AsyncWrite for Socket<I> {
             None => {
                 let shut = this.inner.as_mut().poll_shutdown(cx);
                 if shut.is_pending() {
-                    this.watch.note_blocked();
+                    this.state.note_blocked();
                 }
                 ready!(shut)?;
                 // Whoever has the connection now ends each direction when it likes.
-                if *this.ended || this.watch.is_handed_over() {
+                if *this.ended || this.state.is_handed_over() {
                     return Poll::Ready(Ok(()));
                 }
-                this.watch.note_closing();
+                this.state.note_closing();
                 this.lingering.insert(Lingering::begin())
             }
         };
@@ -140,10 +140,10 @@ impl<I: AsyncRead + AsyncWrite> AsyncWrite for Socket<I> {
     }
 }
 
-fn note(watch: &Watch, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+fn note(state: &ConnectionState, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
     match written {
-        Poll::Pending => watch.note_blocked(),
-        Poll::Ready(Ok(1..)) => watch.note_written(),
+        Poll::Pending => state.note_blocked(),
+        Poll::Ready(Ok(1..)) => state.note_written(),
         Poll::Ready(_) => {}
     }
     written
@@ -189,7 +189,7 @@ mod tests {
     async fn socket() -> (Socket<DuplexStream>, DuplexStream) {
         let (inner, other) = duplex(64);
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        (Socket::new(inner, Arc::new(Watch::new()), place), other)
+        (Socket::new(inner, Arc::new(ConnectionState::new()), place), other)
     }
 
     /// How long the socket takes to close.
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(close(&mut gone).await, Duration::ZERO);
 
         let (mut upgraded, mut other) = socket().await;
-        upgraded.watch.hand_over();
+        upgraded.state.hand_over();
         assert_eq!(close(&mut upgraded).await, Duration::ZERO);
         other.write_all(b"hello").await.unwrap();
         let mut read = [0; 5];

@@ -15,10 +15,10 @@ use tower::service_fn;
 use super::{
     Config, Metrics, bind,
     connection::Protocols,
+    connection_state::{Command, ConnectionState},
     metrics::Reason,
     serve,
     tls::Tls,
-    watch::{Order, Watch},
 };
 use crate::{body::Body, peer::Peer};
 
@@ -64,7 +64,7 @@ async fn answer(mut request: Request<Body>) -> Result<Response<Body>, Infallible
 /// A connection in memory, served.
 pub(super) struct Served {
     pub(super) client: DuplexStream,
-    pub(super) watch: Arc<Watch>,
+    pub(super) state: Arc<ConnectionState>,
     pub(super) metrics: Metrics,
     places: Arc<Semaphore>,
     pub(super) task: JoinHandle<()>,
@@ -81,19 +81,19 @@ impl Served {
         let secure = tls.is_some();
         let protocols = Protocols::new(&config(), tls, metrics.clone());
         assert_eq!(protocols.are_secure(), secure);
-        let watch = Arc::new(Watch::new());
+        let state = Arc::new(ConnectionState::new());
         let places = Arc::new(Semaphore::new(1));
         let place = Arc::clone(&places).try_acquire_owned().unwrap();
         let task = tokio::spawn({
-            let watch = Arc::clone(&watch);
+            let state = Arc::clone(&state);
             let peer = Peer::new("192.0.2.1:4711".parse().unwrap(), secure);
             async move {
                 protocols
-                    .serve(server, peer, service_fn(answer), watch, place)
+                    .serve(server, peer, service_fn(answer), state, place)
                     .await
             }
         });
-        Self { client, watch, metrics, places, task }
+        Self { client, state, metrics, places, task }
     }
 
     async fn send(&mut self, bytes: &str) {
@@ -263,7 +263,7 @@ async fn closes_idle_connections_at_once_when_it_drains() {
     let mut served = Served::start();
     served.send(GET).await;
     served.read_to("hello").await;
-    served.watch.order(Order::Drain);
+    served.state.command(Command::Drain);
     assert_eq!(served.rest().await, "");
     served.ended(&[]).await;
 }
@@ -274,7 +274,7 @@ async fn answers_what_is_coming_in_when_it_drains() {
         let mut served = Served::start();
         served.send(before).await;
         sleep(seconds(1)).await;
-        served.watch.order(Order::Drain);
+        served.state.command(Command::Drain);
         sleep(seconds(1)).await;
         served.send(after).await;
         let answer = served.rest().await;
@@ -288,16 +288,16 @@ async fn answers_what_is_coming_in_when_it_drains() {
 async fn makes_room_only_without_a_request() {
     let mut idle = Served::start();
     sleep(seconds(1)).await;
-    idle.watch.order(Order::MakeRoom);
+    idle.state.command(Command::MakeRoom);
     assert_eq!(idle.rest().await, "");
     idle.ended(&[Reason::Evicted]).await;
 
     let mut busy = Served::start();
     busy.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
     sleep(seconds(1)).await;
-    busy.watch.order(Order::MakeRoom);
+    busy.state.command(Command::MakeRoom);
     busy.read_to("late").await;
-    busy.watch.order(Order::Drain);
+    busy.state.command(Command::Drain);
     busy.rest().await;
     busy.ended(&[]).await;
 }

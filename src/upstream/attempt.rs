@@ -114,8 +114,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let answer = match this.inner.poll(cx) {
-            Poll::Ready(answer) => answer,
+        let response = match this.inner.poll(cx) {
+            Poll::Ready(response) => response,
             Poll::Pending => {
                 if let Some(sent) = this.sent {
                     // Nothing is ever said but that the other end is gone.
@@ -132,8 +132,8 @@ where
             }
         };
         this.metrics
-            .observe(*this.route, &answer, this.began_at.elapsed());
-        Poll::Ready(answer)
+            .observe(*this.route, &response, this.began_at.elapsed());
+        Poll::Ready(response)
     }
 }
 
@@ -156,8 +156,8 @@ mod tests {
     async fn waits_for_the_answer_as_long_as_it_may() {
         let began_at = Instant::now();
         let silent = service_fn(|_| std::future::pending::<Result<Response<Body>, Error>>());
-        let answer = attempt(silent).oneshot(Request::new(Body::empty())).await;
-        assert!(matches!(answer, Err(Error::Timeout)));
+        let response = attempt(silent).oneshot(Request::new(Body::empty())).await;
+        assert!(matches!(response, Err(Error::Timeout)));
         assert_eq!(began_at.elapsed().as_secs(), TIMEOUT.as_secs());
     }
 
@@ -179,8 +179,8 @@ mod tests {
         }));
         let began_at = Instant::now();
         let request = Request::new(Body::new(StreamBody::new(slow)));
-        let answer = attempt(silent).oneshot(request).await;
-        assert!(matches!(answer, Err(Error::Timeout)));
+        let response = attempt(silent).oneshot(request).await;
+        assert!(matches!(response, Err(Error::Timeout)));
         assert_eq!(began_at.elapsed().as_secs(), 4 * TIMEOUT.as_secs());
     }
 }

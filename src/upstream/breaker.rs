@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use self::state::{End, Era, State};
-use super::{Breaking, Error, Metrics};
+use super::{BreakerConfig, Error, Metrics};
 use crate::body::Body;
 
 /// Whether calls are made: a handle, cheap to clone.
@@ -61,7 +61,7 @@ struct LetThrough {
 // === impl Breaker ===
 
 impl Breaker {
-    pub(super) fn new(config: Breaking, metrics: &Metrics) -> Self {
+    pub(super) fn new(config: BreakerConfig, metrics: &Metrics) -> Self {
         let state = Mutex::new(State::new(config, Instant::now()));
         Self(Arc::new(Shared { state, gauge: metrics.breaker_state.clone() }))
     }
@@ -155,14 +155,14 @@ impl<F: Future<Output = Answer>> Future for ResponseFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let this = self.project();
-        let answer = ready!(this.inner.poll(cx));
-        this.let_through.leave(match &answer {
-            Ok(answer) if answer.status().is_server_error() => End::Failure,
+        let response = ready!(this.inner.poll(cx));
+        this.let_through.leave(match &response {
+            Ok(response) if response.status().is_server_error() => End::Failure,
             Ok(_) => End::Success,
             Err(error) if error.trips_breaker() => End::Failure,
             Err(_) => End::GivenUp,
         });
-        Poll::Ready(answer)
+        Poll::Ready(response)
     }
 }
 
@@ -186,7 +186,7 @@ mod tests {
         Metrics,
     ) {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let config = Breaking {
+        let config = BreakerConfig {
             failure_ratio: 0.5,
             min_requests: 2,
             open_for: OPEN_FOR,
@@ -232,8 +232,8 @@ mod tests {
                 let _ = broken.clone().oneshot(to(path)).now_or_never();
             }
             assert_eq!(metrics.breaker_state.get(), i64::from(opens), "{path}");
-            let answer = broken.oneshot(to("/200")).await;
-            assert_eq!(matches!(answer, Err(Error::Open { rest: OPEN_FOR })), opens, "{path}");
+            let response = broken.oneshot(to("/200")).await;
+            assert_eq!(matches!(response, Err(Error::Open { rest: OPEN_FOR })), opens, "{path}");
         }
     }
 

@@ -227,11 +227,11 @@ impl<F: Future<Output = Answer>> Future for ResponseFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let this = self.project();
-        let answer = ready!(this.inner.poll(cx))?;
-        let is_tunnel = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let response = ready!(this.inner.poll(cx))?;
+        let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let paced = this.paced.take().filter(|_| is_tunnel);
         let place = this.place.take();
-        Poll::Ready(Ok(answer.map(|body| body.hold((place, paced)))))
+        Poll::Ready(Ok(response.map(|body| body.hold((place, paced)))))
     }
 }
 

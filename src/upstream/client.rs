@@ -105,7 +105,7 @@ impl Service<Request<Body>> for Client {
         *request.version_mut() = http::Version::HTTP_11;
         self.pool
             .request(request)
-            .map_ok((|answer: Response<Incoming>| answer.map(Body::incoming)) as fn(_) -> _)
+            .map_ok((|response: Response<Incoming>| response.map(Body::incoming)) as fn(_) -> _)
             .map_err(Error::from as fn(_) -> _)
     }
 }

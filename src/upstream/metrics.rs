@@ -89,10 +89,10 @@ impl Metrics {
     pub(super) fn observe(
         &self,
         route: Route,
-        answer: &Result<Response<Body>, Error>,
+        response: &Result<Response<Body>, Error>,
         took: Duration,
     ) {
-        self.by_route.requests[route.index()][Outcome::of(answer) as usize].inc();
+        self.by_route.requests[route.index()][Outcome::of(response) as usize].inc();
         self.by_route.seconds[route.index()].observe(took.as_secs_f64());
     }
 }
@@ -112,9 +112,9 @@ impl Outcome {
         Self::Exchange,
     ];
 
-    fn of(answer: &Result<Response<Body>, Error>) -> Self {
-        match answer {
-            Ok(answer) => match answer.status().as_u16() {
+    fn of(response: &Result<Response<Body>, Error>) -> Self {
+        match response {
+            Ok(response) => match response.status().as_u16() {
                 ..200 => Self::Informational,
                 200..300 => Self::Success,
                 300..400 => Self::Redirection,

@@ -69,14 +69,14 @@ pub struct Config {
     /// Calls at once.
     pub max_in_flight: usize,
     /// Second tries.
-    pub retry: Retries,
+    pub retry: RetryConfig,
     /// When to stop calling for a while.
-    pub breaker: Breaking,
+    pub breaker: BreakerConfig,
 }
 
 /// How often a call that fails is made again.
 #[derive(Clone, Copy, Debug)]
-pub struct Retries {
+pub struct RetryConfig {
     /// Tries in all, at least one.
     pub max_attempts: u32,
     /// Retries for each first try; 10 a second are always allowed.
@@ -85,7 +85,7 @@ pub struct Retries {
 
 /// When calling stops, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub struct Breaking {
+pub struct BreakerConfig {
     /// The part of calls that fail at which it stops.
     pub failure_ratio: f64,
     /// Calls in half a minute before the part means anything.

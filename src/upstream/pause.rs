@@ -137,12 +137,12 @@ impl<F: Future<Output = Answer>> Future for ResponseFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let this = self.project();
-        let answer = ready!(this.inner.poll(cx))?;
-        if let Some(after) = retry_after::of(&answer, SystemTime::now()) {
+        let response = ready!(this.inner.poll(cx))?;
+        if let Some(after) = retry_after::of(&response, SystemTime::now()) {
             let now = Instant::now();
             this.pauses.note(*this.account, now + after, now);
         }
-        Poll::Ready(Ok(answer))
+        Poll::Ready(Ok(response))
     }
 }
 
@@ -168,8 +168,11 @@ mod tests {
     async fn calls_nobody_for_the_account_before_its_time() {
         let upstream = service_fn(async |request: Request<Body>| {
             let is_busy = request.uri().path() == "/busy";
-            let answer = Response::builder().status(if is_busy { 503 } else { 200 });
-            Ok(answer.header(RETRY_AFTER, "7").body(Body::empty()).unwrap())
+            let response = Response::builder().status(if is_busy { 503 } else { 200 });
+            Ok(response
+                .header(RETRY_AFTER, "7")
+                .body(Body::empty())
+                .unwrap())
         });
         let service = PauseLayer::new(Pauses::new()).layer(upstream);
         let call = async |account: Option<Account>, path: &str| {

@@ -127,20 +127,20 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Error> + Clone,
 {
     let began_at = Instant::now();
-    let mut answer = first.await;
+    let mut response = first.await;
     for tries in 1..shared.max_attempts {
         let account = again.marks.account;
-        let Some(wait) = shared.wait(&answer, tries, account, began_at.elapsed()) else {
+        let Some(wait) = shared.wait(&response, tries, account, began_at.elapsed()) else {
             break;
         };
         let Some(request) = again.request() else { break };
         // With it goes the place that it holds.
-        drop(answer);
+        drop(response);
         sleep(wait).await;
         shared.retries.inc();
-        answer = S::clone(&spare).oneshot(request).await;
+        response = S::clone(&spare).oneshot(request).await;
     }
-    answer
+    response
 }
 
 fn is_read(request: &Request<Body>) -> bool {
@@ -154,7 +154,7 @@ impl Again {
     /// `None`: its body is not at hand.
     fn of(request: &Request<Body>) -> Option<Self> {
         Some(Self {
-            body: request.body().duplicate()?,
+            body: request.body().try_clone()?,
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
@@ -164,7 +164,7 @@ impl Again {
 
     /// The same request once more.
     fn request(&self) -> Option<Request<Body>> {
-        let mut request = Request::new(self.body.duplicate()?);
+        let mut request = Request::new(self.body.try_clone()?);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
@@ -179,12 +179,12 @@ impl Shared {
     /// How long to wait before the call is made again, after so many `tries`; `None`: it is not.
     fn wait(
         &self,
-        answer: &Answer,
+        response: &Answer,
         tries: u32,
         account: Option<Account>,
         elapsed: Duration,
     ) -> Option<Duration> {
-        let wait = at_least(answer)?.max(backoff(tries, RandomState::new().hash_one(())));
+        let wait = at_least(response)?.max(backoff(tries, RandomState::new().hash_one(())));
         let is_in_time = elapsed + wait < self.within;
         let may =
             is_in_time && self.gate.check(account).is_ok() && self.budget.spend(Instant::now());
@@ -193,12 +193,12 @@ impl Shared {
 }
 
 /// The shortest wait after such a failure; `None`: it is none, or will be the same again.
-fn at_least(answer: &Answer) -> Option<Duration> {
-    let answer = match answer {
-        Ok(answer) => answer,
+fn at_least(response: &Answer) -> Option<Duration> {
+    let response = match response {
+        Ok(response) => response,
         Err(error) => return error.is_retryable().then_some(Duration::ZERO),
     };
-    let wait = match answer.status() {
+    let wait = match response.status() {
         StatusCode::INTERNAL_SERVER_ERROR
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
@@ -206,7 +206,7 @@ fn at_least(answer: &Answer) -> Option<Duration> {
         StatusCode::TOO_MANY_REQUESTS => BUSY_WAIT,
         _ => return None,
     };
-    retry_after::of(answer, SystemTime::now())
+    retry_after::of(response, SystemTime::now())
         .is_none()
         .then_some(wait)
 }

@@ -10,10 +10,10 @@ const MAX: Duration = Duration::from_secs(5 * 60);
 
 /// How long an answer that came at `now` asks to be left alone; `None`: it does not, or in words
 /// that are no `Retry-After`.
-pub(super) fn of<B>(answer: &Response<B>, now: SystemTime) -> Option<Duration> {
-    match answer.status() {
+pub(super) fn of<B>(response: &Response<B>, now: SystemTime) -> Option<Duration> {
+    match response.status() {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            parse(answer.headers(), now)
+            parse(response.headers(), now)
         }
         _ => None,
     }
@@ -45,11 +45,11 @@ mod tests {
     fn after(status: u16, fields: &[&[u8]]) -> Option<u64> {
         // Sun, 06 Nov 1994 08:49:37 GMT
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let mut answer = Response::builder().status(status);
+        let mut response = Response::builder().status(status);
         for &field in fields {
-            answer = answer.header(RETRY_AFTER, field);
+            response = response.header(RETRY_AFTER, field);
         }
-        of(&answer.body(()).unwrap(), now).map(|after| after.as_secs())
+        of(&response.body(()).unwrap(), now).map(|after| after.as_secs())
     }
 
     #[test]

@@ -93,17 +93,17 @@ async fn an_absolute_target_names_the_host() {
 async fn no_other_name_gets_more_than_its_rate() {
     let rate = "[limit.rate]\nrequests_per_second = 1\nburst = 3\n";
     let (gateway, upstream) = gateway(rate).await;
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for n in 0..20 {
         let fields = format!(
             "X-Forwarded-For: 198.51.100.{n}\r\nForwarded: for=198.51.100.{n}\r\n\
              X-Real-IP: 198.51.100.{n}\r\nHost-{n}: x\r\n"
         );
-        answers.extend(ask(&gateway, &fields).await);
+        responses.extend(ask(&gateway, &fields).await);
     }
-    assert_eq!(answers[..3], [200; 3]);
-    let refused = answers.iter().filter(|&&status| status == 429).count();
-    assert!(refused >= 15, "{answers:?}");
+    assert_eq!(responses[..3], [200; 3]);
+    let refused = responses.iter().filter(|&&status| status == 429).count();
+    assert!(refused >= 15, "{responses:?}");
     assert_eq!(upstream.take_seen().len(), 20 - refused);
 }
 
@@ -128,14 +128,14 @@ async fn refused_tokens_count_against_the_address() {
     let upstream = Upstream::start().await;
     let toml = format!("[limit.rate]\nrequests_per_second = 1\nburst = 3\n{}", upstream.toml());
     let gateway = Gateway::start(&toml).await;
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for n in 0..10 {
         let fields =
             format!("Authorization: Bearer x{n}.y.z\r\nX-Forwarded-For: 198.51.100.{n}\r\n");
-        answers.extend(ask(&gateway, &fields).await);
+        responses.extend(ask(&gateway, &fields).await);
     }
-    assert_eq!(answers[..3], [401; 3]);
-    assert!(answers[3..].contains(&429), "{answers:?}");
+    assert_eq!(responses[..3], [401; 3]);
+    assert!(responses[3..].contains(&429), "{responses:?}");
     assert!(upstream.take_seen().is_empty());
 }
 
@@ -166,10 +166,10 @@ async fn a_request_that_runs_in_a_circle_is_stopped() {
         ("Via: 1.1 vingate, 1.1 vingate\r\nConnection: Via\r\n", 502),
     ] {
         let request = format!("GET /a HTTP/1.1\r\nHost: a\r\n{via}Connection: close\r\n\r\n");
-        let answer = exchange(gateway.address, request).await;
-        assert_eq!(statuses(&answer), [status], "{via}");
-        let is_told = answer.contains("\r\nproxy-status: vingate; error=proxy_loop_detected\r\n");
-        assert_eq!(is_told, status == 502, "{answer}");
+        let response = exchange(gateway.address, request).await;
+        assert_eq!(statuses(&response), [status], "{via}");
+        let is_told = response.contains("\r\nproxy-status: vingate; error=proxy_loop_detected\r\n");
+        assert_eq!(is_told, status == 502, "{response}");
         assert_eq!(upstream.take_seen().len(), usize::from(status == 200), "{via}");
     }
     // The circle itself: what stands behind the gateway leads back to it.
@@ -188,8 +188,8 @@ async fn a_request_that_runs_in_a_circle_is_stopped() {
         }
     });
     let request = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let answer = exchange(gateway.address, request).await;
-    assert_eq!(statuses(&answer), [502], "{answer}");
+    let response = exchange(gateway.address, request).await;
+    assert_eq!(statuses(&response), [502], "{response}");
     // A batch would wait for itself; it does so once, and no longer than for anybody.
     let body = batch_body(&[("3VWFE21C04M000001", "MFF956M")]);
     let request = format!(
@@ -197,8 +197,8 @@ async fn a_request_that_runs_in_a_circle_is_stopped() {
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let answer = exchange(gateway.address, request).await;
-    assert_eq!(statuses(&answer), [504], "{answer}");
+    let response = exchange(gateway.address, request).await;
+    assert_eq!(statuses(&response), [504], "{response}");
     assert_eq!(gateway.metric("vingate_batch_chunks_total").await, 1.0);
     circle.abort();
     let requests = "vingate_http_requests_total{method=\"GET\",route=\"other\",status=\"502\"}";
@@ -215,10 +215,10 @@ async fn options_goes_as_far_as_it_may() {
         ("Max-Forwards: 0\r\n", 204, None),
     ] {
         let request = format!("OPTIONS /a HTTP/1.1\r\nHost: a\r\n{hops}Connection: close\r\n\r\n");
-        let answer = exchange(gateway.address, request).await;
-        assert_eq!(statuses(&answer), [status], "{hops}");
+        let response = exchange(gateway.address, request).await;
+        assert_eq!(statuses(&response), [status], "{hops}");
         let allow = "\r\nallow: GET, HEAD, OPTIONS, QUERY, POST, PUT, PATCH, DELETE\r\n";
-        assert_eq!(answer.contains(allow), status == 204, "{answer}");
+        assert_eq!(response.contains(allow), status == 204, "{response}");
         let sent = upstream.take_seen().into_iter().next();
         let sent = sent.map(|sent| sent.field("max-forwards").join(" "));
         assert_eq!(sent, seen.map(|seen| seen.join(" ")), "{hops}");

@@ -71,8 +71,8 @@ pub(crate) async fn exchange(gateway: SocketAddr, bytes: impl AsRef<[u8]>) -> St
 
 /// The statuses of the answers in `text`, in their order.
 pub(crate) fn statuses(text: &str) -> Vec<u16> {
-    let answers = text.match_indices("HTTP/1.");
-    answers
+    let responses = text.match_indices("HTTP/1.");
+    responses
         .filter_map(|(at, _)| text.get(at + 9..at + 12)?.parse().ok())
         .collect()
 }

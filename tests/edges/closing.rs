@@ -61,9 +61,9 @@ async fn whoever_still_sends_reads_why_it_was_refused() {
         ("a write too large", of("PUT /api/upsert-vehicle-info", &authorized), 413),
         ("an expectation", of("POST /a", "Expect: 100-continue\r\nContent-Length: 9000000"), 401),
     ] {
-        let (answer, is_clean) = told(&gateway, start.as_bytes(), 32).await;
-        assert_eq!(statuses(&answer), [status], "{name}: {answer}");
-        assert!(answer.contains("\r\nconnection: close\r\n"), "{name}: {answer}");
+        let (response, is_clean) = told(&gateway, start.as_bytes(), 32).await;
+        assert_eq!(statuses(&response), [status], "{name}: {response}");
+        assert!(response.contains("\r\nconnection: close\r\n"), "{name}: {response}");
         assert!(is_clean, "{name}: reset");
         assert!(upstream.take_seen().is_empty(), "{name}");
     }
@@ -97,13 +97,13 @@ async fn a_breach_of_http2_is_told_to_whoever_still_sends() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::start(&upstream.toml()).await;
     let breach = frame(frames::DATA, 0, 0, b"x");
-    let (answer, is_clean) = told(&gateway, &[PREFACE, &breach].concat(), 16).await;
+    let (response, is_clean) = told(&gateway, &[PREFACE, &breach].concat(), 16).await;
     assert!(is_clean, "reset");
     let header = [0, 0, 0, 0, 0];
-    let is_told = answer
+    let is_told = response
         .as_bytes()
         .windows(6)
         .any(|bytes| bytes == [&[GOAWAY][..], &header].concat());
-    assert!(is_told, "{answer:?}");
+    assert!(is_told, "{response:?}");
     assert!(upstream.take_seen().is_empty());
 }

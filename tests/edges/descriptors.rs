@@ -65,8 +65,8 @@ async fn when_descriptors_run_out_the_idle_make_room() {
         idle.push(Caller::connect(gateway).await);
     }
     // All of them are still there, and yet there is room for a request.
-    let answer = exchange(gateway, "TRACE /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!(statuses(&answer), [405]);
+    let response = exchange(gateway, "TRACE /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(statuses(&response), [405]);
     assert!(refused(&mut admin).await > 0);
 
     drop(idle);

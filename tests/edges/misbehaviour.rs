@@ -27,9 +27,9 @@ async fn gateway() -> (Gateway, Upstream) {
 /// After whatever happened, the next one gets its own answer.
 async fn is_clean(gateway: &Gateway, upstream: &Upstream, name: &str) {
     upstream.replies(OK, Then::Keep);
-    let answer = exchange(gateway.address, GET).await;
-    assert_eq!(statuses(&answer), [200], "after {name}: {answer}");
-    assert!(answer.ends_with("\r\n\r\nok"), "after {name}: {answer}");
+    let response = exchange(gateway.address, GET).await;
+    assert_eq!(statuses(&response), [200], "after {name}: {response}");
+    assert!(response.ends_with("\r\n\r\nok"), "after {name}: {response}");
 }
 
 #[tokio::test]
@@ -102,12 +102,12 @@ async fn no_answer_is_a_502_or_504_that_says_why() {
         ),
     ] {
         upstream.replies(&reply, then);
-        let answer = exchange(gateway.address, GET).await;
-        assert_eq!(statuses(&answer), [want], "{name}: {answer}");
+        let response = exchange(gateway.address, GET).await;
+        assert_eq!(statuses(&response), [want], "{name}: {response}");
         let told = format!("\r\nproxy-status: vingate; error={error}\r\n");
-        assert!(answer.contains(&told), "{name}: {answer}");
-        assert!(answer.contains("\r\ncontent-type: application/problem+json\r\n"), "{name}");
-        assert!(!answer.ends_with("ok"), "{name}: {answer}");
+        assert!(response.contains(&told), "{name}: {response}");
+        assert!(response.contains("\r\ncontent-type: application/problem+json\r\n"), "{name}");
+        assert!(!response.ends_with("ok"), "{name}: {response}");
         is_clean(&gateway, &upstream, name).await;
     }
 }
@@ -136,10 +136,10 @@ async fn what_breaks_off_is_never_a_whole_answer() {
         ("a body to the end that hangs", "\r\nhello".into(), Then::Hang),
     ] {
         upstream.replies(format!("HTTP/1.1 200 OK\r\n{reply}"), then);
-        let answer = exchange(gateway.address, GET).await;
+        let response = exchange(gateway.address, GET).await;
         // Nothing at all is no answer either.
-        let is_cut = answer.is_empty() || statuses(&answer) == [502] || !is_whole(&answer);
-        assert!(is_cut, "{name}: {answer}");
+        let is_cut = response.is_empty() || statuses(&response) == [502] || !is_whole(&response);
+        assert!(is_cut, "{name}: {response}");
         is_clean(&gateway, &upstream, name).await;
     }
 }
@@ -200,10 +200,10 @@ async fn what_is_only_odd_is_passed_on_in_one_reading() {
         ),
     ] {
         upstream.replies(reply, then);
-        let answer = exchange(gateway.address, GET).await;
-        assert_eq!(statuses(&answer), [200], "{name}: {answer}");
-        assert!(is_whole(&answer), "{name}: {answer}");
-        assert_eq!(content(&answer), want, "{name}: {answer}");
+        let response = exchange(gateway.address, GET).await;
+        assert_eq!(statuses(&response), [200], "{name}: {response}");
+        assert!(is_whole(&response), "{name}: {response}");
+        assert_eq!(content(&response), want, "{name}: {response}");
         is_clean(&gateway, &upstream, name).await;
     }
 }
@@ -249,11 +249,11 @@ async fn floods_of_interim_answers_end() {
     let (gateway, upstream) = gateway().await;
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
     upstream.replies(interim.repeat(5_000) + &lossy(OK), Then::Keep);
-    let answer = exchange(gateway.address, GET).await;
-    assert_eq!(statuses(&answer), [200], "{answer}");
+    let response = exchange(gateway.address, GET).await;
+    assert_eq!(statuses(&response), [200], "{response}");
     upstream.replies(interim.repeat(5_000), Then::Hang);
-    let answer = exchange(gateway.address, GET).await;
-    assert_eq!(statuses(&answer), [504], "{answer}");
+    let response = exchange(gateway.address, GET).await;
+    assert_eq!(statuses(&response), [504], "{response}");
     is_clean(&gateway, &upstream, "a flood").await;
 }
 
@@ -269,9 +269,9 @@ async fn redirects_are_told_and_not_followed() {
         for status in [301, 302, 303, 307, 308] {
             let head = format!("HTTP/1.1 {status} Found\r\nlocation: {location}\r\n");
             upstream.replies(format!("{head}content-length: 0\r\n\r\n"), Then::Keep);
-            let answer = exchange(gateway.address, GET).await;
-            assert_eq!(statuses(&answer), [status], "{answer}");
-            assert!(answer.contains(&format!("\r\nlocation: {told}\r\n")), "{answer}");
+            let response = exchange(gateway.address, GET).await;
+            assert_eq!(statuses(&response), [status], "{response}");
+            assert!(response.contains(&format!("\r\nlocation: {told}\r\n")), "{response}");
             assert_eq!(upstream.take_seen().len(), 1, "{location}");
         }
     }
@@ -283,9 +283,9 @@ async fn an_upstream_that_is_not_there_is_a_502() {
     let toml = format!("{OPEN}{}{TIMES}", upstream.toml());
     drop(upstream);
     let gateway = Gateway::start(&toml).await;
-    let answer = exchange(gateway.address, GET).await;
-    assert_eq!(statuses(&answer), [502], "{answer}");
-    assert!(answer.contains("proxy-status: vingate; error=connection_refused\r\n"), "{answer}");
+    let response = exchange(gateway.address, GET).await;
+    assert_eq!(statuses(&response), [502], "{response}");
+    assert!(response.contains("proxy-status: vingate; error=connection_refused\r\n"), "{response}");
 }
 
 #[tokio::test]
@@ -303,9 +303,9 @@ async fn an_upstream_that_does_not_let_us_in_is_a_504() {
     }
     let toml = format!("{OPEN}[upstream]\nurl = \"http://{address}\"\n{TIMES}");
     let gateway = Gateway::start(&toml).await;
-    let answer = exchange(gateway.address, GET).await;
-    assert_eq!(statuses(&answer), [504], "{answer}");
-    assert!(answer.contains("proxy-status: vingate; error=connection_timeout\r\n"), "{answer}");
+    let response = exchange(gateway.address, GET).await;
+    assert_eq!(statuses(&response), [504], "{response}");
+    assert!(response.contains("proxy-status: vingate; error=connection_timeout\r\n"), "{response}");
 }
 
 /// The caller's body is not blamed on the upstream, nor the other way round.
@@ -406,14 +406,19 @@ async fn a_batch_is_answered_whole_or_not_at_all() {
     ] {
         let reply = if reply.is_empty() { reply } else { format!("HTTP/1.1 200 OK\r\n{reply}") };
         upstream.replies(reply, then);
-        let answer = gateway.batch(&one).await;
-        assert_eq!(answer.status, want, "{name}: {}", answer.text());
-        assert!(answer.field("proxy-status").starts_with("vingate; error="), "{name}");
+        let response = gateway.batch(&one).await;
+        assert_eq!(response.status, want, "{name}: {}", response.text());
+        assert!(
+            response
+                .field("proxy-status")
+                .starts_with("vingate; error="),
+            "{name}"
+        );
         upstream.replies(&whole, Then::Keep);
-        let answer = gateway
+        let response = gateway
             .batch_with(&one, &[("cache-control", "no-store")])
             .await;
-        assert_eq!(answer.expect(200).text(), json, "after {name}");
+        assert_eq!(response.expect(200).text(), json, "after {name}");
     }
     for (name, reply) in [
         ("switches protocols", "101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x"),

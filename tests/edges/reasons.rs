@@ -48,10 +48,10 @@ async fn what_the_parser_refuses_is_counted() {
         ("a head too large", &large, 431),
         ("too many fields", &many, 431),
     ] {
-        let answer = exchange(gateway.address, request).await;
-        assert_eq!(statuses(&answer), [status], "{name}: {answer}");
-        assert!(answer.contains("\r\nconnection: close\r\n"), "{name}: {answer}");
-        assert!(answer.ends_with("\r\n\r\n"), "a bare status: {answer}");
+        let response = exchange(gateway.address, request).await;
+        assert_eq!(statuses(&response), [status], "{name}: {response}");
+        assert!(response.contains("\r\nconnection: close\r\n"), "{name}: {response}");
+        assert!(response.ends_with("\r\n\r\n"), "a bare status: {response}");
     }
     counted(&gateway, &[("malformed", 6.0), ("head_too_large", 2.0)]).await;
     // A request that was read and refused is counted as one.
@@ -112,8 +112,8 @@ async fn those_who_take_too_long_are_counted() {
     let upstream = Upstream::start().await;
     let server = "[server]\nheader_timeout = \"100ms\"\nwrite_idle_timeout = \"100ms\"\n";
     let gateway = Gateway::start(&format!("{OPEN}{server}{}", upstream.toml())).await;
-    let answer = exchange(gateway.address, "GET /a HTTP/1.1\r\n").await;
-    assert!(matches!(statuses(&answer)[..], [] | [408]), "{answer}");
+    let response = exchange(gateway.address, "GET /a HTTP/1.1\r\n").await;
+    assert!(matches!(statuses(&response)[..], [] | [408]), "{response}");
     counted(&gateway, &[("header_timeout", 1.0)]).await;
 
     let long = "y".repeat(64 << 20);
@@ -132,9 +132,9 @@ async fn those_who_make_room_are_counted() {
     let gateway = Gateway::start(&format!("{OPEN}{server}{}", upstream.toml())).await;
     let mut idle = Caller::connect(gateway.address).await;
     let _other = Caller::connect(gateway.address).await;
-    let answer =
+    let response =
         exchange(gateway.address, "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
-    assert_eq!(statuses(&answer), [200]);
+    assert_eq!(statuses(&response), [200]);
     assert_eq!(idle.rest().await, "", "the one that was idle for longest");
     counted(&gateway, &[("evicted", 1.0)]).await;
 }

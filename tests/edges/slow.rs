@@ -46,9 +46,9 @@ async fn drip(gateway: &Gateway, start: &str, bytes: &str) -> (String, Duration)
         }
         sleep(Duration::from_secs(60)).await;
     });
-    let answer = crate::caller::read_rest(read).await;
+    let response = crate::caller::read_rest(read).await;
     sending.abort();
-    (answer, began_at.elapsed())
+    (response, began_at.elapsed())
 }
 
 #[tokio::test]
@@ -61,8 +61,8 @@ async fn a_head_has_its_time_however_it_drips() {
         ("blank lines", "\r\n", "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n"),
         ("a preface", "PRI * HTTP/2.0\r\n", ""),
     ] {
-        let (answer, after) = drip(&gateway, start, bytes).await;
-        assert!(matches!(statuses(&answer)[..], [] | [408]), "{name}: {answer}");
+        let (response, after) = drip(&gateway, start, bytes).await;
+        assert!(matches!(statuses(&response)[..], [] | [408]), "{name}: {response}");
         assert!(after < Duration::from_secs(2), "{name}: {after:?}");
     }
     assert!(upstream.take_seen().is_empty());
@@ -104,11 +104,11 @@ async fn a_body_that_stops_coming_is_a_408() {
                 .to_owned(),
         ),
     ] {
-        let answer = exchange(gateway.address, request).await;
-        let mut statuses = statuses(&answer);
+        let response = exchange(gateway.address, request).await;
+        let mut statuses = statuses(&response);
         statuses.retain(|&status| status != 100);
-        assert_eq!(statuses, [408], "{name}: {answer}");
-        assert!(answer.contains("\r\nconnection: close\r\n"), "{name}: {answer}");
+        assert_eq!(statuses, [408], "{name}: {response}");
+        assert!(response.contains("\r\nconnection: close\r\n"), "{name}: {response}");
     }
     assert!(upstream.take_seen().is_empty(), "nothing whole");
 }
@@ -118,8 +118,8 @@ async fn a_body_that_stops_coming_is_a_408() {
 async fn a_body_that_drips_arrives() {
     let (gateway, upstream) = gateway().await;
     let head = "POST /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 16\r\n\r\n";
-    let (answer, after) = drip(&gateway, head, "sixteen bytes ok").await;
-    assert_eq!(statuses(&answer), [200]);
+    let (response, after) = drip(&gateway, head, "sixteen bytes ok").await;
+    assert_eq!(statuses(&response), [200]);
     assert!(after > Duration::from_millis(600), "{after:?}");
     assert_eq!(upstream.take_seen()[0].body, "sixteen bytes ok");
 }

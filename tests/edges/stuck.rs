@@ -42,10 +42,13 @@ async fn a_body_that_the_upstream_does_not_take_is_a_504_and_a_write_of_unknown_
         use tokio::io::AsyncWriteExt as _;
         let _ = write.write_all(&vec![b'x'; length]).await;
     });
-    let answer = crate::caller::read_rest(read).await;
+    let response = crate::caller::read_rest(read).await;
     sending.abort();
-    assert_eq!(statuses(&answer), [504], "{answer}");
-    assert!(answer.contains("proxy-status: vingate; error=http_response_timeout\r\n"), "{answer}");
+    assert_eq!(statuses(&response), [504], "{response}");
+    assert!(
+        response.contains("proxy-status: vingate; error=http_response_timeout\r\n"),
+        "{response}"
+    );
     let series = r#"vingate_upstream_requests_total{outcome="timeout",route="other"}"#;
     assert_eq!(gateway.metric(series).await, 1.0);
     let series = r#"vingate_cache_invalidations_total{cause="other_write"}"#;
@@ -59,10 +62,10 @@ async fn an_answer_that_stops_is_cut_for_its_caller() {
     for framing in ["content-length: 9\r\n\r\n1234", "transfer-encoding: chunked\r\n\r\n4\r\n1234"]
     {
         upstream.replies(format!("HTTP/1.1 200 OK\r\n{framing}"), Then::Hang);
-        let answer = exchange(gateway.address, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        assert_eq!(statuses(&answer), [200]);
-        assert!(answer.contains("1234"), "{answer}");
-        assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+        let response = exchange(gateway.address, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(statuses(&response), [200]);
+        assert!(response.contains("1234"), "{response}");
+        assert!(!response.ends_with("0\r\n\r\n"), "{response}");
         is_served(&gateway, &upstream).await;
     }
 }
@@ -78,10 +81,10 @@ async fn a_batch_whose_answer_stops_is_a_504() {
     for status in ["200 OK", "500 Oops"] {
         let head = format!("HTTP/1.1 {status}\r\ncontent-length: 99\r\n\r\n{{");
         upstream.replies(head, Then::Hang);
-        let answer = exchange(gateway.address, &batch).await;
+        let response = exchange(gateway.address, &batch).await;
         // The words of a refusal are passed on as far as they came.
         let want = if status.starts_with("200") { 504 } else { 500 };
-        assert_eq!(statuses(&answer), [want], "{answer}");
+        assert_eq!(statuses(&response), [want], "{response}");
         is_served(&gateway, &upstream).await;
     }
 }

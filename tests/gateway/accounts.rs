@@ -3,7 +3,7 @@
 use http::Request;
 use vingate::sandbox::{Class, Faults, Only};
 
-use crate::support::{ALL, Answer, BATCH, Gateway, JSON, batch_body, spelled, vehicle};
+use crate::support::{ALL, BATCH, Gateway, JSON, Response, batch_body, spelled, vehicle};
 
 const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
 
@@ -23,11 +23,11 @@ subjects = ["*"]
 const OWN_CREDENTIALS: &str = "# no accounts\n[auth]\nenabled = false";
 
 /// Asks for one vehicle with these fields.
-async fn ask(gateway: &Gateway, fields: &[(&str, &str)]) -> Answer {
+async fn ask(gateway: &Gateway, fields: &[(&str, &str)]) -> Response {
     ask_for(gateway, ONE, fields).await
 }
 
-async fn ask_for(gateway: &Gateway, vehicle: (&str, &str), fields: &[(&str, &str)]) -> Answer {
+async fn ask_for(gateway: &Gateway, vehicle: (&str, &str), fields: &[(&str, &str)]) -> Response {
     let mut request = Request::get(BATCH).header("content-type", JSON);
     for &(name, value) in fields {
         request = request.header(name, value);
@@ -52,9 +52,9 @@ async fn an_account_is_never_sent_what_another_was_and_a_name_beats_the_star() {
     assert_ne!(to_alice, to_bob);
     for is_first in [true, false] {
         for (token, told) in [(&alice, &to_alice), (&bob, &to_bob)] {
-            let answer = ask(&gateway, &[("authorization", token)]).await.expect(200);
-            assert_eq!(answer.text(), **told);
-            let status = answer.field("cache-status").to_owned();
+            let response = ask(&gateway, &[("authorization", token)]).await.expect(200);
+            assert_eq!(response.text(), **told);
+            let status = response.field("cache-status").to_owned();
             assert_eq!(status.starts_with("vingate; fwd=miss;"), is_first, "{status}");
         }
     }
@@ -79,8 +79,8 @@ async fn nothing_a_caller_sends_chooses_or_joins_an_accounts_credential() {
         ("x-api-key", "SYNC_ALICE"),
         ("cookie", "session=1"),
     ];
-    let answer = ask(&gateway, &fields).await.expect(200);
-    assert_eq!(answer.text(), told(&gateway, "x-api-key", "SYNC_REST"));
+    let response = ask(&gateway, &fields).await.expect(200);
+    assert_eq!(response.text(), told(&gateway, "x-api-key", "SYNC_REST"));
     ask(&gateway, &fields[..1]).await.expect(200);
     assert_eq!(gateway.sandbox.counters().batches, 1, "it is the same credential");
 }
@@ -113,15 +113,15 @@ async fn credentials_that_pass_through_never_share_a_byte() {
         &[("authorization", "a"), ("cookie", "c=2")],
         &[("authorization", "a"), ("x-api-key", "b")],
     ];
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for credential in credentials {
-        answers.push(ask(&gateway, credential).await.expect(200).body);
+        responses.push(ask(&gateway, credential).await.expect(200).body);
     }
-    for (nth, answer) in answers.iter().enumerate() {
-        assert!(!answers[..nth].contains(answer), "{:?} is told the same", credentials[nth]);
+    for (nth, response) in responses.iter().enumerate() {
+        assert!(!responses[..nth].contains(response), "{:?} is told the same", credentials[nth]);
     }
     assert_eq!(gateway.sandbox.counters().batches, 6);
-    for (credential, before) in credentials.into_iter().zip(&answers) {
+    for (credential, before) in credentials.into_iter().zip(&responses) {
         assert_eq!(ask(&gateway, credential).await.expect(200).body, *before);
     }
     assert_eq!(gateway.sandbox.counters().batches, 6, "and each has its own entry");
@@ -136,13 +136,13 @@ async fn without_a_credential_nothing_is_kept_or_shared() {
         ..Faults::default()
     });
     for asked in 1..=3 {
-        let answer = ask(&gateway, &[]).await.expect(200);
+        let response = ask(&gateway, &[]).await.expect(200);
         assert!(
-            answer
+            response
                 .field("cache-status")
                 .starts_with("vingate; fwd=bypass;")
         );
-        assert_eq!(answer.field("cache-control"), "no-store");
+        assert_eq!(response.field("cache-control"), "no-store");
         assert_eq!(gateway.sandbox.counters().batches, asked);
     }
     assert_eq!(gateway.metric("vingate_cache_entries").await, 0.0);
@@ -197,5 +197,5 @@ async fn a_refused_account_is_not_the_callers_fault_and_keeps_its_entries() {
     let held = gateway.batch(&[ONE]).await.expect(200);
     assert_eq!(held.body, first.body);
     assert!(held.field("cache-status").starts_with("vingate; hit;"));
-    assert_eq!(held.text(), gateway.answer_for([&vehicle(ONE)], ALL));
+    assert_eq!(held.text(), gateway.response_for([&vehicle(ONE)], ALL));
 }

@@ -56,8 +56,8 @@ fn series(metrics: &str) -> BTreeSet<&str> {
 
 async fn purge(gateway: &Gateway, body: &str) -> u64 {
     let request = Request::post("/cache/purge").header("content-type", JSON);
-    let answer = gateway.admin(request, body.to_owned()).await.expect(200);
-    answer.json()["purged"].as_u64().unwrap()
+    let response = gateway.admin(request, body.to_owned()).await.expect(200);
+    response.json()["purged"].as_u64().unwrap()
 }
 
 #[tokio::test]
@@ -190,8 +190,8 @@ async fn refuses_what_it_does_not_understand() {
         ("a foreign host", foreign, "", 421),
         ("nothing", Request::get("/nothing"), "", 404),
     ] {
-        let answer = gateway.admin(request, body).await;
-        assert_eq!(answer.status, status, "{what}");
+        let response = gateway.admin(request, body).await;
+        assert_eq!(response.status, status, "{what}");
     }
     for path in ["/healthz", "/readyz", "/config", "/"] {
         gateway.admin(Request::get(path), "").await.expect(200);
@@ -218,8 +218,8 @@ async fn nobody_reaches_it_through_the_gateway() {
             .uri(path)
             .header("host", host)
             .header("content-type", JSON);
-        let answer = gateway.send(request, "{}").await.expect(404);
-        assert!(answer.field("via").ends_with("vingate"), "{path} is the upstream's");
+        let response = gateway.send(request, "{}").await.expect(404);
+        assert!(response.field("via").ends_with("vingate"), "{path} is the upstream's");
     }
     assert_eq!(gateway.sandbox.counters().others, asked.len() as u64);
     assert_eq!(gateway.metric("vingate_cache_entries").await, 1.0);

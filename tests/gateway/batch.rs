@@ -53,10 +53,10 @@ async fn query_and_overridden_post_mean_the_same() {
             .uri("/api/batch/scraping"),
         Request::post(BATCH).header("x-http-method-override", "get"),
     ] {
-        let answer = gateway
+        let response = gateway
             .send(request.header("content-type", JSON), body.clone())
             .await;
-        assert_eq!(answer.expect(200).body, get.body);
+        assert_eq!(response.expect(200).body, get.body);
     }
     assert_eq!(gateway.sandbox.counters().batches, 1);
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use http::{Method, Request};
 use vingate::sandbox::{Class, Faults, Only};
 
-use crate::support::{Answer, Gateway, Wire, eventually, spelled};
+use crate::support::{Gateway, Response, Wire, eventually, spelled};
 
 /// Opens when half of four calls fail. Nothing stays fresh, and what is held may stand in.
 fn toml(open_for: &str) -> String {
@@ -53,17 +53,17 @@ async fn while_it_is_open_nobody_is_called_and_what_is_held_is_served() {
     let write = Request::builder()
         .method(Method::PUT)
         .uri("/api/upsert-tax-identity");
-    let refused: [Answer; 3] = [
+    let refused: [Response; 3] = [
         gateway.batch(&[held, other]).await,
         gateway.get("/api/vehicles").await,
         gateway.send(write, "{}").await,
     ];
-    for answer in refused {
-        let answer = answer.expect(503);
-        assert_eq!(answer.json()["code"], "UpstreamUnavailable");
-        let rest: u64 = answer.field("retry-after").parse().unwrap();
+    for response in refused {
+        let response = response.expect(503);
+        assert_eq!(response.json()["code"], "UpstreamUnavailable");
+        let rest: u64 = response.field("retry-after").parse().unwrap();
         assert!((3_500..=3_600).contains(&rest), "{rest}");
-        assert_eq!(answer.field("proxy-status"), "vingate; error=destination_unavailable");
+        assert_eq!(response.field("proxy-status"), "vingate; error=destination_unavailable");
     }
     assert_eq!(gateway.sandbox.calls().len(), calls);
     // A write that was not sent has changed nothing.
@@ -124,7 +124,7 @@ async fn callers_who_hang_up_or_send_nonsense_do_not_open_it() {
              Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\nzz\r\n"
         ))
         .await;
-        wire.answer().await.expect(400);
+        wire.response().await.expect(400);
     }
     assert_eq!(gateway.metric(STATE).await, 0.0);
     gateway.get("/api/vehicles").await.expect(200);

@@ -7,7 +7,7 @@ use vingate::{
     vehicle::Vehicle,
 };
 
-use crate::support::{ALL, Answer, BATCH, Gateway, JSON, batch_body, spelled};
+use crate::support::{ALL, BATCH, Gateway, JSON, Response, batch_body, spelled};
 
 /// The three ways to ask.
 const METHODS: [&str; 3] = ["GET", "QUERY", "POST"];
@@ -24,13 +24,18 @@ fn request(method: &str) -> request::Builder {
 }
 
 /// Asks in one of the three ways, with one more field.
-async fn ask(gateway: &Gateway, method: &str, vehicles: &[Vehicle], field: (&str, &str)) -> Answer {
+async fn ask(
+    gateway: &Gateway,
+    method: &str,
+    vehicles: &[Vehicle],
+    field: (&str, &str),
+) -> Response {
     let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
     let request = request(method).header(field.0, field.1);
     gateway.send(request, batch_body(&spelled)).await
 }
 
-async fn get(gateway: &Gateway, vehicles: &[Vehicle], directives: &str) -> Answer {
+async fn get(gateway: &Gateway, vehicles: &[Vehicle], directives: &str) -> Response {
     ask(gateway, "GET", vehicles, ("cache-control", directives)).await
 }
 
@@ -39,8 +44,8 @@ fn of(gateway: &Gateway, class: Class, count: usize) -> Vec<Vehicle> {
 }
 
 /// `Cache-Status` with its number of seconds left out, which may be one less any time.
-fn status(answer: &Answer) -> String {
-    let status = answer.field("cache-status");
+fn status(response: &Response) -> String {
+    let status = response.field("cache-status");
     match status.split_once("ttl=") {
         Some((before, rest)) => {
             let rest = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
@@ -50,8 +55,8 @@ fn status(answer: &Answer) -> String {
     }
 }
 
-fn max_age(answer: &Answer) -> u64 {
-    let (_, age) = answer
+fn max_age(response: &Response) -> u64 {
+    let (_, age) = response
         .field("cache-control")
         .split_once("max-age=")
         .unwrap();
@@ -99,12 +104,12 @@ async fn says_where_every_vehicle_came_from() {
             "fwd=request; detail=\"hit=0 stale=0 joined=0 miss=2 absent=0\"",
         ),
     ] {
-        let answer = get(&gateway, vehicles, directives).await.expect(200);
-        assert_eq!(status(&answer), format!("vingate; {want}"), "{what}");
-        assert_eq!(answer.text(), gateway.answer_for(vehicles, ALL), "{what}");
-        assert!(answer.field("age").parse::<u64>().unwrap() < 60);
-        assert_eq!(answer.field("content-type"), JSON);
-        assert_eq!(answer.field("accept-query"), JSON);
+        let response = get(&gateway, vehicles, directives).await.expect(200);
+        assert_eq!(status(&response), format!("vingate; {want}"), "{what}");
+        assert_eq!(response.text(), gateway.response_for(vehicles, ALL), "{what}");
+        assert!(response.field("age").parse::<u64>().unwrap() < 60);
+        assert_eq!(response.field("content-type"), JSON);
+        assert_eq!(response.field("accept-query"), JSON);
     }
     for (outcome, count) in
         [("hit", 4.0), ("absent", 3.0), ("miss", 8.0), ("bypass", 2.0), ("stale", 0.0)]
@@ -122,9 +127,9 @@ async fn tells_caches_how_long_it_is_good_and_that_a_body_is_no_key() {
     let both = [finished[0], pending[0]];
     for (vehicles, life) in [(&finished[..], 900), (&both, 10)] {
         for method in METHODS {
-            let answer = ask(&gateway, method, vehicles, ("x", "")).await.expect(200);
-            assert!((life - 5..=life).contains(&max_age(&answer)), "{method}");
-            let rest = answer.field("cache-control").rsplit_once(", ").unwrap().0;
+            let response = ask(&gateway, method, vehicles, ("x", "")).await.expect(200);
+            assert!((life - 5..=life).contains(&max_age(&response)), "{method}");
+            let rest = response.field("cache-control").rsplit_once(", ").unwrap().0;
             let want = if method == "QUERY" { "private" } else { "private, no-cache" };
             assert_eq!(rest, want, "{method}");
         }
@@ -149,22 +154,22 @@ async fn validates_by_content_for_all_three_methods_and_on_every_replica() {
             .into_iter()
             .chain([(&replica, "GET")])
         {
-            let answer = ask(gateway, method, &vehicles, ("if-none-match", sent)).await;
-            let answer = answer.expect(if is_known { 304 } else { 200 });
-            assert_eq!(answer.body.is_empty(), is_known, "{method} {sent}");
-            assert_eq!(answer.field("etag"), tag);
-            assert!(answer.field("cache-control").contains("max-age="));
-            assert!(answer.fields.contains_key("cache-status"));
-            assert!(answer.fields.contains_key("age"));
+            let response = ask(gateway, method, &vehicles, ("if-none-match", sent)).await;
+            let response = response.expect(if is_known { 304 } else { 200 });
+            assert_eq!(response.body.is_empty(), is_known, "{method} {sent}");
+            assert_eq!(response.field("etag"), tag);
+            assert!(response.field("cache-control").contains("max-age="));
+            assert!(response.fields.contains_key("cache-status"));
+            assert!(response.fields.contains_key("age"));
         }
     }
     let mut reversed = vehicles.clone();
     reversed.reverse();
     for others in [&vehicles[..2], &reversed, &of(&gateway, Class::Absent, 1)] {
-        let answer = ask(&gateway, "GET", others, ("if-none-match", tag))
+        let response = ask(&gateway, "GET", others, ("if-none-match", tag))
             .await
             .expect(200);
-        assert_ne!(answer.field("etag"), tag);
+        assert_ne!(response.field("etag"), tag);
     }
 }
 
@@ -256,14 +261,14 @@ async fn what_is_not_documented_is_cleaned_and_goes_past_the_cache() {
         vin.to_lowercase()
     );
     for _ in 0..2 {
-        let answer = gateway
+        let response = gateway
             .send(request("GET"), typed.clone())
             .await
             .expect(200);
-        assert_eq!(answer.text(), gateway.answer_for(&one, ALL));
+        assert_eq!(response.text(), gateway.response_for(&one, ALL));
         let counts = "hit=0 stale=0 joined=0 miss=1 absent=0";
         let bypassed = format!("vingate; fwd=bypass; detail=\"{counts}\"");
-        assert_eq!(answer.field("cache-status"), bypassed);
+        assert_eq!(response.field("cache-status"), bypassed);
     }
     let clean = format!(r#"{{"vehicles":[{{"vin":"{vin}","plate":"{plate}"}}],"newer":[1.0]}}"#);
     assert_eq!(gateway.sandbox.calls()[1].body, clean);
@@ -288,9 +293,9 @@ async fn a_cache_that_is_off_asks_every_time() {
     let gateway = Gateway::start("[cache]\nenabled = false").await;
     let one = of(&gateway, Class::Finished, 1);
     for _ in 0..2 {
-        let answer = get(&gateway, &one, "").await.expect(200);
+        let response = get(&gateway, &one, "").await.expect(200);
         assert!(
-            answer
+            response
                 .field("cache-status")
                 .starts_with("vingate; fwd=bypass;")
         );

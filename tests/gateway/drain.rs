@@ -69,17 +69,17 @@ async fn what_is_in_flight_ends_and_nothing_new_begins() {
     assert_eq!(reasons.json()["reasons"][0], "draining");
     eventually(async || TcpStream::connect(gateway.address).await.is_err()).await;
 
-    assert_eq!(downloading.answer().await.expect(200).body.len(), 5000);
+    assert_eq!(downloading.response().await.expect(200).body.len(), 5000);
     uploading.send("world").await;
     gateway.until(|seen| seen.hanging == 2).await;
     gateway.sandbox.clear_faults();
-    assert_eq!(waiting.answer().await.expect(200).body.len(), 1000);
-    assert_eq!(uploading.answer().await.expect(200).json()["length"], 10);
+    assert_eq!(waiting.response().await.expect(200).body.len(), 1000);
+    assert_eq!(uploading.response().await.expect(200).json()["length"], 10);
     assert!(waiting.is_closed().await && uploading.is_closed().await);
 
     // Who connected just before may still ask once.
     idle.send(bytes(&gateway, 10)).await;
-    assert_eq!(idle.answer().await.expect(200).body.len(), 10);
+    assert_eq!(idle.response().await.expect(200).body.len(), 10);
     assert!(idle.is_closed().await);
     timeout(PATIENCE, gateway.stop()).await.unwrap();
 }
@@ -102,8 +102,8 @@ async fn goes_on_for_a_while_after_it_said_that_it_ends() {
     let vehicle = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
     gateway.drain();
     eventually(async || readiness(&gateway).await == 503).await;
-    let answer = gateway.batch(&[spelled(&vehicle)]).await.expect(200);
-    assert_eq!(answer.text(), gateway.answer_for([&vehicle], ALL));
+    let response = gateway.batch(&[spelled(&vehicle)]).await.expect(200);
+    assert_eq!(response.text(), gateway.response_for([&vehicle], ALL));
     TcpStream::connect(gateway.address).await.unwrap();
 }
 
@@ -206,7 +206,7 @@ async fn the_program_drains_on_sigterm_and_exits_with_0() {
     program.terminate().await;
     eventually(async || TcpStream::connect(address).await.is_err()).await;
     sandbox.clear_faults();
-    assert_eq!(wire.answer().await.expect(200).body.len(), 100_000);
+    assert_eq!(wire.response().await.expect(200).body.len(), 100_000);
     assert_eq!(program.ended().await, Some(0));
 }
 
@@ -226,7 +226,7 @@ async fn the_program_cuts_a_websocket_when_its_time_is_over_and_exits_with_0() {
     let agreed =
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     upstream.send(agreed).await;
-    caller.answer().await.expect(101);
+    caller.response().await.expect(101);
 
     let began_at = Instant::now();
     program.terminate().await;

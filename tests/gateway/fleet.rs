@@ -27,7 +27,7 @@ impl Elements {
     }
 
     /// The answer that has each of these once, in order of first mention.
-    fn answer(&self, asked: &[Typed]) -> String {
+    fn response(&self, asked: &[Typed]) -> String {
         let mut seen = HashSet::new();
         let elements: Vec<_> = asked
             .iter()
@@ -43,9 +43,9 @@ async fn ask(gateway: &Gateway, elements: &Elements, fleet: &[Typed], size: usiz
     stream::iter(fleet.chunks(size))
         .for_each_concurrent(AT_ONCE, async |part| {
             let typed: Vec<_> = part.iter().map(Typed::as_typed).collect();
-            let answer = gateway.batch(&typed).await.expect(200);
+            let response = gateway.batch(&typed).await.expect(200);
             // Not `assert_eq`: nobody wants to read two answers of five megabytes.
-            assert!(answer.body == elements.answer(part), "{} of {size}", part.len());
+            assert!(response.body == elements.response(part), "{} of {size}", part.len());
         })
         .await;
 }

@@ -5,11 +5,11 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tokio::{task::JoinHandle, time::Instant};
 use vingate::{
-    sandbox::{Class, Faults, Twist},
+    sandbox::{Class, Faults, Mutation},
     vehicle::Vehicle,
 };
 
-use crate::support::{ALL, Answer, Dice, Gateway, spelled};
+use crate::support::{ALL, Dice, Gateway, Response, spelled};
 
 /// Every failure is the last.
 const ONE_TRY: &str = "[upstream.retry]\nmax_attempts = 1\n";
@@ -28,7 +28,7 @@ fn vehicles(gateway: &Gateway, count: usize) -> Vec<Vehicle> {
 }
 
 /// Asks in a task of its own.
-fn ask(gateway: &Arc<Gateway>, vehicles: &[Vehicle]) -> JoinHandle<Answer> {
+fn ask(gateway: &Arc<Gateway>, vehicles: &[Vehicle]) -> JoinHandle<Response> {
     let (gateway, vehicles) = (Arc::clone(gateway), vehicles.to_vec());
     tokio::spawn(async move {
         let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
@@ -51,8 +51,8 @@ async fn identical_cold_batches_are_one_call_on_many_threads() {
         let waiting: Vec<_> = (0..16).map(|_| ask(&gateway, vehicles)).collect();
         in_flight(&gateway, 16).await;
         gateway.sandbox.clear_faults();
-        for answer in join_all(waiting).await {
-            answer.unwrap().expect(200);
+        for response in join_all(waiting).await {
+            response.unwrap().expect(200);
         }
         assert_eq!(gateway.sandbox.counters().batches, round as u64 + 1);
     }
@@ -67,12 +67,12 @@ async fn a_hundred_identical_cold_batches_are_one_call() {
     in_flight(&gateway, 100).await;
     gateway.sandbox.clear_faults();
 
-    let right = gateway.answer_for(&vehicles, ALL);
+    let right = gateway.response_for(&vehicles, ALL);
     let mut joined = 0;
-    for answer in join_all(waiting).await {
-        let answer = answer.unwrap().expect(200);
-        assert!(answer.body == right);
-        let status = answer.field("cache-status");
+    for response in join_all(waiting).await {
+        let response = response.unwrap().expect(200);
+        assert!(response.body == right);
+        let status = response.field("cache-status");
         if status.starts_with("vingate; fwd=miss; collapsed; ") {
             assert!(status.contains("joined=500 miss=0"), "{status}");
             joined += 1;
@@ -110,8 +110,8 @@ async fn overlapping_batches_ask_for_every_vehicle_once() {
     let waiting: Vec<_> = batches.iter().map(|batch| ask(&gateway, batch)).collect();
     in_flight(&gateway, 100).await;
     gateway.sandbox.clear_faults();
-    for (answer, batch) in join_all(waiting).await.into_iter().zip(&batches) {
-        assert!(answer.unwrap().expect(200).body == gateway.answer_for(batch, ALL));
+    for (response, batch) in join_all(waiting).await.into_iter().zip(&batches) {
+        assert!(response.unwrap().expect(200).body == gateway.response_for(batch, ALL));
     }
     let asked = gateway.sandbox.counters();
     println!("{} vehicles in {} calls", asked.distinct, asked.batches);
@@ -133,9 +133,9 @@ async fn a_first_client_that_hangs_up_disturbs_nobody() {
     in_flight(&gateway, 10).await;
     gateway.sandbox.clear_faults();
 
-    let right = gateway.answer_for(&vehicles, ALL);
-    for answer in join_all(others).await {
-        assert!(answer.unwrap().expect(200).body == right);
+    let right = gateway.response_for(&vehicles, ALL);
+    for response in join_all(others).await {
+        assert!(response.unwrap().expect(200).body == right);
     }
     assert_eq!(gateway.sandbox.counters().batches, 2);
 }
@@ -151,8 +151,8 @@ async fn a_client_that_hangs_up_alone_has_still_filled_the_cache() {
     in_flight(&gateway, 0).await;
     gateway.sandbox.clear_faults();
     gateway.until_metric("vingate_cache_entries", 10.0).await;
-    let answer = ask(&gateway, &vehicles).await.unwrap().expect(200);
-    assert!(answer.field("cache-status").starts_with("vingate; hit;"));
+    let response = ask(&gateway, &vehicles).await.unwrap().expect(200);
+    assert!(response.field("cache-status").starts_with("vingate; hit;"));
 }
 
 #[tokio::test]
@@ -182,8 +182,8 @@ async fn no_cache_joins_a_call_that_waits_for_its_turn_and_none_that_is_sent() {
     for (asking, from) in
         [(sent, "miss=1"), (waits, "miss=1"), (of_sent, "miss=1"), (of_waits, "joined=1")]
     {
-        let answer = asking.await.unwrap().expect(200);
-        let status = answer.field("cache-status");
+        let response = asking.await.unwrap().expect(200);
+        let status = response.field("cache-status");
         assert!(status.contains(from), "{status}");
     }
     assert_eq!(gateway.asked(), [vec![two[0]], vec![two[1]], vec![two[0]]]);
@@ -207,8 +207,8 @@ async fn one_failure_reaches_every_waiter_at_once_and_is_not_repeated() {
     let released_at = Instant::now();
     let mut last = released_at;
     for answered in join_all(waiting).await {
-        let (answer, at) = answered.unwrap();
-        assert_eq!(answer.expect(500).json()["detail"], "Fault");
+        let (response, at) = answered.unwrap();
+        assert_eq!(response.expect(500).json()["detail"], "Fault");
         last = last.max(at);
     }
     println!("100 waiters were told within {:?}", last - released_at);
@@ -232,8 +232,8 @@ async fn a_4xx_is_told_to_the_composer_and_the_others_ask_again_without_it() {
     gateway.sandbox.clear_faults();
 
     assert_eq!(composer.await.unwrap().expect(400).json()["detail"], "Fault");
-    for answer in join_all(others).await {
-        assert_eq!(answer.unwrap().expect(200).text(), gateway.answer_for(&vehicles[2..], ALL));
+    for response in join_all(others).await {
+        assert_eq!(response.unwrap().expect(200).text(), gateway.response_for(&vehicles[2..], ALL));
     }
     let asked = gateway.asked();
     assert_eq!(asked.len(), 2, "the others share one call");
@@ -265,16 +265,16 @@ async fn an_answer_that_is_not_what_was_asked_for_is_not_kept() {
     let body = |body: &str| Faults { body: Some(body.into()), ..Faults::default() };
     let status = |status| Faults { status: Some(status), ..Faults::default() };
     for (what, faults, want, is_kept) in [
-        ("another order", with(Twist::Reversed), 200, true),
-        ("one is missing", with(Twist::Missing), 200, true),
-        ("spelled sloppily", with(Twist::Sloppy), 200, true),
-        ("no info", with(Twist::InfoMissing), 200, true),
-        ("info is null", with(Twist::InfoNull), 200, true),
+        ("another order", with(Mutation::Reversed), 200, true),
+        ("one is missing", with(Mutation::Missing), 200, true),
+        ("spelled sloppily", with(Mutation::Sloppy), 200, true),
+        ("no info", with(Mutation::InfoMissing), 200, true),
+        ("info is null", with(Mutation::InfoNull), 200, true),
         ("chunked", Faults { chunked: true, ..Faults::default() }, 200, true),
-        ("one unasked", with(Twist::Extra), 200, false),
-        ("one twice", with(Twist::Twice), 200, false),
-        ("info is a text", with(Twist::InfoText), 502, false),
-        ("JSON ends early", with(Twist::Truncated), 502, false),
+        ("one unasked", with(Mutation::Extra), 200, false),
+        ("one twice", with(Mutation::Twice), 200, false),
+        ("info is a text", with(Mutation::InfoText), 502, false),
+        ("JSON ends early", with(Mutation::Truncated), 502, false),
         ("no JSON", body("<html>"), 502, false),
         ("no list", body("{}"), 502, false),
         ("list is null", body(r#"{"vehicleData":null}"#), 502, false),
@@ -304,15 +304,20 @@ async fn an_answer_that_is_not_what_was_asked_for_is_not_kept() {
         let vehicles = vehicles(&gateway, 3);
         let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
         gateway.sandbox.set_faults(faults);
-        let answer = gateway.batch(&spelled).await;
-        assert_eq!(answer.status, want, "{what}: {}", answer.text());
+        let response = gateway.batch(&spelled).await;
+        assert_eq!(response.status, want, "{what}: {}", response.text());
         if want == 502 {
-            let problem = answer.json();
+            let problem = response.json();
             assert_eq!(problem["code"], "BadGateway", "{what}");
-            assert!(answer.field("proxy-status").starts_with("vingate; error="), "{what}");
+            assert!(
+                response
+                    .field("proxy-status")
+                    .starts_with("vingate; error="),
+                "{what}"
+            );
         }
         if what == "another order" {
-            assert_eq!(answer.text(), gateway.answer_for(&vehicles, ALL));
+            assert_eq!(response.text(), gateway.response_for(&vehicles, ALL));
         }
         gateway.sandbox.clear_faults();
         let batches = gateway.sandbox.counters().batches;
@@ -329,13 +334,13 @@ async fn serves_both_elements_of_a_vehicle_that_comes_twice_and_none_that_nobody
     let vehicles = vehicles(&gateway, 2);
     let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
     let twisted = |twist| Faults { twists: vec![twist], ..Faults::default() };
-    gateway.sandbox.set_faults(twisted(Twist::Twice));
+    gateway.sandbox.set_faults(twisted(Mutation::Twice));
     let twice = gateway.batch(&spelled).await.expect(200);
     let first = [vehicles[0], vehicles[0], vehicles[1]];
-    assert_eq!(twice.text(), gateway.answer_for(&first, ALL));
-    gateway.sandbox.set_faults(twisted(Twist::Extra));
+    assert_eq!(twice.text(), gateway.response_for(&first, ALL));
+    gateway.sandbox.set_faults(twisted(Mutation::Extra));
     let extra = gateway.batch(&spelled).await.expect(200);
-    assert_eq!(extra.text(), gateway.answer_for(&vehicles, ALL));
+    assert_eq!(extra.text(), gateway.response_for(&vehicles, ALL));
     assert_eq!(gateway.metric("vingate_batch_unasked_elements_total").await, 1.0);
 }
 
@@ -353,8 +358,8 @@ async fn the_first_failure_in_order_of_mention_is_the_whole_answer() {
     gateway
         .sandbox
         .set_faults(vec![fails(0, 503, 50), fails(999, 500, 0)]);
-    let answer = gateway.batch(&spelled).await.expect(503);
-    assert_eq!(answer.json()["detail"], "Fault", "the upstream's own bytes");
+    let response = gateway.batch(&spelled).await.expect(503);
+    assert_eq!(response.json()["detail"], "Fault", "the upstream's own bytes");
 }
 
 #[tokio::test]
@@ -394,7 +399,7 @@ async fn a_follower_of_a_call_that_was_not_sent_asks_for_itself() {
     in_flight(&gateway, 2).await;
     gateway.sandbox.clear_faults();
     leader.await.unwrap().expect(500);
-    let answer = follower.await.unwrap().expect(200);
-    assert!(answer.text() == gateway.answer_for(&vehicles[25..], ALL));
+    let response = follower.await.unwrap().expect(200);
+    assert!(response.text() == gateway.response_for(&vehicles[25..], ALL));
     assert_eq!(gateway.sandbox.counters().asked_most, 1);
 }

@@ -4,7 +4,7 @@ use http::{Method, Request};
 use serde_json::Value;
 use vingate::sandbox::{Faults, Only};
 
-use crate::support::{ALL, Answer, Gateway, JSON, Wire};
+use crate::support::{ALL, Gateway, JSON, Response, Wire};
 
 /// The value of a field in what the echo of the upstream shows.
 fn echoed<'a>(echo: &'a Value, name: &str) -> Option<&'a str> {
@@ -35,12 +35,12 @@ async fn every_method_path_query_and_body_goes_up_as_it_is() {
                 .uri(target)
                 .header("content-type", "x/y; z=\"1\"")
                 .header("range", "bytes=1-2");
-            let answer = gateway.send(request, "body ñ").await.expect(200).json();
-            assert_eq!(answer["method"], method);
-            assert_eq!(answer["target"], target);
-            assert_eq!(answer["body"], "body ñ");
-            assert_eq!(echoed(&answer, "content-type"), Some("x/y; z=\"1\""));
-            assert_eq!(echoed(&answer, "range"), Some("bytes=1-2"));
+            let response = gateway.send(request, "body ñ").await.expect(200).json();
+            assert_eq!(response["method"], method);
+            assert_eq!(response["target"], target);
+            assert_eq!(response["body"], "body ñ");
+            assert_eq!(echoed(&response, "content-type"), Some("x/y; z=\"1\""));
+            assert_eq!(echoed(&response, "range"), Some("bytes=1-2"));
         }
     }
 }
@@ -61,10 +61,10 @@ async fn says_on_whose_behalf_it_asks_and_by_which_way() {
         .header("x-mine", "1")
         .header("cookie", "session=1")
         .header("x-api-key", "own");
-    let answer = gateway.send(request, "").await.expect(200);
-    assert_eq!(answer.field("x-request-id"), "mine-1");
-    assert!(answer.field("via").ends_with("vingate"), "{}", answer.field("via"));
-    let echo = answer.json();
+    let response = gateway.send(request, "").await.expect(200);
+    assert_eq!(response.field("x-request-id"), "mine-1");
+    assert!(response.field("via").ends_with("vingate"), "{}", response.field("via"));
+    let echo = response.json();
     let host = gateway.sandbox.local_addr().to_string();
     for (name, value) in [
         ("host", Some(&*host)),
@@ -105,10 +105,10 @@ async fn a_request_without_a_sane_name_gets_one() {
     let gateway = Gateway::start("").await;
     for name in ["", "a b", "x\u{e9}", &"x".repeat(129)] {
         let request = Request::get("/sandbox/echo").header("x-request-id", name.as_bytes());
-        let answer = gateway.send(request, "").await.expect(200);
-        let made = answer.field("x-request-id").to_owned();
+        let response = gateway.send(request, "").await.expect(200);
+        let made = response.field("x-request-id").to_owned();
         assert!(made.len() >= 16 && made != name);
-        assert_eq!(echoed(&answer.json(), "x-request-id"), Some(&*made));
+        assert_eq!(echoed(&response.json(), "x-request-id"), Some(&*made));
     }
 }
 
@@ -116,19 +116,19 @@ async fn a_request_without_a_sane_name_gets_one() {
 async fn bodies_pass_whole_in_both_directions() {
     let gateway = Gateway::start("").await;
     for size in [0, 1, 65_535, 5_000_000] {
-        let answer = gateway
+        let response = gateway
             .get(&format!("/sandbox/bytes/{size}"))
             .await
             .expect(200);
-        assert_eq!(answer.body.len(), size);
+        assert_eq!(response.body.len(), size);
         let right = |(nth, &byte): (usize, &u8)| byte as usize == nth % 251;
-        assert!(answer.body.iter().enumerate().all(right));
+        assert!(response.body.iter().enumerate().all(right));
         let sent = gateway
-            .send(Request::post("/sandbox/sink"), answer.body.clone())
+            .send(Request::post("/sandbox/sink"), response.body.clone())
             .await;
         let sent = sent.expect(200).json();
         assert_eq!(sent["length"], size);
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &answer.body);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &response.body);
         let digest: String = digest
             .as_ref()
             .iter()
@@ -154,7 +154,7 @@ async fn a_get_with_a_chunked_body_goes_up_with_its_length_and_all_its_bytes() {
         for part in ["5\r\nhello\r\n", "7;x=y\r\n, world\r\n", "0\r\n\r\n"] {
             wire.send(part).await;
         }
-        let echo = wire.answer().await.expect(200).json();
+        let echo = wire.response().await.expect(200).json();
         assert_eq!(echo["body"], "hello, world", "{method}");
         if method == "GET" {
             assert_eq!(echoed(&echo, "content-length"), Some("12"));
@@ -165,11 +165,11 @@ async fn a_get_with_a_chunked_body_goes_up_with_its_length_and_all_its_bytes() {
     wire.send(head("GET")).await;
     wire.send(format!("{:x}\r\n{}\r\n0\r\n\r\n", 70_000, "x".repeat(70_000)))
         .await;
-    let refused = wire.answer().await.expect(413);
+    let refused = wire.response().await.expect(413);
     assert_eq!(refused.json()["code"], "PayloadTooLarge");
     wire.send(head("GET")).await;
     wire.send("1\r\nx\r\n0\r\n\r\n").await;
-    assert_eq!(wire.answer().await.expect(200).json()["body"], "x", "the connection goes on");
+    assert_eq!(wire.response().await.expect(200).json()["body"], "x", "the connection goes on");
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn a_torn_body_is_the_callers_fault_and_never_looks_whole() {
             drop(wire);
             continue;
         }
-        wire.answer().await.expect(400);
+        wire.response().await.expect(400);
         assert!(wire.is_closed().await);
     }
     gateway
@@ -256,10 +256,10 @@ async fn an_answer_leads_back_to_the_gateway_and_is_otherwise_the_upstreams() {
     ] {
         let fields = [("Location", &*location), ("Set-Cookie", "a=b"), ("Keep-Alive", "timeout=1")];
         gateway.sandbox.set_faults(only_all(302, &fields));
-        let answer = gateway.get("/x").await.expect(302);
-        assert_eq!(answer.field("location"), seen);
-        assert_eq!(answer.field("set-cookie"), "a=b");
-        assert_eq!(answer.field("keep-alive"), "");
+        let response = gateway.get("/x").await.expect(302);
+        assert_eq!(response.field("location"), seen);
+        assert_eq!(response.field("set-cookie"), "a=b");
+        assert_eq!(response.field("keep-alive"), "");
     }
     assert_eq!(gateway.sandbox.counters().others, 4, "no redirect is followed");
 }
@@ -283,17 +283,17 @@ async fn what_the_upstream_does_not_do_is_told_as_a_problem() {
         ),
     ] {
         gateway.sandbox.set_faults(all(faults));
-        let answer: Answer = gateway.send(Request::post("/x"), "").await.expect(status);
-        assert_eq!(answer.json()["code"], code);
-        assert_eq!(answer.field("proxy-status"), format!("vingate; {error}"));
+        let response: Response = gateway.send(Request::post("/x"), "").await.expect(status);
+        assert_eq!(response.json()["code"], code);
+        assert_eq!(response.field("proxy-status"), format!("vingate; {error}"));
     }
     let sandbox = vingate::sandbox::Sandbox::spawn().await.unwrap();
     let port = sandbox.local_addr().port();
     sandbox.stop().await;
     let nobody = format!("[upstream]\nurl = \"http://127.0.0.1:{port}\"");
     let gateway = Gateway::start(&nobody).await;
-    let answer = gateway.get("/x").await.expect(502);
-    assert_eq!(answer.field("proxy-status"), "vingate; error=connection_refused");
+    let response = gateway.get("/x").await.expect(502);
+    assert_eq!(response.field("proxy-status"), "vingate; error=connection_refused");
 }
 
 #[tokio::test]
@@ -322,8 +322,8 @@ async fn old_callers_are_served() {
     let token = gateway.own_token();
     wire.send(format!("GET /sandbox/bytes/10 HTTP/1.0\r\nAuthorization: {token}\r\n\r\n"))
         .await;
-    let answer = wire.answer().await.expect(200);
-    assert_eq!(answer.body.len(), 10);
+    let response = wire.response().await.expect(200);
+    assert_eq!(response.body.len(), 10);
     assert!(wire.is_closed().await);
 }
 

@@ -20,14 +20,14 @@ use tokio::{
     time::Instant,
 };
 
-use crate::support::{Answer, BATCH, Gateway, JSON, batch_body, eventually};
+use crate::support::{BATCH, Gateway, JSON, Response, batch_body, eventually};
 
 const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
 
 /// Publishes keys, or whatever else it is told to answer.
 struct KeyServer {
     address: SocketAddr,
-    answer: Arc<Mutex<String>>,
+    response: Arc<Mutex<String>>,
     fetches: Arc<AtomicUsize>,
 }
 
@@ -44,16 +44,16 @@ impl KeyServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
-            answer: Arc::default(),
+            response: Arc::default(),
             fetches: Arc::default(),
         };
-        let (answer, fetches) = (Arc::clone(&server.answer), Arc::clone(&server.fetches));
+        let (response, fetches) = (Arc::clone(&server.response), Arc::clone(&server.fetches));
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let _ = stream.read(&mut [0; 4096]).await;
                 fetches.fetch_add(1, SeqCst);
-                let answer = answer.lock().clone();
-                let _ = stream.write_all(answer.as_bytes()).await;
+                let response = response.lock().clone();
+                let _ = stream.write_all(response.as_bytes()).await;
             }
         });
         server.fails();
@@ -61,14 +61,15 @@ impl KeyServer {
     }
 
     fn fails(&self) {
-        *self.answer.lock() = "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_owned();
+        *self.response.lock() = "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_owned();
     }
 
     fn publishes(&self, pairs: &[&Pair]) {
         let keys: Vec<_> = pairs.iter().map(|pair| pair.public()).collect();
         let keys = json!({ "keys": keys }).to_string();
         let length = keys.len();
-        *self.answer.lock() = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{keys}");
+        *self.response.lock() =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{keys}");
     }
 
     fn toml(&self) -> String {
@@ -110,7 +111,7 @@ impl Pair {
     }
 }
 
-async fn ask(gateway: &Gateway, authorization: &str) -> Answer {
+async fn ask(gateway: &Gateway, authorization: &str) -> Response {
     let request = Request::get(BATCH)
         .header("content-type", JSON)
         .header("authorization", authorization);
@@ -118,9 +119,9 @@ async fn ask(gateway: &Gateway, authorization: &str) -> Answer {
 }
 
 async fn readiness(gateway: &Gateway) -> Value {
-    let answer = gateway.admin(Request::get("/readyz"), "").await;
-    assert_eq!(answer.status == 200, answer.json()["ready"] == true);
-    answer.json()["reasons"].clone()
+    let response = gateway.admin(Request::get("/readyz"), "").await;
+    assert_eq!(response.status == 200, response.json()["ready"] == true);
+    response.json()["reasons"].clone()
 }
 
 #[tokio::test]
@@ -153,8 +154,8 @@ async fn a_new_key_works_at_once_and_a_withdrawn_one_no_longer() {
     ask(&gateway, &remembered).await.expect(200);
 
     server.publishes(&[&new]);
-    let answer = ask(&gateway, &new.authorization()).await.expect(200);
-    assert!(answer.field("cache-status").starts_with("vingate; hit"));
+    let response = ask(&gateway, &new.authorization()).await.expect(200);
+    assert!(response.field("cache-status").starts_with("vingate; hit"));
     // What it asks for is held, and it was let in before: neither helps.
     let refused = ask(&gateway, &remembered).await.expect(401);
     assert!(refused.field("cache-status").is_empty());

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use http::{Method, Request};
 use vingate::sandbox::{Class, Faults};
 
-use crate::support::{Answer, BATCH, Gateway, JSON, SECRET, Wire, batch_body, spelled};
+use crate::support::{BATCH, Gateway, JSON, Response, SECRET, Wire, batch_body, spelled};
 
 const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
 
@@ -55,16 +55,16 @@ async fn judges_a_request_in_the_order_that_is_promised() {
             let token = gateway.token(subject, Some(token));
             request = request.header("authorization", token);
         }
-        let answer = gateway
+        let response = gateway
             .send_bare(request, body.clone())
             .await
             .expect(status);
-        let problem = answer.json();
+        let problem = response.json();
         assert_eq!(problem["code"], code, "{what}");
         assert_eq!(problem["type"], format!("urn:vingate:problem:{code}"));
         assert_eq!(problem["status"], status);
-        assert_eq!(problem["request_id"], answer.field("x-request-id"));
-        assert_eq!(answer.field("content-type"), "application/problem+json");
+        assert_eq!(problem["request_id"], response.field("x-request-id"));
+        assert_eq!(response.field("content-type"), "application/problem+json");
         assert_eq!(gateway.sandbox.counters().batches, 0);
         let promised: &[_] = match status {
             401 => &["www-authenticate"],
@@ -72,14 +72,14 @@ async fn judges_a_request_in_the_order_that_is_promised() {
             429 => &["retry-after"],
             _ => &[],
         };
-        assert!(promised.iter().all(|name| !answer.field(name).is_empty()), "{what}");
+        assert!(promised.iter().all(|name| !response.field(name).is_empty()), "{what}");
     }
 }
 
 #[tokio::test]
 async fn a_cached_answer_spares_nobody_a_check() {
     let gateway = Gateway::start(SCOPES).await;
-    let ask = async |token: &str| -> Answer {
+    let ask = async |token: &str| -> Response {
         let request = Request::get(BATCH).header("authorization", token);
         gateway.send_bare(request, batch_body(&[ONE])).await
     };
@@ -119,19 +119,19 @@ async fn bounds_bodies_targets_and_heads() {
         ("other write", Request::post("/sandbox/sink"), spaces(1_000_000), 200),
         ("get, length known", Request::get("/sandbox/echo"), spaces(1_000_000), 200),
     ] {
-        let answer = gateway.send(request, body).await;
-        assert_eq!(answer.status, status, "{what}: {}", answer.text());
+        let response = gateway.send(request, body).await;
+        assert_eq!(response.status, status, "{what}: {}", response.text());
     }
 }
 
 /// Asks until the rate is used up, which may take a little more than a burst.
-async fn until_refused(ask: impl AsyncFn() -> Answer, until_then: u16) -> Answer {
+async fn until_refused(ask: impl AsyncFn() -> Response, until_then: u16) -> Response {
     for _ in 0..20 {
-        let answer = ask().await;
-        if answer.status == 429 {
-            return answer;
+        let response = ask().await;
+        if response.status == 429 {
+            return response;
         }
-        answer.expect(until_then);
+        response.expect(until_then);
     }
     panic!("the rate is not kept");
 }
@@ -184,7 +184,7 @@ async fn a_client_has_a_quarter_of_the_places_and_all_have_all() {
             assert_eq!(refused.field("retry-after"), "1");
             gateway.sandbox.clear_faults();
         },);
-    assert!(held.iter().all(|answer| answer.status == 200));
+    assert!(held.iter().all(|response| response.status == 200));
     assert_eq!(
         gateway
             .metric(r#"vingate_limit_refusals_total{reason="in_flight"}"#)
@@ -202,7 +202,7 @@ async fn a_client_has_a_quarter_of_the_places_and_all_have_all() {
         gateway.sandbox.clear_faults();
         ask("b").await.expect(200);
     });
-    assert!(held.iter().all(|answer| answer.status == 200));
+    assert!(held.iter().all(|response| response.status == 200));
     let series = r#"vingate_limit_refusals_total{reason="client_in_flight"}"#;
     assert_eq!(gateway.metric(series).await, 1.0);
 }
@@ -212,8 +212,8 @@ async fn never_calls_the_upstream_more_often_at_once_than_it_may() {
     let gateway = Gateway::start("[upstream]\nmax_in_flight = 3").await;
     let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(20).collect();
     let ask = async |nth: usize| gateway.batch(&[spelled(&vehicles[nth])]).await;
-    for answer in join_all((0..20).map(ask)).await {
-        answer.expect(200);
+    for response in join_all((0..20).map(ask)).await {
+        response.expect(200);
     }
     assert!(gateway.sandbox.counters().peak <= 3);
     assert_eq!(gateway.metric("vingate_upstream_in_flight").await, 0.0);
@@ -263,11 +263,11 @@ async fn after_an_early_answer_the_next_request_on_the_connection_is_read_right(
         let mut wire = Wire::connect(gateway.address).await;
         for (nth, (status, early)) in early.into_iter().enumerate() {
             wire.send(early).await;
-            wire.answer().await.expect(status);
+            wire.response().await.expect(status);
             let echo = format!("GET /sandbox/echo/{nth}");
             wire.send(request(&echo, &token, "")).await;
-            let answer = wire.answer().await.expect(200);
-            assert_eq!(answer.json()["target"], format!("/sandbox/echo/{nth}"), "after {status}");
+            let response = wire.response().await.expect(200);
+            assert_eq!(response.json()["target"], format!("/sandbox/echo/{nth}"), "after {status}");
         }
         for call in gateway.sandbox.calls() {
             assert!(!call.target.path().ends_with("smuggled"));
@@ -289,10 +289,10 @@ async fn pipelined_requests_are_answered_in_order_whatever_becomes_of_each() {
     let mut wire = Wire::connect(gateway.address).await;
     wire.send(all).await;
     for nth in 0..50 {
-        let echo = wire.answer().await.expect(200);
+        let echo = wire.response().await.expect(200);
         assert_eq!(echo.json()["target"], format!("/sandbox/echo/{nth}"));
-        wire.answer().await.expect(200);
-        wire.answer().await.expect(401);
+        wire.response().await.expect(200);
+        wire.response().await.expect(401);
     }
 }
 
@@ -303,7 +303,7 @@ async fn a_body_that_is_too_long_to_drain_ends_the_connection() {
     let head = format!("GET {BATCH} HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n");
     wire.send(head).await;
     wire.send(vec![b'x'; 300 * 1024]).await;
-    wire.answer().await.expect(401);
+    wire.response().await.expect(401);
     assert!(wire.is_closed().await);
 }
 
@@ -321,11 +321,11 @@ async fn asks_for_a_body_when_it_is_wanted_and_not_before() {
     for (line, body) in [(format!("GET {BATCH}"), &*good), ("POST /sandbox/sink".into(), "body")] {
         let mut wire = Wire::connect(gateway.address).await;
         wire.send(expecting(&line, &token, body.len())).await;
-        wire.answer().await.expect(100);
+        wire.response().await.expect(100);
         wire.send(body).await;
-        wire.answer().await.expect(200);
+        wire.response().await.expect(200);
         wire.send(request("GET /sandbox/echo", &token, "")).await;
-        wire.answer().await.expect(200);
+        wire.response().await.expect(200);
     }
     for (line, fields, status) in [
         (format!("GET {BATCH}"), "", 401),
@@ -334,12 +334,12 @@ async fn asks_for_a_body_when_it_is_wanted_and_not_before() {
     ] {
         let mut wire = Wire::connect(gateway.address).await;
         wire.send(expecting(&line, fields, good.len())).await;
-        wire.answer().await.expect(status);
+        wire.response().await.expect(status);
     }
     let mut wire = Wire::connect(gateway.address).await;
     wire.send(request("POST /x", &format!("{token}Expect: 200-ok\r\n"), ""))
         .await;
-    wire.answer().await.expect(417);
+    wire.response().await.expect(417);
 }
 
 #[tokio::test]
@@ -349,7 +349,7 @@ async fn no_answer_and_no_error_shows_a_secret() {
         .sandbox
         .set_faults(Faults { body: Some("[1]".into()), ..Faults::default() });
     let (_, token) = gateway.own_token().split_once(' ').unwrap();
-    for answer in [
+    for response in [
         gateway.batch(&[ONE]).await,
         gateway
             .send(Request::builder().method(Method::DELETE).uri("/x"), "")
@@ -358,7 +358,7 @@ async fn no_answer_and_no_error_shows_a_secret() {
         gateway.admin(Request::get("/config"), "").await,
         gateway.admin(Request::get("/"), "").await,
     ] {
-        let text = answer.text();
+        let text = response.text();
         for secret in [token, SECRET, "SYNC_ALL", ONE.0, ONE.1] {
             assert!(!text.contains(secret), "{secret} in {text}");
         }

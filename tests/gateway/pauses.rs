@@ -5,7 +5,7 @@ use vingate::sandbox::{Class, Faults, Only};
 
 use crate::{
     accounts::TWO_ACCOUNTS,
-    support::{Answer, BATCH, Gateway, JSON, batch_body, spelled},
+    support::{BATCH, Gateway, JSON, Response, batch_body, spelled},
 };
 
 /// The next call is refused like this.
@@ -19,7 +19,7 @@ fn refuse_once(gateway: &Gateway, status: u16, retry_after: &str) {
     });
 }
 
-async fn ask(gateway: &Gateway, subject: &str, vehicle: (&str, &str)) -> Answer {
+async fn ask(gateway: &Gateway, subject: &str, vehicle: (&str, &str)) -> Response {
     let request = Request::get(BATCH)
         .header("content-type", JSON)
         .header("authorization", gateway.token(subject, None));
@@ -44,7 +44,7 @@ async fn an_account_that_is_asked_to_wait_waits_and_the_others_do_not() {
         let calls = gateway.sandbox.calls().len();
         let token = gateway.token("alice", None);
         let alice = |request: http::request::Builder| request.header("authorization", &token);
-        for answer in [
+        for response in [
             ask(&gateway, "alice", first).await,
             ask(&gateway, "alice", second).await,
             gateway.send(alice(Request::get("/api/vehicles")), "").await,
@@ -52,11 +52,11 @@ async fn an_account_that_is_asked_to_wait_waits_and_the_others_do_not() {
                 .send(alice(Request::put("/api/upsert-tax-identity")), "{}")
                 .await,
         ] {
-            let answer = answer.expect(503);
-            assert_eq!(answer.json()["code"], "UpstreamUnavailable");
-            let rest: u64 = answer.field("retry-after").parse().unwrap();
+            let response = response.expect(503);
+            assert_eq!(response.json()["code"], "UpstreamUnavailable");
+            let rest: u64 = response.field("retry-after").parse().unwrap();
             assert!((at_most - 30..=at_most).contains(&rest), "{rest}");
-            assert_eq!(answer.field("proxy-status"), "vingate; error=destination_unavailable");
+            assert_eq!(response.field("proxy-status"), "vingate; error=destination_unavailable");
         }
         assert_eq!(gateway.sandbox.calls().len(), calls, "nobody was called");
         ask(&gateway, "bob", first).await.expect(200);

@@ -20,7 +20,7 @@ async fn only_so_many_wait_for_a_place_and_the_rest_is_told_to_come_again() {
     gateway.sandbox.set_faults(hang());
     let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(20).collect();
     let ask = async |nth: usize| gateway.batch(&[spelled(&vehicles[nth])]).await;
-    let (answers, ()) = tokio::join!(join_all((0..17).map(ask)), async {
+    let (responses, ()) = tokio::join!(join_all((0..17).map(ask)), async {
         gateway.until_metric("vingate_http_in_flight", 17.0).await;
         let refused = ask(17).await.expect(503);
         assert_eq!(refused.json()["code"], "Overloaded");
@@ -28,7 +28,7 @@ async fn only_so_many_wait_for_a_place_and_the_rest_is_told_to_come_again() {
         assert_eq!(refused.field("proxy-status"), "vingate; error=connection_limit_reached");
         gateway.sandbox.clear_faults();
     });
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert!(responses.iter().all(|response| response.status == 200));
     assert_eq!(gateway.sandbox.counters().batches, 17);
 }
 
@@ -117,7 +117,7 @@ async fn slow_uploads_and_tunnels_leave_places_to_everybody_else() {
     }
     for mut wire in slow {
         wire.send("12345678").await;
-        wire.answer().await.expect(200);
+        wire.response().await.expect(200);
     }
 }
 
@@ -135,7 +135,7 @@ async fn a_small_body_takes_no_place_before_it_is_whole() {
     let other = gateway.send(Request::post("/sandbox/sink"), "123").await;
     other.expect(200);
     slow.send("12345678").await;
-    slow.answer().await.expect(200);
+    slow.response().await.expect(200);
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_tunnel_counts_for_its_client_as_long_as_it_lives() {
         )
         .await
         .unwrap();
-    caller.answer().await.expect(101);
+    caller.response().await.expect(101);
     // One of four is all that a client may have.
     let refused = gateway.send(Request::get("/x"), "").await.expect(503);
     assert_eq!(refused.json()["code"], "Overloaded");

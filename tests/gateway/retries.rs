@@ -30,8 +30,8 @@ async fn a_failure_that_passes_is_not_seen() {
         gateway
             .sandbox
             .set_faults(Faults { calls: Some(2), ..faults });
-        let answer = gateway.batch(&[spelled(vehicle)]).await.expect(200);
-        assert_eq!(answer.text(), gateway.answer_for([vehicle], ALL));
+        let response = gateway.batch(&[spelled(vehicle)]).await.expect(200);
+        assert_eq!(response.text(), gateway.response_for([vehicle], ALL));
     }
     fail(&gateway, 503, 2);
     gateway.get("/sandbox/bytes/3").await.expect(200);
@@ -80,8 +80,8 @@ async fn all_waiters_of_a_flight_are_told_of_the_last_attempts_failure_at_once()
     gateway.until_metric("vingate_http_in_flight", 50.0).await;
     // Lets the first go.
     gateway.sandbox.set_faults(vec![fails(502), fails(503)]);
-    for answer in join_all(waiting).await {
-        answer.unwrap().expect(503);
+    for response in join_all(waiting).await {
+        response.unwrap().expect(503);
     }
     assert_eq!(gateway.sandbox.counters().batches, 3);
     assert_eq!(gateway.metric("vingate_upstream_retries_total").await, 2.0);

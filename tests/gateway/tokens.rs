@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, BATCH, Gateway, JSON, SECRET, batch_body};
+use crate::support::{BATCH, Gateway, JSON, Response, SECRET, batch_body};
 
 const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
 
@@ -44,7 +44,7 @@ fn with(name: &str, value: Value) -> Value {
     claims
 }
 
-async fn ask(gateway: &Gateway, tokens: &[&str]) -> Answer {
+async fn ask(gateway: &Gateway, tokens: &[&str]) -> Response {
     let mut request = Request::get(BATCH).header("content-type", JSON);
     for token in tokens {
         request = request.header("authorization", *token);
@@ -77,16 +77,16 @@ async fn lets_in_whom_its_keys_vouch_for_and_nobody_else() {
         ("other typ", json!({"alg": "HS256", "typ": "id"}), claims(), Some(invalid)),
     ] {
         let token = format!("Bearer {}", signed(&header, &claims));
-        let answer = ask(&gateway, &[&token]).await;
+        let response = ask(&gateway, &[&token]).await;
         let Some(refused) = refused else {
-            assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+            assert_eq!(response.status, 200, "{what}: {}", response.text());
             continue;
         };
-        assert_eq!(answer.status, 401, "{what}");
-        let challenge = answer.field("www-authenticate");
+        assert_eq!(response.status, 401, "{what}");
+        let challenge = response.field("www-authenticate");
         assert!(challenge.starts_with(r#"Bearer error="invalid_token""#), "{what}: {challenge}");
         assert!(challenge.contains(refused), "{what}: {challenge}");
-        assert_eq!(answer.json()["code"], "Unauthorized");
+        assert_eq!(response.json()["code"], "Unauthorized");
     }
     let calls = gateway.sandbox.counters().batches;
     assert_eq!(calls, 1, "the others were the same vehicle for the same account");
@@ -110,8 +110,8 @@ async fn a_token_stands_in_one_authorization_field_or_nowhere() {
         (&[&*long], 401, "Bearer error=\"invalid_token\""),
         (&["Bearer a.b.c"], 401, "Bearer error=\"invalid_token\""),
     ] {
-        let answer = ask(&gateway, tokens).await.expect(status);
-        let found = answer.field("www-authenticate");
+        let response = ask(&gateway, tokens).await.expect(status);
+        let found = response.field("www-authenticate");
         let plain = challenge == "Bearer";
         assert!(if plain { found == challenge } else { found.starts_with(challenge) }, "{found}");
     }
@@ -149,11 +149,11 @@ async fn reading_and_writing_need_a_scope_each() {
                 .method(method)
                 .uri("/sandbox/echo")
                 .header("authorization", gateway.token("alice", Some(scope)));
-            let answer = gateway.send_bare(request, "").await;
+            let response = gateway.send_bare(request, "").await;
             let status = if has == needed { 200 } else { 403 };
-            assert_eq!(answer.status, status, "{method} with {scope}");
+            assert_eq!(response.status, status, "{method} with {scope}");
             if status == 403 {
-                let challenge = answer.field("www-authenticate");
+                let challenge = response.field("www-authenticate");
                 let says =
                     format!("Bearer error=\"insufficient_scope\", scope=\"vehicles:{needed}\"");
                 assert_eq!(challenge, says);
@@ -170,8 +170,8 @@ async fn reading_and_writing_need_a_scope_each() {
             .header("authorization", &read)
             .header("content-type", JSON)
             .header("x-http-method-override", overridden);
-        let answer = gateway.send_bare(request, batch_body(&[ONE])).await;
-        assert_eq!(answer.status, status, "{target} {overridden}");
+        let response = gateway.send_bare(request, batch_body(&[ONE])).await;
+        assert_eq!(response.status, status, "{target} {overridden}");
     }
 }
 

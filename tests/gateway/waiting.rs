@@ -48,9 +48,9 @@ fn one(gateway: &Gateway) -> Vehicle {
 }
 
 async fn all_are_answered(gateway: &Gateway, waiting: Vec<Wire>) {
-    let right = gateway.answer_for([&one(gateway)], ALL);
+    let right = gateway.response_for([&one(gateway)], ALL);
     for mut wire in waiting {
-        assert_eq!(wire.answer().await.expect(200).body, right.as_bytes());
+        assert_eq!(wire.response().await.expect(200).body, right.as_bytes());
     }
     assert_eq!(gateway.sandbox.counters().batches, 1);
 }
@@ -75,7 +75,7 @@ async fn everybody_who_waits_has_a_deadline_of_their_own() {
     early.send(body).await;
     read(&gateway, 2).await;
 
-    let late = early.answer().await.expect(504);
+    let late = early.response().await.expect(504);
     assert!(began_at.elapsed() >= TIME);
     assert_eq!(late.json()["code"], "UpstreamTimeout");
     gateway.sandbox.clear_faults();
@@ -108,17 +108,17 @@ async fn a_refusal_is_passed_on_with_what_is_said_up_to_64_kib() {
                     .into(),
                 ..Faults::default()
             });
-            let answer = gateway
+            let response = gateway
                 .batch(&[spelled(&one(&gateway))])
                 .await
                 .expect(status);
             let what = format!("{status} with {length} bytes");
-            assert!(answer.text() == said[..passed_on], "{what}: {} bytes", answer.body.len());
-            assert_eq!(answer.field("content-length"), passed_on.to_string(), "{what}");
-            assert_eq!(answer.field("content-type"), "text/x-odd", "{what}");
-            assert_eq!(answer.field("retry-after"), "7", "{what}");
-            assert_eq!(answer.field("set-cookie"), "", "{what}: it is one caller's business");
-            assert_eq!(answer.field("x-other"), "", "{what}");
+            assert!(response.text() == said[..passed_on], "{what}: {} bytes", response.body.len());
+            assert_eq!(response.field("content-length"), passed_on.to_string(), "{what}");
+            assert_eq!(response.field("content-type"), "text/x-odd", "{what}");
+            assert_eq!(response.field("retry-after"), "7", "{what}");
+            assert_eq!(response.field("set-cookie"), "", "{what}: it is one caller's business");
+            assert_eq!(response.field("x-other"), "", "{what}");
             assert_eq!(gateway.metric("vingate_cache_entries").await, 0.0, "{what}");
         }
     }
@@ -138,8 +138,8 @@ async fn a_refusal_that_breaks_off_or_stops_still_says_its_status() {
         gateway
             .sandbox
             .set_faults(Faults { status: Some(422), body, headers, ..faults });
-        let answer = gateway.batch(&[spelled(&one(&gateway))]).await.expect(422);
-        assert!(answer.body.len() < 1000 && answer.body.iter().all(|byte| *byte == b'x'));
+        let response = gateway.batch(&[spelled(&one(&gateway))]).await.expect(422);
+        assert!(response.body.len() < 1000 && response.body.iter().all(|byte| *byte == b'x'));
     }
 }
 

@@ -17,7 +17,7 @@ use vingate::{
     vehicle::Vehicle,
 };
 
-use crate::support::{ALL, Answer, Dice, Gateway, JSON, eventually, spelled, vehicle};
+use crate::support::{ALL, Dice, Gateway, JSON, Response, eventually, spelled, vehicle};
 
 const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
 
@@ -29,7 +29,7 @@ fn vehicles(gateway: &Gateway, count: usize) -> Vec<Vehicle> {
         .collect()
 }
 
-async fn write(gateway: &Gateway, method: Method, target: &str, body: impl ToString) -> Answer {
+async fn write(gateway: &Gateway, method: Method, target: &str, body: impl ToString) -> Response {
     let request = Request::builder()
         .method(method)
         .uri(target)
@@ -38,12 +38,12 @@ async fn write(gateway: &Gateway, method: Method, target: &str, body: impl ToStr
 }
 
 /// Sets a vehicle's status.
-async fn patch(gateway: &Gateway, vin: &str) -> Answer {
+async fn patch(gateway: &Gateway, vin: &str) -> Response {
     let target = format!("/api/v2/vehicles/{vin}/status");
     write(gateway, Method::PATCH, &target, json!({"vehicleStatusId": 3})).await
 }
 
-async fn put(gateway: &Gateway, vin: &str, plate: &str) -> Answer {
+async fn put(gateway: &Gateway, vin: &str, plate: &str) -> Response {
     let body = json!({"vehicleInfo": {"vin": vin, "plate": plate}});
     write(gateway, Method::PUT, "/api/upsert-vehicle-info", body).await
 }
@@ -72,9 +72,9 @@ async fn fill(gateway: &Gateway, vehicles: &[Vehicle]) {
 
 /// The version that a read sees of a vehicle: 1 and one more for each write of it.
 async fn version(gateway: &Gateway, vehicle: &Vehicle, fields: &[(&str, &str)]) -> u64 {
-    let answer = gateway.batch_with(&[spelled(vehicle)], fields).await;
-    let answer = answer.expect(200).json();
-    let version = &answer["vehicleData"][0]["info"][0]["result"][0]["version"];
+    let response = gateway.batch_with(&[spelled(vehicle)], fields).await;
+    let response = response.expect(200).json();
+    let version = &response["vehicleData"][0]["info"][0]["result"][0]["version"];
     version.as_u64().unwrap()
 }
 
@@ -89,7 +89,7 @@ async fn a_status_goes_up_clean_and_the_next_read_asks_again() {
 
     let read = gateway.batch(&[ONE]).await.expect(200);
     assert!(read.field("cache-status").starts_with("vingate; fwd=miss;"));
-    assert_eq!(read.text(), gateway.answer_for([&one], ALL));
+    assert_eq!(read.text(), gateway.response_for([&one], ALL));
     assert_eq!(version(&gateway, &one, &[]).await, 2);
     let series = r#"vingate_cache_invalidations_total{cause="vehicle_status"}"#;
     assert_eq!(gateway.metric(series).await, 1.0);
@@ -169,7 +169,7 @@ async fn a_write_drops_vehicles_for_every_credential() {
     patch(&gateway, two[0].vin.as_str()).await.expect(204);
     assert_eq!(held(&gateway, &two).await, [false, true]);
     let read = gateway.batch_with(&spelled, &as_alice).await.expect(200);
-    assert_eq!(read.text(), gateway.answer_for(&two, "SYNC_A"));
+    assert_eq!(read.text(), gateway.response_for(&two, "SYNC_A"));
     let status = read.field("cache-status");
     assert!(status.starts_with("vingate; fwd=partial;"), "{status}");
 
@@ -224,8 +224,8 @@ async fn a_write_of_unknown_outcome_counts_and_keeps_its_vehicles_out_for_a_whil
         let two = vehicles(&gateway, 2);
         fill(&gateway, &two).await;
         gateway.sandbox.set_faults(faults);
-        let answer = patch(&gateway, two[0].vin.as_str()).await;
-        assert_eq!(answer.status, status, "{what}");
+        let response = patch(&gateway, two[0].vin.as_str()).await;
+        assert_eq!(response.status, status, "{what}");
         gateway.sandbox.clear_faults();
         for _ in 0..2 {
             assert_eq!(version(&gateway, &two[0], &[]).await, 2, "{what}: it was done");

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 use vingate::vehicle::Vehicle;
 
-use crate::support::{Answer, BATCH, JSON, batch_body, note, spelled, watch};
+use crate::support::{BATCH, JSON, Response, batch_body, note, spelled, watch};
 
 /// A connection that is asked for one thing after the other. It ends when this is dropped.
 pub(crate) struct Connection {
@@ -44,7 +44,7 @@ impl Connection {
         self.authorization = Some(format!("Bearer {token}").parse().unwrap());
     }
 
-    pub(crate) async fn send(&mut self, request: Builder, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn send(&mut self, request: Builder, body: impl Into<Bytes>) -> Response {
         let body = body.into();
         note(&request, &body);
         let mut request = request.body(Full::new(body)).unwrap();
@@ -54,15 +54,15 @@ impl Connection {
             fields.insert(AUTHORIZATION, authorization.clone());
         }
         self.sender.ready().await.unwrap();
-        Answer::read(self.sender.send_request(request).await.unwrap()).await
+        Response::read(self.sender.send_request(request).await.unwrap()).await
     }
 
-    pub(crate) async fn get(&mut self, target: &str) -> Answer {
+    pub(crate) async fn get(&mut self, target: &str) -> Response {
         self.send(Request::get(target), "").await
     }
 
     /// Asks for what a body asks for.
-    pub(crate) async fn batch(&mut self, body: &Bytes) -> Answer {
+    pub(crate) async fn batch(&mut self, body: &Bytes) -> Response {
         self.send(batch(), body.clone()).await
     }
 }

@@ -95,10 +95,10 @@ async fn fail(vehicles: usize, waiters: u32, fails: &Faults, tries: u64) -> (Dur
     process.sandbox.clear_faults();
     let mut last = failed_at;
     for waiter in join_all(waiting).await {
-        let (answer, at) = waiter.unwrap();
+        let (response, at) = waiter.unwrap();
         match fails.status {
-            Some(status) => assert_eq!(answer.expect(status).json()["detail"], "Fault"),
-            None => assert_eq!(answer.expect(502).json()["code"], "BadGateway"),
+            Some(status) => assert_eq!(response.expect(status).json()["detail"], "Fault"),
+            None => assert_eq!(response.expect(502).json()["code"], "BadGateway"),
         }
         last = last.max(at);
     }

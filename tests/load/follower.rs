@@ -66,7 +66,7 @@ async fn follow(rounds: usize) {
 
 /// The answer, when it was there, and whether it came from another's call.
 async fn ask(connection: &mut Connection, vehicle: Vehicle) -> (bytes::Bytes, Instant, bool) {
-    let answer = connection.batch(&asking_for(&[vehicle])).await.expect(200);
-    let joined = answer.field("cache-status").contains("collapsed");
-    (answer.body, Instant::now(), joined)
+    let response = connection.batch(&asking_for(&[vehicle])).await.expect(200);
+    let joined = response.field("cache-status").contains("collapsed");
+    (response.body, Instant::now(), joined)
 }

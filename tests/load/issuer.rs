@@ -135,7 +135,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         let service = service_fn(move |request: Request<Incoming>| {
             shared.fetches.fetch_add(1, Ordering::SeqCst);
             let says = shared.says.lock().clone();
-            async move { Ok::<_, Infallible>(says.answer(request.uri().path()).await) }
+            async move { Ok::<_, Infallible>(says.response(request.uri().path()).await) }
         });
         tokio::spawn(async move {
             // Who has had enough of a long answer hangs up.
@@ -149,22 +149,25 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 // === impl Says ===
 
 impl Says {
-    async fn answer(self, path: &str) -> Response<Full<Bytes>> {
-        let answer = Response::builder();
+    async fn response(self, path: &str) -> Response<Full<Bytes>> {
+        let response = Response::builder();
         let set = |keys| json!({ "keys": keys as Vec<Value> }).to_string();
-        let (answer, body) = match self {
+        let (response, body) = match self {
             Self::Hang => std::future::pending().await,
-            Self::Failure => (answer.status(StatusCode::INTERNAL_SERVER_ERROR), String::new()),
-            Self::Garbage => (answer, "<html>{\"keys\":[".to_owned()),
-            Self::Redirect(_) if path == "/jwks" => {
-                (answer.status(StatusCode::FOUND).header(LOCATION, "/moved"), String::new())
-            }
-            Self::Large(keys) => (answer, " ".repeat(50 << 20) + &set(keys)),
+            Self::Failure => (response.status(StatusCode::INTERNAL_SERVER_ERROR), String::new()),
+            Self::Garbage => (response, "<html>{\"keys\":[".to_owned()),
+            Self::Redirect(_) if path == "/jwks" => (
+                response
+                    .status(StatusCode::FOUND)
+                    .header(LOCATION, "/moved"),
+                String::new(),
+            ),
+            Self::Large(keys) => (response, " ".repeat(50 << 20) + &set(keys)),
             Self::Keys(keys) | Self::Redirect(keys) => {
                 sleep(TAKES).await;
-                (answer, set(keys))
+                (response, set(keys))
             }
         };
-        answer.body(Full::from(body)).unwrap()
+        response.body(Full::from(body)).unwrap()
     }
 }

@@ -42,8 +42,8 @@ async fn pass(count: usize, capacity: u64) -> u64 {
     let (mut sample, mut bytes, mut most) = (Vec::new(), 0, 0.0_f64);
     for _ in 0..count.div_ceil(BATCH) {
         let some: Vec<_> = vehicles.by_ref().take(BATCH).collect();
-        let answer = connection.batch(&asking_for(&some)).await.expect(200);
-        bytes += answer.body.len();
+        let response = connection.batch(&asking_for(&some)).await.expect(200);
+        bytes += response.body.len();
         sample.extend(some.into_iter().step_by(count / SAMPLE));
         most = most.max(process.metric("vingate_cache_bytes").await);
     }
@@ -82,13 +82,13 @@ async fn hits(process: &Process, connection: &mut Connection, vehicles: &[Vehicl
     let mut hits = 0;
     for vehicle in vehicles {
         let request = batch().header("cache-control", "only-if-cached");
-        let answer = connection.send(request, asking_for(&[*vehicle])).await;
-        if answer.status == 504 {
+        let response = connection.send(request, asking_for(&[*vehicle])).await;
+        if response.status == 504 {
             continue;
         }
         let element = process.sandbox.element(vehicle, &fields).unwrap();
         let right = format!(r#"{{"vehicleData":[{element}]}}"#);
-        assert!(answer.expect(200).body == right, "not what the upstream gives");
+        assert!(response.expect(200).body == right, "not what the upstream gives");
         hits += 1;
     }
     hits

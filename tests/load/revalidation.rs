@@ -8,7 +8,7 @@ use crate::{
     connection::{Connection, asking_for, batch},
     figures::ratio,
     process::Process,
-    support::Answer,
+    support::Response,
 };
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn poll_for(
     connection: &mut Connection,
     body: &Bytes,
     etag: Option<&str>,
-    first: &Answer,
+    first: &Response,
     polls: u32,
 ) -> Duration {
     let (mut before, mut bytes) = (process.cpu(), 0);
@@ -56,14 +56,14 @@ async fn poll_for(
             Some(etag) => batch().header("if-none-match", etag),
             None => batch(),
         };
-        let answer = connection.send(request, body.clone()).await;
+        let response = connection.send(request, body.clone()).await;
         let status = if etag.is_some() { 304 } else { 200 };
         let expected = if etag.is_some() { &Bytes::new() } else { &first.body };
-        let answer = answer.expect(status);
-        assert!(answer.body == expected);
-        assert_eq!(answer.field("etag"), first.field("etag"));
-        let fields = answer.fields.iter();
-        bytes = answer.body.len()
+        let response = response.expect(status);
+        assert!(response.body == expected);
+        assert_eq!(response.field("etag"), first.field("etag"));
+        let fields = response.fields.iter();
+        bytes = response.body.len()
             + fields
                 .map(|(n, v)| n.as_str().len() + v.len() + 4)
                 .sum::<usize>();

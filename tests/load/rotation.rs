@@ -115,8 +115,8 @@ impl Caller {
                 true => 1,
             };
             self.connection.show(&self.tokens[key][nth % TOKENS]);
-            let answer = self.connection.batch(body).await.expect(200);
-            assert!(answer.body == right);
+            let response = self.connection.batch(body).await.expect(200);
+            assert!(response.body == right);
             // From when it was due: who waits for an answer is late for the next.
             times.push(due_at.elapsed());
             nth += CONNECTIONS as usize + 1;

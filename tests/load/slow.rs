@@ -75,8 +75,8 @@ async fn crowd(slow: usize, bodies: usize, idle: usize, lasting: Duration) {
     let with_slow = process.resident();
     let asked_at = Instant::now();
     let mut forwarded = process.connect().await;
-    let answer = timeout(PATIENCE, forwarded.get("/sandbox/bytes/3")).await;
-    assert_eq!(answer.unwrap().expect(200).body, [0, 1, 2].as_slice());
+    let response = timeout(PATIENCE, forwarded.get("/sandbox/bytes/3")).await;
+    assert_eq!(response.unwrap().expect(200).body, [0, 1, 2].as_slice());
     let (took, open) = (asked_at.elapsed(), process.sandbox.counters().open);
     println!("{bodies} slow bodies, {open} on their way up; a forwarded GET took {took:.2?}");
     assert_ne!(open, 0, "no body is on its way");
@@ -115,9 +115,9 @@ async fn call(process: &Arc<Process>, body: &Bytes, lasting: Duration) -> Times 
         while began_at.elapsed() < lasting {
             ticks.tick().await;
             let asked_at = Instant::now();
-            let answer = connection.batch(&body).await.expect(200);
+            let response = connection.batch(&body).await.expect(200);
             times.push(asked_at.elapsed());
-            assert!(answer.body == right);
+            assert!(response.body == right);
         }
         assert_ne!(times.count(), 0);
         times

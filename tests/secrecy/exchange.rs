@@ -20,18 +20,18 @@ use crate::{
 };
 
 /// Fails if an answer shows a secret, or a vehicle where none belongs.
-pub(crate) fn searched(secrets: &Secrets, request: &str, answer: &str) {
-    let found = secrets.secrets_in(answer);
-    assert!(found.is_empty(), "{found:?} in the answer to\n{request}\n\n{answer}");
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+pub(crate) fn searched(secrets: &Secrets, request: &str, response: &str) {
+    let found = secrets.secrets_in(response);
+    assert!(found.is_empty(), "{found:?} in the answer to\n{request}\n\n{response}");
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((response, ""));
     let found = secrets.found_in(head);
-    assert!(found.is_empty(), "{found:?} in the head of the answer to\n{request}\n\n{answer}");
+    assert!(found.is_empty(), "{found:?} in the head of the answer to\n{request}\n\n{response}");
     // The upstream's own words pass as they are, and a 400 may quote what was sent to it.
     let is_own = head.contains("application/problem+json");
-    let quoted = if status(answer) == 400 { secrets.found_in(request) } else { Vec::new() };
+    let quoted = if status(response) == 400 { secrets.found_in(request) } else { Vec::new() };
     let found = secrets.found_in(body);
     let is_fine = found.iter().all(|what| !is_own || quoted.contains(what));
-    assert!(is_fine, "{found:?} in the answer to\n{request}\n\n{answer}");
+    assert!(is_fine, "{found:?} in the answer to\n{request}\n\n{response}");
 }
 
 /// Sends these bytes and reads until the connection closes.
@@ -44,15 +44,15 @@ pub(crate) async fn exchange(address: SocketAddr, request: &[u8]) -> String {
     if !has_end {
         let _ = stream.shutdown().await;
     }
-    let mut answer = Vec::new();
-    let read = timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
-    assert!(read.is_ok(), "no end of {}", String::from_utf8_lossy(&answer));
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut response = Vec::new();
+    let read = timeout(Duration::from_secs(30), stream.read_to_end(&mut response)).await;
+    assert!(read.is_ok(), "no end of {}", String::from_utf8_lossy(&response));
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 /// The status of an answer; 0 if there is none.
-pub(crate) fn status(answer: &str) -> u16 {
-    let code = answer.split(' ').nth(1);
+pub(crate) fn status(response: &str) -> u16 {
+    let code = response.split(' ').nth(1);
     code.and_then(|code| code.parse().ok()).unwrap_or_default()
 }
 
@@ -71,9 +71,9 @@ pub(crate) async fn over_http2(gateway: SocketAddr, good: &str, secrets: &Secret
             .header("content-type", "application/json")
             .body(Full::from(body.clone()))
             .unwrap();
-        let answer = client.request(request).await.unwrap();
-        assert_eq!(answer.status(), expected);
-        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        let response = client.request(request).await.unwrap();
+        assert_eq!(response.status(), expected);
+        let text = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&text);
         let found = secrets.secrets_in(&text);
         assert!(found.is_empty(), "{found:?}");
@@ -102,11 +102,11 @@ pub(crate) async fn operate(admin: SocketAddr, secrets: &Secrets) -> String {
     ] {
         let fields = [("host", "localhost"), ("authorization", &*format!("Bearer {token}"))];
         let case = Case::new(String::new(), token, (status, method, target, &fields, body));
-        let answer = exchange(admin, case.request.as_bytes()).await;
-        assert_eq!(self::status(&answer), status, "{}\n{answer}", case.request);
-        searched(secrets, &case.request, &answer);
+        let response = exchange(admin, case.request.as_bytes()).await;
+        assert_eq!(self::status(&response), status, "{}\n{response}", case.request);
+        searched(secrets, &case.request, &response);
         if status != 400 {
-            shown.push_str(&answer);
+            shown.push_str(&response);
         }
     }
     assert!(shown.contains("vingate_http_requests_total") && shown.contains("***"));

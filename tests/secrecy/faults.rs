@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vingate::sandbox::{Faults, Only, Twist};
+use vingate::sandbox::{Faults, Mutation, Only};
 
 use crate::secrets::TYPED;
 
@@ -24,10 +24,10 @@ pub(crate) fn faults() -> Vec<(Faults, u16)> {
         (body(format!(r#"{{"vehicleData":[{{{element},"info":"{vin}"}}]}}"#)), 502),
         (body(format!(r#"{{"vehicleData":[{{{element},"vin":"{vin}"}}]}}"#)), 502),
         (body(vin.to_owned()), 502),
-        (twisted(Twist::Truncated), 502),
-        (twisted(Twist::InfoText), 502),
-        (twisted(Twist::Extra), 200),
-        (twisted(Twist::Twice), 200),
+        (twisted(Mutation::Truncated), 502),
+        (twisted(Mutation::InfoText), 502),
+        (twisted(Mutation::Extra), 200),
+        (twisted(Mutation::Twice), 200),
         (quoting, 400),
         (Faults { status: Some(500), ..Faults::default() }, 500),
         (Faults { status: Some(302), headers: fields, ..Faults::default() }, 502),

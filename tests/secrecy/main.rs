@@ -63,9 +63,9 @@ async fn nothing_shows(format: &str) {
 
     let mut ids = Vec::new();
     let mut ask = async |case: Case| {
-        let answer = exchange(gateway, case.request.as_bytes()).await;
-        assert_eq!(status(&answer), case.status, "{}\n{answer}", case.request);
-        searched(&secrets, &case.request, &answer);
+        let response = exchange(gateway, case.request.as_bytes()).await;
+        assert_eq!(status(&response), case.status, "{}\n{response}", case.request);
+        searched(&secrets, &case.request, &response);
         ids.extend(case.id);
     };
     for case in cases::of_a_caller(&good) {
@@ -81,9 +81,9 @@ async fn nothing_shows(format: &str) {
         ask(Case::new(format!("fault-{nth}-"), &good, row)).await;
     }
     for (request, expected) in cases::malformed(&good) {
-        let answer = exchange(gateway, request.as_bytes()).await;
-        assert!(expected == 0 || status(&answer) == expected, "{request}\n{answer}");
-        searched(&secrets, &request, &answer);
+        let response = exchange(gateway, request.as_bytes()).await;
+        assert!(expected == 0 || status(&response) == expected, "{request}\n{response}");
+        searched(&secrets, &request, &response);
     }
     over_http2(gateway, &good, &secrets).await;
     let shown = operate(admin, &secrets).await;

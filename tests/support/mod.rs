@@ -9,7 +9,7 @@ mod wire;
 use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header::AUTHORIZATION};
+use http::{HeaderMap, Method, Request, StatusCode, header::AUTHORIZATION};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -54,7 +54,7 @@ pub(crate) struct Gateway {
 
 /// An answer that was read to its end.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) fields: HeaderMap,
     pub(crate) body: Bytes,
@@ -99,7 +99,7 @@ impl Gateway {
         &self,
         request: http::request::Builder,
         body: impl Into<Bytes>,
-    ) -> Answer {
+    ) -> Response {
         let has_own = request
             .headers_ref()
             .is_some_and(|fields| fields.contains_key(AUTHORIZATION));
@@ -115,13 +115,13 @@ impl Gateway {
         &self,
         request: http::request::Builder,
         body: impl Into<Bytes>,
-    ) -> Answer {
+    ) -> Response {
         let body = body.into();
         note(&request, &body);
         let mut request = request.body(Full::new(body)).unwrap();
         let target = format!("http://{}{}", self.address, request.uri());
         *request.uri_mut() = target.parse().unwrap();
-        Answer::read(self.client.request(request).await.unwrap()).await
+        Response::read(self.client.request(request).await.unwrap()).await
     }
 
     /// The `Authorization` of the tester.
@@ -129,12 +129,12 @@ impl Gateway {
         &self.token
     }
 
-    pub(crate) async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Response {
         self.send(Request::get(target), "").await
     }
 
     /// Asks for these vehicles as they are typed.
-    pub(crate) async fn batch(&self, vehicles: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn batch(&self, vehicles: &[(&str, &str)]) -> Response {
         self.batch_with(vehicles, &[]).await
     }
 
@@ -143,7 +143,7 @@ impl Gateway {
         &self,
         vehicles: &[(&str, &str)],
         fields: &[(&str, &str)],
-    ) -> Answer {
+    ) -> Response {
         let mut request = Request::builder()
             .method(Method::GET)
             .uri(BATCH)
@@ -159,14 +159,14 @@ impl Gateway {
         &self,
         request: http::request::Builder,
         body: impl Into<Bytes>,
-    ) -> Answer {
+    ) -> Response {
         let body = body.into();
         note(&request, &body);
         let mut request = request.body(Full::new(body)).unwrap();
         *request.uri_mut() = format!("http://{}{}", self.admin, request.uri())
             .parse()
             .unwrap();
-        Answer::read(self.client.request(request).await.unwrap()).await
+        Response::read(self.client.request(request).await.unwrap()).await
     }
 
     /// The value of `Authorization` for this subject, with these scopes.
@@ -182,7 +182,7 @@ impl Gateway {
 
     /// The whole answer of a batch for these vehicles with this credential of the upstream, as
     /// the upstream would give it now.
-    pub(crate) fn answer_for<'a>(
+    pub(crate) fn response_for<'a>(
         &self,
         vehicles: impl IntoIterator<Item = &'a Vehicle>,
         credential: &str,
@@ -205,7 +205,7 @@ impl Gateway {
     }
 
     /// Empties the cache.
-    pub(crate) async fn purge(&self) -> Answer {
+    pub(crate) async fn purge(&self) -> Response {
         let request = Request::post("/cache/purge").header("content-type", JSON);
         self.admin(request, "{}").await.expect(200)
     }
@@ -256,9 +256,9 @@ impl Drop for Gateway {
 
 // === impl Answer ===
 
-impl Answer {
-    pub(crate) async fn read(answer: Response<hyper::body::Incoming>) -> Self {
-        let (head, body) = answer.into_parts();
+impl Response {
+    pub(crate) async fn read(response: http::Response<hyper::body::Incoming>) -> Self {
+        let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Self { status: head.status, fields: head.headers, body }
     }

@@ -19,7 +19,7 @@ pub(crate) struct Wire {
 
 /// An answer as it came off the wire.
 #[derive(Debug)]
-pub(crate) struct WireAnswer {
+pub(crate) struct WireResponse {
     pub(crate) status: u16,
     /// Status line and fields, in lower case.
     pub(crate) head: String,
@@ -50,7 +50,7 @@ impl Wire {
     }
 
     /// The next answer, an interim one too, whole.
-    pub(crate) async fn answer(&mut self) -> WireAnswer {
+    pub(crate) async fn response(&mut self) -> WireResponse {
         let head = self.head().await;
         let status = head[9..12].parse().unwrap();
         let has_body = status >= 200 && status != 204 && status != 304;
@@ -59,7 +59,7 @@ impl Wire {
             None if field(&head, "transfer-encoding").is_some() => self.chunks().await,
             _ => Vec::new(),
         };
-        WireAnswer { status, head, body }
+        WireResponse { status, head, body }
     }
 
     /// The next head, in lower case.
@@ -122,7 +122,7 @@ impl Wire {
 
 // === impl WireAnswer ===
 
-impl WireAnswer {
+impl WireResponse {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }

@@ -182,19 +182,19 @@ async fn a_broken_key_server_spoils_nothing() {
             Answer::Text(StatusCode::OK, "", r#"{"keys":[]}"#.into()),
             Answer::Redirect("http://127.0.0.1:1/jwks".into()),
             Answer::Large(50 * 1024 * 1024),
-            Answer::Torn,
+            Answer::Incomplete,
             Answer::Stall,
             Answer::Hang,
         ]
     };
-    let trials = broken().into_iter().map(|answer| async move {
-        let shown = format!("{answer:?}");
+    let trials = broken().into_iter().map(|response| async move {
+        let shown = format!("{response:?}");
         let server = KeyServer::start(Answer::set([named("a")])).await;
         let service = service(&server);
         let remembered = published("a");
         assert!(call(&service, &remembered).await.is_ok());
 
-        server.answer(answer);
+        server.answer(response);
         let before = Instant::now();
         assert_eq!(reason(call(&service, &published("b")).await), Some(Reason::UnknownKey));
         let waited = before.elapsed();

@@ -21,7 +21,7 @@ pub(super) enum Error {
     Status(StatusCode),
     /// The answer broke off.
     #[error("the answer broke off")]
-    Torn(#[source] Failure),
+    Incomplete(#[source] Failure),
     /// The file cannot be read.
     #[error("the key file cannot be read")]
     File(#[source] io::Error),
@@ -64,7 +64,7 @@ impl Error {
     /// What to count it as.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Unreachable(_) | Self::Torn(_) | Self::File(_) => Outcome::Unreachable,
+            Self::Unreachable(_) | Self::Incomplete(_) | Self::File(_) => Outcome::Unreachable,
             Self::Timeout => Outcome::Timeout,
             Self::Status(_) => Outcome::Status,
             Self::TooLarge => Outcome::TooLarge,
@@ -79,7 +79,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Idle => Self::Timeout,
             Failure::TooLarge { .. } => Self::TooLarge,
-            Failure::Torn(_) => Self::Torn(failure),
+            Failure::Incomplete(_) => Self::Incomplete(failure),
         }
     }
 }

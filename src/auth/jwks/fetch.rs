@@ -81,17 +81,17 @@ impl Fetcher {
             .header(USER_AGENT, USER)
             .body(Empty::new())
             .expect("a URI and two fields make a request");
-        let answer = self
+        let response = self
             .client
             .request(request)
             .await
             .map_err(Error::Unreachable)?;
         // Redirects are not followed: keys come from where the configuration says.
-        if answer.status() != StatusCode::OK {
-            return Err(Error::Status(answer.status()));
+        if response.status() != StatusCode::OK {
+            return Err(Error::Status(response.status()));
         }
-        let fresh_for = freshness::fresh_for(answer.headers());
-        let mut body = Body::incoming(answer.into_body());
+        let fresh_for = freshness::fresh_for(response.headers());
+        let mut body = Body::incoming(response.into_body());
         let json = body.buffer(MAX_BYTES, TIMEOUT).await?;
         Ok(Fetched { document: Document::parse(&json)?, fresh_for })
     }

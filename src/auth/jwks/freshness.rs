@@ -35,7 +35,7 @@ pub(super) fn fresh_for(headers: &HeaderMap) -> Duration {
         .get_all(CACHE_CONTROL)
         .into_iter()
         .flat_map(|field| field.as_bytes().split(|&byte| byte == b','));
-    let lives = directives.filter_map(|directive| {
+    let lifetimes = directives.filter_map(|directive| {
         let mut parts = directive.splitn(2, |&byte| byte == b'=');
         let name = parts.next()?.trim_ascii();
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
@@ -47,7 +47,7 @@ pub(super) fn fresh_for(headers: &HeaderMap) -> Duration {
             None
         }
     });
-    let Some(life) = lives.min() else {
+    let Some(life) = lifetimes.min() else {
         return DEFAULT;
     };
     let age = headers.get(AGE).map_or(0, |age| seconds(age.as_bytes()));

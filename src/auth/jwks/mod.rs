@@ -34,7 +34,7 @@ pub(super) use self::{
 };
 pub use self::{
     fetch::TlsError,
-    published::Published,
+    published::KeySet,
     refresh::Refresher,
     source::{Source, SourceError},
 };
@@ -56,8 +56,8 @@ impl Config {
     /// # Errors
     ///
     /// If TLS to the server of the keys cannot be set up.
-    pub fn build(self, metrics: Metrics) -> Result<(Arc<Published>, Refresher), TlsError> {
-        let published = Arc::new(Published::new());
+    pub fn build(self, metrics: Metrics) -> Result<(Arc<KeySet>, Refresher), TlsError> {
+        let published = Arc::new(KeySet::new());
         let fetcher = Fetcher::new(self)?;
         Ok((Arc::clone(&published), Refresher::new(fetcher, published, metrics)))
     }

@@ -16,12 +16,12 @@ use super::{
         digest::{self, Digest},
     },
     document::Jwk,
-    search::{Advice, Search},
+    search::{Decision, UnknownKids},
 };
 
 /// The published keys in force.
 #[derive(Debug)]
-pub struct Published {
+pub struct KeySet {
     /// One lock over both, so that no request finds its key neither in the set nor still sought.
     state: RwLock<State>,
     /// A kid caused a fetch, which has not begun.
@@ -34,7 +34,7 @@ pub struct Published {
 #[derive(Debug)]
 struct State {
     keys: Vec<Entry>,
-    search: Search,
+    search: UnknownKids,
 }
 
 #[derive(Debug)]
@@ -69,10 +69,10 @@ pub(in crate::auth) type Fetch = Pin<Box<OwnedNotified>>;
 
 // === impl Published ===
 
-impl Published {
+impl KeySet {
     /// No key as yet. Whoever asks for one waits for the first fetch.
     pub(super) fn new() -> Self {
-        let state = State { keys: Vec::new(), search: Search::new(Instant::now()) };
+        let state = State { keys: Vec::new(), search: UnknownKids::new(Instant::now()) };
         Self {
             state: RwLock::new(state),
             wanted: Notify::new(),
@@ -93,9 +93,9 @@ impl Published {
             return Found::Key(key);
         }
         match state.search.ask(kid, Instant::now()) {
-            Advice::Refuse => return Found::Nothing,
-            Advice::Wait => {}
-            Advice::Fetch => self.wanted.notify_one(),
+            Decision::Refuse => return Found::Nothing,
+            Decision::Wait => {}
+            Decision::Fetch => self.wanted.notify_one(),
         }
         // Made under the lock, so that the end of this fetch cannot come before it.
         Found::Awaited(Box::pin(Arc::clone(&self.ended).notified_owned()))

@@ -13,7 +13,7 @@ use super::{
     error::{Chain, Outcome},
     fetch::{Fetched, Fetcher, TIMEOUT},
     freshness,
-    published::Published,
+    published::KeySet,
 };
 use crate::auth::Metrics;
 
@@ -24,7 +24,7 @@ const SERVES_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct Refresher {
     fetcher: Fetcher,
-    published: Arc<Published>,
+    published: Arc<KeySet>,
     metrics: Metrics,
 }
 
@@ -40,7 +40,7 @@ struct Plan {
 // === impl Refresher ===
 
 impl Refresher {
-    pub(super) fn new(fetcher: Fetcher, published: Arc<Published>, metrics: Metrics) -> Self {
+    pub(super) fn new(fetcher: Fetcher, published: Arc<KeySet>, metrics: Metrics) -> Self {
         Self { fetcher, published, metrics }
     }
 
@@ -60,7 +60,7 @@ impl Refresher {
 }
 
 /// Never ends.
-async fn refresh<F>(published: &Published, metrics: &Metrics, fetch: impl Fn() -> F)
+async fn refresh<F>(published: &KeySet, metrics: &Metrics, fetch: impl Fn() -> F)
 where
     F: Future<Output = Result<Fetched, Error>>,
 {
@@ -91,7 +91,7 @@ where
 ///
 /// An issuer that shows tokens whose keys it has not published is about to publish them: such a
 /// set is not fresh for long, whatever came with it.
-fn take(published: &Published, fetched: Fetched) -> Duration {
+fn take(published: &KeySet, fetched: Fetched) -> Duration {
     let (keys, skipped) = (fetched.document.keys.len(), fetched.document.skipped);
     let change = published.succeed(fetched.document.keys);
     if change.differs {
@@ -125,7 +125,7 @@ impl Plan {
     }
 
     /// Waits until a fetch is due or wanted. Meanwhile keys may have served their time.
-    async fn wait(&mut self, published: &Published) {
+    async fn wait(&mut self, published: &KeySet) {
         loop {
             tokio::select! {
                 () = until(self.expires_at) => {

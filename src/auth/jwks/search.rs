@@ -28,7 +28,7 @@ type Kids = HashSet<Digest, foldhash::fast::RandomState>;
 /// Which kids are sought, and which are known to be unknown. Kids are as long as a token may be,
 /// so their hashes are kept.
 #[derive(Debug)]
-pub(super) struct Search {
+pub(super) struct UnknownKids {
     /// Asked for before the fetch that brought the set at hand, and not in that set.
     absent: Kids,
     /// Asked for before the fetch that is pending: it will show whether they exist.
@@ -48,7 +48,7 @@ struct Pending {
 
 /// What to do with a request whose kid is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Advice {
+pub(super) enum Decision {
     /// Refuse it at once.
     Refuse,
     /// Let it wait until the pending fetch has ended.
@@ -59,7 +59,7 @@ pub(super) enum Advice {
 
 // === impl Search ===
 
-impl Search {
+impl UnknownKids {
     /// Before the first fetch, which begins without being caused.
     pub(super) fn new(now: Instant) -> Self {
         Self {
@@ -72,19 +72,19 @@ impl Search {
     }
 
     /// An unknown `kid` is asked for at `now`.
-    pub(super) fn ask(&mut self, kid: Digest, now: Instant) -> Advice {
+    pub(super) fn ask(&mut self, kid: Digest, now: Instant) -> Decision {
         if self.absent.contains(&kid) {
-            return Advice::Refuse;
+            return Decision::Refuse;
         }
         match self.pending {
-            Some(Pending { since, .. }) if now >= since + MAX_WAIT => Advice::Refuse,
+            Some(Pending { since, .. }) if now >= since + MAX_WAIT => Decision::Refuse,
             Some(Pending { is_running, .. }) => self.join(kid, is_running),
-            None if self.open_at.is_some_and(|open_at| now < open_at) => Advice::Refuse,
+            None if self.open_at.is_some_and(|open_at| now < open_at) => Decision::Refuse,
             None => {
                 self.open_at = Some(now + FETCH_EVERY);
                 self.pending = Some(Pending { since: now, is_running: false });
                 self.sought.insert(kid);
-                Advice::Fetch
+                Decision::Fetch
             }
         }
     }
@@ -120,16 +120,16 @@ impl Search {
         self.late.clear();
     }
 
-    fn join(&mut self, kid: Digest, is_running: bool) -> Advice {
+    fn join(&mut self, kid: Digest, is_running: bool) -> Decision {
         if self.sought.contains(&kid) || self.late.contains(&kid) {
-            return Advice::Wait;
+            return Decision::Wait;
         }
         if self.sought.len() + self.late.len() >= MAX_SOUGHT {
-            return Advice::Refuse;
+            return Decision::Refuse;
         }
         let kids = if is_running { &mut self.late } else { &mut self.sought };
         kids.insert(kid);
-        Advice::Wait
+        Decision::Wait
     }
 }
 

@@ -91,7 +91,7 @@ pub(in crate::auth) enum Answer {
     /// So many bytes without an end in sight.
     Large(usize),
     /// Part of a set, and then the connection is closed.
-    Torn,
+    Incomplete,
     /// The head only, then silence.
     Stall,
     Hang,
@@ -140,7 +140,7 @@ impl Answer {
                     .map(move |_| Ok::<_, Infallible>(Frame::data(chunk.clone())));
                 Response::new(Body::new(StreamBody::new(stream::iter(frames))))
             }
-            Self::Torn => {
+            Self::Incomplete => {
                 let frames = [Ok(Frame::data(Bytes::from("{\"keys\":["))), Err("torn")];
                 Response::new(Body::new(StreamBody::new(stream::iter(frames))))
             }

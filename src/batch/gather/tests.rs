@@ -21,8 +21,8 @@ const SECOND: Duration = Duration::from_secs(1);
 fn gather(max_parallel: usize) -> (Gather, Calls) {
     let (sender, calls) = mpsc::unbounded_channel();
     let upstream = BoxCloneSyncService::new(service_fn(move |call: Request<Body>| {
-        let (answer, answered) = oneshot::channel();
-        sender.send((call, answer)).unwrap();
+        let (response, answered) = oneshot::channel();
+        sender.send((call, response)).unwrap();
         async { Ok(answered.await.expect("the test lets the call panic")) }
     }));
     let config = Config {
@@ -39,11 +39,11 @@ fn gather(max_parallel: usize) -> (Gather, Calls) {
     let fetch = Fetch::new(upstream, &config, &[], metrics);
     let life = 900 * SECOND;
     let config = cache::Config { enabled: true, capacity: 1 << 20 };
-    let lives = cache::Lives {
+    let lifetimes = cache::Lifetimes {
         ttl: Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 },
         stale: StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND },
     };
-    let cache = Cache::new(config, lives, cache::Metrics::register(&Registry::new()).unwrap());
+    let cache = Cache::new(config, lifetimes, cache::Metrics::register(&Registry::new()).unwrap());
     (Gather { cache, fetch, chunk: 1, max_parallel }, Calls(calls))
 }
 
@@ -85,7 +85,7 @@ fn status(result: Result<Gathered, Error>) -> Option<StatusCode> {
     }
 }
 
-fn found(result: Result<Gathered, Error>) -> Vec<Lookup> {
+fn found(result: Result<Gathered, Error>) -> Vec<CacheStatus> {
     result.unwrap().parts.iter().map(|part| part.from).collect()
 }
 
@@ -98,7 +98,7 @@ struct Calls(mpsc::UnboundedReceiver<Sent>);
 struct Call {
     text: String,
     turn: Turn,
-    answer: oneshot::Sender<Response<Body>>,
+    response: oneshot::Sender<Response<Body>>,
 }
 
 // === impl Calls ===
@@ -106,12 +106,12 @@ struct Call {
 impl Calls {
     /// The next call, which must be for the vehicle of this number.
     async fn next(&mut self, number: u32) -> Call {
-        let (mut call, answer) = self.0.recv().await.unwrap();
+        let (mut call, response) = self.0.recv().await.unwrap();
         let bytes = call.body_mut().buffer(1 << 20, SECOND).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         assert!(text.contains(vehicle(number).vin.as_str()), "{text} is not for {number}");
         let turn = call.extensions().get().cloned().unwrap();
-        Call { text, turn, answer }
+        Call { text, turn, response }
     }
 
     async fn are_none(&mut self) {
@@ -124,23 +124,23 @@ impl Calls {
 
 impl Call {
     /// Answers what was asked for, as finished.
-    async fn land(self) {
+    async fn fill(self) {
         let text = self
             .text
             .replace("vehicles", "vehicleData")
             .replace("}]", r#","info":[{"status":1,"finishedDateTime":"x"}]}]"#);
-        self.answer
+        self.response
             .send(Response::new(Body::full(text.into_bytes())))
             .unwrap();
         pass().await;
     }
 
     async fn refuse(self, status: u16) {
-        let answer = Response::builder()
+        let response = Response::builder()
             .status(status)
             .body(Body::empty())
             .unwrap();
-        self.answer.send(answer).unwrap();
+        self.response.send(response).unwrap();
         pass().await;
     }
 }
@@ -155,7 +155,7 @@ async fn a_refusal_reaches_only_the_request_that_composed_the_call() {
     call.refuse(400).await;
     assert_eq!(status(first.await.unwrap()), Some(StatusCode::BAD_REQUEST));
 
-    calls.next(1).await.land().await;
+    calls.next(1).await.fill().await;
     for request in joined {
         request.await.unwrap().unwrap();
     }
@@ -189,7 +189,7 @@ async fn a_call_that_was_given_up_is_no_second_try() {
 
     // One of them asks now. If it is refused, that is not the other's fault.
     calls.next(1).await.refuse(400).await;
-    calls.next(1).await.land().await;
+    calls.next(1).await.fill().await;
     let [one, other] = joined.map(async |request| request.await.unwrap());
     assert_eq!(
         [one.await.is_ok(), other.await.is_ok()]
@@ -221,9 +221,9 @@ async fn a_failure_takes_back_what_waits_for_its_turn() {
     let (sent, failing, waiting) = (calls.next(1).await, calls.next(2).await, calls.next(3).await);
     waiting.turn.set_awaited(true);
     failing.refuse(503).await;
-    assert!(waiting.answer.is_closed(), "it still waits");
-    assert!(!sent.answer.is_closed());
-    sent.land().await;
+    assert!(waiting.response.is_closed(), "it still waits");
+    assert!(!sent.response.is_closed());
+    sent.fill().await;
     assert_eq!(status(request.await.unwrap()), Some(StatusCode::SERVICE_UNAVAILABLE));
 }
 
@@ -231,17 +231,17 @@ async fn a_failure_takes_back_what_waits_for_its_turn() {
 async fn refreshes_behind_go_up_after_what_is_waited_for() {
     let (gather, mut calls) = gather(1);
     let first = ask(&gather, &[1]);
-    calls.next(1).await.land().await;
+    calls.next(1).await.fill().await;
     first.await.unwrap().unwrap();
     tokio::time::advance(901 * SECOND).await;
 
     let request = ask(&gather, &[1, 2]);
     let call = calls.next(2).await;
     calls.are_none().await;
-    call.land().await;
-    assert_eq!(found(request.await.unwrap()), [Lookup::Stale, Lookup::Miss]);
-    calls.next(1).await.land().await;
-    assert_eq!(found(ask(&gather, &[1, 2]).await.unwrap()), [Lookup::Hit, Lookup::Hit]);
+    call.fill().await;
+    assert_eq!(found(request.await.unwrap()), [CacheStatus::Stale, CacheStatus::Miss]);
+    calls.next(1).await.fill().await;
+    assert_eq!(found(ask(&gather, &[1, 2]).await.unwrap()), [CacheStatus::Hit, CacheStatus::Hit]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,8 +252,8 @@ async fn a_caller_who_hangs_up_disturbs_nobody() {
     let joined = ask(&gather, &[1]);
     pass().await;
     first.abort();
-    call.land().await;
-    assert_eq!(found(joined.await.unwrap()), [Lookup::Joined]);
+    call.fill().await;
+    assert_eq!(found(joined.await.unwrap()), [CacheStatus::Joined]);
     calls.are_none().await;
 }
 
@@ -265,7 +265,7 @@ async fn a_call_that_panics_is_replaced_at_once() {
     let joined = ask(&gather, &[1]);
     pass().await;
     drop(call);
-    calls.next(1).await.land().await;
+    calls.next(1).await.fill().await;
     for request in [first, joined] {
         request.await.unwrap().unwrap();
     }

@@ -9,10 +9,10 @@ async fn followers_of_one_call_are_answered_with_it() {
     let fixture = Fixture::new();
     fixture.set(|sync| sync.latency = SECOND);
     let began_at = Instant::now();
-    let answers = join_all((0..100).map(|_| fixture.ask(""))).await;
-    let collapsed = answers
+    let responses = join_all((0..100).map(|_| fixture.ask(""))).await;
+    let collapsed = responses
         .iter()
-        .filter(|answer| answer.from() == "fwd=miss; collapsed");
+        .filter(|response| response.from() == "fwd=miss; collapsed");
     assert_eq!(collapsed.count(), 99);
     assert_eq!(fixture.calls(), 1);
     assert_eq!(began_at.elapsed(), SECOND);
@@ -26,8 +26,8 @@ async fn a_failure_is_told_to_all_who_wait_at_the_same_moment() {
         sync.status = StatusCode::BAD_GATEWAY;
     });
     let began_at = Instant::now();
-    for answer in join_all((0..100).map(|_| fixture.ask(""))).await {
-        assert_eq!(answer.status, 502);
+    for response in join_all((0..100).map(|_| fixture.ask(""))).await {
+        assert_eq!(response.status, 502);
     }
     assert_eq!(began_at.elapsed(), SECOND);
     assert_eq!(fixture.calls(), 1, "and is not repeated one by one");
@@ -60,8 +60,8 @@ async fn what_a_leader_that_hangs_up_has_not_sent_is_not_sent() {
 async fn a_call_that_panics_is_made_again_at_once() {
     let fixture = Fixture::new();
     fixture.set(|sync| sync.panics = 1);
-    let answers = join_all((0..10).map(|_| fixture.ask(""))).await;
-    assert!(answers.iter().all(|answer| answer.call() == 2));
+    let responses = join_all((0..10).map(|_| fixture.ask(""))).await;
+    assert!(responses.iter().all(|response| response.call() == 2));
     assert_eq!(fixture.calls(), 2);
 }
 

@@ -11,16 +11,16 @@ async fn a_thousand_readers_of_a_stale_vehicle_get_it_at_once_and_ask_once() {
     fixture.set(|sync| sync.latency = SECOND);
     advance(1000 * SECOND).await;
     let began_at = Instant::now();
-    for answer in join_all((0..1000).map(|_| fixture.ask(""))).await {
-        assert_eq!(answer.from(), "hit; ttl=-100");
+    for response in join_all((0..1000).map(|_| fixture.ask(""))).await {
+        assert_eq!(response.from(), "hit; ttl=-100");
         assert!(
-            answer
+            response
                 .cache_status
                 .contains("hit=0 stale=1 joined=0 miss=0")
         );
-        assert_eq!(answer.cache_control, "private, no-cache, max-age=0");
-        assert_eq!(answer.age, "1000");
-        assert_eq!(answer.call(), 1);
+        assert_eq!(response.cache_control, "private, no-cache, max-age=0");
+        assert_eq!(response.age, "1000");
+        assert_eq!(response.call(), 1);
     }
     assert_eq!(began_at.elapsed(), Duration::ZERO, "nobody waits");
     sleep(2 * SECOND).await;

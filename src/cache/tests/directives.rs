@@ -72,7 +72,7 @@ async fn judges_every_vehicle_by_the_requests_directives() {
             &Directives { only_if_cached: true, ..directives_of(directives) },
             now + Duration::from_secs(at),
         );
-        assert_eq!(!matches!(claim.places[0], Place::Unheld), served, "{at} s, {directives:?}");
+        assert_eq!(!matches!(claim.places[0], Lookup::NotCached), served, "{at} s, {directives:?}");
         assert!(claim.lead.is_none() && claim.refresh.is_none(), "only-if-cached never goes up");
     }
 }

@@ -17,7 +17,7 @@ fn fill_many(cache: &TestCache, count: usize) {
     let plate = vehicle(0, 0).plate;
     let vehicles: Vec<_> = vins(count).map(|vin| Vehicle { vin, plate }).collect();
     let lead = claim(cache, &vehicles).lead.unwrap();
-    lead.land(vec![element("x"); count], true, Instant::now());
+    lead.fill(vec![element("x"); count], true, Instant::now());
     assert_eq!(counted(cache), count as i64);
 }
 
@@ -27,8 +27,8 @@ fn counted(cache: &TestCache) -> i64 {
     cache.metrics().entries.get()
 }
 
-fn whole(n: u8) -> Affected {
-    Affected { partition: Some(partition(n)), ..Affected::default() }
+fn whole(n: u8) -> InvalidationScope {
+    InvalidationScope { partition: Some(partition(n)), ..InvalidationScope::default() }
 }
 
 /// Others have their turn so often while `code` runs.
@@ -56,7 +56,7 @@ async fn a_write_drops_what_it_names_and_nothing_else_however_much_it_names() {
             let directives = Directives::default();
             cache.claim(Some(partition(n)), [vehicle].into_iter(), &directives, Instant::now())
         };
-        let affected = Affected {
+        let scope = InvalidationScope {
             vins: vins(names - 2).chain([vehicle(1, 1).vin]).collect(),
             plates: vec![vehicle(2, 2).plate],
             partition: None,
@@ -66,7 +66,7 @@ async fn a_write_drops_what_it_names_and_nothing_else_however_much_it_names() {
         let asked = [(1, 5), (5, 2), (6, 6)].map(|(vin, plate)| vehicle(vin, plate));
         for (n, vehicle) in held.into_iter().flat_map(others) {
             let lead = claim(n, vehicle).lead.unwrap();
-            lead.land(vec![element("old")], true, Instant::now());
+            lead.fill(vec![element("old")], true, Instant::now());
         }
         let asking: Vec<_> = asked
             .into_iter()
@@ -74,18 +74,18 @@ async fn a_write_drops_what_it_names_and_nothing_else_however_much_it_names() {
             .map(|(n, vehicle)| (n, vehicle, claim(n, vehicle).lead.unwrap()))
             .collect();
 
-        cache.invalidate(&affected, Cause::OtherWrite, None);
+        cache.invalidate(&scope, Cause::OtherWrite, None);
         assert_eq!(counted(&cache), 2, "{names}");
         for (n, of) in held.into_iter().flat_map(others) {
-            let is_held = matches!(claim(n, of).places[..], [Place::Fresh(_)]);
+            let is_held = matches!(claim(n, of).places[..], [Lookup::Hit(_)]);
             assert_eq!(is_held, of == vehicle(4, 4), "{names}");
         }
         for (n, of, lead) in asking {
             let is_named = of != vehicle(6, 6);
-            let is_joined = matches!(claim(n, of).places[..], [Place::Joined(_)]);
+            let is_joined = matches!(claim(n, of).places[..], [Lookup::Joined(_)]);
             assert_eq!(is_joined, !is_named, "{names}");
-            lead.land(vec![element("old")], true, Instant::now());
-            let is_held = matches!(claim(n, of).places[..], [Place::Fresh(_)]);
+            lead.fill(vec![element("old")], true, Instant::now());
+            let is_held = matches!(claim(n, of).places[..], [Lookup::Hit(_)]);
             assert_eq!(is_held, !is_named, "{names}");
         }
         cache.0.check();
@@ -95,13 +95,13 @@ async fn a_write_drops_what_it_names_and_nothing_else_however_much_it_names() {
 #[tokio::test(start_paused = true)]
 async fn a_write_of_very_many_and_unknown_outcome_stops_nobody_elses_storing() {
     let cache = cache();
-    let affected = Affected { vins: vins(450_000).collect(), ..Affected::default() };
-    cache.invalidate(&affected, Cause::OtherWrite, Some(20 * SECOND));
+    let scope = InvalidationScope { vins: vins(450_000).collect(), ..InvalidationScope::default() };
+    cache.invalidate(&scope, Cause::OtherWrite, Some(20 * SECOND));
     for n in 0..100 {
         fill(&cache, vehicle(n, n), "x");
         assert!(seen(&cache, vehicle(n, n)).is_some(), "{n}");
     }
-    for &vin in affected.vins.iter().step_by(1000) {
+    for &vin in scope.vins.iter().step_by(1000) {
         let vehicle = Vehicle { vin, plate: vehicle(0, 0).plate };
         fill(&cache, vehicle, "x");
         assert_eq!(seen(&cache, vehicle), None);
@@ -122,44 +122,44 @@ async fn what_a_partition_held_is_out_of_the_counts_two_seconds_after_it_was_dro
         assert_eq!(counted(&cache), 1, "round {round}");
         assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("new"));
         let joining = claim(&cache, &[vehicle(2, 2)]);
-        assert!(matches!(joining.places[..], [Place::Joined(_)]));
+        assert!(matches!(joining.places[..], [Lookup::Joined(_)]));
         waiting
             .lead
             .unwrap()
-            .land(vec![element("late")], true, Instant::now());
+            .fill(vec![element("late")], true, Instant::now());
         assert_eq!(seen(&cache, vehicle(2, 2)).as_deref(), Some("late"));
         cache.0.check();
-        cache.purge(&Selection::default()).await;
+        cache.purge(&PurgeFilter::default()).await;
     }
     assert!(!sweeping.is_finished());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_under_way_at_a_purge_stores_nothing_and_is_not_joined() {
-    for selection in [
-        Selection::default(),
-        Selection { vin: Some(vehicle(1, 1).vin), ..Selection::default() },
-        Selection { plate: Some(vehicle(1, 1).plate), ..Selection::default() },
-        Selection { partition: Some(partition(0)), ..Selection::default() },
+    for filter in [
+        PurgeFilter::default(),
+        PurgeFilter { vin: Some(vehicle(1, 1).vin), ..PurgeFilter::default() },
+        PurgeFilter { plate: Some(vehicle(1, 1).plate), ..PurgeFilter::default() },
+        PurgeFilter { partition: Some(partition(0)), ..PurgeFilter::default() },
     ] {
         let cache = cache();
         let before = claim(&cache, &[vehicle(1, 1)]);
-        assert_eq!(cache.purge(&selection).await, 0, "there is no entry yet");
+        assert_eq!(cache.purge(&filter).await, 0, "there is no entry yet");
         let after = claim(&cache, &[vehicle(1, 1)]);
-        assert!(matches!(after.places[..], [Place::Led(_)]), "a later reader asks anew");
+        assert!(matches!(after.places[..], [Lookup::Leading(_)]), "a later reader asks anew");
         before
             .lead
             .unwrap()
-            .land(vec![element("old")], true, Instant::now());
-        let Some(Outcome::Landed(entry)) = before.places[0].outcome().await else {
+            .fill(vec![element("old")], true, Instant::now());
+        let Some(Outcome::Filled(entry)) = before.places[0].outcome().await else {
             panic!("who asked before is told")
         };
         assert_eq!(entry.bytes(), b"old");
-        assert_eq!(seen(&cache, vehicle(1, 1)), None, "{selection:?}");
+        assert_eq!(seen(&cache, vehicle(1, 1)), None, "{filter:?}");
         after
             .lead
             .unwrap()
-            .land(vec![element("new")], true, Instant::now());
+            .fill(vec![element("new")], true, Instant::now());
         assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("new"));
     }
 }
@@ -167,13 +167,13 @@ async fn a_call_under_way_at_a_purge_stores_nothing_and_is_not_joined() {
 #[tokio::test(start_paused = true)]
 async fn a_purge_that_leaves_a_call_alone_lets_it_store() {
     let cache = cache();
-    let others = Selection { vin: Some(vehicle(2, 2).vin), ..Selection::default() };
+    let others = PurgeFilter { vin: Some(vehicle(2, 2).vin), ..PurgeFilter::default() };
     let before = claim(&cache, &[vehicle(1, 1)]);
     cache.purge(&others).await;
     before
         .lead
         .unwrap()
-        .land(vec![element("kept")], true, Instant::now());
+        .fill(vec![element("kept")], true, Instant::now());
     assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("kept"));
 }
 
@@ -184,7 +184,7 @@ async fn a_purge_and_a_sweep_of_many_let_others_have_their_turn_and_count_right(
     const AT_ONCE: usize = 32;
     let cache = cache();
     fill_many(&cache, MANY);
-    let (purged, turns) = turns_of_others(cache.purge(&Selection::default())).await;
+    let (purged, turns) = turns_of_others(cache.purge(&PurgeFilter::default())).await;
     assert_eq!(purged, MANY as u64);
     assert!(turns >= MANY / AT_ONCE, "{turns} turns");
     assert_eq!(counted(&cache), 0);
@@ -201,17 +201,17 @@ async fn a_purge_and_a_sweep_of_many_let_others_have_their_turn_and_count_right(
 async fn a_purge_of_vehicles_is_done_at_once() {
     let cache = cache();
     let (vin, plate) = (Some(vehicle(1, 1).vin), Some(vehicle(1, 1).plate));
-    for selection in [
-        Selection { vin, ..Selection::default() },
-        Selection { plate, ..Selection::default() },
-        Selection { vin, plate, partition: Some(partition(0)) },
+    for filter in [
+        PurgeFilter { vin, ..PurgeFilter::default() },
+        PurgeFilter { plate, ..PurgeFilter::default() },
+        PurgeFilter { vin, plate, partition: Some(partition(0)) },
     ] {
         fill_many(&cache, 5000);
         fill(&cache, vehicle(1, 1), "x");
-        assert_eq!(cache.purge(&selection).now_or_never(), Some(1), "{selection:?}");
+        assert_eq!(cache.purge(&filter).now_or_never(), Some(1), "{filter:?}");
         assert_eq!(counted(&cache), 5000);
         cache.0.check();
-        cache.purge(&Selection::default()).await;
+        cache.purge(&PurgeFilter::default()).await;
     }
 }
 
@@ -221,8 +221,8 @@ async fn what_is_asked_for_while_a_purge_goes_on_is_gone_at_its_end() {
         let cache = cache();
         fill_many(&cache, 5000);
         let purging = tokio::spawn({
-            let (cache, selection) = (cache.clone(), Selection { partition, ..<_>::default() });
-            async move { cache.purge(&selection).await }
+            let (cache, filter) = (cache.clone(), PurgeFilter { partition, ..<_>::default() });
+            async move { cache.purge(&filter).await }
         });
         let (mut asked, mut asking) = (0, Vec::new());
         while !purging.is_finished() {
@@ -238,7 +238,7 @@ async fn what_is_asked_for_while_a_purge_goes_on_is_gone_at_its_end() {
         assert!(left > 0, "nothing was filled behind the purge");
         assert_eq!(5000 + i64::from(asked), purged as i64 + left);
         for lead in asking {
-            lead.land(vec![element("old")], true, Instant::now());
+            lead.fill(vec![element("old")], true, Instant::now());
         }
         for n in 0..asked {
             assert_eq!(seen(&cache, vehicle(n, 0)), None);

@@ -29,10 +29,10 @@ enum Step {
     /// A call is over.
     End(Index, End),
     Write {
-        affected: Affected,
+        scope: InvalidationScope,
         is_known: bool,
     },
-    Purge(Selection),
+    Purge(PurgeFilter),
     /// What partitions held when they were dropped is swept out.
     Sweep,
     /// So many seconds pass.
@@ -41,7 +41,7 @@ enum Step {
 
 #[derive(Clone, Copy, Debug)]
 enum End {
-    Landed { class: Class, may_store: bool },
+    Filled { class: Class, may_store: bool },
     Failed,
     Abandoned,
 }
@@ -108,18 +108,19 @@ fn step() -> impl Strategy<Value = Step> {
     let class = select(&[Class::Finished, Class::Finished, Class::Pending, Class::Absent][..]);
     let end = prop_oneof![
         6 => (class, prop::bool::weighted(0.9))
-            .prop_map(|(class, may_store)| End::Landed { class, may_store }),
+            .prop_map(|(class, may_store)| End::Filled { class, may_store }),
         1 => Just(End::Failed),
         1 => Just(End::Abandoned),
     ];
-    let affected = (one.clone(), 0..4u8).prop_map(|(vehicle, names)| Affected {
+    let scope = (one.clone(), 0..4u8).prop_map(|(vehicle, names)| InvalidationScope {
         vins: Vec::from_iter((names != 1).then_some(vehicle.vin)),
         plates: Vec::from_iter((names == 1 || names == 2).then_some(vehicle.plate)),
         partition: None,
     });
-    let whole = (0..2u8).prop_map(|n| Affected { partition: Some(partition(n)), ..<_>::default() });
-    let affected = prop_oneof![4 => affected, 1 => whole];
-    let selection = (one, 0..8u8, 0..2u8).prop_map(|(vehicle, parts, n)| Selection {
+    let whole = (0..2u8)
+        .prop_map(|n| InvalidationScope { partition: Some(partition(n)), ..<_>::default() });
+    let scope = prop_oneof![4 => scope, 1 => whole];
+    let filter = (one, 0..8u8, 0..2u8).prop_map(|(vehicle, parts, n)| PurgeFilter {
         vin: (parts & 1 > 0).then_some(vehicle.vin),
         plate: (parts & 2 > 0).then_some(vehicle.plate),
         partition: (parts & 4 > 0).then_some(partition(n)),
@@ -128,9 +129,9 @@ fn step() -> impl Strategy<Value = Step> {
         8 => ask,
         2 => any::<Index>().prop_map(Step::Send),
         6 => (any::<Index>(), end).prop_map(|(call, end)| Step::End(call, end)),
-        2 => (affected, prop::bool::weighted(0.7))
-            .prop_map(|(affected, is_known)| Step::Write { affected, is_known }),
-        1 => selection.prop_map(Step::Purge),
+        2 => (scope, prop::bool::weighted(0.7))
+            .prop_map(|(scope, is_known)| Step::Write { scope, is_known }),
+        1 => filter.prop_map(Step::Purge),
         1 => Just(Step::Sweep),
         2 => select(&[1, 5, 10, 15, 20, 31, 200, 300, 900, 3600][..]).prop_map(Step::Wait),
     ]
@@ -181,15 +182,14 @@ impl History {
                     let call = self.calls.swap_remove(call.index(self.calls.len()));
                     self.end(call, end);
                 }
-                Step::Write { affected, is_known } => {
-                    self.model.write(&affected, is_known);
-                    let hold_off = (!is_known).then_some(Duration::from_secs(HOLD_OFF));
-                    self.cache
-                        .invalidate(&affected, Cause::OtherWrite, hold_off);
+                Step::Write { scope, is_known } => {
+                    self.model.write(&scope, is_known);
+                    let fence_for = (!is_known).then_some(Duration::from_secs(HOLD_OFF));
+                    self.cache.invalidate(&scope, Cause::OtherWrite, fence_for);
                 }
-                Step::Purge(selection) => {
+                Step::Purge(filter) => {
                     let (purged, expected) =
-                        (self.cache.purge(&selection).await, self.model.purge(&selection));
+                        (self.cache.purge(&filter).await, self.model.purge(&filter));
                     assert!(purged == expected || self.is_small && purged < expected);
                 }
                 Step::Sweep => {
@@ -208,7 +208,7 @@ impl History {
         }
         self.check();
         self.cache.0.check();
-        self.cache.purge(&Selection::default()).await;
+        self.cache.purge(&PurgeFilter::default()).await;
         self.cache.0.check();
         assert_eq!(self.cache.metrics().bytes.get(), 0);
     }
@@ -229,7 +229,7 @@ impl History {
             };
             let expect = || self.model.expect(partition, vehicle, &directives, is_sent);
             let (mut expected, mut refreshes) = expect();
-            let is_served = matches!(place, Place::Fresh(_) | Place::Stale(_));
+            let is_served = matches!(place, Lookup::Hit(_) | Lookup::Stale(_));
             if self.is_small
                 && !is_served
                 && matches!(expected, Expected::Fresh(_) | Expected::Stale(_))
@@ -248,15 +248,15 @@ impl History {
             }
             let text = |entry: &Entry| String::from_utf8(entry.bytes().to_vec()).unwrap();
             let found = match place {
-                Place::Fresh(entry) => Expected::Fresh(text(&entry)),
-                Place::Stale(entry) => Expected::Stale(text(&entry)),
-                Place::Unheld => Expected::Unheld,
-                Place::Led(seat) => {
+                Lookup::Hit(entry) => Expected::Fresh(text(&entry)),
+                Lookup::Stale(entry) => Expected::Stale(text(&entry)),
+                Lookup::NotCached => Expected::NotCached,
+                Lookup::Leading(seat) => {
                     led.push(vehicle);
                     own.push((vehicle, seat));
-                    Expected::Led
+                    Expected::Leading
                 }
-                Place::Joined(seat) => {
+                Lookup::Joined(seat) => {
                     assert!(seat.outcome().now_or_never().is_none(), "joined what is over");
                     let joins = |call: &&mut Call| {
                         let flight = call.lease.as_ref().unwrap().flight();
@@ -316,11 +316,11 @@ impl History {
             assert!(seat.outcome().now_or_never().is_none(), "over too early");
         }
         match end {
-            End::Landed { class, may_store } => {
+            End::Filled { class, may_store } => {
                 let element_of =
                     |nth| Element { bytes: bytes(nth).into_bytes().into(), classes: class.into() };
                 let elements = (0..vehicles.len()).map(element_of).collect();
-                lease.land(elements, may_store, Instant::now());
+                lease.fill(elements, may_store, Instant::now());
             }
             End::Failed => lease.fail(call.nth as u32),
             End::Abandoned => drop(lease),
@@ -329,7 +329,7 @@ impl History {
             let key = (call.partition, vehicle);
             for (_, seat) in call.waiting.iter().filter(|(of, _)| *of == vehicle) {
                 match (seat.outcome().now_or_never(), end) {
-                    (Some(Outcome::Landed(entry)), End::Landed { .. }) => {
+                    (Some(Outcome::Filled(entry)), End::Filled { .. }) => {
                         assert_eq!(entry.bytes(), bytes(nth).as_bytes());
                     }
                     (Some(Outcome::Failed(failure)), End::Failed) => {
@@ -342,7 +342,7 @@ impl History {
             let own = |asking: &&(usize, bool)| asking.0 == call.nth;
             if let Some(&(_, may)) = self.model.asking.get(&key).filter(own) {
                 self.model.asking.remove(&key);
-                if let End::Landed { class, may_store: true } = end
+                if let End::Filled { class, may_store: true } = end
                     && may
                 {
                     let (bytes, filled_at) = (bytes(nth), self.model.now);

@@ -276,11 +276,11 @@ impl Scene {
             let mut again = Vec::new();
             for (place, nth) in places.iter().zip(wanted) {
                 let outcome = match place {
-                    Place::Joined(_) => wait(place.outcome()),
+                    Lookup::Joined(_) => wait(place.outcome()),
                     _ => lock::at_once(|| place.outcome().now_or_never().unwrap()),
                 };
                 let entry = match outcome {
-                    Some(Outcome::Landed(entry)) => entry,
+                    Some(Outcome::Filled(entry)) => entry,
                     Some(Outcome::Abandoned) => {
                         again.push(nth);
                         continue;
@@ -316,8 +316,8 @@ impl Scene {
         };
         let elements = lease.vehicles().map(element_of).collect();
         match call {
-            Lands | IsSentEarly => lease.land(elements, true, now),
-            LandsUnstored => lease.land(elements, false, now),
+            Lands | IsSentEarly => lease.fill(elements, true, now),
+            LandsUnstored => lease.fill(elements, false, now),
             Fails => lease.fail(0),
             IsDropped => drop(lease),
         }
@@ -333,22 +333,23 @@ impl Scene {
             world.versions
         };
         let named = vehicles.iter().map(|&nth| self.vehicles[nth]);
-        let affected = match names {
-            Vins => Affected { vins: named.map(|it| it.vin).collect(), ..<_>::default() },
-            Many => Affected {
+        let scope = match names {
+            Vins => InvalidationScope { vins: named.map(|it| it.vin).collect(), ..<_>::default() },
+            Many => InvalidationScope {
                 vins: named.map(|it| it.vin).chain(others()).collect(),
                 ..<_>::default()
             },
-            Plates => Affected { plates: named.map(|it| it.plate).collect(), ..<_>::default() },
-            Whole => Affected { partition: Some(partition(0)), ..<_>::default() },
-            Purge => Affected::default(),
+            Plates => {
+                InvalidationScope { plates: named.map(|it| it.plate).collect(), ..<_>::default() }
+            }
+            Whole => InvalidationScope { partition: Some(partition(0)), ..<_>::default() },
+            Purge => InvalidationScope::default(),
         };
-        let hold_off = (!is_known).then_some(9000 * SECOND);
+        let fence_for = (!is_known).then_some(9000 * SECOND);
         if names == Purge {
-            wait(self.cache.purge(&Selection::default()));
+            wait(self.cache.purge(&PurgeFilter::default()));
         } else {
-            self.cache
-                .invalidate(&affected, Cause::OtherWrite, hold_off);
+            self.cache.invalidate(&scope, Cause::OtherWrite, fence_for);
         }
         let world = &mut *self.world.lock();
         for &nth in vehicles {
@@ -382,13 +383,13 @@ impl Scene {
         }
         wait(
             self.cache
-                .purge(&Selection { partition: Some(partition(0)), ..<_>::default() }),
+                .purge(&PurgeFilter { partition: Some(partition(0)), ..<_>::default() }),
         );
         store.check();
         assert_eq!(store.metrics.bytes.get(), 0);
         let is_held = |vehicle| {
             let key = Key { partition: partition(0), vehicle };
-            store.holds.cover(&key, Instant::now() + 9001 * SECOND)
+            store.fence.cover(&key, Instant::now() + 9001 * SECOND)
         };
         assert!(!self.vehicles.into_iter().any(is_held), "nothing is held off for ever");
     }

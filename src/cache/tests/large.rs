@@ -21,10 +21,10 @@ async fn a_large_claim_gives_each_vehicle_its_own_place() {
     let Claim { places, lead, refresh } = claim(&cache, &vehicles);
     for (nth, place) in places.iter().enumerate() {
         let found = match (nth % 3, place) {
-            (0, Place::Stale(entry)) | (1, Place::Fresh(entry)) => {
+            (0, Lookup::Stale(entry)) | (1, Lookup::Hit(entry)) => {
                 entry.bytes() == bytes(nth).as_bytes()
             }
-            (2, Place::Led(_)) => true,
+            (2, Lookup::Leading(_)) => true,
             _ => false,
         };
         assert!(found, "{nth}");
@@ -39,13 +39,17 @@ async fn a_large_claim_serves_nothing_of_a_partition_that_was_dropped() {
     let cache = cache();
     let vehicles: Vec<_> = (0..45).map(|n| vehicle(n, n)).collect();
     let lead = claim(&cache, &vehicles).lead.unwrap();
-    lead.land(vec![element("old"); 45], true, Instant::now());
-    let whole = Affected { partition: Some(partition(0)), ..Affected::default() };
+    lead.fill(vec![element("old"); 45], true, Instant::now());
+    let whole = InvalidationScope { partition: Some(partition(0)), ..InvalidationScope::default() };
     cache.invalidate(&whole, Cause::TaxIdentity, None);
     assert_eq!(cache.metrics().entries.get(), 45, "not swept yet");
 
     let Claim { places, lead, refresh } = claim(&cache, &vehicles);
-    assert!(places.iter().all(|place| matches!(place, Place::Led(_))));
+    assert!(
+        places
+            .iter()
+            .all(|place| matches!(place, Lookup::Leading(_)))
+    );
     assert!(lead.unwrap().vehicles().eq(vehicles));
     assert!(refresh.is_none());
 }
@@ -55,7 +59,7 @@ async fn a_large_claim_serves_what_its_directives_permit() {
     let cache = cache();
     let vehicles: Vec<_> = (0..45).map(|n| vehicle(n, n)).collect();
     let lead = claim(&cache, &vehicles).lead.unwrap();
-    lead.land(vec![element("x"); 45], true, Instant::now());
+    lead.fill(vec![element("x"); 45], true, Instant::now());
     tokio::time::advance(100 * SECOND).await;
     for (directives, is_served) in [
         ("", true),
@@ -68,9 +72,9 @@ async fn a_large_claim_serves_what_its_directives_permit() {
     ] {
         let Claim { places, lead, .. } = claim_with(&cache, &vehicles, directives);
         for place in &places {
-            let found = matches!(place, Place::Fresh(_));
+            let found = matches!(place, Lookup::Hit(_));
             assert_eq!(found, is_served, "{directives}");
-            assert_eq!(matches!(place, Place::Led(_)), !is_served, "{directives}");
+            assert_eq!(matches!(place, Lookup::Leading(_)), !is_served, "{directives}");
         }
         let led = lead.map_or(0, |lead| lead.vehicles().len());
         assert_eq!(led, if is_served { 0 } else { 45 }, "{directives}");

@@ -25,7 +25,7 @@ pub(super) fn check(
 ) -> Checked<(auth::Config, Option<jwks::Config>)> {
     let written = &file.auth;
     let has_no_key = written.key.is_empty() && written.jwks_url.is_none();
-    if written.enabled && has_no_key && context.sound("auth.jwks_url") {
+    if written.enabled && has_no_key && context.has_no_error("auth.jwks_url") {
         context.expected("auth.key", "none", "at least one key to verify tokens with");
     }
     let jwks = written
@@ -114,7 +114,7 @@ fn key(at: &str, written: &Key, file: &File, context: &mut Context<'_>) -> Check
     let algorithm_key = format!("{at}.algorithm");
     let algorithm = context.required(&algorithm_key, written.algorithm.as_ref(), "an algorithm");
     if let Ok(algorithm) = algorithm
-        && context.sound("auth.algorithms")
+        && context.has_no_error("auth.algorithms")
         && !file.auth.algorithms.contains(algorithm)
     {
         let found = format_args!("{:?}", algorithm.as_str());

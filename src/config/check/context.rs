@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{
     document::Document,
-    in_force::{Hidden, hash},
+    effective::{Hidden, hash},
     path::KeyPath,
     problem::Problem,
     secret::{Env, Secret},
@@ -33,10 +33,10 @@ pub(crate) struct Context<'a> {
 
 /// The problem has been noted, so nothing more is to be said.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Noted;
+pub(crate) struct Reported;
 
 /// What a check gives: a valid thing, or nothing after noting why.
-pub(crate) type Checked<T> = Result<T, Noted>;
+pub(crate) type Checked<T> = Result<T, Reported>;
 
 // === impl Context ===
 
@@ -47,24 +47,24 @@ impl Context<'_> {
         key: impl AsRef<str>,
         found: impl Display,
         expected: impl Display,
-    ) -> Noted {
+    ) -> Reported {
         self.note(key, format!("found {found}, expected {expected}"))
     }
 
     /// Notes a problem with `key`, unless something else is wrong there already: whoever mistyped
     /// a key has not forgotten it.
-    pub(crate) fn note(&mut self, key: impl AsRef<str>, text: String) -> Noted {
+    pub(crate) fn note(&mut self, key: impl AsRef<str>, text: String) -> Reported {
         let key = key.as_ref();
-        if self.sound(key) {
+        if self.has_no_error(key) {
             let (path, line) = self.document.locate(&key.into());
             self.problems
                 .push(Problem { key: path.to_string(), line, column: None, text });
         }
-        Noted
+        Reported
     }
 
     /// Whether nothing is wrong with what was read at or below `key`.
-    pub(crate) fn sound(&self, key: &str) -> bool {
+    pub(crate) fn has_no_error(&self, key: &str) -> bool {
         let (path, _) = self.document.locate(&key.into());
         !self
             .wrong

@@ -10,7 +10,10 @@ use crate::{admin, config::file::File};
 /// Checks who can reach what; gives who may see the admin listener.
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Config> {
     let (server, listen) = (file.server.listen.0, file.admin.listen.0);
-    if clash(server, listen) && context.sound("server.listen") && context.sound("admin.listen") {
+    if clash(server, listen)
+        && context.has_no_error("server.listen")
+        && context.has_no_error("admin.listen")
+    {
         let written = context.document.node(&"admin.listen".into()).is_some();
         let (key, this, other) = match written {
             true => ("admin.listen", listen, format!("server.listen is {server}")),
@@ -24,8 +27,8 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
         && !file.auth.open
         && !file.account.is_empty()
         && !is_loopback(server)
-        && context.sound("server.listen")
-        && context.sound("auth.open")
+        && context.has_no_error("server.listen")
+        && context.has_no_error("auth.open")
     {
         context.expected(
             "auth.enabled",
@@ -40,7 +43,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
             Some(token(&bytes, context)?)
         }
         None => {
-            if !is_loopback(listen) && context.sound("admin.listen") {
+            if !is_loopback(listen) && context.has_no_error("admin.listen") {
                 context.expected(
                     "admin.token",
                     "nothing",

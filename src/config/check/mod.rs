@@ -16,7 +16,7 @@ use std::{
     num::{NonZeroU32, NonZeroUsize},
 };
 
-use super::{Config, Fixed, InForce, Live, file::File, text::Text};
+use super::{Config, EffectiveConfig, Fixed, Live, file::File, text::Text};
 use crate::{batch, cache, forward, gateway, limit, normalize, server, telemetry};
 
 use self::context::Checked;
@@ -30,7 +30,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let origin = upstream
         .as_ref()
         .map(|upstream| &upstream.origin)
-        .map_err(|noted| *noted);
+        .map_err(|reported| *reported);
     let accounts = account::check(file, context);
     let auth = auth::check(file, accounts, origin, context);
     let jitter = file.cache.ttl.jitter.0;
@@ -52,15 +52,15 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         admin: admin?,
         limit: limit(file),
         batch: batch(file),
-        lives: lives(file),
+        lifetimes: lifetimes(file),
         forward: forward(file, &auth),
         normalize: normalize(file),
         gateway: gateway(file),
         telemetry: telemetry(file),
         auth,
     };
-    let in_force = InForce::new(shown(file), mem::take(&mut context.hidden));
-    Ok(Config { fixed, live, in_force })
+    let effective = EffectiveConfig::new(shown(file), mem::take(&mut context.hidden));
+    Ok(Config { fixed, live, effective })
 }
 
 fn server(file: &File, tls: Option<server::tls::Config>) -> server::Config {
@@ -112,9 +112,9 @@ fn cache(file: &File) -> cache::Config {
     cache::Config { enabled: file.cache.enabled, capacity: file.cache.capacity.0 }
 }
 
-fn lives(file: &File) -> cache::Lives {
+fn lifetimes(file: &File) -> cache::Lifetimes {
     let ttl = &file.cache.ttl;
-    cache::Lives {
+    cache::Lifetimes {
         ttl: cache::Ttl {
             finished: ttl.finished.0,
             pending: ttl.pending.0,

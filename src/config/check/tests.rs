@@ -169,7 +169,7 @@ fn tls_is_in_force_as_its_paths() {
     let config = Config::parse(&text, &path, &|_| None).unwrap();
     let expires_at = config.fixed.server.tls.as_ref().unwrap().expires_at();
     assert_eq!(humantime::format_rfc3339(expires_at).to_string(), "2100-01-01T00:00:00Z");
-    let shown = &config.in_force.shown()["server"]["tls"];
+    let shown = &config.effective.shown()["server"]["tls"];
     assert_eq!(
         *shown,
         serde_json::json!({"certificate": "cert.pem", "key": "key.pem", "client_ca": null})

@@ -1,6 +1,6 @@
 //! What the listener shows to callers.
 
-use super::{Checked, Context, context::Noted};
+use super::{Checked, Context, context::Reported};
 use crate::{
     config::file::File,
     server::tls::{Config, Files, Role},
@@ -39,7 +39,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Option<Co
             let key = format!("server.tls.{}", error.role.as_str());
             context.expected(key, error.found, expected(error.role));
         }
-        Noted
+        Reported
     })
 }
 

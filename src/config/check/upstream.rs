@@ -31,11 +31,11 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
         pool_idle_timeout: written.pool_idle_timeout.0,
         request_timeout: written.request_timeout.0,
         max_in_flight: written.max_in_flight.to_usize(),
-        retry: upstream::Retries {
+        retry: upstream::RetryConfig {
             max_attempts: written.retry.max_attempts.0,
             budget: written.retry.budget.0,
         },
-        breaker: upstream::Breaking {
+        breaker: upstream::BreakerConfig {
             failure_ratio: written.breaker.failure_ratio.0,
             min_requests: written.breaker.min_requests.0,
             open_for: written.breaker.open_for.0,

@@ -41,16 +41,16 @@ async fn write(
         .extension(credential);
     let request = request.body(Body::empty()).unwrap();
     let cause = cause(&request).unwrap();
-    let watch = Arc::new(Watch::new(copy_of(cause, &body, 48)));
+    let monitor = Arc::new(BodyMonitor::new(copy_of(cause, &body, 48)));
     let trailers = Trailers::announced(&mut http::HeaderMap::new(), &[]);
-    let body = RequestBody::new(body, HOLD_OFF, trailers, Arc::clone(&watch));
+    let body = RequestBody::new(body, HOLD_OFF, trailers, Arc::clone(&monitor));
     let _ = body.collect().await;
     let (invalidate, dropped) = recorder();
-    (Arc::new(Write::new(&request, cause, Some(watch), invalidate, HOLD_OFF)), dropped)
+    (Arc::new(Write::new(&request, cause, Some(monitor), invalidate, HOLD_OFF)), dropped)
 }
 
-fn affected(vins: &[&str], plates: &[&str], partition: bool) -> Affected {
-    Affected {
+fn scope(vins: &[&str], plates: &[&str], partition: bool) -> InvalidationScope {
+    InvalidationScope {
         vins: vins.iter().map(|vin| Vin::parse(vin).unwrap()).collect(),
         plates: plates
             .iter()
@@ -72,40 +72,40 @@ async fn a_write_drops_the_vehicles_it_names_or_the_callers_partition() {
             status,
             &["{\"vehicleStatusId\":1}"] as &[&str],
             Cause::VehicleStatus,
-            affected(&[VIN], &[], false),
+            scope(&[VIN], &[], false),
         ),
-        (&delete, status, &[], Cause::OtherWrite, affected(&[VIN], &[], false)),
+        (&delete, status, &[], Cause::OtherWrite, scope(&[VIN], &[], false)),
         (
             &put,
             upsert,
             &["{\"vehicleInfo\":{\"vin\":\"", VIN, "\"}}"],
             Cause::VehicleUpsert,
-            affected(&[VIN], &[], false),
+            scope(&[VIN], &[], false),
         ),
         (
             &put,
             upsert,
             &["{\"vehicleInfo\":{\"plate\":\"A1\"}}"],
             Cause::VehicleUpsert,
-            affected(&[], &["A1"], false),
+            scope(&[], &["A1"], false),
         ),
-        (&put, upsert, &["no json"], Cause::VehicleUpsert, affected(&[], &[], true)),
-        (&put, tax, &["{\"plate\":\"A1\"}"], Cause::TaxIdentity, affected(&[], &[], true)),
+        (&put, upsert, &["no json"], Cause::VehicleUpsert, scope(&[], &[], true)),
+        (&put, tax, &["{\"plate\":\"A1\"}"], Cause::TaxIdentity, scope(&[], &[], true)),
         (
             &post,
             "/api/x",
             &["[{\"plate\":\"A1\"},{\"Plate\":\"a-1\"}]"],
             Cause::OtherWrite,
-            affected(&[], &["A1"], false),
+            scope(&[], &["A1"], false),
         ),
-        (&post, "/api/x", &["{\"a\":1}"], Cause::OtherWrite, affected(&[], &[], true)),
-        (&post, "/api/x", &[], Cause::OtherWrite, affected(&[], &[], true)),
+        (&post, "/api/x", &["{\"a\":1}"], Cause::OtherWrite, scope(&[], &[], true)),
+        (&post, "/api/x", &[], Cause::OtherWrite, scope(&[], &[], true)),
         (
             &delete,
             "/api/x/3VWFE21C04M000002",
             &["a=b"],
             Cause::OtherWrite,
-            affected(&[OTHER], &[], false),
+            scope(&[OTHER], &[], false),
         ),
         // What cannot be read to its end may name more than was found.
         (
@@ -113,21 +113,21 @@ async fn a_write_drops_the_vehicles_it_names_or_the_callers_partition() {
             "/api/x/3VWFE21C04M000002",
             &["{\"plate\":\"A1\",\"n\":1e999}"],
             Cause::OtherWrite,
-            affected(&[OTHER], &["A1"], true),
+            scope(&[OTHER], &["A1"], true),
         ),
         (
             &post,
             "/api/x/3VWFE21C04M000002",
             &["{\"plate\":\"A1\",", "\"more than may be kept\":1234567890}"],
             Cause::OtherWrite,
-            affected(&[OTHER], &["A1"], true),
+            scope(&[OTHER], &["A1"], true),
         ),
         (
             &post,
             "/api/x/3VWFE21C04M000002",
             &["{\"plate\":\"A1\"", "torn"],
             Cause::OtherWrite,
-            affected(&[OTHER], &["A1"], true),
+            scope(&[OTHER], &["A1"], true),
         ),
     ] {
         let (write, dropped) = write(method.clone(), path, pieces).await;
@@ -169,11 +169,11 @@ fn a_status_tells_what_became_of_a_write() {
         (101, Outcome::Unknown),
         (999, Outcome::Unknown),
     ] {
-        let answer = Response::builder()
+        let response = Response::builder()
             .status(status)
             .body(Body::empty())
             .unwrap();
-        assert_eq!(Outcome::of(&Ok(answer)), want, "{status}");
+        assert_eq!(Outcome::of(&Ok(response)), want, "{status}");
     }
     assert_eq!(Outcome::of(&Err(upstream::Error::Timeout)), Outcome::Unknown);
 }
@@ -190,7 +190,7 @@ async fn an_unknown_outcome_keeps_the_vehicles_out_for_a_while() {
         let hold_offs: Vec<_> = dropped
             .lock()
             .iter()
-            .map(|(.., hold_off)| *hold_off)
+            .map(|(.., fence_for)| *fence_for)
             .collect();
         assert_eq!(hold_offs, want, "{outcome:?}");
     }

@@ -74,15 +74,15 @@ async fn sends_a_get_body_of_unknown_length_in_one_piece() {
 async fn blames_the_caller_for_a_torn_body_whatever_the_upstream_answers() {
     let (upstream, mut calls) = by_hand();
     let (forward, _) = forward(upstream);
-    for has_answer in [true, false] {
+    for has_response in [true, false] {
         let body = streamed(vec![data("x"), Err("bad chunk".into())]);
         let asked = tokio::spawn(forward.clone().oneshot(request(Method::QUERY, "/", body)));
-        let (call, answer) = calls.recv().await.unwrap();
+        let (call, response) = calls.recv().await.unwrap();
         assert!(call.into_body().collect().await.is_err(), "it never looks whole");
-        let answered = if has_answer { Ok(ok()) } else { Err(upstream::Error::Timeout) };
-        answer.send(answered).unwrap();
+        let answered = if has_response { Ok(ok()) } else { Err(upstream::Error::Timeout) };
+        response.send(answered).unwrap();
         let refused = asked.await.unwrap().unwrap_err();
-        assert!(matches!(refused, Error::Body(Failure::Torn(_))));
+        assert!(matches!(refused, Error::Body(Failure::Incomplete(_))));
     }
 }
 

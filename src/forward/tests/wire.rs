@@ -15,8 +15,8 @@ fn wire() -> (DuplexStream, DuplexStream, Dropped) {
         request.extensions_mut().insert(Route::Other);
         let forward = forward.clone();
         async move {
-            let answer = forward.oneshot(request.map(Body::incoming)).await;
-            answer.or_else(|error| {
+            let response = forward.oneshot(request.map(Body::incoming)).await;
+            response.or_else(|error| {
                 let status = match error {
                     Error::Body(_) => 400,
                     _ => 502,
@@ -52,9 +52,9 @@ fn connected(io: DuplexStream) -> Upstream {
         async move {
             let taken = sender.lock().await.take().expect("one call a test");
             let mut sender = taken.await.unwrap();
-            let answer = sender.send_request(request).await;
-            answer
-                .map(|answer| answer.map(Body::incoming))
+            let response = sender.send_request(request).await;
+            response
+                .map(|response| response.map(Body::incoming))
                 .map_err(|_| upstream::Error::Timeout)
         }
     }))
@@ -104,8 +104,8 @@ async fn a_malformed_chunk_is_the_callers_fault_and_never_looks_whole() {
         .unwrap();
     let request = read_all(&mut upstream).await;
     assert!(!request.ends_with("0\r\n\r\n"), "{request}");
-    let answer = read_until(&mut caller, "\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let response = read_until(&mut caller, "\r\n\r\n").await;
+    assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
     assert_eq!(dropped.lock()[0].2, Some(20 * SECOND));
 }
 
@@ -120,12 +120,12 @@ async fn a_cut_answer_is_cut_for_the_caller_too() {
             .await
             .unwrap();
         read_until(&mut upstream, "\r\n\r\n").await;
-        let answer = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{body}");
-        upstream.write_all(answer.as_bytes()).await.unwrap();
+        let response = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{body}");
+        upstream.write_all(response.as_bytes()).await.unwrap();
         drop(upstream);
-        let answer = read_all(&mut caller).await;
-        assert!(answer.contains("1234"), "{answer}");
-        assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+        let response = read_all(&mut caller).await;
+        assert!(response.contains("1234"), "{response}");
+        assert!(!response.ends_with("0\r\n\r\n"), "{response}");
     }
 }
 
@@ -160,9 +160,9 @@ async fn a_websocket_carries_bytes_once_both_have_agreed() {
     assert!(request.contains("sec-websocket-key: k\r\n"), "{request}");
 
     upstream.write_all(SWITCHED).await.unwrap();
-    let answer = read_until(&mut caller, "\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
-    assert!(answer.contains("upgrade: websocket\r\n"), "{answer}");
+    let response = read_until(&mut caller, "\r\n\r\n").await;
+    assert!(response.starts_with("HTTP/1.1 101 "), "{response}");
+    assert!(response.contains("upgrade: websocket\r\n"), "{response}");
     assert_eq!(read_until(&mut upstream, "early").await, "early");
     upstream.write_all(b"hello").await.unwrap();
     assert_eq!(read_until(&mut caller, "hello").await, "hello");

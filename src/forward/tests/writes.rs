@@ -25,8 +25,8 @@ async fn runs_a_write_to_its_end_whoever_hangs_up() {
     drop(asked);
     assert_eq!(dropped.lock()[0].2, Some(20 * SECOND), "given up: nobody knows");
 
-    let (_, answer) = calls.recv().await.unwrap();
-    answer
+    let (_, response) = calls.recv().await.unwrap();
+    response
         .send(Ok(ok()))
         .expect("somebody waits for the answer");
     forward.shared.tasks.close();
@@ -99,13 +99,13 @@ async fn a_write_that_waits_for_its_turn_goes_with_its_caller() {
     // One that has had its turn is nobody's to stop.
     let mut asked = write();
     assert!(asked.as_mut().now_or_never().is_none());
-    let (request, answer) = calls.recv().await.unwrap();
+    let (request, response) = calls.recv().await.unwrap();
     let turn = request.extensions().get::<Turn>();
     turn.unwrap().set_awaited(false);
     assert!(asked.as_mut().now_or_never().is_none());
     drop(asked);
     assert_eq!(dropped.lock().len(), 1);
-    answer.send(Ok(ok())).expect("somebody waits");
+    response.send(Ok(ok())).expect("somebody waits");
     forward.shared.tasks.close();
     forward.shared.tasks.wait().await;
     assert_eq!(dropped.lock()[1].2, None, "done");

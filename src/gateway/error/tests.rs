@@ -26,7 +26,7 @@ const ALL: [Kind; 18] = [
 ];
 
 fn torn() -> body::Failure {
-    body::Failure::Torn("reset".into())
+    body::Failure::Incomplete("reset".into())
 }
 
 fn call(error: CallError) -> Error {
@@ -82,9 +82,9 @@ fn every_error_has_its_status_and_code() {
             "UpstreamUnavailable",
         ),
         (call(CallError::Status(StatusCode::FOUND)), 502, "BadGateway"),
-        (call(CallError::Torn(torn())), 502, "BadGateway"),
-        (call(CallError::Torn(body::Failure::Idle)), 504, "UpstreamTimeout"),
-        (call(CallError::Torn(body::Failure::TooLarge { limit: 1 })), 502, "BadGateway"),
+        (call(CallError::Incomplete(torn())), 502, "BadGateway"),
+        (call(CallError::Incomplete(body::Failure::Idle)), 504, "UpstreamTimeout"),
+        (call(CallError::Incomplete(body::Failure::TooLarge { limit: 1 })), 502, "BadGateway"),
         (call(CallError::Shape(json().into())), 502, "BadGateway"),
         (call(CallError::Abandoned), 503, "Overloaded"),
         (forward::Error::Body(torn()).into(), 400, "BadRequest"),
@@ -94,16 +94,20 @@ fn every_error_has_its_status_and_code() {
         (forward::Error::Stopped.into(), 503, "Overloaded"),
         (Error::Panic, 500, "Internal"),
     ] {
-        let told = error.told();
-        assert_eq!((told.kind.status().as_u16(), told.kind.code()), (status, code), "{error:?}");
+        let details = error.details();
+        assert_eq!(
+            (details.kind.status().as_u16(), details.kind.code()),
+            (status, code),
+            "{error:?}"
+        );
         assert!(error.refusal().is_none());
 
         // What is promised of whole families.
         let waits = matches!(status, 429 | 503);
-        assert_eq!(told.retry_after().is_some(), waits, "{error:?}");
+        assert_eq!(details.retry_after().is_some(), waits, "{error:?}");
         assert_eq!(
-            told.challenge.is_some(),
-            status == 401 || code == "Forbidden" && told.challenge.is_some()
+            details.challenge.is_some(),
+            status == 401 || code == "Forbidden" && details.challenge.is_some()
         );
         let is_upstreams = match &error {
             Error::Batch(batch::Error::Call { error, .. }) => {
@@ -111,8 +115,8 @@ fn every_error_has_its_status_and_code() {
             }
             _ => matches!(code, "BadGateway" | "UpstreamTimeout" | "UpstreamUnavailable"),
         };
-        assert_eq!(told.proxy_error.is_some(), is_upstreams, "{error:?}");
-        assert!(told.detail.ends_with('.') && !told.detail.starts_with(char::is_lowercase));
+        assert_eq!(details.proxy_error.is_some(), is_upstreams, "{error:?}");
+        assert!(details.detail.ends_with('.') && !details.detail.starts_with(char::is_lowercase));
     }
 }
 
@@ -141,8 +145,8 @@ fn a_challenge_says_no_more_than_it_must() {
         ),
         (auth::Error::NoAccount, None),
     ] {
-        let told = auth(&error).challenge;
-        assert_eq!(told.as_ref().map(|it| it.to_str().unwrap()), challenge);
+        let details = auth(&error).challenge;
+        assert_eq!(details.as_ref().map(|it| it.to_str().unwrap()), challenge);
     }
     let said = |reason| auth(&auth::Error::Token(reason)).detail;
     assert_eq!(said(auth::Reason::Signature), said(auth::Reason::UnknownKey), "nothing to probe");
@@ -152,8 +156,8 @@ fn a_challenge_says_no_more_than_it_must() {
 fn nobody_is_told_to_come_too_early() {
     for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
         let error = limit::Error::Rate { retry_after: Duration::from_millis(millis) };
-        let (_, told) = limit(error).retry_after().unwrap();
-        assert_eq!(told, HeaderValue::from(seconds), "{millis} ms");
+        let (_, details) = limit(error).retry_after().unwrap();
+        assert_eq!(details, HeaderValue::from(seconds), "{millis} ms");
     }
 }
 

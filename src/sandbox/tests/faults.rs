@@ -107,24 +107,30 @@ async fn twists_the_elements() {
     let (sandbox, client) = start().await;
     let asked = three(&sandbox);
     let [one, two, three] = [0, 1, 2].map(|at| asked[at].vin.as_str().to_owned());
-    let ask = async |twists: &[Twist]| {
+    let ask = async |twists: &[Mutation]| {
         sandbox.set_faults(Faults { twists: twists.into(), ..DEFAULT });
         client.ask(&asked).await
     };
-    assert_eq!(ask(&[Twist::Reversed]).await.vins(), [&three[..], &two, &one]);
-    assert_eq!(ask(&[Twist::Missing]).await.vins(), [&two[..], &three]);
-    assert_eq!(ask(&[Twist::Twice]).await.vins(), [&one[..], &two, &three, &one]);
-    assert_eq!(ask(&[Twist::Missing, Twist::Reversed]).await.vins(), [&three[..], &two]);
-    let extra = ask(&[Twist::Extra]).await.vins();
+    assert_eq!(ask(&[Mutation::Reversed]).await.vins(), [&three[..], &two, &one]);
+    assert_eq!(ask(&[Mutation::Missing]).await.vins(), [&two[..], &three]);
+    assert_eq!(ask(&[Mutation::Twice]).await.vins(), [&one[..], &two, &three, &one]);
+    assert_eq!(ask(&[Mutation::Missing, Mutation::Reversed]).await.vins(), [&three[..], &two]);
+    let extra = ask(&[Mutation::Extra]).await.vins();
     assert!(extra.len() == 4 && asked.iter().all(|vehicle| vehicle.vin.as_str() != extra[0]));
-    assert_eq!(ask(&[Twist::Sloppy]).await.vins()[0], "3vwfe21c-04m000001 ");
+    assert_eq!(ask(&[Mutation::Sloppy]).await.vins()[0], "3vwfe21c-04m000001 ");
 
-    let json = async |twist| ask(&[twist]).await.json()["vehicleData"][0].clone();
-    assert!(json(Twist::InfoNull).await.get("info").unwrap().is_null());
-    assert!(json(Twist::InfoText).await["info"].is_string());
-    assert_eq!(json(Twist::InfoMissing).await.get("info"), None);
+    let json = async |mutation| ask(&[mutation]).await.json()["vehicleData"][0].clone();
+    assert!(
+        json(Mutation::InfoNull)
+            .await
+            .get("info")
+            .unwrap()
+            .is_null()
+    );
+    assert!(json(Mutation::InfoText).await["info"].is_string());
+    assert_eq!(json(Mutation::InfoMissing).await.get("info"), None);
 
-    let truncated = ask(&[Twist::Truncated]).await;
+    let truncated = ask(&[Mutation::Truncated]).await;
     assert!(truncated.body.starts_with(b"{\"vehicleData\":["));
     assert!(serde_json::from_slice::<serde_json::Value>(&truncated.body).is_err());
 }

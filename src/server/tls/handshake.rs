@@ -13,10 +13,10 @@ use tracing::debug;
 
 use super::{Tls, credentials::HTTP2};
 use crate::server::{
-    io::Agreed,
+    connection_state::{Command, ConnectionState},
+    io::Negotiated,
     metrics::Reason,
     socket::Socket,
-    watch::{Order, Watch},
 };
 
 impl Tls {
@@ -28,9 +28,9 @@ impl Tls {
     pub(in crate::server) async fn accept<I>(
         &self,
         socket: Socket<I>,
-        watch: &Watch,
+        state: &ConnectionState,
         deadline: Instant,
-    ) -> Result<(TlsStream<Socket<I>>, Agreed), Option<Reason>>
+    ) -> Result<(TlsStream<Socket<I>>, Negotiated), Option<Reason>>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
@@ -41,9 +41,9 @@ impl Tls {
             biased;
             end = handshake.as_mut() => match end {
                 Ok(stream) => {
-                    watch.note_secured();
-                    let agreed = agreed(stream.get_ref().1.alpn_protocol());
-                    return Ok((stream, agreed));
+                    state.note_secured();
+                    let negotiated = negotiated(stream.get_ref().1.alpn_protocol());
+                    return Ok((stream, negotiated));
                 }
                 // Whoever only looked whether the port is open did nothing wrong.
                 Err((_, socket)) if socket.is_untouched() => return Err(None),
@@ -53,10 +53,10 @@ impl Tls {
                     name(&error)
                 }
             },
-            order = poll_fn(|cx| watch.poll_order(Order::Serve, cx)) => return Err(match order {
-                Order::Cut => Some(Reason::Drain),
-                Order::MakeRoom => Some(Reason::Evicted),
-                Order::Close | Order::Drain | Order::Serve => None,
+            command = poll_fn(|cx| state.poll_order(Command::Serve, cx)) => return Err(match command {
+                Command::Cut => Some(Reason::Drain),
+                Command::MakeRoom => Some(Reason::Evicted),
+                Command::Close | Command::Drain | Command::Serve => None,
             }),
             () = late.as_mut() => "not in time",
         };
@@ -67,10 +67,10 @@ impl Tls {
 
 /// HTTP/2 has to be agreed on; clients that know nothing of ALPN know nothing of it either
 /// (RFC 9113 §3.2).
-fn agreed(protocol: Option<&[u8]>) -> Agreed {
+fn negotiated(protocol: Option<&[u8]>) -> Negotiated {
     match protocol {
-        Some(HTTP2) => Agreed::Http2,
-        _ => Agreed::Http1,
+        Some(HTTP2) => Negotiated::Http2,
+        _ => Negotiated::Http1,
     }
 }
 

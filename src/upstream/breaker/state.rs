@@ -5,12 +5,12 @@ use std::{cmp, time::Duration};
 use tokio::time::Instant;
 
 use super::window::Window;
-use crate::upstream::Breaking;
+use crate::upstream::BreakerConfig;
 
 /// What a breaker knows. Time is an argument.
 #[derive(Debug)]
 pub(super) struct State {
-    config: Breaking,
+    config: BreakerConfig,
     mode: Mode,
     /// Counts the changes of mode: what was let through before the last one changes nothing.
     era: u32,
@@ -53,7 +53,7 @@ const SOON: Duration = Duration::from_secs(1);
 // === impl State ===
 
 impl State {
-    pub(super) fn new(config: Breaking, now: Instant) -> Self {
+    pub(super) fn new(config: BreakerConfig, now: Instant) -> Self {
         Self { config, mode: Mode::Closed(Window::new(now)), era: 0 }
     }
 
@@ -125,7 +125,7 @@ mod tests {
 
     /// Opens when 2 of 4 fail, for 10 s; a probe has 20 s.
     fn state() -> (State, Instant) {
-        let config = Breaking {
+        let config = BreakerConfig {
             failure_ratio: 0.5,
             min_requests: 4,
             open_for: 10 * SECOND,

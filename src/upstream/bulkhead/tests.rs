@@ -25,12 +25,12 @@ fn bulkhead(
     let reading = Reading::default();
     let bodies = Arc::clone(&reading);
     let service = tower::service_fn(move |request: Request<Body>| {
-        let mut answer = Response::new(Body::full("x"));
+        let mut response = Response::new(Body::full("x"));
         if request.uri().path() == "/tunnel" {
-            *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         }
         bodies.lock().push(request.into_body());
-        async { Ok(answer) }
+        async { Ok(response) }
     });
     (layer.layer(service), metrics, reading)
 }

@@ -9,7 +9,7 @@ use prometheus::Registry;
 use tower::service_fn;
 
 use super::*;
-use crate::upstream::{Account, Breaking, breaker::Breaker, pause::Pauses};
+use crate::upstream::{Account, BreakerConfig, breaker::Breaker, pause::Pauses};
 
 const SECOND: Duration = Duration::from_secs(1);
 const WITHIN: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ enum Try {
 }
 
 struct Tried {
-    answer: Answer,
+    response: Answer,
     calls: u32,
     retries: u64,
     took: Duration,
@@ -46,11 +46,11 @@ async fn tried(shared: &Shared, tries: &[Try], request: Request<Body>) -> Tried 
                 Try::Timeout => return Err(Error::Timeout),
                 Try::Full => return Err(Error::Full),
             };
-            let mut answer = Response::builder().status(status);
+            let mut response = Response::builder().status(status);
             if let Some(value) = retry_after {
-                answer = answer.header(RETRY_AFTER, value);
+                response = response.header(RETRY_AFTER, value);
             }
-            Ok(answer.body(Body::full("x")).unwrap())
+            Ok(response.body(Body::full("x")).unwrap())
         }
     });
     let Shared { max_attempts, within, ref gate, ref retries, .. } = *shared;
@@ -59,14 +59,14 @@ async fn tried(shared: &Shared, tries: &[Try], request: Request<Body>) -> Tried 
     let (gate, retries) = (gate.clone(), retries.clone());
     let layer = RetryLayer(Arc::new(Shared { max_attempts, budget, within, gate, retries }));
     let began_at = Instant::now();
-    let answer = layer.layer(service).oneshot(request).await;
+    let response = layer.layer(service).oneshot(request).await;
     let (calls, took) = (*calls.lock(), began_at.elapsed());
-    Tried { answer, calls, retries: shared.retries.get() - retries_before, took }
+    Tried { response, calls, retries: shared.retries.get() - retries_before, took }
 }
 
 fn shared() -> Shared {
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    let breaking = Breaking {
+    let breaking = BreakerConfig {
         failure_ratio: 0.5,
         min_requests: 20,
         open_for: 10 * SECOND,
@@ -109,7 +109,10 @@ async fn makes_a_call_again_when_that_may_help() {
         (&[Full], None, 1),
     ] {
         let tried = tried(&shared(), tries, get()).await;
-        let found = tried.answer.ok().map(|answer| answer.status().as_u16());
+        let found = tried
+            .response
+            .ok()
+            .map(|response| response.status().as_u16());
         assert_eq!((found, tried.calls), (status, calls), "{tries:?}");
         assert_eq!(tried.retries, u64::from(calls - 1), "{tries:?}");
         let is_busy = matches!(tries, [Status(429)]);

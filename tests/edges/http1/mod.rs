@@ -46,8 +46,8 @@ async fn hold(cases: &[(&str, &[u8], Want)]) {
     let (gateway, upstream) = gateway(OPEN).await;
     let mut failures = Vec::new();
     for &(name, request, want) in cases {
-        let answers = exchange(gateway.address, [request, PROBE].concat()).await;
-        let mut got = statuses(&answers);
+        let responses = exchange(gateway.address, [request, PROBE].concat()).await;
+        let mut got = statuses(&responses);
         // It may stand before any final answer to whoever asked for it.
         got.retain(|&status| status != 100);
         let seen: Vec<_> = upstream
@@ -61,7 +61,8 @@ async fn hold(cases: &[(&str, &[u8], Want)]) {
             Last(request) => (vec![200], vec![request]),
         };
         if got != statuses || seen != requests {
-            failures.push(format!("{name}: {want:?}\n  caller: {answers:?}\n  upstream: {seen:?}"));
+            failures
+                .push(format!("{name}: {want:?}\n  caller: {responses:?}\n  upstream: {seen:?}"));
         }
     }
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));

@@ -27,9 +27,9 @@ async fn answers_five_hundred_in_their_order() {
     let requests: String = (0..500)
         .map(|n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\nX-Request-Id: n{n}\r\n\r\n"))
         .collect();
-    let answers = exchange(gateway.address, requests + LAST).await;
-    assert_eq!(statuses(&answers), [200; 501]);
-    let names: Vec<_> = answers
+    let responses = exchange(gateway.address, requests + LAST).await;
+    assert_eq!(statuses(&responses), [200; 501]);
+    let names: Vec<_> = responses
         .lines()
         .filter_map(|line| line.strip_prefix("x-request-id: n"))
         .collect();
@@ -50,8 +50,8 @@ async fn reads_nothing_after_the_last_request() {
         "GET /last HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, CLOSE\r\n\r\n",
     ] {
         let (gateway, upstream) = gateway(OPEN).await;
-        let answers = exchange(gateway.address, format!("{last}{SMUGGLED}{SMUGGLED}")).await;
-        assert_eq!(statuses(&answers), [200], "{last}");
+        let responses = exchange(gateway.address, format!("{last}{SMUGGLED}{SMUGGLED}")).await;
+        assert_eq!(statuses(&responses), [200], "{last}");
         assert_eq!(lines(&upstream), ["GET /last"], "{last}");
     }
 }
@@ -109,8 +109,8 @@ async fn a_body_that_was_refused_is_no_request() {
         let last = format!(
             "GET /last HTTP/1.1\r\nHost: a\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n"
         );
-        let answers = exchange(gateway.address, request + &last).await;
-        assert_eq!(statuses(&answers), [status, 200], "{name}: {answers}");
+        let responses = exchange(gateway.address, request + &last).await;
+        assert_eq!(statuses(&responses), [status, 200], "{name}: {responses}");
         assert_eq!(lines(&upstream), ["GET /last"], "{name}");
     }
 }
@@ -121,8 +121,8 @@ async fn a_body_too_long_to_be_read_away_ends_the_connection() {
     let gateway = Gateway::start(&upstream.toml()).await;
     let body = SMUGGLED.repeat(40_000);
     let head = format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
-    let answers = exchange(gateway.address, head + &body + LAST).await;
-    assert_eq!(statuses(&answers), [401], "{answers}");
+    let responses = exchange(gateway.address, head + &body + LAST).await;
+    assert_eq!(statuses(&responses), [401], "{responses}");
     assert_eq!(lines(&upstream), [""; 0]);
 }
 
@@ -142,9 +142,9 @@ async fn the_body_of_a_hit_is_no_request() {
         )
     };
     let requests = get("", &body) + &get("Connection: close\r\n", &body) + SMUGGLED;
-    let answers = exchange(gateway.address, requests).await;
-    assert_eq!(statuses(&answers), [200, 200], "{answers}");
-    assert_eq!(answers.matches("cache-status: vingate; hit").count(), 2);
+    let responses = exchange(gateway.address, requests).await;
+    assert_eq!(statuses(&responses), [200, 200], "{responses}");
+    assert_eq!(responses.matches("cache-status: vingate; hit").count(), 2);
     assert_eq!(gateway.sandbox.counters(), before);
 }
 
@@ -164,11 +164,11 @@ async fn a_body_that_the_upstream_did_not_wait_for_is_no_request() {
         upstream.replies_early(refusal, then);
         let mut caller = Caller::connect(gateway.address).await;
         caller.send(&head).await;
-        let mut answers = caller.read_to("\r\n\r\n").await;
+        let mut responses = caller.read_to("\r\n\r\n").await;
         caller.send(format!("{sent}{LAST}")).await;
         caller.stream.shutdown().await.unwrap();
-        answers += &caller.rest().await;
-        assert_eq!(statuses(&answers)[0], 403, "{then:?}: {answers}");
+        responses += &caller.rest().await;
+        assert_eq!(statuses(&responses)[0], 403, "{then:?}: {responses}");
         let seen = lines(&upstream);
         assert!(!seen.iter().any(|line| line.contains("smuggled")), "{then:?}: {seen:?}");
     }
@@ -218,9 +218,10 @@ async fn no_request_splits_an_answer() {
         "BREW /a HTTP/1.1\r\nHost: a\r\nTraceparent: X-Split: y\r\n",
         "GET /a HTTP/1.1\r\nHost: a\r\nOrigin: X-Split: y\r\n",
     ] {
-        let answer = exchange(gateway.address, format!("{request}Connection: close\r\n\r\n")).await;
-        let head = answer.split_once("\r\n\r\n").unwrap().0.to_lowercase();
-        assert!(!head.contains("x-split"), "{request:?}: {answer}");
+        let response =
+            exchange(gateway.address, format!("{request}Connection: close\r\n\r\n")).await;
+        let head = response.split_once("\r\n\r\n").unwrap().0.to_lowercase();
+        assert!(!head.contains("x-split"), "{request:?}: {response}");
     }
 }
 

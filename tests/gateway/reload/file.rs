@@ -11,7 +11,7 @@ use http::Request;
 use vingate::sandbox::{Handle, Sandbox};
 
 use super::ONE;
-use crate::support::{Answer, BATCH, JSON, Program, batch_body, eventually};
+use crate::support::{BATCH, JSON, Program, Response, batch_body, eventually};
 
 /// The program with its file in a folder of its own.
 struct Running {
@@ -62,15 +62,15 @@ impl Running {
         fs::write(self.folder.join("vingate.toml"), text).unwrap();
     }
 
-    async fn send(&self, request: http::request::Builder, body: String) -> Answer {
+    async fn send(&self, request: http::request::Builder, body: String) -> Response {
         let client =
             hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new());
         let client = client.build_http::<http_body_util::Full<bytes::Bytes>>();
         let request = request.body(body.into()).unwrap();
-        Answer::read(client.request(request).await.unwrap()).await
+        Response::read(client.request(request).await.unwrap()).await
     }
 
-    async fn operate(&self, path: &str) -> Answer {
+    async fn operate(&self, path: &str) -> Response {
         let request = Request::get(format!("http://{}{path}", self.admin));
         self.send(request, String::new()).await.expect(200)
     }

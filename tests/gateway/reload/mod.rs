@@ -19,7 +19,7 @@ use vingate::{
 };
 
 use crate::support::{
-    ALL, Answer, BATCH, Gateway, HOUR, JSON, Wire, batch_body, configuration, eventually, now,
+    ALL, BATCH, Gateway, HOUR, JSON, Response, Wire, batch_body, configuration, eventually, now,
     parse, spelled, vehicle,
 };
 
@@ -60,21 +60,21 @@ impl Kept {
         }
     }
 
-    async fn batch(&mut self, gateway: &Gateway, vehicles: &[(&str, &str)]) -> Answer {
+    async fn batch(&mut self, gateway: &Gateway, vehicles: &[(&str, &str)]) -> Response {
         let request = Request::get(format!("http://{}{BATCH}", gateway.address))
             .header("host", gateway.address.to_string())
             .header("content-type", JSON)
             .header(AUTHORIZATION, gateway.authorization())
             .body(Full::from(batch_body(vehicles)))
             .unwrap();
-        let answer = match self {
+        let response = match self {
             Self::Http1(sender) => {
                 sender.ready().await.unwrap();
                 sender.send_request(request).await
             }
             Self::Http2(sender) => sender.send_request(request).await,
         };
-        Answer::read(answer.unwrap()).await
+        Response::read(response.unwrap()).await
     }
 }
 
@@ -83,12 +83,12 @@ impl Kept {
 fn caller(gateway: &Arc<Gateway>, is_http2: bool, done: &Arc<AtomicBool>) -> JoinHandle<usize> {
     let (gateway, done) = (Arc::clone(gateway), Arc::clone(done));
     tokio::spawn(async move {
-        let right = gateway.answer_for([&vehicle(ONE)], ALL);
+        let right = gateway.response_for([&vehicle(ONE)], ALL);
         let mut kept = Kept::open(&gateway, is_http2).await;
         let mut count = 0;
         while !done.load(Relaxed) {
-            let answer = kept.batch(&gateway, &[ONE]).await.expect(200);
-            assert_eq!(answer.text(), right);
+            let response = kept.batch(&gateway, &[ONE]).await.expect(200);
+            assert_eq!(response.text(), right);
             count += 1;
         }
         count
@@ -149,7 +149,7 @@ async fn a_flight_lands_for_those_before_and_after() {
     let after = ask();
     gateway.until_metric("vingate_http_in_flight", 2.0).await;
     gateway.sandbox.clear_faults();
-    let right = gateway.answer_for([&vehicle(ONE)], ALL);
+    let right = gateway.response_for([&vehicle(ONE)], ALL);
     assert_eq!(before.await.unwrap().expect(200).text(), right);
     let after = after.await.unwrap().expect(200);
     assert_eq!(after.text(), right);
@@ -161,14 +161,14 @@ async fn a_flight_lands_for_those_before_and_after() {
 async fn a_changed_secret_goes_upstream_next_and_finds_an_empty_cache() {
     let gateway = Gateway::start(&account("SYNC_OLD")).await;
     for _ in 0..2 {
-        let answer = gateway.batch(&[ONE]).await.expect(200);
-        assert_eq!(answer.text(), gateway.answer_for([&vehicle(ONE)], "SYNC_OLD"));
+        let response = gateway.batch(&[ONE]).await.expect(200);
+        assert_eq!(response.text(), gateway.response_for([&vehicle(ONE)], "SYNC_OLD"));
     }
     assert_eq!(gateway.sandbox.counters().batches, 1);
     assert_eq!(applied(gateway.reload(&account("SYNC_NEW"))), ["account[0].value"]);
-    let answer = gateway.batch(&[ONE]).await.expect(200);
-    assert_ne!(answer.text(), gateway.answer_for([&vehicle(ONE)], "SYNC_OLD"));
-    assert_eq!(answer.text(), gateway.answer_for([&vehicle(ONE)], "SYNC_NEW"));
+    let response = gateway.batch(&[ONE]).await.expect(200);
+    assert_ne!(response.text(), gateway.response_for([&vehicle(ONE)], "SYNC_OLD"));
+    assert_eq!(response.text(), gateway.response_for([&vehicle(ONE)], "SYNC_NEW"));
     let calls = gateway.sandbox.calls();
     assert_eq!(calls.last().unwrap().headers["authorization"], "SYNC_NEW");
 
@@ -314,6 +314,6 @@ async fn a_reload_while_draining_disturbs_nobody() {
     gateway.drain();
     applied(gateway.reload("[batch]\nchunk = 7"));
     gateway.sandbox.clear_faults();
-    caller.answer().await.expect(200);
+    caller.response().await.expect(200);
     gateway.stop().await;
 }

@@ -22,8 +22,8 @@ async fn a_request_is_answered_over_what_was_agreed_on() {
         let stream = secured.connect(secured.client(offered)).await.unwrap();
         let mut caller = Caller::over(stream).await.unwrap();
         for _ in 0..2 {
-            let answer = caller.get(LIST).await.unwrap();
-            assert_eq!((answer.status().as_u16(), answer.version()), (200, version));
+            let response = caller.get(LIST).await.unwrap();
+            assert_eq!((response.status().as_u16(), response.version()), (200, version));
         }
         let calls = secured.gateway.sandbox.calls();
         let proto = &calls.last().unwrap().headers["x-forwarded-proto"];
@@ -38,8 +38,8 @@ async fn http2_needs_no_tls_if_it_is_known_before() {
     let gateway = Gateway::start("[auth]\nenabled = false\n").await;
     let socket = TcpStream::connect(gateway.address).await.unwrap();
     let mut caller = Caller::http2(socket).await.unwrap();
-    let answer = caller.get(LIST).await.unwrap();
-    assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_2));
+    let response = caller.get(LIST).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_2));
     let calls = gateway.sandbox.calls();
     assert_eq!(calls[0].headers["x-forwarded-proto"], "http");
 }
@@ -50,10 +50,10 @@ async fn plain_http_is_turned_away_in_order() {
     for sent in ["GET / HTTP/1.1\r\nhost: a\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let mut socket = TcpStream::connect(secured.gateway.address).await.unwrap();
         socket.write_all(sent.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         // Not reset, so that the alert arrives.
-        socket.read_to_end(&mut answer).await.unwrap();
-        assert_eq!((answer.len(), answer[0]), (7, 21), "{answer:?}");
+        socket.read_to_end(&mut response).await.unwrap();
+        assert_eq!((response.len(), response[0]), (7, 21), "{response:?}");
     }
     assert_eq!(secured.errors("tls").await, 2.0);
     assert!(secured.gateway.sandbox.calls().is_empty());
@@ -67,14 +67,14 @@ async fn whoever_still_sends_reads_the_last_word() {
     // No TLS: an alert, although there is more to come.
     let mut socket = TcpStream::connect(secured.gateway.address).await.unwrap();
     socket.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-    let mut answer = [0; 7];
-    socket.read_exact(&mut answer).await.unwrap();
-    assert_eq!(answer[0], 21);
+    let mut response = [0; 7];
+    socket.read_exact(&mut response).await.unwrap();
+    assert_eq!(response[0], 21);
     for _ in 0..16 {
         socket.write_all(&piece).await.unwrap();
         sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(socket.read(&mut answer).await.unwrap(), 0, "a clean end");
+    assert_eq!(socket.read(&mut response).await.unwrap(), 0, "a clean end");
 
     // A head that does not end: its refusal, and the end of TLS.
     let mut stream = secured.connect(secured.client(&[])).await.unwrap();

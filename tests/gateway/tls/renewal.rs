@@ -22,9 +22,9 @@ async fn no_request_fails_while_the_certificate_is_exchanged() {
                     let stream = connect(address, Arc::clone(&client)).await.unwrap();
                     let mut caller = Caller::over(stream).await.unwrap();
                     for _ in 0..each {
-                        let answer = caller.get("/api/vehicles?plate=A").await.unwrap();
-                        assert_eq!(answer.status(), 200);
-                        answer.collect().await.unwrap();
+                        let response = caller.get("/api/vehicles?plate=A").await.unwrap();
+                        assert_eq!(response.status(), 200);
+                        response.collect().await.unwrap();
                         requests.fetch_add(1, Relaxed);
                         if done.load(Relaxed) {
                             break;

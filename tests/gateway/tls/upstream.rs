@@ -78,18 +78,18 @@ async fn the_upstream_is_asked_only_if_it_is_who_it_says() {
         let front = Front::start(&sandbox, pair.as_ref()).await;
         let toml = format!("[upstream]\nurl = \"https://localhost:{}\"\n{ca}", front.port);
         let gateway = Gateway::in_front_of(sandbox, &toml).await;
-        for answer in [
+        for response in [
             gateway.get("/api/vehicles?plate=A").await,
             gateway.batch(&[("3VWFE21C04M000001", "MFF956M")]).await,
         ] {
             match want {
                 None => {
-                    answer.expect(200);
+                    response.expect(200);
                 }
                 Some(status) => {
-                    let answer = answer.expect(502);
-                    assert_eq!(answer.field("proxy-status"), status);
-                    assert_eq!(answer.json()["code"], "BadGateway");
+                    let response = response.expect(502);
+                    assert_eq!(response.field("proxy-status"), status);
+                    assert_eq!(response.json()["code"], "BadGateway");
                 }
             }
         }

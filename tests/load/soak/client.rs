@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     connection::Connection,
-    support::{Answer, Dice, JSON},
+    support::{Dice, JSON, Response},
 };
 
 /// A client of one account.
@@ -53,8 +53,8 @@ impl Client {
     async fn list(&mut self) {
         let vin = self.vehicle().1.vin;
         let target = format!("/api/vehicles?vin={}", vin.as_str());
-        if let Some(answer) = self.get(&target).await {
-            let list = answer.json();
+        if let Some(response) = self.get(&target).await {
+            let list = response.json();
             let mut vehicles = list["vehicles"].as_array().unwrap().iter();
             assert!(vehicles.all(|vehicle| vehicle["vin"] == vin.as_str()), "{list}");
         }
@@ -63,8 +63,8 @@ impl Client {
     /// What is forwarded goes up with the account's credential and comes back to who asked.
     async fn forward(&mut self) {
         let target = format!("/sandbox/echo/{}", self.dice.throw(usize::MAX));
-        if let Some(answer) = self.get(&target).await {
-            let echo = answer.json();
+        if let Some(response) = self.get(&target).await {
+            let echo = response.json();
             assert_eq!(echo["target"], target);
             let credential = json!(["authorization", CREDENTIALS[self.account]]);
             assert!(echo["headers"].as_array().unwrap().contains(&credential), "{echo}");
@@ -72,13 +72,13 @@ impl Client {
     }
 
     /// What is forwarded, if all goes well.
-    async fn get(&mut self, target: &str) -> Option<Answer> {
-        let answer = self.send(Request::get(target), Bytes::new(), 16).await?;
-        if answer.status != StatusCode::OK {
-            self.failed(&answer);
+    async fn get(&mut self, target: &str) -> Option<Response> {
+        let response = self.send(Request::get(target), Bytes::new(), 16).await?;
+        if response.status != StatusCode::OK {
+            self.failed(&response);
             return None;
         }
-        Some(answer)
+        Some(response)
     }
 
     async fn purge(&mut self) {
@@ -99,32 +99,32 @@ impl Client {
         request: Builder,
         body: Bytes,
         rarely: usize,
-    ) -> Option<Answer> {
+    ) -> Option<Response> {
         self.world.count(Count::Requests, 1);
         let sending = self.connection.send(request, body);
-        let answer = if self.dice.throw(rarely) == 0 {
+        let response = if self.dice.throw(rarely) == 0 {
             let patience = Duration::from_millis(1 + self.dice.throw(20) as u64);
             timeout(patience, sending).await.ok()
         } else {
             Some(sending.await)
         };
-        let is_over = answer
+        let is_over = response
             .as_ref()
-            .is_none_or(|answer| answer.field("connection") == "close");
+            .is_none_or(|response| response.field("connection") == "close");
         if is_over {
             let subject = SUBJECTS[self.account];
             self.connection = self.world.process.connect_as(subject).await;
         }
-        if answer.is_none() {
+        if response.is_none() {
             self.world.count(Count::HangUps, 1);
         }
-        answer
+        response
     }
 
     /// A failure is the upstream's, as it came, or the gateway's own, and shows nobody anything.
-    pub(super) fn failed(&self, answer: &Answer) {
-        let (status, text) = (answer.status.as_u16(), answer.text());
-        let is_own = matches!(status, 502..=504) && answer.json()["code"].is_string();
+    pub(super) fn failed(&self, response: &Response) {
+        let (status, text) = (response.status.as_u16(), response.text());
+        let is_own = matches!(status, 502..=504) && response.json()["code"].is_string();
         assert!(is_own || text.contains(r#""detail":"Fault""#), "{status} {text}");
         assert!(!text.contains("account"), "{text}");
         self.world.count(Count::Failures, 1);

@@ -12,7 +12,7 @@ mod writes;
 use std::{env, num::NonZeroU64, sync::Arc};
 
 use tokio::time::{Duration, Instant, sleep};
-use vingate::sandbox::{Faults, Only, Twist};
+use vingate::sandbox::{Faults, Mutation, Only};
 
 use self::{
     client::Client,
@@ -102,7 +102,7 @@ fn faults(dice: &mut Dice) -> Vec<Faults> {
     let a_little = Duration::from_millis(dice.throw(40) as u64);
     let batch = Faults { calls, ..Faults::default() };
     let status = [400, 401, 403, 404, 429, 500, 503][dice.throw(7)];
-    let twist = [Twist::Extra, Twist::Reversed, Twist::Truncated][dice.throw(3)];
+    let twist = [Mutation::Extra, Mutation::Reversed, Mutation::Truncated][dice.throw(3)];
     let batch = match dice.throw(16) {
         0 => Faults { status: Some(status), hold: a_little, ..batch },
         1 => Faults { close: true, hold: a_little, ..batch },

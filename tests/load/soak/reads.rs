@@ -15,7 +15,7 @@ pub(super) struct Read {
     asked: Vec<Vehicle>,
     body: Bytes,
     etag: String,
-    answer: Bytes,
+    response: Bytes,
 }
 
 /// What readers may want of the cache.
@@ -47,37 +47,37 @@ impl Client {
             _ => batch(),
         };
         let floors = self.world.floors(&asked);
-        let Some(answer) = self.send(request, body.clone(), 16).await else {
+        let Some(response) = self.send(request, body.clone(), 16).await else {
             return;
         };
-        if answer.status != StatusCode::OK {
-            return self.failed(&answer);
+        if response.status != StatusCode::OK {
+            return self.failed(&response);
         }
         self.world
-            .compare(self.account, &asked, &floors, &answer.body);
-        let etag = answer.field("etag").to_owned();
-        self.last = Some(Read { asked, body, etag, answer: answer.body });
+            .compare(self.account, &asked, &floors, &response.body);
+        let etag = response.field("etag").to_owned();
+        self.last = Some(Read { asked, body, etag, response: response.body });
     }
 
     /// Asks for the same again, if it has changed.
     pub(super) async fn poll(&mut self) {
-        let Some(Read { asked, body, etag, answer: held }) = self.last.take() else {
+        let Some(Read { asked, body, etag, response: held }) = self.last.take() else {
             return;
         };
         let floors = self.world.floors(&asked);
         let request = batch().header("if-none-match", &etag);
-        let Some(answer) = self.send(request, body.clone(), 16).await else {
+        let Some(response) = self.send(request, body.clone(), 16).await else {
             return;
         };
-        let (etag, answer) = match answer.status {
-            StatusCode::OK => (answer.field("etag").to_owned(), answer.body),
+        let (etag, response) = match response.status {
+            StatusCode::OK => (response.field("etag").to_owned(), response.body),
             StatusCode::NOT_MODIFIED => {
                 self.world.count(Count::NotModified, 1);
                 (etag, held)
             }
-            _ => return self.failed(&answer),
+            _ => return self.failed(&response),
         };
-        self.world.compare(self.account, &asked, &floors, &answer);
-        self.last = Some(Read { asked, body, etag, answer });
+        self.world.compare(self.account, &asked, &floors, &response);
+        self.last = Some(Read { asked, body, etag, response });
     }
 }

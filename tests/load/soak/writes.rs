@@ -39,7 +39,7 @@ impl Client {
         };
         let request = request.header("content-type", JSON);
         world.count(Count::Writes, 1);
-        let Some(answer) = self.send(request, body.to_string().into(), 12).await else {
+        let Some(response) = self.send(request, body.to_string().into(), 12).await else {
             // It may be on its way, and no other write must be taken for it.
             tokio::spawn(async move {
                 let landed = async {
@@ -52,11 +52,11 @@ impl Client {
             });
             return;
         };
-        match answer.status.as_u16() {
+        match response.status.as_u16() {
             200 | 204 => {}
-            500.. if world.version(&vehicle) > before => self.failed(&answer),
-            500.. => return self.failed(&answer),
-            _ => panic!("{answer:?}"),
+            500.. if world.version(&vehicle) > before => self.failed(&response),
+            500.. => return self.failed(&response),
+            _ => panic!("{response:?}"),
         }
         world.written(vehicle.vin, is_put.then_some(vehicle.plate));
     }

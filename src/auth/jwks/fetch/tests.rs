@@ -14,8 +14,8 @@ async fn fetch(config: Config) -> Result<Fetched, Error> {
     Fetcher::new(config).unwrap().fetch().await
 }
 
-async fn fetch_answer(answer: Answer) -> Result<Fetched, Error> {
-    let server = KeyServer::start(answer).await;
+async fn fetch_response(response: Answer) -> Result<Fetched, Error> {
+    let server = KeyServer::start(response).await;
     fetch(server.config()).await
 }
 
@@ -32,7 +32,7 @@ fn text(status: u16, cache_control: &'static str, text: impl Into<String>) -> An
 
 #[tokio::test]
 async fn brings_keys_and_how_long_they_are_fresh() {
-    let fetched = fetch_answer(text(200, "public, max-age=3600", set([named("a"), named("b")])));
+    let fetched = fetch_response(text(200, "public, max-age=3600", set([named("a"), named("b")])));
     let Fetched { document, fresh_for } = fetched.await.unwrap();
     assert_eq!(document.keys.len(), 2);
     assert_eq!(fresh_for, Duration::from_secs(3600));
@@ -41,7 +41,7 @@ async fn brings_keys_and_how_long_they_are_fresh() {
 #[tokio::test]
 async fn every_other_answer_is_a_failure() {
     let keys = || set([named("a")]);
-    for (answer, outcome) in [
+    for (response, outcome) in [
         (text(500, "", keys()), Outcome::Status),
         (text(404, "", keys()), Outcome::Status),
         (text(203, "", keys()), Outcome::Status),
@@ -53,10 +53,10 @@ async fn every_other_answer_is_a_failure() {
         (text(200, "", r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#), Outcome::Empty),
         (text(200, "", format!("{}{}", keys(), " ".repeat(MAX_BYTES))), Outcome::TooLarge),
         (Answer::Large(50 * 1024 * 1024), Outcome::TooLarge),
-        (Answer::Torn, Outcome::Unreachable),
+        (Answer::Incomplete, Outcome::Unreachable),
     ] {
-        let shown = format!("{answer:.60?}");
-        let error = fetch_answer(answer).await.unwrap_err();
+        let shown = format!("{response:.60?}");
+        let error = fetch_response(response).await.unwrap_err();
         assert_eq!(error.outcome(), outcome, "{shown}");
     }
 }
@@ -65,13 +65,13 @@ async fn every_other_answer_is_a_failure() {
 async fn a_set_may_be_just_as_large_as_allowed() {
     let keys = set([named("a")]);
     let blanks = " ".repeat(MAX_BYTES - keys.len());
-    assert!(fetch_answer(text(200, "", keys + &blanks)).await.is_ok());
+    assert!(fetch_response(text(200, "", keys + &blanks)).await.is_ok());
 }
 
 #[tokio::test]
 async fn does_not_follow_redirects() {
     let target = KeyServer::start(Answer::set([named("a")])).await;
-    let error = fetch_answer(Answer::Redirect(target.url()))
+    let error = fetch_response(Answer::Redirect(target.url()))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Status(StatusCode::FOUND)));
@@ -80,13 +80,13 @@ async fn does_not_follow_redirects() {
 
 #[tokio::test]
 async fn says_nothing_of_what_came() {
-    for answer in [
+    for response in [
         text(200, "", r#"{"keys":"SECRET"}"#),
         text(200, "", "SECRET"),
         text(200, "", r#"{"keys":[{"kty":"SECRET"}]}"#),
         text(500, "", "SECRET"),
     ] {
-        let error = fetch_answer(answer).await.unwrap_err();
+        let error = fetch_response(response).await.unwrap_err();
         let said = format!("{error:?} {}", Chain(&error));
         assert!(!said.contains("SECRET"), "{said}");
     }

@@ -13,20 +13,20 @@ use crate::auth::keys::Keys;
 
 const ES256: Algorithm = Algorithm::ES256;
 
-fn published(ids: &[&str]) -> Published {
-    let published = Published::new();
+fn published(ids: &[&str]) -> KeySet {
+    let published = KeySet::new();
     published.succeed(keys(ids));
     published
 }
 
-fn known(published: &Published, id: &str) -> Option<Arc<Key>> {
+fn known(published: &KeySet, id: &str) -> Option<Arc<Key>> {
     match published.find(id, ES256) {
         Found::Key(key) => Some(key),
         Found::Awaited(_) | Found::Nothing => None,
     }
 }
 
-fn awaited(published: &Published, id: &str) -> Option<Fetch> {
+fn awaited(published: &KeySet, id: &str) -> Option<Fetch> {
     match published.find(id, ES256) {
         Found::Awaited(fetch) => Some(fetch),
         Found::Key(_) | Found::Nothing => None,
@@ -53,7 +53,7 @@ async fn another_key_under_the_same_name_is_another_key() {
         let text = set([with(jwk(algorithm), json!({ "kid": "a" }))]);
         Document::parse(text.as_bytes()).unwrap().keys
     };
-    let published = Published::new();
+    let published = KeySet::new();
     published.succeed(of(ES256));
     let old = Arc::downgrade(&known(&published, "a").unwrap());
     assert!(published.succeed(of(Algorithm::EdDSA)).differs);
@@ -64,7 +64,7 @@ async fn another_key_under_the_same_name_is_another_key() {
 #[tokio::test]
 async fn of_keys_with_one_name_that_for_the_algorithm_counts() {
     let both = [ES256, Algorithm::RS256].map(|one| with(jwk(one), json!({ "kid": "a" })));
-    let published = Published::new();
+    let published = KeySet::new();
     published.succeed(Document::parse(set(both).as_bytes()).unwrap().keys);
     for (algorithm, found) in
         [(Algorithm::RS256, Algorithm::RS256), (ES256, ES256), (Algorithm::EdDSA, ES256)]
@@ -77,8 +77,8 @@ async fn of_keys_with_one_name_that_for_the_algorithm_counts() {
 #[tokio::test]
 async fn who_waits_is_told_when_the_fetch_has_ended() {
     let published = published(&["a"]);
-    let succeed = |published: &Published| _ = published.succeed(keys(&["a", "b"]));
-    for end in [Published::fail, succeed] {
+    let succeed = |published: &KeySet| _ = published.succeed(keys(&["a", "b"]));
+    for end in [KeySet::fail, succeed] {
         published.begin();
         let mut fetches: Vec<_> = (0..3).map(|_| awaited(&published, "b").unwrap()).collect();
         assert!(
@@ -111,7 +111,7 @@ async fn an_unknown_kid_wants_a_fetch_once() {
 
 #[tokio::test]
 async fn says_whether_keys_are_in_force() {
-    let published = Published::new();
+    let published = KeySet::new();
     let in_force = published.in_force();
     published.begin();
     published.fail();
@@ -151,7 +151,7 @@ async fn the_configured_key_counts_under_one_name_with_a_published_one() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_published_secret_or_a_key_without_a_name() {
-    let keys = Keys::new(vec![], Some(Arc::new(Published::new())));
+    let keys = Keys::new(vec![], Some(Arc::new(KeySet::new())));
     for (id, algorithm, waits) in [
         (Some("a"), Algorithm::HS256, false),
         (Some("a"), Algorithm::HS512, false),

@@ -19,7 +19,7 @@ use super::{
 type Script = Mutex<VecDeque<(Duration, Result<Fetched, Error>)>>;
 
 struct Play {
-    published: Arc<Published>,
+    published: Arc<KeySet>,
     script: Arc<Script>,
     /// When fetches began, since the start.
     begun: Arc<Mutex<Vec<f64>>>,
@@ -42,7 +42,7 @@ impl Play {
     fn start(script: impl IntoIterator<Item = (Duration, Result<Fetched, Error>)>) -> Self {
         let registry = Registry::new();
         let play = Self {
-            published: Arc::new(Published::new()),
+            published: Arc::new(KeySet::new()),
             script: Arc::new(Mutex::new(script.into_iter().collect())),
             begun: Arc::default(),
             registry: registry.clone(),
@@ -268,7 +268,7 @@ async fn a_set_that_lacks_a_kid_is_not_fresh_for_long() {
 async fn runs_until_it_is_told_to_stop() {
     let fetcher = Fetcher::new(config("/nowhere/jwks.json")).unwrap();
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    let published = Arc::new(Published::new());
+    let published = Arc::new(KeySet::new());
     let refresher = Refresher::new(fetcher, Arc::clone(&published), metrics);
     assert!(!*refresher.in_force().borrow());
     let start = Instant::now();

@@ -9,17 +9,17 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 /// A search after its first fetch, which nobody waited for.
-fn settled(now: Instant) -> Search {
-    let mut search = Search::new(now);
+fn settled(now: Instant) -> UnknownKids {
+    let mut search = UnknownKids::new(now);
     search.begin(now);
     assert!(!search.succeed([]));
     search
 }
 
 /// A search with a fetch that kid 0 has just caused.
-fn running(now: Instant) -> Search {
+fn running(now: Instant) -> UnknownKids {
     let mut search = settled(now);
-    assert_eq!(search.ask(kid(0), now), Advice::Fetch);
+    assert_eq!(search.ask(kid(0), now), Decision::Fetch);
     search.begin(now);
     search
 }
@@ -27,13 +27,13 @@ fn running(now: Instant) -> Search {
 #[tokio::test]
 async fn the_first_fetch_is_waited_for_but_not_caused() {
     let start = Instant::now();
-    let mut search = Search::new(start);
-    assert_eq!(search.ask(kid(1), start), Advice::Wait);
+    let mut search = UnknownKids::new(start);
+    assert_eq!(search.ask(kid(1), start), Decision::Wait);
     search.begin(start);
-    assert_eq!(search.ask(kid(2), start), Advice::Wait);
+    assert_eq!(search.ask(kid(2), start), Decision::Wait);
     assert!(search.succeed([kid(2)]), "1 is not there");
-    assert_eq!(search.ask(kid(1), start), Advice::Refuse);
-    assert_eq!(search.ask(kid(2), start), Advice::Fetch, "there is room for one in ten seconds");
+    assert_eq!(search.ask(kid(1), start), Decision::Refuse);
+    assert_eq!(search.ask(kid(2), start), Decision::Fetch, "there is room for one in ten seconds");
 }
 
 #[tokio::test]
@@ -41,15 +41,15 @@ async fn one_fetch_is_for_everybody() {
     let now = Instant::now();
     let mut search = settled(now);
     assert!(!search.wants_fetch());
-    assert_eq!(search.ask(kid(1), now), Advice::Fetch);
+    assert_eq!(search.ask(kid(1), now), Decision::Fetch);
     assert!(search.wants_fetch());
     for number in [1, 2, 1] {
-        assert_eq!(search.ask(kid(number), now), Advice::Wait);
+        assert_eq!(search.ask(kid(number), now), Decision::Wait);
     }
     search.begin(now);
     assert!(!search.wants_fetch(), "it has begun");
     for number in [1, 2, 3, 3] {
-        assert_eq!(search.ask(kid(number), now), Advice::Wait);
+        assert_eq!(search.ask(kid(number), now), Decision::Wait);
     }
 }
 
@@ -61,12 +61,12 @@ async fn a_flood_of_kids_causes_a_fetch_in_ten_seconds_and_waits_for_nothing_els
     for number in 0..100_000 {
         let now = start + Duration::from_millis(number.into());
         match search.ask(kid(number), now) {
-            Advice::Fetch => {
+            Decision::Fetch => {
                 fetches += 1;
                 search.begin(now);
             }
-            Advice::Wait => waits += 1,
-            Advice::Refuse => {}
+            Decision::Wait => waits += 1,
+            Decision::Refuse => {}
         }
         // The fetch takes 20 ms.
         if number % 10_000 == 20 {
@@ -83,14 +83,14 @@ async fn a_kid_that_a_fetch_did_not_bring_is_refused_until_the_next_has_succeede
     let mut search = running(start);
     assert!(search.succeed([kid(7)]));
     let later = start + seconds(3600);
-    assert_eq!(search.ask(kid(0), later), Advice::Refuse);
+    assert_eq!(search.ask(kid(0), later), Decision::Refuse);
 
     search.begin(later);
     search.fail();
-    assert_eq!(search.ask(kid(0), later), Advice::Refuse, "a failure shows nothing");
+    assert_eq!(search.ask(kid(0), later), Decision::Refuse, "a failure shows nothing");
     search.begin(later);
     assert!(!search.succeed([]), "nothing was sought");
-    assert_eq!(search.ask(kid(0), later), Advice::Fetch);
+    assert_eq!(search.ask(kid(0), later), Decision::Fetch);
 }
 
 #[tokio::test]
@@ -105,9 +105,9 @@ async fn a_kid_that_came_while_a_fetch_was_running_may_cause_the_next() {
     let start = Instant::now();
     let mut search = settled(start);
     search.begin(start);
-    assert_eq!(search.ask(kid(1), start), Advice::Wait);
+    assert_eq!(search.ask(kid(1), start), Decision::Wait);
     assert!(!search.succeed([]), "it was not sought by this fetch");
-    assert_eq!(search.ask(kid(1), start), Advice::Fetch, "nor had a kid caused that one");
+    assert_eq!(search.ask(kid(1), start), Decision::Fetch, "nor had a kid caused that one");
 }
 
 #[tokio::test]
@@ -115,10 +115,10 @@ async fn a_failure_shows_nothing_of_a_kid_but_does_not_open_the_window() {
     let start = Instant::now();
     let mut search = running(start);
     search.fail();
-    assert_eq!(search.ask(kid(0), start), Advice::Refuse);
+    assert_eq!(search.ask(kid(0), start), Decision::Refuse);
     let before = start + FETCH_EVERY - Duration::from_nanos(1);
-    assert_eq!(search.ask(kid(0), before), Advice::Refuse);
-    assert_eq!(search.ask(kid(0), start + FETCH_EVERY), Advice::Fetch);
+    assert_eq!(search.ask(kid(0), before), Decision::Refuse);
+    assert_eq!(search.ask(kid(0), start + FETCH_EVERY), Decision::Fetch);
 }
 
 #[tokio::test]
@@ -126,10 +126,10 @@ async fn nobody_begins_to_wait_for_a_fetch_that_hangs() {
     let start = Instant::now();
     let mut search = running(start);
     let before = start + MAX_WAIT - Duration::from_nanos(1);
-    assert_eq!(search.ask(kid(0), before), Advice::Wait);
+    assert_eq!(search.ask(kid(0), before), Decision::Wait);
     for after in [start + MAX_WAIT, start + seconds(3600)] {
-        assert_eq!(search.ask(kid(0), after), Advice::Refuse);
-        assert_eq!(search.ask(kid(1), after), Advice::Refuse);
+        assert_eq!(search.ask(kid(0), after), Decision::Refuse);
+        assert_eq!(search.ask(kid(1), after), Decision::Refuse);
     }
 }
 
@@ -137,8 +137,8 @@ async fn nobody_begins_to_wait_for_a_fetch_that_hangs() {
 async fn nobody_waits_long_for_a_fetch_that_does_not_begin() {
     let start = Instant::now();
     let mut search = settled(start);
-    assert_eq!(search.ask(kid(0), start), Advice::Fetch);
-    assert_eq!(search.ask(kid(0), start + MAX_WAIT), Advice::Refuse);
+    assert_eq!(search.ask(kid(0), start), Decision::Fetch);
+    assert_eq!(search.ask(kid(0), start + MAX_WAIT), Decision::Refuse);
 }
 
 #[tokio::test]
@@ -150,9 +150,9 @@ async fn remembers_a_bounded_number_of_kids() {
     }
     search.begin(start);
     for number in 1000..2000 {
-        assert_eq!(search.ask(kid(number), start), Advice::Refuse);
+        assert_eq!(search.ask(kid(number), start), Decision::Refuse);
     }
-    assert_eq!(search.ask(kid(1), start), Advice::Wait, "who was first stays");
+    assert_eq!(search.ask(kid(1), start), Decision::Wait, "who was first stays");
     assert_eq!(search.sought.len() + search.late.len(), MAX_SOUGHT);
     search.succeed([]);
     assert_eq!(search.absent.len(), MAX_SOUGHT);

@@ -12,7 +12,7 @@ pub(super) struct Model {
     /// Which call is joined for a vehicle, and whether what it brings may be stored.
     pub(super) asking: HashMap<(usize, Vehicle), (usize, bool)>,
     /// Affected by writes of unknown outcome, until when.
-    held_off: Vec<(Affected, u64)>,
+    held_off: Vec<(InvalidationScope, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,8 +30,8 @@ pub(super) enum Expected {
     Fresh(String),
     Stale(String),
     Joined(usize),
-    Led,
-    Unheld,
+    Leading,
+    NotCached,
 }
 
 /// Seconds for which nothing is stored after a write of unknown outcome.
@@ -49,7 +49,8 @@ impl Model {
         is_sent: impl Fn(usize) -> bool,
     ) -> (Expected, bool) {
         let key = (partition, vehicle);
-        let otherwise = if directives.only_if_cached { Expected::Unheld } else { Expected::Led };
+        let otherwise =
+            if directives.only_if_cached { Expected::NotCached } else { Expected::Leading };
         if directives.no_store {
             return (otherwise, false);
         }
@@ -103,20 +104,20 @@ impl Model {
     }
 
     pub(super) fn may_store(&self, partition_: usize, vehicle: Vehicle) -> bool {
-        let covers = |affected: &Affected| {
-            affected.vins.contains(&vehicle.vin)
-                || affected.plates.contains(&vehicle.plate)
-                || affected.partition == Some(partition(partition_ as u8))
+        let covers = |scope: &InvalidationScope| {
+            scope.vins.contains(&vehicle.vin)
+                || scope.plates.contains(&vehicle.plate)
+                || scope.partition == Some(partition(partition_ as u8))
         };
         let mut ahead = self.held_off.iter().filter(|(_, until)| *until > self.now);
-        !ahead.any(|(affected, _)| covers(affected))
+        !ahead.any(|(scope, _)| covers(scope))
     }
 
-    pub(super) fn write(&mut self, affected: &Affected, is_known: bool) {
+    pub(super) fn write(&mut self, scope: &InvalidationScope, is_known: bool) {
         let names = |vehicle: &Vehicle| {
-            affected.vins.contains(&vehicle.vin) || affected.plates.contains(&vehicle.plate)
+            scope.vins.contains(&vehicle.vin) || scope.plates.contains(&vehicle.plate)
         };
-        let is_of = |n: usize| affected.partition == Some(partition(n as u8));
+        let is_of = |n: usize| scope.partition == Some(partition(n as u8));
         self.held.retain(|(_, vehicle), _| !names(vehicle));
         for ((n, _), held) in &mut self.held {
             held.is_dropped |= is_of(*n);
@@ -124,17 +125,15 @@ impl Model {
         self.asking
             .retain(|(n, vehicle), _| !names(vehicle) && !is_of(*n));
         if !is_known {
-            self.held_off.push((affected.clone(), self.now + HOLD_OFF));
+            self.held_off.push((scope.clone(), self.now + HOLD_OFF));
         }
     }
 
-    pub(super) fn purge(&mut self, selection: &Selection) -> u64 {
+    pub(super) fn purge(&mut self, filter: &PurgeFilter) -> u64 {
         let keeps = |&(n, vehicle): &(usize, Vehicle)| {
-            selection.vin.is_some_and(|vin| vin != vehicle.vin)
-                || selection.plate.is_some_and(|plate| plate != vehicle.plate)
-                || selection
-                    .partition
-                    .is_some_and(|it| it != partition(n as u8))
+            filter.vin.is_some_and(|vin| vin != vehicle.vin)
+                || filter.plate.is_some_and(|plate| plate != vehicle.plate)
+                || filter.partition.is_some_and(|it| it != partition(n as u8))
         };
         let before = self.held.len();
         self.held.retain(|key, _| keeps(key));

@@ -12,9 +12,9 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::*;
 use crate::server::{
+    connection_state::Command,
     metrics::Reason,
     tests::{BIG, seconds},
-    watch::Order,
 };
 
 /// The first flight of a caller that knows TLS 1.1 at most (RFC 4346).
@@ -38,7 +38,7 @@ fn serve(listener: &Listener) -> Served {
 #[tokio::test(start_paused = true)]
 async fn what_is_spoken_is_agreed_on() {
     let listener = Listener::new();
-    for (offered, agreed) in [
+    for (offered, negotiated) in [
         (&["h2", "http/1.1"][..], Some("h2")),
         (&["http/1.1", "h2"], Some("h2")),
         (&["h2"], Some("h2")),
@@ -51,13 +51,13 @@ async fn what_is_spoken_is_agreed_on() {
             .await
             .unwrap();
         let protocol = stream.get_ref().1.alpn_protocol();
-        assert_eq!(protocol, agreed.map(str::as_bytes), "{offered:?}");
-        if agreed == Some("h2") {
-            let answer = get_http2(stream).await;
-            assert_eq!(answer, "true");
+        assert_eq!(protocol, negotiated.map(str::as_bytes), "{offered:?}");
+        if negotiated == Some("h2") {
+            let response = get_http2(stream).await;
+            assert_eq!(response, "true");
         } else {
-            let answer = get(&mut stream, "/tls").await.unwrap();
-            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("true"));
+            let response = get(&mut stream, "/tls").await.unwrap();
+            assert!(response.starts_with("HTTP/1.1 200 OK\r\n") && response.ends_with("true"));
         }
         served.ended(&[]).await;
     }
@@ -72,8 +72,8 @@ async fn get_http2(stream: TlsStream<DuplexStream>) -> Bytes {
     let connection = tokio::spawn(connection);
     let request = Request::get("https://a/tls").version(Version::HTTP_2);
     let request = request.body(Empty::<Bytes>::new()).unwrap();
-    let answer = sender.send_request(request).await.unwrap();
-    let body = answer.collect().await.unwrap().to_bytes();
+    let response = sender.send_request(request).await.unwrap();
+    let body = response.collect().await.unwrap().to_bytes();
     drop(sender);
     connection.await.unwrap().unwrap();
     body
@@ -92,9 +92,9 @@ async fn nothing_else_is_spoken_than_what_was_agreed_on() {
             .await
             .unwrap();
         stream.write_all(sent.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        assert!(answer.is_empty(), "{answer:?}");
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response).await;
+        assert!(response.is_empty(), "{response:?}");
         served.ended(&[Reason::Malformed]).await;
     }
 }
@@ -115,11 +115,11 @@ async fn no_connection_comes_of_a_bad_handshake() {
         let (mut read, mut write) = tokio::io::split(served.client);
         let bytes = sent.to_vec();
         let sending = tokio::spawn(async move { write.write_all(&bytes).await });
-        let mut answer = Vec::new();
-        let _ = read.read_to_end(&mut answer).await;
+        let mut response = Vec::new();
+        let _ = read.read_to_end(&mut response).await;
         // Too long a message has its connection closed without a word.
-        let silence = sent.len() > 0x4000 && answer.is_empty();
-        assert!(silence || answer.len() == 7 && answer.starts_with(ALERT), "{answer:?}");
+        let silence = sent.len() > 0x4000 && response.is_empty();
+        assert!(silence || response.len() == 7 && response.starts_with(ALERT), "{response:?}");
         let _ = sending.await.unwrap();
         served.task.await.unwrap();
         assert_eq!(served.metrics.count(Reason::Tls), 1);
@@ -150,16 +150,16 @@ async fn a_handshake_has_the_time_of_a_head() {
 #[tokio::test(start_paused = true)]
 async fn a_handshake_ends_when_the_server_wants_it_to() {
     let listener = Listener::new();
-    for (order, reasons) in [
-        (Order::MakeRoom, &[Reason::Evicted][..]),
-        (Order::Close, &[]),
-        (Order::Cut, &[Reason::Drain]),
+    for (command, reasons) in [
+        (Command::MakeRoom, &[Reason::Evicted][..]),
+        (Command::Close, &[]),
+        (Command::Cut, &[Reason::Drain]),
     ] {
         let mut served = serve(&listener);
         let opened_at = Instant::now();
         served.client.write_all(&TLS_1_1[..20]).await.unwrap();
         sleep(seconds(1)).await;
-        served.watch.order(order);
+        served.state.command(command);
         assert_eq!(served.client.read(&mut [0]).await.unwrap(), 0);
         assert_eq!(opened_at.elapsed().as_secs(), 1);
         served.ended(reasons).await;
@@ -170,7 +170,7 @@ async fn a_handshake_ends_when_the_server_wants_it_to() {
 async fn who_has_just_come_may_shake_hands_and_ask_while_the_server_drains() {
     let listener = Listener::new();
     let mut served = serve(&listener);
-    served.watch.order(Order::Drain);
+    served.state.command(Command::Drain);
     sleep(Duration::from_millis(500)).await;
     let mut stream = connect(listener.client(&[]), &mut served).await.unwrap();
     assert!(get(&mut stream, "/").await.unwrap().ends_with("hello"));
@@ -217,9 +217,9 @@ async fn heads_and_pauses_are_timed_as_without_tls() {
         .await
         .unwrap();
     let asked_at = Instant::now();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with("hello"), "and a word of farewell: {answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.ends_with("hello"), "and a word of farewell: {response}");
     assert_eq!(asked_at.elapsed().as_secs(), 60);
     served.ended(&[]).await;
 }
@@ -303,8 +303,8 @@ async fn clients_show_a_certificate_if_one_is_asked_for() {
         };
         // The client of TLS 1.3 takes the connection for made before it is.
         let mut stream = connect(client, &mut served).await.unwrap();
-        let answer = get(&mut stream, "/").await;
-        assert_eq!(answer.is_ok(), let_in, "{answer:?}");
+        let response = get(&mut stream, "/").await;
+        assert_eq!(response.is_ok(), let_in, "{response:?}");
         let reasons: &[Reason] = if let_in { &[] } else { &[Reason::Tls] };
         served.ended(reasons).await;
     }

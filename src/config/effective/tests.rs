@@ -18,7 +18,7 @@ fn config(more: &str) -> Config {
 
 /// The keys in which the second differs.
 fn changed(old: &str, new: &str) -> Vec<String> {
-    let changes = config(old).in_force.changes(&config(new).in_force);
+    let changes = config(old).effective.changes(&config(new).effective);
     changes.keys().map(str::to_owned).collect()
 }
 
@@ -107,7 +107,7 @@ fn what_may_change_reaches_nothing_that_may_not() {
         "log = { level = \"trace\", access = \"off\" }",
     ] {
         let config = config(more);
-        let changes = none.in_force.changes(&config.in_force);
+        let changes = none.effective.changes(&config.effective);
         assert!(!changes.is_empty() && changes.fixed().next().is_none(), "{more}: {changes:?}");
         assert_eq!(format!("{:?}", config.fixed), before, "{more}");
     }
@@ -130,15 +130,15 @@ fn what_stands_in_other_files_belongs_to_the_key_that_names_them() {
     };
     let (old, known) = load("hunter2");
     let (same, found) = load("hunter2");
-    assert!(old.in_force.changes(&same.in_force).is_empty());
+    assert!(old.effective.changes(&same.effective).is_empty());
     assert_eq!(known, found);
     let (new, found) = load("hunter3");
-    let changes = old.in_force.changes(&new.in_force);
+    let changes = old.effective.changes(&new.effective);
     assert_eq!(changes.keys().collect::<Vec<_>>(), ["account[0].value"]);
     assert_ne!(known, found);
     // A line break at its end is no part of a secret, though it is one of the file.
     let (same, found) = load("hunter2\n");
-    assert!(old.in_force.changes(&same.in_force).is_empty());
+    assert!(old.effective.changes(&same.effective).is_empty());
     assert_ne!(known, found);
     for printed in [format!("{old:?}"), format!("{known:?}"), format!("{changes:?}")] {
         assert!(!printed.contains("hunter"), "{printed}");

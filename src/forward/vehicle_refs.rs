@@ -13,7 +13,7 @@ use crate::vehicle::{Plate, Vin};
 
 /// Vehicles by VIN or by plate; both may name the same one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct VehicleRefs {
     /// VINs, perhaps twice.
     pub(super) vins: Vec<Vin>,
     /// Plates, perhaps twice.
@@ -30,7 +30,7 @@ enum Kind {
 
 // === impl Named ===
 
-impl Named {
+impl VehicleRefs {
     /// Whether nothing is named.
     pub(super) fn is_empty(&self) -> bool {
         self.vins.is_empty() && self.plates.is_empty()
@@ -54,7 +54,7 @@ impl Named {
     pub(super) fn add_json(&mut self, json: &[u8]) -> bool {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
         let mut json = serde_json::Deserializer::from_slice(json);
-        Walk { named: self, kind: Kind::Other }
+        Walk { refs: self, kind: Kind::Other }
             .deserialize(&mut json)
             .is_ok()
             && json.end().is_ok()
@@ -95,14 +95,14 @@ impl Kind {
     fn or(self, outer: Self) -> Self {
         match self {
             Self::Other => outer,
-            named => named,
+            refs => refs,
         }
     }
 }
 
 /// Visits a JSON value without keeping it. The depth is bounded by serde_json (128).
 struct Walk<'a> {
-    named: &'a mut Named,
+    refs: &'a mut VehicleRefs,
     kind: Kind,
 }
 
@@ -124,14 +124,14 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.named.add(self.kind, text);
+        self.refs.add(self.kind, text);
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self { named, kind } = self;
+        let Self { refs, kind } = self;
         while list
-            .next_element_seed(Walk { named: &mut *named, kind })?
+            .next_element_seed(Walk { refs: &mut *refs, kind })?
             .is_some()
         {}
         Ok(())
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key::<Cow<'_, str>>()? {
             let kind = Kind::of(&name).or(self.kind);
-            members.next_value_seed(Walk { named: &mut *self.named, kind })?;
+            members.next_value_seed(Walk { refs: &mut *self.refs, kind })?;
         }
         Ok(())
     }
@@ -150,17 +150,17 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<(), E> {
-        self.named.add_number(self.kind, number);
+        self.refs.add_number(self.kind, number);
         Ok(())
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        self.named.add_number(self.kind, number);
+        self.refs.add_number(self.kind, number);
         Ok(())
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.named.add_number(self.kind, number);
+        self.refs.add_number(self.kind, number);
         Ok(())
     }
 
@@ -176,8 +176,8 @@ mod tests {
     const VIN: &str = "3VWFE21C04M000001";
     const OTHER: &str = "3VWFE21C04M000002";
 
-    fn named(vins: &[&str], plates: &[&str]) -> Named {
-        Named {
+    fn refs(vins: &[&str], plates: &[&str]) -> VehicleRefs {
+        VehicleRefs {
             vins: vins.iter().map(|vin| Vin::parse(vin).unwrap()).collect(),
             plates: plates
                 .iter()
@@ -189,15 +189,15 @@ mod tests {
     #[test]
     fn finds_vehicles_in_a_path() {
         for (path, want) in [
-            ("/api/v3/vehicles/3vw-fe21c04m000001/owner", named(&[VIN], &[])),
-            ("/api/3VWFE21C04M000001/3VW%20FE21C04M000002", named(&[VIN, OTHER], &[])),
-            ("/api/plates/abc-123/x", named(&[], &["ABC123"])),
-            ("/api/Plate/ABC%20123", named(&[], &["ABC123"])),
-            ("/api/vehicles/ABC123", named(&[], &[])),
-            ("/api/plates/", named(&[], &[])),
-            ("*", named(&[], &[])),
+            ("/api/v3/vehicles/3vw-fe21c04m000001/owner", refs(&[VIN], &[])),
+            ("/api/3VWFE21C04M000001/3VW%20FE21C04M000002", refs(&[VIN, OTHER], &[])),
+            ("/api/plates/abc-123/x", refs(&[], &["ABC123"])),
+            ("/api/Plate/ABC%20123", refs(&[], &["ABC123"])),
+            ("/api/vehicles/ABC123", refs(&[], &[])),
+            ("/api/plates/", refs(&[], &[])),
+            ("*", refs(&[], &[])),
         ] {
-            let mut found = Named::default();
+            let mut found = VehicleRefs::default();
             found.add_path(path);
             assert_eq!(found, want, "{path}");
         }
@@ -208,29 +208,29 @@ mod tests {
         let json = r#"[{"a":{"VIN":"3vw-fe21c04m000001","n":[1,-1,1.5,null,true]}},
             {"plate":["a 1",{"plate":"b-2","vin":"no vin"}],"pl\u0061te":"c3","vins":["x"]},
             {"plate":{"text":"d4","of":[{"state":"e5"}]}}]"#;
-        let mut found = Named::default();
+        let mut found = VehicleRefs::default();
         assert!(found.add_json(json.as_bytes()));
-        assert_eq!(found, named(&[VIN], &["A1", "B2", "C3", "D4", "E5"]));
-        let mut found = Named::default();
+        assert_eq!(found, refs(&[VIN], &["A1", "B2", "C3", "D4", "E5"]));
+        let mut found = VehicleRefs::default();
         assert!(found.add_json(b"\xef\xbb\xbf{\"plate\":\"A1\"}"));
-        assert_eq!(found, named(&[], &["A1"]));
+        assert_eq!(found, refs(&[], &["A1"]));
     }
 
     #[test]
     fn finds_vehicles_that_are_named_by_numbers() {
         for (json, want) in [
-            (r#"{"plate":123}"#, named(&[], &["123"])),
-            (r#"{"plate":[0,{"PLATE":999999999999999}]}"#, named(&[], &["0", "999999999999999"])),
-            (r#"{"plate":-123}"#, named(&[], &["123"])),
-            (r#"{"plate":123.0}"#, named(&[], &["123"])),
-            (r#"{"plate":1e3}"#, named(&[], &["1000"])),
-            (r#"{"plate":12.5}"#, named(&[], &["125"])),
-            (r#"{"vin":12345678901234567}"#, named(&["12345678901234567"], &[])),
-            (r#"{"plate":1000000000000000,"vin":1}"#, named(&[], &[])),
-            (r#"{"plate":1e300,"vin":1e16}"#, named(&["10000000000000000"], &[])),
-            (r#"{"plate":true,"other":123}"#, named(&[], &[])),
+            (r#"{"plate":123}"#, refs(&[], &["123"])),
+            (r#"{"plate":[0,{"PLATE":999999999999999}]}"#, refs(&[], &["0", "999999999999999"])),
+            (r#"{"plate":-123}"#, refs(&[], &["123"])),
+            (r#"{"plate":123.0}"#, refs(&[], &["123"])),
+            (r#"{"plate":1e3}"#, refs(&[], &["1000"])),
+            (r#"{"plate":12.5}"#, refs(&[], &["125"])),
+            (r#"{"vin":12345678901234567}"#, refs(&["12345678901234567"], &[])),
+            (r#"{"plate":1000000000000000,"vin":1}"#, refs(&[], &[])),
+            (r#"{"plate":1e300,"vin":1e16}"#, refs(&["10000000000000000"], &[])),
+            (r#"{"plate":true,"other":123}"#, refs(&[], &[])),
         ] {
-            let mut found = Named::default();
+            let mut found = VehicleRefs::default();
             assert!(found.add_json(json.as_bytes()), "{json}");
             assert_eq!(found, want, "{json}");
         }
@@ -240,10 +240,10 @@ mod tests {
     fn says_when_a_body_could_not_be_read_to_its_end() {
         let deep = "[".repeat(200);
         for json in ["", "{", r#"{"plate":"A1"} x"#, r#"{"a":1e400}"#, "{'a':1}", deep.as_str()] {
-            assert!(!Named::default().add_json(json.as_bytes()), "{json}");
+            assert!(!VehicleRefs::default().add_json(json.as_bytes()), "{json}");
         }
-        let mut found = Named::default();
+        let mut found = VehicleRefs::default();
         assert!(!found.add_json(br#"{"plate":"A1","#));
-        assert_eq!(found, named(&[], &["A1"]), "what it named until there counts");
+        assert_eq!(found, refs(&[], &["A1"]), "what it named until there counts");
     }
 }

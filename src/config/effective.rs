@@ -27,7 +27,7 @@ const FIXED: [&str; 4] = ["auth.enabled", "auth.open", "auth.jwks_url", "auth.jw
 
 /// A configuration as it is shown, and what tells it from another.
 #[derive(Clone)]
-pub struct InForce {
+pub struct EffectiveConfig {
     /// The file with all its defaults.
     shown: Value,
     /// By key: what is not shown, or stands in another file.
@@ -52,7 +52,7 @@ pub(crate) fn hash(bytes: &[u8]) -> Hash {
 
 // === impl InForce ===
 
-impl InForce {
+impl EffectiveConfig {
     pub(super) fn new(shown: Value, hidden: Hidden) -> Self {
         Self { shown, hidden }
     }
@@ -75,7 +75,7 @@ impl InForce {
     }
 }
 
-impl std::fmt::Debug for InForce {
+impl std::fmt::Debug for EffectiveConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.shown.fmt(f)
     }

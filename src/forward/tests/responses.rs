@@ -8,7 +8,7 @@ async fn streams_both_ways_at_once() {
     let mut asked = Box::pin(forward.oneshot(request(Method::QUERY, "/", body)));
     assert!(asked.as_mut().now_or_never().is_none());
 
-    let (mut call, answer) = calls.recv().await.unwrap();
+    let (mut call, response) = calls.recv().await.unwrap();
     up.send(data("ping")).unwrap();
     assert_eq!(
         call.body_mut()
@@ -22,11 +22,11 @@ async fn streams_both_ways_at_once() {
     );
 
     let (down, body) = sent_by_hand();
-    answer.send(Ok(Response::new(body))).unwrap();
-    let mut answer = asked.await.unwrap();
+    response.send(Ok(Response::new(body))).unwrap();
+    let mut response = asked.await.unwrap();
     down.send(data("pong")).unwrap();
     assert_eq!(
-        answer
+        response
             .body_mut()
             .frame()
             .await
@@ -50,7 +50,7 @@ async fn streams_both_ways_at_once() {
     );
     drop((up, down));
     assert!(call.body_mut().frame().await.is_none());
-    assert!(answer.body_mut().frame().await.is_none());
+    assert!(response.body_mut().frame().await.is_none());
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn passes_announced_trailers_both_ways() {
         .insert(TRAILER, HeaderValue::from_static("X-Sum, Authorization"));
     let asked = tokio::spawn(forward.oneshot(request));
 
-    let (call, answer) = calls.recv().await.unwrap();
+    let (call, response) = calls.recv().await.unwrap();
     assert_eq!(call.headers()[TRAILER], "x-sum");
     let trailers = call
         .into_body()
@@ -83,8 +83,8 @@ async fn passes_announced_trailers_both_ways() {
     assert_eq!(trailers.keys().collect::<Vec<_>>(), ["x-sum"]);
 
     let answered = Response::new(streamed(vec![data("x"), Ok(Frame::trailers(sum()))]));
-    answer.send(Ok(answered)).unwrap();
-    let answer = asked
+    response.send(Ok(answered)).unwrap();
+    let response = asked
         .await
         .unwrap()
         .unwrap()
@@ -92,7 +92,7 @@ async fn passes_announced_trailers_both_ways() {
         .collect()
         .await
         .unwrap();
-    assert!(answer.trailers().is_none(), "nobody announced them");
+    assert!(response.trailers().is_none(), "nobody announced them");
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,9 +100,9 @@ async fn cuts_an_answer_that_falls_silent_and_never_ends_it() {
     let (upstream, mut calls) = by_hand();
     let (forward, _) = forward(upstream);
     let asked = tokio::spawn(forward.oneshot(request(Method::GET, "/", Body::empty())));
-    let (_, answer) = calls.recv().await.unwrap();
+    let (_, response) = calls.recv().await.unwrap();
     let (down, body) = sent_by_hand();
-    answer.send(Ok(Response::new(body))).unwrap();
+    response.send(Ok(Response::new(body))).unwrap();
     let mut body = asked.await.unwrap().unwrap().into_body();
     down.send(data("x")).unwrap();
     assert!(matches!(body.frame().await, Some(Ok(_))));
@@ -115,34 +115,37 @@ async fn cuts_an_answer_that_falls_silent_and_never_ends_it() {
 #[tokio::test]
 async fn shows_the_caller_an_answer_of_its_own() {
     let (upstream, _) = answering(|| {
-        let mut answer = ok();
-        *answer.version_mut() = Version::HTTP_10;
-        *answer.status_mut() = StatusCode::FOUND;
-        let headers = answer.headers_mut();
+        let mut response = ok();
+        *response.version_mut() = Version::HTTP_10;
+        *response.status_mut() = StatusCode::FOUND;
+        let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close, x-hop"));
         headers.insert("x-hop", HeaderValue::from_static("1"));
         headers.insert(LOCATION, HeaderValue::from_static("https://sync.example/a#b"));
         headers.insert("set-cookie", HeaderValue::from_static("c=1"));
-        answer
+        response
     });
     let (forward, dropped) = forward(upstream);
-    let answer = forward
+    let response = forward
         .oneshot(request(Method::GET, "/", Body::empty()))
         .await
         .unwrap();
-    assert_eq!(answer.status(), StatusCode::FOUND);
-    assert_eq!(answer.version(), Version::HTTP_11);
+    assert_eq!(response.status(), StatusCode::FOUND);
+    assert_eq!(response.version(), Version::HTTP_11);
     assert_eq!(
-        fields(answer.headers()),
+        fields(response.headers()),
         [("location", "/a#b"), ("set-cookie", "c=1"), ("via", "1.0 vingate")]
     );
-    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "fine");
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "fine");
     assert!(dropped.lock().is_empty(), "a read drops nothing");
 }
 
 #[tokio::test]
 async fn minds_a_credential_that_the_upstream_refuses() {
-    let partition = Affected { partition: Some(Partition::new(&MINE)), ..Affected::default() };
+    let partition = InvalidationScope {
+        partition: Some(Partition::new(&MINE)),
+        ..InvalidationScope::default()
+    };
     let unauthorized = (partition, Cause::Unauthorized, None);
     for (status, is_account, challenge, proxy_status, drops) in [
         (401, false, Some("Basic"), None, true),
@@ -158,14 +161,14 @@ async fn minds_a_credential_that_the_upstream_refuses() {
             .extensions_mut()
             .insert(Credential { digest: Some(MINE), is_account });
         let asked = tokio::spawn(forward.oneshot(request));
-        let answer = Response::builder()
+        let response = Response::builder()
             .status(status)
             .header(WWW_AUTHENTICATE, "Basic");
-        let answer = answer.body(Body::empty()).unwrap();
-        calls.recv().await.unwrap().1.send(Ok(answer)).unwrap();
-        let answer = asked.await.unwrap().unwrap();
+        let response = response.body(Body::empty()).unwrap();
+        calls.recv().await.unwrap().1.send(Ok(response)).unwrap();
+        let response = asked.await.unwrap().unwrap();
         let field = |name| {
-            answer
+            response
                 .headers()
                 .get(name)
                 .map(|value| value.to_str().unwrap())
@@ -180,10 +183,10 @@ async fn minds_a_credential_that_the_upstream_refuses() {
 #[tokio::test]
 async fn refuses_a_switch_of_protocols_that_nobody_asked_for() {
     let (upstream, _) = answering(|| {
-        let answer = Response::builder()
+        let response = Response::builder()
             .status(101)
             .header("upgrade", "websocket");
-        answer
+        response
             .header("connection", "upgrade")
             .body(Body::empty())
             .unwrap()

@@ -11,41 +11,41 @@ use tower::Service;
 /// about a request. So each keeps a clone and asks only whether it is still the newest, which is
 /// the reading of one number. A clone of this begins without: whoever accepts connections must
 /// not keep the first service, its keys and its secrets, for ever.
-pub(super) struct Newest<S> {
-    newest: watch::Receiver<S>,
-    at_hand: Option<S>,
+pub(super) struct Reloadable<S> {
+    current: watch::Receiver<S>,
+    service: Option<S>,
 }
 
 // === impl Newest ===
 
-impl<S: Clone> Newest<S> {
+impl<S: Clone> Reloadable<S> {
     /// `first`, and what replaces it.
     pub(super) fn new(first: S) -> (watch::Sender<S>, Self) {
-        let (sender, newest) = watch::channel(first);
-        (sender, Self { newest, at_hand: None })
+        let (sender, current) = watch::channel(first);
+        (sender, Self { current, service: None })
     }
 
     fn renew(&mut self) -> &mut S {
-        let newest = self.newest.borrow_and_update().clone();
-        self.at_hand.insert(newest)
+        let current = self.current.borrow_and_update().clone();
+        self.service.insert(current)
     }
 }
 
-impl<S> Clone for Newest<S> {
+impl<S> Clone for Reloadable<S> {
     fn clone(&self) -> Self {
-        Self { newest: self.newest.clone(), at_hand: None }
+        Self { current: self.current.clone(), service: None }
     }
 }
 
-impl<R, S: Service<R> + Clone> Service<R> for Newest<S> {
+impl<R, S: Service<R> + Clone> Service<R> for Reloadable<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        let is_old = self.newest.has_changed().unwrap_or(false);
-        match &mut self.at_hand {
+        let is_old = self.current.has_changed().unwrap_or(false);
+        match &mut self.service {
             Some(service) if !is_old => service.poll_ready(cx),
             _ => self.renew().poll_ready(cx),
         }
@@ -53,7 +53,7 @@ impl<R, S: Service<R> + Clone> Service<R> for Newest<S> {
 
     #[inline]
     fn call(&mut self, request: R) -> S::Future {
-        match &mut self.at_hand {
+        match &mut self.service {
             Some(service) => service.call(request),
             None => self.renew().call(request),
         }
@@ -80,7 +80,7 @@ mod tests {
             (service, weak)
         };
         let (service, first) = held(1);
-        let (sender, accepting) = Newest::new(BoxCloneSyncService::new(service));
+        let (sender, accepting) = Reloadable::new(BoxCloneSyncService::new(service));
         let mut kept = accepting.clone();
         let mut idle = accepting.clone();
         assert_eq!(kept.ready().await.unwrap().call(()).await, Ok(1));

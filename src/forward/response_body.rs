@@ -16,7 +16,7 @@ use crate::body::{Body, Failure, Idle};
 ///
 /// It never ends early as if it were whole.
 #[derive(Debug)]
-pub(super) struct AnswerBody {
+pub(super) struct ResponseBody {
     body: Body,
     idle: Idle,
     trailers: Trailers,
@@ -24,14 +24,14 @@ pub(super) struct AnswerBody {
 
 // === impl AnswerBody ===
 
-impl AnswerBody {
+impl ResponseBody {
     /// Passes `body` on, with at most `idle_timeout` of silence.
     pub(super) fn new(body: Body, idle_timeout: Duration, trailers: Trailers) -> Self {
         Self { body, idle: Idle::new(idle_timeout), trailers }
     }
 }
 
-impl http_body::Body for AnswerBody {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = Failure;
 

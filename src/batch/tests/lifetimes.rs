@@ -80,10 +80,10 @@ async fn a_request_may_ask_for_more_or_less_than_what_is_fresh() {
         let fixture = Fixture::new();
         fixture.ask("").await;
         advance(at * SECOND).await;
-        let answer = fixture.ask(directives).await;
-        assert_eq!(answer.status, 200);
+        let response = fixture.ask(directives).await;
+        assert_eq!(response.status, 200);
         assert_eq!(fixture.calls(), 1 + usize::from(asks), "{at} s, {directives:?}");
-        assert_eq!(answer.call(), fixture.calls() as u64);
+        assert_eq!(response.call(), fixture.calls() as u64);
     }
 }
 

@@ -23,7 +23,7 @@ const SHARDS: usize = 64;
 
 /// Verified tokens, at most [`CAPACITY`].
 #[derive(Debug)]
-pub(super) struct Verified {
+pub(super) struct TokenCache {
     shards: Box<[RwLock<Shard>; SHARDS]>,
     shard_capacity: usize,
 }
@@ -32,7 +32,7 @@ type Shard = HashMap<Digest, Accepted, foldhash::fast::RandomState>;
 
 // === impl Verified ===
 
-impl Verified {
+impl TokenCache {
     fn with_capacity(capacity: usize) -> Self {
         Self {
             shards: Box::new(array::from_fn(|_| RwLock::default())),
@@ -68,7 +68,7 @@ impl Verified {
     }
 }
 
-impl Default for Verified {
+impl Default for TokenCache {
     fn default() -> Self {
         Self::with_capacity(CAPACITY)
     }
@@ -104,13 +104,13 @@ mod tests {
         Accepted { identity, until, key: Arc::downgrade(key) }
     }
 
-    fn len(verified: &Verified) -> usize {
+    fn len(verified: &TokenCache) -> usize {
         verified.shards.iter().map(|shard| shard.read().len()).sum()
     }
 
     #[test]
     fn forgets_a_token_at_its_end() {
-        let (verified, key) = (Verified::default(), key());
+        let (verified, key) = (TokenCache::default(), key());
         let token = digest::of(b"token");
         assert!(verified.get(&token, at(0)).is_none());
 
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn forgets_a_token_with_its_key() {
-        let (verified, key) = (Verified::default(), key());
+        let (verified, key) = (TokenCache::default(), key());
         let token = digest::of(b"token");
         verified.insert(token, accepted("billing", at(100), &key), at(10));
         drop(key);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn never_holds_more_than_its_capacity() {
-        let (verified, key) = (Verified::with_capacity(4 * SHARDS), key());
+        let (verified, key) = (TokenCache::with_capacity(4 * SHARDS), key());
         for number in 0..2_000_u32 {
             let token = digest::of(&number.to_be_bytes());
             verified.insert(token, accepted("billing", at(100), &key), at(10));
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_has_ended_goes_first() {
-        let (verified, key) = (Verified::with_capacity(2 * SHARDS), key());
+        let (verified, key) = (TokenCache::with_capacity(2 * SHARDS), key());
         let [old, live, new] = [0_u8, 1, 2].map(|last| {
             let mut token = [0; 32];
             token[31] = last;
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_token_twice_takes_one_place() {
-        let (verified, key) = (Verified::with_capacity(SHARDS), key());
+        let (verified, key) = (TokenCache::with_capacity(SHARDS), key());
         for _ in 0..3 {
             verified.insert([1; 32], accepted("billing", at(100), &key), at(10));
         }

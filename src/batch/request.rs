@@ -15,7 +15,7 @@ use crate::vehicle::{Invalid, Plate, Vehicle, Vin};
 
 /// The vehicles of a batch request.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct BatchRequest {
     /// Each vehicle once, in the order of first mention.
     pub distinct: Vec<Vehicle>,
     /// Entries of the list, repeated ones too.
@@ -35,7 +35,7 @@ const QUOTED: usize = 32;
 
 // === impl Asked ===
 
-impl Asked {
+impl BatchRequest {
     /// Parses `{"vehicles":[{"vin":…,"plate":…},…]}` with 1 to `max_vehicles` entries.
     pub fn parse(body: &[u8], max_vehicles: usize) -> Result<Self, Error> {
         // Once for all: strings in the JSON need not be checked one by one.
@@ -55,7 +55,7 @@ impl Asked {
 /// What is collected while the body is read.
 struct Reader {
     max_vehicles: usize,
-    asked: Asked,
+    asked: BatchRequest,
     seen: HashSet<Vehicle>,
     problems: Vec<Problem>,
     has_list: bool,
@@ -66,14 +66,14 @@ impl Reader {
         let distinct = Vec::with_capacity(expected);
         Self {
             max_vehicles,
-            asked: Asked { distinct, ..Asked::default() },
+            asked: BatchRequest { distinct, ..BatchRequest::default() },
             seen: HashSet::with_capacity(expected),
             problems: Vec::new(),
             has_list: false,
         }
     }
 
-    fn finish(self) -> Result<Asked, Error> {
+    fn finish(self) -> Result<BatchRequest, Error> {
         match self.asked.count {
             0 if self.has_list => Err(Error::Empty),
             0 => Err(Error::Missing),
@@ -366,8 +366,8 @@ mod tests {
 
     const VIN: &str = "3VWFE21C04M000001";
 
-    fn parse(body: &str) -> Result<Asked, Error> {
-        Asked::parse(body.as_bytes(), 3)
+    fn parse(body: &str) -> Result<BatchRequest, Error> {
+        BatchRequest::parse(body.as_bytes(), 3)
     }
 
     fn problems(body: &str) -> Vec<(String, Option<String>, String)> {
@@ -441,7 +441,9 @@ mod tests {
     fn shortens_what_it_quotes_and_bounds_how_much_it_tells() {
         let entry = format!(r#"{{"vin":"{}","plate":"A"}}"#, "ñ".repeat(1000));
         let body = format!(r#"{{"vehicles":[{}]}}"#, vec![entry; 150].join(","));
-        let Err(Error::Vehicles(problems)) = Asked::parse(body.as_bytes(), 1000) else { panic!() };
+        let Err(Error::Vehicles(problems)) = BatchRequest::parse(body.as_bytes(), 1000) else {
+            panic!()
+        };
         assert_eq!(problems.len(), 100);
         assert_eq!(problems[0].value, Some("ñ".repeat(32)));
     }
@@ -466,7 +468,10 @@ mod tests {
         ] {
             assert!(matches!(parse(body), Err(Error::Json(_))), "{body}");
         }
-        assert!(matches!(Asked::parse(b"{\"vehicles\":[\"\xff\"]}", 3), Err(Error::NotUtf8)));
+        assert!(matches!(
+            BatchRequest::parse(b"{\"vehicles\":[\"\xff\"]}", 3),
+            Err(Error::NotUtf8)
+        ));
         assert!(matches!(parse(r#"{"vehicles":[]}"#), Err(Error::Empty)));
         assert!(matches!(parse(r#"{"vehicle":[]}"#), Err(Error::Missing)));
         let deep = format!("{{\"a\":{}", "[".repeat(100_000));

@@ -13,7 +13,7 @@ use crate::{
     auth::{self, AuthenticateLayer, jwks},
     batch::{self, Batch},
     cache::{self, Cache},
-    config::{Changes, Fixed, InForce, Live},
+    config::{Changes, EffectiveConfig, Fixed, Live},
     forward::Forward,
     gateway::{self, Gateway},
     limit::{self, AdmitLayer, DeadlineLayer, RateLimit, ShareLayer},
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What outlives every configuration: what is held, connected, counted, and under way.
-pub(super) struct Lasting {
+pub(super) struct SharedState {
     pub(super) cache: Cache<batch::Failure>,
     pub(super) tasks: TaskTracker,
     pub(super) readiness: Readiness,
@@ -31,7 +31,7 @@ pub(super) struct Lasting {
     started_at: Instant,
     origin: Origin,
     upstream: Upstream,
-    published: Option<Arc<jwks::Published>>,
+    published: Option<Arc<jwks::KeySet>>,
     admit: AdmitLayer,
     share: ShareLayer,
     auth: auth::Metrics,
@@ -49,7 +49,7 @@ pub(super) struct Stacks<G = Gateway, A = Admin> {
 /// What was learned of callers, which the next configuration takes over where it asks the same of
 /// them.
 #[derive(Clone)]
-pub(super) struct Learned {
+pub(super) struct ClientState {
     /// With the tokens that were verified: by these keys, for these issuers, with these scopes.
     authenticate: AuthenticateLayer,
     rate: RateLimit,
@@ -59,7 +59,7 @@ pub(super) struct Learned {
 
 // === impl Lasting ===
 
-impl Lasting {
+impl SharedState {
     /// Everything, and what fetches published keys, if there are any: it must be run.
     pub(super) fn build(
         fixed: &Fixed,
@@ -73,8 +73,8 @@ impl Lasting {
         let cache_metrics = cache::Metrics::register(&registry)?;
         let upstream_metrics = upstream::Metrics::register(&registry)?;
         let max_in_flight = live.limit.max_in_flight;
-        let lasting = Self {
-            cache: Cache::new(fixed.cache.clone(), live.lives.clone(), cache_metrics),
+        let shared = Self {
+            cache: Cache::new(fixed.cache.clone(), live.lifetimes.clone(), cache_metrics),
             tasks: TaskTracker::new(),
             readiness: Readiness::new(),
             started_at: Instant::now(),
@@ -89,7 +89,7 @@ impl Lasting {
             telemetry: telemetry::Metrics::register(&registry)?,
             registry,
         };
-        Ok((lasting, refresher))
+        Ok((shared, refresher))
     }
 
     /// Where every metric is registered.
@@ -102,16 +102,16 @@ impl Lasting {
     pub(super) fn stacks(
         &self,
         live: Live,
-        in_force: &InForce,
-        earlier: Option<(&Learned, &Changes)>,
-    ) -> (Stacks, Learned) {
+        effective: &EffectiveConfig,
+        earlier: Option<(&ClientState, &Changes)>,
+    ) -> (Stacks, ClientState) {
         let credential = live.auth.credential_fields();
         let purge = purge(self.cache.clone(), &live.auth, self.tasks.clone());
         let rate = RateLimit::new(live.limit.rate, self.limit.clone());
         let auth = live.auth.build(self.published.clone(), self.auth.clone());
-        let mut learned = Learned::nothing(auth.authenticate, rate);
+        let mut clients = ClientState::nothing(auth.authenticate, rate);
         if let Some((earlier, changes)) = earlier {
-            learned.take_over(earlier, changes);
+            clients.take_over(earlier, changes);
         }
 
         let forward = Forward::new(
@@ -134,8 +134,8 @@ impl Lasting {
             telemetry: TelemetryLayer::new(self.telemetry.clone(), live.telemetry.access),
             admit: self.admit.limited_to(live.limit.max_in_flight),
             deadline: DeadlineLayer::new(live.limit.request_timeout),
-            authenticate: learned.authenticate.clone(),
-            rate: learned.rate.clone(),
+            authenticate: clients.authenticate.clone(),
+            rate: clients.rate.clone(),
             share: self.share.limited_to(live.limit.max_in_flight),
             authorize: auth.authorize,
             normalize: NormalizeLayer::new(live.normalize),
@@ -146,16 +146,16 @@ impl Lasting {
             registry: self.registry.clone(),
             readiness: self.readiness.clone(),
             purge,
-            config: Bytes::from(in_force.shown().to_string()),
+            config: Bytes::from(effective.shown().to_string()),
             started_at: self.started_at,
         };
-        (Stacks { gateway, admin: Admin::new(live.admin.token, parts) }, learned)
+        (Stacks { gateway, admin: Admin::new(live.admin.token, parts) }, clients)
     }
 }
 
 // === impl Learned ===
 
-impl Learned {
+impl ClientState {
     fn nothing(authenticate: AuthenticateLayer, rate: RateLimit) -> Self {
         let forgetting = AbortOnDropHandle::new(tokio::spawn(rate.clone().forget_idle()));
         Self { authenticate, rate, forgetting: Arc::new(forgetting) }

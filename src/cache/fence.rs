@@ -20,12 +20,12 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex as PlainMutex;
 use tokio::time::Instant;
 
-use super::{Affected, Key, Partition, store::Prehashed};
+use super::{InvalidationScope, Key, Partition, store::Prehashed};
 use crate::vehicle::{Plate, Vin};
 
 /// Times are whole seconds since the start, later ones for what is held off: it is held off for
 /// up to a second longer than asked for.
-pub(super) struct Holds {
+pub(super) struct StoreFence {
     hashing: RandomState,
     started_at: Instant,
     /// When the last of them is over, so that the usual none costs one load. Written under the
@@ -65,7 +65,7 @@ const PIECE: usize = 1024;
 
 // === impl Holds ===
 
-impl Holds {
+impl StoreFence {
     /// None, on a clock that starts now.
     pub(super) fn new(hashing: RandomState, started_at: Instant) -> Self {
         let (last_until, ends) = (AtomicU32::new(0), PlainMutex::default());
@@ -73,17 +73,17 @@ impl Holds {
     }
 
     /// Holds off everything that `affected` covers from `now` until `until`.
-    pub(super) fn add(&self, affected: &Affected, now: Instant, until: Instant) {
+    pub(super) fn add(&self, scope: &InvalidationScope, now: Instant, until: Instant) {
         let now = self.second(now);
         let since = until.saturating_duration_since(self.started_at);
         let until = seconds(since.as_secs() + u64::from(since.subsec_nanos() > 0));
-        if let Some(partition) = affected.partition {
+        if let Some(partition) = scope.partition {
             let hash = self.hash(Subject::Partition(partition));
             self.change(until, |ends| ends.hold_partition(hash, until));
         }
         self.change(until, |ends| ends.prune(now));
-        let vins = affected.vins.iter().copied().map(Subject::Vin);
-        let plates = affected.plates.iter().copied().map(Subject::Plate);
+        let vins = scope.vins.iter().copied().map(Subject::Vin);
+        let plates = scope.plates.iter().copied().map(Subject::Plate);
         let mut names = vins.chain(plates).map(|name| self.hash(name)).peekable();
         while names.peek().is_some() {
             self.change(until, |ends| {

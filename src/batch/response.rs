@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     body::Body,
-    cache::{Directives, Freshness, Lookup},
+    cache::{CacheStatus, Directives, Freshness},
 };
 
 /// Makes the answer of what was gathered.
@@ -31,7 +31,7 @@ pub(super) struct Composer<'a> {
 /// How many vehicles were answered in which way, and how long the answer is good.
 #[derive(Debug)]
 pub(super) struct Tally {
-    counts: [u64; Lookup::ALL.len()],
+    counts: [u64; CacheStatus::ALL.len()],
     /// Of the oldest part.
     age: Duration,
     /// Until the first part is stale; with a stale part, how long it is so.
@@ -53,27 +53,27 @@ impl Composer<'_> {
             .get_all(IF_NONE_MATCH)
             .iter()
             .any(|field| matches(field, &etag));
-        let mut answer = match is_known {
+        let mut response = match is_known {
             true => {
-                let mut answer = Response::new(Body::empty());
-                *answer.status_mut() = StatusCode::NOT_MODIFIED;
-                answer
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                response
             }
             false => {
                 let entries = gathered.parts.into_iter().map(|part| part.entry);
-                let mut answer = Response::new(Body::new(Splice::new(entries)));
-                answer.headers_mut().insert(CONTENT_TYPE, JSON);
-                answer
+                let mut response = Response::new(Body::new(Splice::new(entries)));
+                response.headers_mut().insert(CONTENT_TYPE, JSON);
+                response
             }
         };
         let status = gathered.made_good.and_then(|failure| failure.status());
-        let head = answer.headers_mut();
+        let head = response.headers_mut();
         head.insert(CACHE_STATUS, text(tally.cache_status(self, status)));
         head.insert(CACHE_CONTROL, text(tally.cache_control(self)));
         head.insert(AGE, tally.age.as_secs().into());
         head.insert(ETAG, text(etag));
         head.insert(ACCEPT_QUERY, JSON);
-        answer
+        response
     }
 }
 
@@ -82,7 +82,7 @@ impl Composer<'_> {
 impl Tally {
     /// Counts the parts of an answer.
     pub(super) fn of(parts: &[Part], now: Instant) -> Self {
-        let mut counts = [0; Lookup::ALL.len()];
+        let mut counts = [0; CacheStatus::ALL.len()];
         let (mut filled_at, mut fresh_until) = (now, None);
         for Part { entry, from } in parts {
             counts[*from as usize] += 1;
@@ -98,16 +98,16 @@ impl Tally {
     }
 
     /// How many vehicles were answered this way.
-    pub(super) fn count(&self, from: Lookup) -> u64 {
+    pub(super) fn count(&self, from: CacheStatus) -> u64 {
         self.counts[from as usize]
     }
 
     /// `Cache-Status` (RFC 9211).
     fn cache_status(&self, composer: &Composer<'_>, upstream: Option<StatusCode>) -> String {
         let of = |from| self.count(from);
-        let held = of(Lookup::Hit) + of(Lookup::Absent) + of(Lookup::Stale);
-        let asked = of(Lookup::Miss) + of(Lookup::Bypass);
-        let (stale_on_error, joined) = (of(Lookup::StaleOnError), of(Lookup::Joined));
+        let held = of(CacheStatus::Hit) + of(CacheStatus::Absent) + of(CacheStatus::Stale);
+        let asked = of(CacheStatus::Miss) + of(CacheStatus::Bypass);
+        let (stale_on_error, joined) = (of(CacheStatus::StaleOnError), of(CacheStatus::Joined));
 
         let mut status = String::with_capacity(96);
         status.push_str("vingate; ");
@@ -132,9 +132,9 @@ impl Tally {
         let _ = write!(
             status,
             "; detail=\"hit={} stale={} joined={joined} miss={asked} absent={}\"",
-            of(Lookup::Hit),
-            of(Lookup::Stale) + stale_on_error,
-            of(Lookup::Absent),
+            of(CacheStatus::Hit),
+            of(CacheStatus::Stale) + stale_on_error,
+            of(CacheStatus::Absent),
         );
         status
     }
@@ -169,13 +169,13 @@ impl Tally {
 
 /// Says of an answer that it did not come by way of the cache.
 /// `asked` distinct vehicles were asked for.
-pub(super) fn mark_bypassed(mut answer: Response<Body>, asked: usize) -> Response<Body> {
+pub(super) fn mark_bypassed(mut response: Response<Body>, asked: usize) -> Response<Body> {
     let status =
         format!("vingate; fwd=bypass; detail=\"hit=0 stale=0 joined=0 miss={asked} absent=0\"");
-    let head = answer.headers_mut();
+    let head = response.headers_mut();
     head.append(CACHE_STATUS, text(status));
     head.insert(ACCEPT_QUERY, JSON);
-    answer
+    response
 }
 
 /// A strong validator: a hash of the elements' own hashes in their order, which is the same

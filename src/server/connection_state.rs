@@ -21,7 +21,7 @@ use super::phase::Phase;
 
 /// The note of one connection, shared by its socket, its requests, its task and the server.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct ConnectionState {
     opened_at: Instant,
     http2: AtomicBool,
     /// Whether a request has come yet.
@@ -36,7 +36,7 @@ pub(super) struct Watch {
     head_since: Mark,
     /// When the write that is pending was first refused.
     blocked_since: Mark,
-    order: AtomicU8,
+    command: AtomicU8,
     task: AtomicWaker,
 }
 
@@ -47,7 +47,7 @@ struct Mark(AtomicU64);
 /// What the server wants of a connection, the more urgent the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Order {
+pub(super) enum Command {
     /// Nothing.
     Serve,
     /// Close if no request is in flight, because others wait to get in; else forget it.
@@ -62,7 +62,7 @@ pub(super) enum Order {
 
 // === impl Watch ===
 
-impl Watch {
+impl ConnectionState {
     /// The note of a connection that is opened now.
     pub(super) fn new() -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Watch {
             quiet_since: Mark::default(),
             head_since: Mark::default(),
             blocked_since: Mark::default(),
-            order: AtomicU8::new(Order::Serve as u8),
+            command: AtomicU8::new(Command::Serve as u8),
             task: AtomicWaker::new(),
         }
     }
@@ -170,7 +170,7 @@ impl Watch {
         } else if let Some(since) = self.head_since.get(self.opened_at) {
             Phase::Head(since)
         } else {
-            Phase::Quiet(
+            Phase::Idle(
                 self.quiet_since
                     .get(self.opened_at)
                     .unwrap_or(self.opened_at),
@@ -179,43 +179,43 @@ impl Watch {
     }
 
     /// Tells the connection's task what the server wants. A less urgent order changes nothing.
-    pub(super) fn order(&self, order: Order) {
-        self.order.fetch_max(order as u8, Relaxed);
+    pub(super) fn command(&self, command: Command) {
+        self.command.fetch_max(command as u8, Relaxed);
         self.task.wake();
     }
 
     /// Takes an order back, unless a more urgent one came since.
-    pub(super) fn forget(&self, order: Order) {
-        let _ = self
-            .order
-            .compare_exchange(order as u8, Order::Serve as u8, Relaxed, Relaxed);
+    pub(super) fn forget(&self, command: Command) {
+        let _ =
+            self.command
+                .compare_exchange(command as u8, Command::Serve as u8, Relaxed, Relaxed);
     }
 
     /// Whether the answers of this connection should be its last.
     pub(super) fn is_draining(&self) -> bool {
-        self.order.load(Relaxed) >= Order::Drain as u8
+        self.command.load(Relaxed) >= Command::Drain as u8
     }
 
     /// Ready as soon as there is an order more urgent than `known` that can be followed: nobody
     /// is asked to close while the head of a request is coming in.
-    pub(super) fn poll_order(&self, known: Order, cx: &mut Context<'_>) -> Poll<Order> {
+    pub(super) fn poll_order(&self, known: Command, cx: &mut Context<'_>) -> Poll<Command> {
         self.task.register(cx.waker());
-        let order = Order::ALL[usize::from(self.order.load(Relaxed))];
-        if order <= known {
+        let command = Command::ALL[usize::from(self.command.load(Relaxed))];
+        if command <= known {
             return Poll::Pending;
         }
-        let wait = match order {
-            Order::Serve | Order::MakeRoom | Order::Cut => false,
-            Order::Drain => self.is_fresh() || matches!(self.phase(), Phase::Head(_)),
-            Order::Close => matches!(self.phase(), Phase::Head(_)),
+        let wait = match command {
+            Command::Serve | Command::MakeRoom | Command::Cut => false,
+            Command::Drain => self.is_fresh() || matches!(self.phase(), Phase::Head(_)),
+            Command::Close => matches!(self.phase(), Phase::Head(_)),
         };
-        if wait { Poll::Pending } else { Poll::Ready(order) }
+        if wait { Poll::Pending } else { Poll::Ready(command) }
     }
 }
 
 // === impl Order ===
 
-impl Order {
+impl Command {
     const ALL: [Self; 5] = [Self::Serve, Self::MakeRoom, Self::Drain, Self::Close, Self::Cut];
 }
 
@@ -252,76 +252,76 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn follows_a_connection_from_phase_to_phase() {
-        let watch = Watch::new();
-        let t0 = watch.opened_at();
-        assert_eq!(watch.phase(), Phase::Quiet(t0));
-        assert!(watch.is_fresh());
+        let state = ConnectionState::new();
+        let t0 = state.opened_at();
+        assert_eq!(state.phase(), Phase::Idle(t0));
+        assert!(state.is_fresh());
 
         tokio::time::advance(after(1)).await;
-        watch.note_read();
-        assert!(!watch.is_fresh());
+        state.note_read();
+        assert!(!state.is_fresh());
         tokio::time::advance(after(1)).await;
-        watch.note_read();
-        assert_eq!(watch.phase(), Phase::Head(t0 + after(1)), "the first byte counts");
+        state.note_read();
+        assert_eq!(state.phase(), Phase::Head(t0 + after(1)), "the first byte counts");
 
-        watch.note_begun();
-        watch.note_read();
-        assert_eq!(watch.phase(), Phase::Busy, "bytes of a body are no head");
+        state.note_begun();
+        state.note_read();
+        assert_eq!(state.phase(), Phase::Busy, "bytes of a body are no head");
 
-        watch.note_blocked();
+        state.note_blocked();
         tokio::time::advance(after(1)).await;
-        watch.note_blocked();
-        assert_eq!(watch.phase(), Phase::Blocked(t0 + after(2)));
-        watch.note_ended();
-        assert_eq!(watch.phase(), Phase::Blocked(t0 + after(2)), "its last bytes still wait");
+        state.note_blocked();
+        assert_eq!(state.phase(), Phase::Blocked(t0 + after(2)));
+        state.note_ended();
+        assert_eq!(state.phase(), Phase::Blocked(t0 + after(2)), "its last bytes still wait");
 
         tokio::time::advance(after(1)).await;
-        watch.note_written();
-        assert_eq!(watch.phase(), Phase::Quiet(t0 + after(4)));
+        state.note_written();
+        assert_eq!(state.phase(), Phase::Idle(t0 + after(4)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn has_no_heads_of_its_own_in_http2() {
-        let watch = Watch::new();
-        watch.note_read();
+        let state = ConnectionState::new();
+        state.note_read();
         tokio::time::advance(after(1)).await;
-        watch.note_http2();
-        watch.note_read();
-        assert_eq!(watch.phase(), Phase::Quiet(watch.opened_at() + after(1)));
+        state.note_http2();
+        state.note_read();
+        assert_eq!(state.phase(), Phase::Idle(state.opened_at() + after(1)));
     }
 
     #[tokio::test]
     async fn heeds_the_most_urgent_order() {
-        let watch = Watch::new();
+        let state = ConnectionState::new();
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Pending);
-        watch.order(Order::Close);
-        watch.order(Order::MakeRoom);
-        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Ready(Order::Close));
-        assert_eq!(watch.poll_order(Order::Close, &mut cx), Poll::Pending);
+        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Pending);
+        state.command(Command::Close);
+        state.command(Command::MakeRoom);
+        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Ready(Command::Close));
+        assert_eq!(state.poll_order(Command::Close, &mut cx), Poll::Pending);
     }
 
     #[tokio::test]
     async fn forgets_only_the_order_it_is_told_to() {
-        let watch = Watch::new();
+        let state = ConnectionState::new();
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        watch.order(Order::MakeRoom);
-        watch.forget(Order::MakeRoom);
-        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Pending);
-        watch.order(Order::Close);
-        watch.forget(Order::MakeRoom);
-        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Ready(Order::Close));
+        state.command(Command::MakeRoom);
+        state.forget(Command::MakeRoom);
+        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Pending);
+        state.command(Command::Close);
+        state.forget(Command::MakeRoom);
+        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Ready(Command::Close));
     }
 
     #[tokio::test]
     async fn waits_for_a_request_that_is_coming_in_before_it_drains() {
-        let watch = Watch::new();
+        let state = ConnectionState::new();
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        watch.order(Order::Drain);
-        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Pending, "fresh");
-        watch.note_read();
-        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Pending, "a part of a head");
-        watch.note_begun();
-        assert_eq!(watch.poll_order(Order::Serve, &mut cx), Poll::Ready(Order::Drain));
+        state.command(Command::Drain);
+        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Pending, "fresh");
+        state.note_read();
+        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Pending, "a part of a head");
+        state.note_begun();
+        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Ready(Command::Drain));
     }
 }

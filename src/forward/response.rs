@@ -7,13 +7,13 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::{
-    Error, Shared, answer_body::AnswerBody, fields, forwarded::append_via, framing, invalidate,
-    location, request_body::Watch, trailers::Trailers, upgrade,
+    Error, Shared, fields, forwarded::append_via, framing, invalidate, location,
+    request_body::BodyMonitor, response_body::ResponseBody, trailers::Trailers, upgrade,
 };
 use crate::{
     auth::Credential,
     body::{Body, Tunnel},
-    cache::{Affected, Cause},
+    cache::{Cause, InvalidationScope},
     upstream,
 };
 
@@ -24,7 +24,7 @@ pub(super) struct Answer {
     pub(super) shared: Arc<Shared>,
     pub(super) credential: Option<Credential>,
     pub(super) upgrade: Option<OnUpgrade>,
-    pub(super) body: Option<Arc<Watch>>,
+    pub(super) body: Option<Arc<BodyMonitor>>,
 }
 
 // === impl Answer ===
@@ -33,78 +33,79 @@ impl Answer {
     /// Makes what the upstream gave the caller's answer.
     pub(super) fn finish(
         self,
-        answer: Result<Response<Body>, upstream::Error>,
+        response: Result<Response<Body>, upstream::Error>,
     ) -> Result<Response<Body>, Error> {
         if let Some(failure) = self.body.as_ref().and_then(|body| body.take_failure()) {
             return Err(Error::Body(failure));
         }
-        let mut answer = answer?;
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(answer);
+        let mut response = response?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(response);
         }
-        if !framing::is_known(answer.headers()) {
+        if !framing::is_known(response.headers()) {
             return Err(Error::Coding);
         }
-        self.strip(&mut answer);
-        location::rewrite(answer.headers_mut(), &self.shared.origin);
-        if matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            self.mind_the_credential(&mut answer);
+        self.strip(&mut response);
+        location::rewrite(response.headers_mut(), &self.shared.origin);
+        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.mind_the_credential(&mut response);
         }
         let config = &self.shared.config;
-        let trailers = Trailers::announced(answer.headers_mut(), &config.credential_headers);
-        framing::settle_length(&mut answer);
-        if answer.body().is_end_stream() {
-            return Ok(answer);
+        let trailers = Trailers::announced(response.headers_mut(), &config.credential_headers);
+        framing::settle_length(&mut response);
+        if response.body().is_end_stream() {
+            return Ok(response);
         }
         let idle_timeout = config.stream_idle_timeout;
-        Ok(answer.map(|body| Body::new(AnswerBody::new(body, idle_timeout, trailers))))
+        Ok(response.map(|body| Body::new(ResponseBody::new(body, idle_timeout, trailers))))
     }
 
     /// Connects caller and upstream for as long as they like.
-    fn switch(mut self, mut answer: Response<Body>) -> Result<Response<Body>, Error> {
-        let is_agreed = upgrade::is_agreed(answer.headers());
+    fn switch(mut self, mut response: Response<Body>) -> Result<Response<Body>, Error> {
+        let is_agreed = upgrade::is_agreed(response.headers());
         let caller = self
             .upgrade
             .take()
             .filter(|_| is_agreed)
             .ok_or(Error::UnaskedUpgrade)?;
-        let upstream = hyper::upgrade::on(&mut answer);
-        self.strip(&mut answer);
-        upgrade::announce(answer.headers_mut());
+        let upstream = hyper::upgrade::on(&mut response);
+        self.strip(&mut response);
+        upgrade::announce(response.headers_mut());
         // The call's place, and below whatever the caller's request counts against.
         let tunnel = Tunnel::default();
-        let call = std::mem::replace(answer.body_mut(), Body::before(&tunnel));
+        let call = std::mem::replace(response.body_mut(), Body::before(&tunnel));
         let idle_timeout = self.shared.config.stream_idle_timeout;
         self.shared
             .tasks
             .spawn(upgrade::tunnel(caller, upstream, idle_timeout, (call, tunnel)));
-        Ok(answer)
+        Ok(response)
     }
 
-    fn strip(&self, answer: &mut Response<Body>) {
-        let received = answer.version();
-        fields::strip_answer(answer.headers_mut(), &self.shared.config.credential_headers);
-        append_via(answer.headers_mut(), received);
+    fn strip(&self, response: &mut Response<Body>) {
+        let received = response.version();
+        fields::strip_response(response.headers_mut(), &self.shared.config.credential_headers);
+        append_via(response.headers_mut(), received);
         // An answer to HTTP/1.1 that says it is HTTP/1.0 could not be told from a cut one.
-        *answer.version_mut() = Version::HTTP_11;
+        *response.version_mut() = Version::HTTP_11;
     }
 
     /// The upstream refuses the credential: the caller's own fills no entry any more, and an
     /// account's is none of the caller's business.
-    fn mind_the_credential(&self, answer: &mut Response<Body>) {
+    fn mind_the_credential(&self, response: &mut Response<Body>) {
         let credential = self.credential.as_ref();
         if let Some(partition) = invalidate::own_partition(credential) {
-            let affected = Affected { partition: Some(partition), ..Affected::default() };
+            let scope =
+                InvalidationScope { partition: Some(partition), ..InvalidationScope::default() };
             self.shared
                 .cache
-                .invalidate(&affected, Cause::Unauthorized, None);
+                .invalidate(&scope, Cause::Unauthorized, None);
         }
-        if answer.status() == StatusCode::UNAUTHORIZED
+        if response.status() == StatusCode::UNAUTHORIZED
             && credential.is_some_and(|credential| credential.is_account)
         {
-            answer.headers_mut().remove(WWW_AUTHENTICATE);
+            response.headers_mut().remove(WWW_AUTHENTICATE);
             let status = HeaderValue::from_static("vingate; received-status=401");
-            answer.headers_mut().append(PROXY_STATUS, status);
+            response.headers_mut().append(PROXY_STATUS, status);
         }
     }
 }
