@@ -17,10 +17,12 @@ use http_body::Body as _;
 use prometheus::Registry;
 use tokio::time::Instant;
 use vingate::{
-    batch::{BatchRequest, Elements, Splice},
+    batch::{BatchRequest, Splice},
     cache::{
-        Cache, Config, Directives, Entry, Lifetimes, Lookup, Metrics, Partition, StaleWindows, Ttl,
+        Cache, Config, Directives, Entry, Lifetimes, Lookup, Metrics, Moment, Partition,
+        StaleWindows, Ttl,
     },
+    loader::Elements,
 };
 
 /// Vehicles of a full request.
@@ -92,16 +94,17 @@ fn entries(response: &[u8], asked: &[u8]) -> Vec<Arc<Entry>> {
         Metrics::register(&Registry::new()).expect("a new registry knows no names"),
     );
     let (partition, now) = (Some(Partition::new(&[7; 32])), Instant::now());
-    let claim = || cache.claim(partition, vehicles.iter().copied(), &Directives::default(), now);
-    claim()
-        .lead
-        .expect("an empty cache holds nothing")
-        .fill(elements.of_vehicles, true, now);
-    let entry = |place| match place {
+    let lookup = || cache.lookup(partition, vehicles.iter().copied(), &Directives::default(), now);
+    drop(
+        lookup()
+            .leases
+            .fill(elements.of_vehicles, true, Moment::now()),
+    );
+    let entry = |lookup| match lookup {
         Lookup::Hit(entry) => Some(entry),
         _ => None,
     };
-    let entries: Vec<_> = claim().places.into_iter().filter_map(entry).collect();
+    let entries: Vec<_> = lookup().found.into_iter().filter_map(entry).collect();
     assert_eq!(entries.len(), BATCH, "everything is held");
     entries
 }

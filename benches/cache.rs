@@ -1,9 +1,9 @@
-//! What it costs to look vehicles up: one claim a request, one look-up a vehicle.
+//! What it costs to look vehicles up: one pass a request.
 //!
 //! `hit1` and `hit500` ask for vehicles that are held and were asked for a moment ago; `spread500`
 //! draws its 500 from 20,000 held ones, another 500 each time, so that memory is in the figure;
 //! `threads500` is `hit500` while another thread does the same; `miss500` asks for vehicles that
-//! are not held and gives up, which frees their seats again.
+//! are not held and gives up, which abandons their leases.
 //!
 //! ```text
 //! cargo bench --bench cache
@@ -23,8 +23,8 @@ use prometheus::Registry;
 use tokio::time::Instant;
 use vingate::{
     cache::{
-        Class, Config, Directives, Element, Lifetimes, Lookup, Metrics, Partition, StaleWindows,
-        Ttl,
+        Class, Config, Directives, Element, Lifetimes, Lookup, Metrics, Moment, Partition,
+        StaleWindows, Ttl,
     },
     vehicle::{Plate, Vehicle, Vin},
 };
@@ -41,7 +41,7 @@ const HELD: usize = 20_000;
 /// Bytes of an element, as Sync's are on average.
 const ELEMENT: usize = 1024;
 
-fn claim(c: &mut Criterion) {
+fn lookup(c: &mut Criterion) {
     let vehicles = vehicles(HELD + BATCH);
     let (held, unheld) = vehicles.split_at(HELD);
     let cache = filled(held);
@@ -49,7 +49,7 @@ fn claim(c: &mut Criterion) {
     assert_eq!(fresh(&cache, held), HELD, "everything is held");
     assert_eq!(fresh(&cache, unheld), 0);
 
-    let mut group = c.benchmark_group("cache/claim");
+    let mut group = c.benchmark_group("cache/lookup");
     group.throughput(Throughput::Elements(1));
     group.bench_function("hit1", |b| b.iter(|| fresh(&cache, black_box(&hot[..1]))));
 
@@ -75,13 +75,13 @@ fn claim(c: &mut Criterion) {
     group.finish();
 }
 
-/// Claims `vehicles` and counts those that are held and fresh. What it would have to ask for
-/// itself it drops, unasked.
+/// Looks `vehicles` up and counts those that are held and fresh. What it would have to fetch it
+/// drops.
 fn fresh(cache: &Cache, vehicles: &[Vehicle]) -> usize {
     let asked = vehicles.iter().copied();
-    let claim = cache.claim(Some(partition()), asked, &Directives::default(), Instant::now());
-    let is_fresh = |place: &&Lookup<()>| matches!(place, Lookup::Hit(_));
-    claim.places.iter().filter(is_fresh).count()
+    let lookups = cache.lookup(Some(partition()), asked, &Directives::default(), Instant::now());
+    let is_fresh = |lookup: &&Lookup<()>| matches!(lookup, Lookup::Hit(_));
+    lookups.found.iter().filter(is_fresh).count()
 }
 
 /// A cache of the default size that holds `vehicles` for longer than any run.
@@ -98,10 +98,10 @@ fn filled(vehicles: &[Vehicle]) -> Cache {
     for chunk in vehicles.chunks(BATCH) {
         let now = Instant::now();
         let asked = chunk.iter().copied();
-        let claim = cache.claim(Some(partition()), asked, &Directives::default(), now);
-        let lead = claim.lead.expect("an empty cache holds nothing");
+        let lookups = cache.lookup(Some(partition()), asked, &Directives::default(), now);
         let element = || Element { bytes: [b'x'; ELEMENT].into(), classes: Class::Finished.into() };
-        lead.fill(chunk.iter().map(|_| element()).collect(), true, now);
+        let elements = chunk.iter().map(|_| element()).collect();
+        drop(lookups.leases.fill(elements, true, Moment::now()));
     }
     cache
 }
@@ -119,5 +119,5 @@ fn partition() -> Partition {
     Partition::new(&[7; 32])
 }
 
-criterion_group!(benches, claim);
+criterion_group!(benches, lookup);
 criterion_main!(benches);

@@ -7,13 +7,13 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use vingate::batch::balanced;
+use vingate::loader::balanced;
 
 /// Vehicles that the upstream takes in one call.
 const CHUNK: usize = 500;
 
 fn split(c: &mut Criterion) {
-    let mut group = c.benchmark_group("batch/balanced");
+    let mut group = c.benchmark_group("loader/balanced");
     // One call, a full one, one vehicle too many for that, and the most a request may have.
     for count in [1, 500, 501, 10_000] {
         group.bench_with_input(BenchmarkId::from_parameter(count), &count, |b, &count| {

@@ -20,6 +20,7 @@
 //! * [`upstream`]: calls to Sync, timed, counted and bounded, made again or not made at all
 //! * [`telemetry`]: logs and the metrics of requests
 //! * [`normalize`]: one spelling of vehicles in paths, queries and bodies
+//! * [`loader`]: what nobody holds, fetched in calls that many requests share
 //! * [`batch`]: the batch endpoint · [`forward`]: everything else
 //! * [`gateway`]: the request path; `gateway/stack.rs` is the file to read first
 //! * [`server`]: connections · [`admin`]: the admin listener · [`sandbox`]: Sync in memory
@@ -58,6 +59,7 @@ pub mod forward;
 pub mod fuzzing;
 pub mod gateway;
 pub mod limit;
+pub mod loader;
 pub mod normalize;
 pub mod peer;
 pub mod reload;

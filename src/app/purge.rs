@@ -12,13 +12,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     admin::{self, PurgeRequest, UnknownAccount},
-    auth, batch,
+    auth,
     cache::{Cache, Partition, PurgeFilter},
+    loader,
 };
 
 /// Accounts are known by their names there, and by their partitions in the cache.
 pub(super) fn purge(
-    cache: Cache<batch::Failure>,
+    cache: Cache<loader::Failure>,
     auth: &auth::Config,
     tasks: TaskTracker,
 ) -> admin::Purge {

@@ -17,6 +17,7 @@ use crate::{
     forward::Forward,
     gateway::{self, Gateway},
     limit::{self, AdmitLayer, DeadlineLayer, RateLimit, ShareLayer},
+    loader::{self, Loader},
     normalize::NormalizeLayer,
     telemetry::{self, TelemetryLayer},
     upstream::{self, Origin, Upstream},
@@ -24,7 +25,7 @@ use crate::{
 
 /// What outlives every configuration: what is held, connected, counted, and under way.
 pub(super) struct SharedState {
-    pub(super) cache: Cache<batch::Failure>,
+    pub(super) cache: Cache<loader::Failure>,
     pub(super) tasks: TaskTracker,
     pub(super) readiness: Readiness,
     registry: Registry,
@@ -36,6 +37,7 @@ pub(super) struct SharedState {
     share: ShareLayer,
     auth: auth::Metrics,
     batch: batch::Metrics,
+    loader: loader::Metrics,
     limit: limit::Metrics,
     telemetry: telemetry::Metrics,
 }
@@ -79,12 +81,13 @@ impl SharedState {
             readiness: Readiness::new(),
             started_at: Instant::now(),
             origin: fixed.upstream.origin.clone(),
-            upstream: upstream::stack(&fixed.upstream, &upstream_metrics)?,
+            upstream: Upstream::new(&fixed.upstream, &upstream_metrics)?,
             published,
             admit: AdmitLayer::new(max_in_flight, limit.clone()),
             share: ShareLayer::new(max_in_flight, limit.clone()),
             auth,
             batch: batch::Metrics::register(&registry)?,
+            loader: loader::Metrics::register(&registry)?,
             limit,
             telemetry: telemetry::Metrics::register(&registry)?,
             registry,
@@ -121,14 +124,15 @@ impl SharedState {
             Arc::new(self.cache.clone()),
             self.tasks.clone(),
         );
-        let batch = Batch::new(
-            live.batch,
+        let loader = Loader::new(
+            &live.batch.loader,
             self.cache.clone(),
             self.upstream.clone(),
             credential.names(),
-            self.batch.clone(),
-            gateway::undocumented(forward.clone()),
+            self.loader.clone(),
         );
+        let undocumented = gateway::undocumented(forward.clone());
+        let batch = Batch::new(live.batch, loader, self.batch.clone(), undocumented);
         let gateway = gateway::stack(gateway::Parts {
             config: live.gateway,
             telemetry: TelemetryLayer::new(self.telemetry.clone(), live.telemetry.access),

@@ -6,9 +6,10 @@ use http::{Request, header::CONTENT_LENGTH};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, value::RawValue};
 
-use super::{BatchRequest, Elements, Error, undocumented};
+use super::{BatchRequest, Error, undocumented};
 use crate::{
     cache::{Class, Classes},
+    loader::Elements,
     vehicle::{Plate, Vehicle, Vin},
 };
 

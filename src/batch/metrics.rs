@@ -1,11 +1,9 @@
-use prometheus::{Histogram, HistogramOpts, IntCounter, Registry};
+use prometheus::{Histogram, HistogramOpts, Registry};
 
-/// What batches are counted by.
+/// What batch requests are counted by.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(super) vehicles: Histogram,
-    pub(super) chunks: IntCounter,
-    pub(super) unasked: IntCounter,
 }
 
 /// Up to one call, then by how many calls it takes, to the most that one request may have.
@@ -21,15 +19,7 @@ impl Metrics {
             HistogramOpts::new("vingate_batch_vehicles", "Distinct vehicles of a batch request")
                 .buckets(VEHICLES.to_vec()),
         )?;
-        let chunks =
-            IntCounter::new("vingate_batch_chunks_total", "Batch calls made to the upstream")?;
-        let unasked = IntCounter::new(
-            "vingate_batch_unasked_elements_total",
-            "Elements of upstream answers that nobody had asked for",
-        )?;
         registry.register(Box::new(vehicles.clone()))?;
-        registry.register(Box::new(chunks.clone()))?;
-        registry.register(Box::new(unasked.clone()))?;
-        Ok(Self { vehicles, chunks, unasked })
+        Ok(Self { vehicles })
     }
 }

@@ -2,18 +2,15 @@
 //!
 //! # Life of a batch
 //!
-//! 1. The head is judged ([`media`]), the body read ([`Body::buffer`]) and parsed in one pass
-//!    ([`asked`]): each vehicle once, in order of first mention.
+//! 1. The head is checked ([`media`]), the body read ([`Body::buffer`]) and parsed in one pass
+//!    ([`request`]): each vehicle once, in order of first mention.
 //! 2. What is not documented goes up as it is, past the cache ([`undocumented`]).
-//! 3. The rest is gathered ([`gather`]): what is held is taken, what others are asking for is
-//!    waited for, what remains is cut into few calls ([`split`]) and asked for ([`fetch`]).
-//! 4. Answers of the upstream are taken apart without changing a byte ([`elements`]), and the
-//!    answer is put together from those bytes ([`splice`]) under a head that says where they
-//!    come from ([`answer`]).
+//! 3. The rest is [gathered](gather): what is held is taken, what others fetch is waited for, what
+//!    remains is left to the [`loader`](crate::loader).
+//! 4. The response is put together from the bytes that Sync sent ([`splice`]) under a head that
+//!    says where they come from ([`response`]).
 
-mod elements;
 mod error;
-mod fetch;
 pub(crate) mod fuzzing;
 mod gather;
 mod media;
@@ -21,7 +18,6 @@ mod metrics;
 mod request;
 mod response;
 mod splice;
-mod split;
 mod undocumented;
 
 use std::{
@@ -31,51 +27,42 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{HeaderName, Request, Response};
+use http::{Request, Response};
 use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
 use self::{
-    gather::{Gather, Wanted},
+    gather::{Wanted, gather},
     response::{Composer, Tally},
 };
 use crate::{
     auth::Credential,
     body::Body,
-    cache::{self, Cache, CacheStatus, Directives, Partition},
+    cache::{self, CacheStatus, Directives, Partition},
+    limit,
+    loader::{self, Loader},
     rule::Refused,
-    upstream::{Account, Upstream},
+    upstream::ClientId,
 };
 
 pub use self::{
-    elements::Elements,
-    error::{CallError, Error, NotJson, Problem, Refusal},
-    gather::Failure,
+    error::{Error, Problem},
     metrics::Metrics,
     request::BatchRequest,
     splice::Splice,
-    split::balanced,
 };
 
 /// What the `[batch]` table says, with the limits of bodies.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Vehicles in one client request.
+    /// Vehicles in one request.
     pub max_vehicles: usize,
-    /// Vehicles in one upstream call, never above 500.
-    pub chunk: usize,
-    /// Upstream calls at once for one client request.
-    pub max_parallel: usize,
-    /// Bytes of one upstream answer.
-    pub max_answer: usize,
     /// Bytes of a request body.
     pub max_body: usize,
-    /// A request body without a byte from the caller.
+    /// How long a request body may go without a byte.
     pub body_idle_timeout: Duration,
-    /// An upstream answer without a byte.
-    pub stream_idle_timeout: Duration,
-    /// One upstream call, from its turn among all to the last byte of its answer.
-    pub request_timeout: Duration,
+    /// Of the calls.
+    pub loader: loader::Config,
 }
 
 /// Answers batch requests. `U` takes what is passed on past the cache.
@@ -85,7 +72,7 @@ pub struct Batch<U>(Arc<Shared<U>>);
 #[derive(Debug)]
 struct Shared<U> {
     config: Config,
-    gather: Gather,
+    loader: Loader,
     metrics: Metrics,
     undocumented: U,
 }
@@ -96,20 +83,9 @@ const MAX_UNDOCUMENTED: usize = 500;
 // === impl Batch ===
 
 impl<U> Batch<U> {
-    /// Answers from `cache` and `upstream`. `credential` are the fields that a call carries of
-    /// the request that composed it.
-    pub fn new(
-        config: Config,
-        cache: Cache<Failure>,
-        upstream: Upstream,
-        credential: &[HeaderName],
-        metrics: Metrics,
-        undocumented: U,
-    ) -> Self {
-        let fetch = fetch::Fetch::new(upstream, &config, credential, metrics.clone());
-        let (chunk, max_parallel) = (config.chunk, config.max_parallel);
-        let gather = Gather { cache, fetch, chunk, max_parallel };
-        Self(Arc::new(Shared { config, gather, metrics, undocumented }))
+    /// Answers from the cache that `loader` fills.
+    pub fn new(config: Config, loader: Loader, metrics: Metrics, undocumented: U) -> Self {
+        Self(Arc::new(Shared { config, loader, metrics, undocumented }))
     }
 }
 
@@ -153,11 +129,11 @@ where
             return Ok(response::mark_bypassed(response, asked.distinct.len()));
         }
         drop(body);
-        self.gather(&head, &asked).await.map_err(Refused::bare)
+        self.documented(&head, &asked).await.map_err(Refused::bare)
     }
 
     /// Answers vehicles that are asked for as documented.
-    async fn gather(
+    async fn documented(
         &self,
         head: &http::request::Parts,
         asked: &BatchRequest,
@@ -167,15 +143,16 @@ where
         let digest = credential.and_then(|credential| credential.digest);
         let partition = digest.map(|digest| Partition::new(&digest));
         let directives = Directives::of(&head.headers);
+        let client = head.extensions.get::<limit::Client>();
         let wanted = Wanted {
             vehicles: &asked.distinct,
-            partition: partition.filter(|_| self.gather.cache.is_enabled()),
-            account: digest.map(Account),
-            of_account: credential.is_some_and(|credential| credential.is_account),
+            partition: partition.filter(|_| self.loader.cache().is_enabled()),
+            credential,
+            client: client.map(|client| ClientId(client.id())),
             directives: &directives,
-            fields: &head.headers,
+            headers: &head.headers,
         };
-        let gathered = self.gather.gather(&wanted).await?;
+        let gathered = gather(&self.loader, &wanted).await?;
 
         let now = Instant::now();
         let tally = Tally::of(&gathered.parts, now);
@@ -195,7 +172,7 @@ where
     }
 
     fn cache_metrics(&self) -> &cache::Metrics {
-        self.gather.cache.metrics()
+        self.loader.cache().metrics()
     }
 }
 

@@ -66,7 +66,7 @@ impl Composer<'_> {
                 response
             }
         };
-        let status = gathered.made_good.and_then(|failure| failure.status());
+        let status = gathered.masked_failure.and_then(|failure| failure.status());
         let head = response.headers_mut();
         head.insert(CACHE_STATUS, text(tally.cache_status(self, status)));
         head.insert(CACHE_CONTROL, text(tally.cache_control(self)));
@@ -86,7 +86,7 @@ impl Tally {
         let (mut filled_at, mut fresh_until) = (now, None);
         for Part { entry, from } in parts {
             counts[*from as usize] += 1;
-            filled_at = entry.filled_at().min(filled_at);
+            filled_at = entry.filled_at().instant.min(filled_at);
             let until = entry.fresh_until();
             fresh_until = Some(fresh_until.map_or(until, |other| until.min(other)));
         }

@@ -112,8 +112,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        batch::Failure,
-        cache::{self, Cache, Class, Directives, Element, Lookup, Outcome, StaleWindows, Ttl},
+        cache::{
+            self, Cache, Class, Directives, Element, Lookup, Lookups, Moment, Outcome,
+            StaleWindows, Ttl,
+        },
+        loader::Failure,
         vehicle::{Plate, Vehicle, Vin},
     };
 
@@ -131,22 +134,21 @@ mod tests {
             plate: Plate::parse("A1").unwrap(),
         };
         let vehicles = (0..elements.len()).map(vehicle);
-        let claim = cache.claim(None, vehicles, &Directives::default(), Instant::now());
+        let lookups = cache.lookup(None, vehicles, &Directives::default(), Instant::now());
+        let Lookups { found, leases } = lookups;
         let element = |text: &String| Element {
             bytes: text.as_bytes().into(),
             classes: Class::Finished.into(),
         };
-        if let Some(lead) = claim.lead {
-            lead.fill(elements.iter().map(element).collect(), true, Instant::now());
-        }
-        let landed = |place: &Lookup<Failure>| {
-            let outcome = futures_util::FutureExt::now_or_never(place.outcome());
+        leases.fill(elements.iter().map(element).collect(), true, Moment::now());
+        let filled = |mut lookup: Lookup<Failure>| {
+            let outcome = futures_util::FutureExt::now_or_never(lookup.outcome());
             match outcome.flatten() {
                 Some(Outcome::Filled(entry)) => entry,
-                _ => panic!("it has not landed"),
+                _ => panic!("it is not filled"),
             }
         };
-        claim.places.iter().map(landed).collect()
+        found.into_iter().map(filled).collect()
     }
 
     /// All frames; what is left is checked after each.

@@ -12,7 +12,11 @@ use tokio::time::{advance, sleep};
 use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
 use super::*;
-use crate::upstream;
+use crate::{
+    auth::Credential,
+    cache::Cache,
+    upstream::{self, tests::Fake},
+};
 
 mod flights;
 mod lifetimes;
@@ -42,7 +46,7 @@ struct Sync {
 
 /// What came back, read to its end.
 #[derive(Debug)]
-struct Answer {
+struct Answered {
     status: StatusCode,
     cache_status: String,
     cache_control: String,
@@ -65,13 +69,15 @@ impl Fixture {
         let cache = Cache::new(config, lifetimes, cache::Metrics::register(&registry).unwrap());
         let config = Config {
             max_vehicles: 100,
-            chunk: 500,
-            max_parallel: 4,
-            max_answer: 1 << 20,
             max_body: 1 << 20,
             body_idle_timeout: 30 * SECOND,
-            stream_idle_timeout: 60 * SECOND,
-            request_timeout: 60 * SECOND,
+            loader: loader::Config {
+                chunk: 500,
+                max_parallel: 4,
+                max_response: 1 << 20,
+                stream_idle_timeout: 60 * SECOND,
+                request_timeout: 60 * SECOND,
+            },
         };
         let sync = Arc::new(Mutex::new(Sync {
             info: Some(finished()),
@@ -80,20 +86,22 @@ impl Fixture {
             calls: 0,
             panics: 0,
         }));
-        let upstream = Upstream::new(service_fn({
+        let upstream = Fake::new({
             let sync = Arc::clone(&sync);
             move |call: Request<Body>| response(Arc::clone(&sync), call)
-        }));
+        });
         let undocumented = Undocumented::new(service_fn(async |_| {
             Err(Error::TooManyToPass { found: 0, limit: 0 })
         }));
         let metrics = Metrics::register(&registry).unwrap();
-        let batch = Batch::new(config, cache, upstream, &[], metrics, undocumented);
+        let calls = loader::Metrics::register(&registry).unwrap();
+        let loader = Loader::new(&config.loader, cache, upstream.upstream(), &[], calls);
+        let batch = Batch::new(config, loader, metrics, undocumented);
         Self { batch, sync }
     }
 
     /// Asks for one vehicle with this `Cache-Control`.
-    async fn ask(&self, directives: &str) -> Answer {
+    async fn ask(&self, directives: &str) -> Answered {
         let mut request = Request::get("/api/batch/scraping/")
             .header(CACHE_CONTROL, directives)
             .body(Body::full(json!({"vehicles": [{"vin": VIN, "plate": "A1"}]}).to_string()))
@@ -101,8 +109,8 @@ impl Fixture {
         let credential = Credential { digest: Some([1; 32]), is_account: true };
         request.extensions_mut().insert(credential);
         match self.batch.clone().oneshot(request).await {
-            Ok(response) => Answer::read(response).await,
-            Err(Refused { error, .. }) => Answer::of_error(&error),
+            Ok(response) => Answered::read(response).await,
+            Err(Refused { error, .. }) => Answered::of_error(&error),
         }
     }
 
@@ -158,9 +166,9 @@ fn finished() -> Value {
     json!([{"status": {"statusId": 1}, "finishedDateTime": "2026-01-01"}])
 }
 
-// === impl Answer ===
+// === impl Answered ===
 
-impl Answer {
+impl Answered {
     async fn read(response: Response<Body>) -> Self {
         let (head, body) = response.into_parts();
         let field = |name| head.headers[name].to_str().unwrap().to_owned();

@@ -91,7 +91,7 @@ impl Directives {
     }
 
     /// What may be done with `entry` at `now`.
-    pub(super) fn judge(&self, entry: &Entry, windows: &StaleWindows, now: Instant) -> Verdict {
+    pub(super) fn check(&self, entry: &Entry, windows: &StaleWindows, now: Instant) -> Verdict {
         if self.no_store || self.no_cache || self.max_age.is_some_and(|max| entry.age(now) > max) {
             return Verdict::Unusable;
         }
@@ -104,11 +104,11 @@ impl Directives {
                 Verdict::Unusable
             }
             Freshness::Fresh(_) => Verdict::Fresh,
-            Freshness::Stale(since) => self.judge_stale(entry.classes(), since, windows),
+            Freshness::Stale(since) => self.check_stale(entry.classes(), since, windows),
         }
     }
 
-    fn judge_stale(&self, classes: Classes, since: Duration, windows: &StaleWindows) -> Verdict {
+    fn check_stale(&self, classes: Classes, since: Duration, windows: &StaleWindows) -> Verdict {
         let revalidates = classes.are_only(Class::Finished) && since <= windows.while_revalidate;
         let allowed = match self.max_stale {
             Some(limit) => since <= limit,

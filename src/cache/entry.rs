@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::atomic::{AtomicU32, Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -46,10 +46,20 @@ pub struct Entry {
     pub(super) epoch: u32,
     element: Element,
     content_hash: ContentHash,
-    filled_at: Instant,
+    filled_at: Moment,
     fresh_until: Instant,
     /// When the eviction policy last heard of a hit, in seconds.
     noted_at: AtomicU32,
+}
+
+/// One moment on two clocks: the one that only runs forward, by which lifetimes are counted, and
+/// the one that other processes have, too.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Of this process.
+    pub instant: Instant,
+    /// Of the wall.
+    pub wall: SystemTime,
 }
 
 /// The first 128 bits of the SHA-256 of an element's bytes.
@@ -139,6 +149,15 @@ impl Freshness {
     }
 }
 
+// === impl Moment ===
+
+impl Moment {
+    /// This one.
+    pub fn now() -> Self {
+        Self { instant: Instant::now(), wall: SystemTime::now() }
+    }
+}
+
 // === impl Entry ===
 
 impl Entry {
@@ -147,7 +166,7 @@ impl Entry {
         epoch: u32,
         element: Element,
         fresh_for: Duration,
-        now: Instant,
+        now: Moment,
     ) -> Self {
         let mut content_hash = ContentHash::default();
         let whole = digest(&SHA256, &element.bytes);
@@ -158,7 +177,7 @@ impl Entry {
             element,
             content_hash,
             filled_at: now,
-            fresh_until: now + fresh_for,
+            fresh_until: now.instant + fresh_for,
             noted_at: AtomicU32::new(0),
         }
     }
@@ -178,8 +197,8 @@ impl Entry {
         &self.content_hash
     }
 
-    /// When the upstream answered.
-    pub fn filled_at(&self) -> Instant {
+    /// When the upstream's response came.
+    pub fn filled_at(&self) -> Moment {
         self.filled_at
     }
 
@@ -190,7 +209,7 @@ impl Entry {
 
     /// How long ago the upstream answered.
     pub(super) fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.filled_at)
+        now.saturating_duration_since(self.filled_at.instant)
     }
 
     /// Whether it is still good at `now`.

@@ -60,7 +60,7 @@ enum Subject {
 /// 17 MiB for as long as anything is held off. Two bodies of the default size can name as many.
 const MAX_SUBJECTS: usize = 7 << 17;
 
-/// Subjects that are added under one lock, for which whoever takes a seat may have to wait.
+/// Subjects that are added under one lock, for which a look-up may have to wait.
 const PIECE: usize = 1024;
 
 // === impl Holds ===
@@ -95,7 +95,7 @@ impl StoreFence {
     }
 
     /// Whether nothing may be stored under `key` now.
-    pub(super) fn cover(&self, key: &Key, now: Instant) -> bool {
+    pub(super) fn covers(&self, key: &Key, now: Instant) -> bool {
         let now = self.second(now);
         match self.last_until.load(Ordering::Acquire) {
             0 => false,
@@ -108,7 +108,7 @@ impl StoreFence {
                 let names = [Subject::Vin(vehicle.vin), Subject::Plate(vehicle.plate)];
                 let names = names.map(|name| self.hash(name));
                 let partition = self.hash(Subject::Partition(partition));
-                self.ends.lock().cover(names, partition, now)
+                self.ends.lock().covers(names, partition, now)
             }
         }
     }
@@ -159,7 +159,7 @@ impl Ends {
         }
     }
 
-    fn cover(&self, names: [u64; 2], partition: u64, now: u32) -> bool {
+    fn covers(&self, names: [u64; 2], partition: u64, now: u32) -> bool {
         let is_ahead = |until: Option<&u32>| until.is_some_and(|&until| until > now);
         self.all > now
             || names.iter().any(|name| is_ahead(self.names.get(name)))

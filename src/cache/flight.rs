@@ -1,55 +1,63 @@
-//! Flights: what one request has asked of the upstream, for everybody who wants the same.
+//! Flights: what one request leads, for everybody who wants the same.
 //!
-//! A flight has one seat for each vehicle that its request leads. Whoever misses a vehicle that
-//! has a seat already waits for that seat. The calls of a flight run in a task of their own, each
-//! under a [`Lease`](super::Lease) on its range of seats, so that a caller who hangs up disturbs
-//! nobody. A lease must be used up: landed, failed, or else dropped, which abandons its seats,
-//! and whoever waited for them claims anew.
+//! A request that misses vehicles which nobody else is asking for leads them: they become its
+//! flight. Whoever misses one of them meanwhile joins, and waits for its outcome. The duty to
+//! bring that outcome about is a [`Lease`](super::Leases), which is apart from the request: a
+//! caller who hangs up takes its waiters along, and nothing else.
 
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use super::{Entry, Key, Mutex, Notify};
 
-/// Why a flight failed: shared by everybody who waited for it.
+/// Why a vehicle could not be fetched: shared by everybody who waited for it.
 pub trait Failure: Clone + Send + Sync + 'static {}
 
 impl<F: Clone + Send + Sync + 'static> Failure for F {}
 
 /// The vehicles that one request leads, and what became of each.
 pub struct Flight<F> {
-    /// The partition's epoch when the flight was composed.
+    /// The partition's epoch when the request came.
     pub(super) epoch: u32,
-    seats: Mutex<Vec<SeatState<F>>>,
-    landed: Notify,
-    given_up: AtomicBool,
+    /// Whether nobody can join: the request shares nothing.
+    pub(super) is_private: bool,
+    /// Whether the request that leads it still waits.
+    has_leader: AtomicBool,
+    vehicles: Mutex<Vec<State<F>>>,
+    finished: Notify,
 }
 
-/// What became of one vehicle's part of a call.
+/// What became of one vehicle.
 pub enum Outcome<F> {
-    /// The upstream answered.
+    /// The upstream's response has it.
     Filled(Arc<Entry>),
     /// The call failed.
     Failed(F),
-    /// Nobody asks any more: whoever still wants it claims anew.
+    /// Nobody asks for it any more: whoever still wants it looks it up again.
     Abandoned,
 }
 
-/// One vehicle's place in a flight.
-pub struct Seat<F> {
+/// Waits for one vehicle of a flight. Dropped, it waits no more.
+pub struct Waiter<F> {
+    flight: Arc<Flight<F>>,
+    index: usize,
+    /// Whether it is counted among those who have joined, and has to be taken off.
+    is_counted: bool,
+}
+
+/// Where others find the flight that a vehicle is in.
+pub(super) struct InFlight<F> {
     pub(super) flight: Arc<Flight<F>>,
-    place: usize,
-    /// Whether what comes may be stored, as far as is known when the seat is taken.
+    pub(super) index: usize,
+    /// Whether what comes may be stored, as far as is known when the lease is given out.
     pub(super) may_store: bool,
 }
 
-struct SeatState<F> {
+struct State<F> {
     is_sent: bool,
+    joined: u32,
     outcome: Option<Outcome<F>>,
 }
 
@@ -63,90 +71,100 @@ pub(super) struct Hashed {
 // === impl Flight ===
 
 impl<F: Failure> Flight<F> {
-    pub(super) fn new(epoch: u32) -> Arc<Self> {
+    pub(super) fn new(epoch: u32, is_private: bool) -> Arc<Self> {
         Arc::new(Self {
             epoch,
-            seats: Mutex::new(Vec::new()),
-            landed: Notify::default(),
-            given_up: AtomicBool::new(false),
+            is_private,
+            has_leader: AtomicBool::new(true),
+            vehicles: Mutex::new(Vec::new()),
+            finished: Notify::default(),
         })
     }
 
-    /// Takes the next seat.
-    pub(super) fn board(self: &Arc<Self>) -> Seat<F> {
-        let mut seats = self.seats.lock();
-        seats.push(SeatState { is_sent: false, outcome: None });
-        Seat { flight: Arc::clone(self), place: seats.len() - 1, may_store: true }
+    /// Takes in one more vehicle, and gives its index.
+    pub(super) fn add(&self) -> usize {
+        let mut vehicles = self.vehicles.lock();
+        vehicles.push(State { is_sent: false, joined: 0, outcome: None });
+        vehicles.len() - 1
     }
 
-    /// The request that composed the flight has failed as a whole: what is not sent need not be.
-    pub fn give_up(&self) {
-        self.given_up.store(true, Relaxed);
+    /// The request that leads does not wait any more. What only it has waited for need not be
+    /// asked for.
+    pub fn leader_left(&self) {
+        self.has_leader.store(false, Relaxed);
     }
 
-    /// Whether the rest need not be sent.
-    pub fn is_given_up(&self) -> bool {
-        self.given_up.load(Relaxed)
+    pub(super) fn mark_sent(&self, indices: impl Iterator<Item = usize>) {
+        let mut vehicles = self.vehicles.lock();
+        indices.for_each(|index| vehicles[index].is_sent = true);
     }
 
-    pub(super) fn mark_sent(&self, places: Range<usize>) {
-        for seat in &mut self.seats.lock()[places] {
-            seat.is_sent = true;
+    /// Whether somebody waits for the vehicle.
+    pub(super) fn is_awaited(&self, index: usize) -> bool {
+        self.has_leader.load(Relaxed) || self.vehicles.lock()[index].joined > 0
+    }
+
+    /// Finishes those that are not finished yet, and wakes who waits for them.
+    pub(super) fn finish(&self, outcomes: impl Iterator<Item = (usize, Outcome<F>)>) {
+        let mut vehicles = self.vehicles.lock();
+        for (index, outcome) in outcomes {
+            vehicles[index].outcome.get_or_insert(outcome);
         }
-    }
-
-    /// Settles every place of `places` that is not settled yet.
-    pub(super) fn settle(
-        &self,
-        places: Range<usize>,
-        mut outcome: impl FnMut(usize) -> Outcome<F>,
-    ) {
-        let first = places.start;
-        for (nth, seat) in self.seats.lock()[places].iter_mut().enumerate() {
-            if seat.outcome.is_none() {
-                seat.outcome = Some(outcome(first + nth));
-            }
-        }
-        self.landed.notify_waiters();
+        drop(vehicles);
+        self.finished.notify_waiters();
     }
 }
 
-// === impl Seat ===
+// === impl Waiter ===
 
-impl<F: Failure> Seat<F> {
-    /// Waits until it is known what became of this vehicle.
-    pub async fn outcome(&self) -> Outcome<F> {
+impl<F: Failure> Waiter<F> {
+    /// The waiter of the request that leads.
+    pub(super) fn leading(flight: &Arc<Flight<F>>, index: usize) -> Self {
+        Self { flight: Arc::clone(flight), index, is_counted: false }
+    }
+
+    /// Waits until it is known what became of the vehicle.
+    pub async fn outcome(&mut self) -> Outcome<F> {
         loop {
-            // From here on no landing is missed, also if it comes before the wait.
-            let landed = self.flight.landed.notified();
-            if let Some(outcome) = self.settled() {
+            // From here on no end is missed, also if it comes before the wait.
+            let finished = self.flight.finished.notified();
+            if let Some(outcome) = self.flight.vehicles.lock()[self.index].outcome.clone() {
+                self.is_counted = false;
                 return outcome;
             }
-            landed.await;
+            finished.await;
         }
     }
 
-    /// The flight this seat is in.
-    pub fn flight(&self) -> &Arc<Flight<F>> {
-        &self.flight
+    #[cfg(test)]
+    pub(super) fn is_at(&self, flight: &Arc<Flight<F>>, index: usize) -> bool {
+        self.index == index && Arc::ptr_eq(&self.flight, flight)
+    }
+}
+
+impl<F> Drop for Waiter<F> {
+    fn drop(&mut self) {
+        if self.is_counted {
+            self.flight.vehicles.lock()[self.index].joined -= 1;
+        }
+    }
+}
+
+// === impl InFlight ===
+
+impl<F: Failure> InFlight<F> {
+    /// One more waits for it.
+    pub(super) fn join(&self) -> Waiter<F> {
+        self.flight.vehicles.lock()[self.index].joined += 1;
+        Waiter { flight: Arc::clone(&self.flight), index: self.index, is_counted: true }
     }
 
     pub(super) fn is_sent(&self) -> bool {
-        self.flight.seats.lock()[self.place].is_sent
+        self.flight.vehicles.lock()[self.index].is_sent
     }
 
-    pub(super) fn is_at(&self, flight: &Arc<Flight<F>>, place: usize) -> bool {
-        self.place == place && Arc::ptr_eq(&self.flight, flight)
-    }
-
-    fn settled(&self) -> Option<Outcome<F>> {
-        self.flight.seats.lock()[self.place].outcome.clone()
-    }
-}
-
-impl<F> Clone for Seat<F> {
-    fn clone(&self) -> Self {
-        Self { flight: Arc::clone(&self.flight), ..*self }
+    pub(super) fn is_at(&self, flight: &Arc<Flight<F>>, index: usize) -> bool {
+        self.index == index && Arc::ptr_eq(&self.flight, flight)
     }
 }
 

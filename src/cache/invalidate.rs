@@ -1,13 +1,14 @@
 //! What a write takes away.
 //!
-//! A write drops entries and also the seats of calls under way. A call that was composed before
-//! the write's answer came can then not store what it brings, and nobody who comes later joins
-//! it; those who wait for it already asked before the write was answered, and get what it
-//! brings. No clock and no counter per vehicle is needed for that.
+//! A write drops entries, and takes calls under way out of the table. A call that was sent before
+//! the write's response came can then not store what it brings, and nobody who comes later joins
+//! it; those who wait for it already asked before the write had its response, and get what the
+//! call brings. No clock and no counter per vehicle is needed for that.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, future::ready, time::Duration};
 
 use foldhash::fast::RandomState;
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Cache, Failure, Key, Partition, table::Table};
@@ -63,13 +64,19 @@ struct Names {
     plates: HashSet<Plate, RandomState>,
 }
 
-/// Where writes are told: the cache, whatever its flights fail with.
+/// Where writes are told: the cache, whatever its calls fail with.
 pub trait Invalidate: Send + Sync + 'static {
-    /// Drops what `affected` covers, before this returns.
+    /// Drops what `scope` covers. Nothing of it is served any more when the future is ready;
+    /// whoever cannot wait for that has to have the future run all the same.
     ///
-    /// `hold_off`: the outcome of the write is unknown, so nothing of what it may have changed
-    /// is stored for this long.
-    fn invalidate(&self, scope: &InvalidationScope, cause: Cause, fence_for: Option<Duration>);
+    /// `fence_for`: the outcome of the write is unknown, so nothing of what it may have changed
+    /// is stored for this long. The fence stands as soon as this returns.
+    fn invalidate(
+        &self,
+        scope: InvalidationScope,
+        cause: Cause,
+        fence_for: Option<Duration>,
+    ) -> BoxFuture<'static, ()>;
 }
 
 // === impl Cause ===
@@ -101,21 +108,31 @@ impl Cause {
 // === impl Cache ===
 
 impl<F: Failure> Invalidate for Cache<F> {
-    fn invalidate(&self, scope: &InvalidationScope, cause: Cause, fence_for: Option<Duration>) {
+    fn invalidate(
+        &self,
+        scope: InvalidationScope,
+        cause: Cause,
+        fence_for: Option<Duration>,
+    ) -> BoxFuture<'static, ()> {
         let store = &self.0;
         store.metrics.invalidations(cause).inc();
         if let Some(fence_for) = fence_for {
-            // Before the tables are locked: see where seats are taken.
+            // Before the tables are locked: see where leases are given out.
             let now = Instant::now();
-            store.fence.add(scope, now, now + fence_for);
+            store.fence.add(&scope, now, now + fence_for);
         }
         if let Some(partition) = scope.partition {
             store.advance_epoch(partition);
         }
         match scope.vins.len() + scope.plates.len() {
-            0 => {}
-            1..=FEW_NAMES => self.drop_named(scope),
-            _ => self.drop_all_named(&Names::of(scope)),
+            0..=FEW_NAMES => {
+                self.drop_named(&scope);
+                Box::pin(ready(()))
+            }
+            _ => {
+                let cache = self.clone();
+                Box::pin(async move { cache.drop_all_named(&Names::of(&scope)).await })
+            }
         }
     }
 }
@@ -167,6 +184,9 @@ impl<F: Failure> Cache<F> {
     }
 
     fn drop_named(&self, scope: &InvalidationScope) {
+        if scope.vins.is_empty() && scope.plates.is_empty() {
+            return;
+        }
         for shard in self.0.shards() {
             let table = &mut *shard.lock();
             for vin in &scope.vins {
@@ -180,10 +200,11 @@ impl<F: Failure> Cache<F> {
 
     /// [`Cache::drop_named`] in the time that all slots take, whatever the number of names. What
     /// comes into a slot behind the walk was asked for after the write was over.
-    fn drop_all_named(&self, names: &Names) {
-        self.visit_slots_at_once(|table, id| {
+    async fn drop_all_named(&self, names: &Names) {
+        self.visit_slots(|table, id| {
             names.contain(&table.slot(id).key().vehicle) && self.drop_slot(table, id)
-        });
+        })
+        .await;
     }
 
     fn drop_slots(&self, table: &mut Table<F>, slots: Vec<u32>) {
@@ -192,10 +213,10 @@ impl<F: Failure> Cache<F> {
         }
     }
 
-    /// Drops what is held in a slot and who sits there. Gives whether something was held.
+    /// Drops what is held in a slot and takes out what is in flight. Gives whether something was held.
     fn drop_slot(&self, table: &mut Table<F>, id: u32) -> bool {
         let has_entry = self.0.remove(table, id);
-        table.slot_mut(id).seat = None;
+        table.slot_mut(id).in_flight = None;
         table.vacate(id);
         has_entry
     }

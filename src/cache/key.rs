@@ -20,7 +20,7 @@ pub struct Key {
 
 impl Partition {
     /// Of calls that nobody shares; no entry has it.
-    pub(super) const NOBODY: Self = Self(0);
+    pub(super) const NONE: Self = Self(0);
 
     /// The partition of a credential with this digest (SHA-256 of origin and credential).
     pub fn new(digest: &[u8; 32]) -> Self {

@@ -1,10 +1,10 @@
 //! The vehicle cache: what is held, what is being asked for, and what a write takes away.
 //!
-//! Entries are keyed by partition, VIN and plate ([`Key`]). A request [claims](Cache::claim) all
-//! its vehicles in one pass and learns of each whether it is held, whether somebody is asking
-//! for it already ([`Seat`]), or that it has to ask itself ([`Lease`]). A write
-//! [invalidates](Invalidate::invalidate) under the same locks: it removes entries and also the
-//! seats of calls under way, which therefore can neither be joined by later readers nor store
+//! Entries are keyed by partition, VIN and plate ([`Key`]). A request [looks up](Cache::lookup)
+//! all its vehicles in one pass and learns of each whether it is held, whether somebody fetches
+//! it already ([`Waiter`]), or that it has to be fetched ([`Leases`]). A write
+//! [invalidates](Invalidate::invalidate) under the same locks: it removes entries and takes calls
+//! under way out of the table, which therefore can neither be joined by later readers nor store
 //! what they bring.
 //!
 //! moka decides what stays when memory is short (TinyLFU); look-ups do not go through it. Its
@@ -13,7 +13,6 @@
 //! times.
 
 mod by_shard;
-mod claim;
 mod directives;
 mod entry;
 mod fence;
@@ -21,6 +20,7 @@ mod flight;
 mod invalidate;
 mod key;
 mod lease;
+mod lookup;
 mod metrics;
 mod store;
 mod sweep;
@@ -29,13 +29,13 @@ mod table;
 use std::time::Duration;
 
 pub use self::{
-    claim::{Claim, Lookup},
     directives::{Directives, StaleWindows},
-    entry::{Class, Classes, ContentHash, Element, Entry, Freshness},
-    flight::{Failure, Flight, Outcome, Seat},
+    entry::{Class, Classes, ContentHash, Element, Entry, Freshness, Moment},
+    flight::{Failure, Flight, Outcome, Waiter},
     invalidate::{Cause, Invalidate, InvalidationScope, PurgeFilter},
     key::{Key, Partition},
-    lease::{Lease, Sending},
+    lease::{Lease, Leases, Stored},
+    lookup::{Lookup, Lookups},
     metrics::{CacheStatus, Metrics},
     store::Cache,
 };
@@ -78,10 +78,10 @@ mod tests;
 
 // In tests every use of these is also a place where another thread may come in between.
 #[cfg(test)]
-use tests::lock::{ClaimLock, Mutex, Notify};
+use tests::lock::{LookupLock, Mutex, Notify};
 #[cfg(not(test))]
 use {parking_lot::Mutex, tokio::sync::Notify};
 
-/// Lets one request after the other claim what it has to ask for.
+/// Lets one request after the other look up what has to be fetched.
 #[cfg(not(test))]
-type ClaimLock = Mutex<()>;
+type LookupLock = Mutex<()>;

@@ -21,7 +21,7 @@ use parking_lot::Mutex as PlainMutex;
 use tokio::{sync::Notify as PlainNotify, time::Instant};
 
 use super::{
-    ClaimLock, Classes, Config, Entry, Failure, Key, Lifetimes, Metrics, Mutex, Partition,
+    Classes, Config, Entry, Failure, Key, Lifetimes, LookupLock, Metrics, Mutex, Partition,
     StaleWindows, fence::StoreFence, flight::Hashed, table::Table,
 };
 
@@ -43,7 +43,7 @@ pub(super) struct Store<F> {
     epochs: Box<[AtomicU32]>,
     /// Taken, by the hash of a partition, while a request claims what it has to ask for. Two that
     /// want the same at once would otherwise each lead a part of it, in twice as many calls.
-    claim_locks: Box<[ClaimLock]>,
+    lookup_locks: Box<[LookupLock]>,
     /// Told when a partition was dropped.
     pub(super) has_dropped: PlainNotify,
     started_at: Instant,
@@ -61,7 +61,7 @@ const SHARDS: usize = 64;
 
 const EPOCHS: usize = 4096;
 
-const CLAIM_LOCKS: usize = 64;
+const LOOKUP_LOCKS: usize = 64;
 
 /// Seconds between two hits of an entry that the policy hears of. It hears of every miss, so that
 /// much less often a flood of vehicles asked for once would outweigh those asked for all the time.
@@ -110,7 +110,7 @@ impl<F: Failure> Cache<F> {
             .map(|_| Mutex::new(Table::new(hashing.clone())))
             .collect();
         let epochs = (0..EPOCHS).map(|_| AtomicU32::new(0)).collect();
-        let claim_locks = (0..CLAIM_LOCKS).map(|_| ClaimLock::default()).collect();
+        let lookup_locks = (0..LOOKUP_LOCKS).map(|_| LookupLock::default()).collect();
         let started_at = Instant::now();
         Self(Arc::new(Store {
             config,
@@ -122,7 +122,7 @@ impl<F: Failure> Cache<F> {
             policy,
             evicted,
             epochs,
-            claim_locks,
+            lookup_locks,
             has_dropped: PlainNotify::new(),
             started_at,
         }))
@@ -206,8 +206,8 @@ impl<F> Store<F> {
         &self.epochs[self.hashing.hash_one(partition) as usize % EPOCHS]
     }
 
-    pub(super) fn claim_lock(&self, partition: Partition) -> &ClaimLock {
-        &self.claim_locks[self.hashing.hash_one(partition) as usize % CLAIM_LOCKS]
+    pub(super) fn lookup_lock(&self, partition: Partition) -> &LookupLock {
+        &self.lookup_locks[self.hashing.hash_one(partition) as usize % LOOKUP_LOCKS]
     }
 
     /// The time of a pass, for [`Store::note_hit`].
@@ -242,14 +242,22 @@ impl<F> Store<F> {
     }
 
     /// Stores `entry` in its slot. Under the lock of its shard, which `table` proves.
-    pub(super) fn store(&self, table: &mut Table<F>, id: u32, entry: &Arc<Entry>) {
+    /// Gives what it replaces.
+    pub(super) fn store(
+        &self,
+        table: &mut Table<F>,
+        id: u32,
+        entry: &Arc<Entry>,
+    ) -> Option<Arc<Entry>> {
         self.metrics.entries.inc();
         self.metrics.bytes.add(weight(entry) as i64);
-        if let Some(old) = table.slot_mut(id).entry.replace(Arc::clone(entry)) {
+        let replaced = table.slot_mut(id).entry.replace(Arc::clone(entry));
+        if let Some(replaced) = &replaced {
             self.metrics.entries.dec();
-            self.metrics.bytes.sub(weight(&old) as i64);
+            self.metrics.bytes.sub(weight(replaced) as i64);
         }
         self.policy.insert(entry.key_hash, Arc::clone(entry));
+        replaced
     }
 
     /// Removes the entry of a slot, if there is one. Under the lock of its shard.

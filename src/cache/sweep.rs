@@ -45,7 +45,7 @@ impl<F: Failure> Cache<F> {
             if !slot.entry.as_deref().is_some_and(is_dropped) {
                 return false;
             }
-            // Whoever sits there may have been asked since.
+            // What is in flight may have been asked for since.
             store.remove(table, id);
             table.vacate(id);
             true
@@ -62,17 +62,6 @@ impl<F: Failure> Cache<F> {
                 next = visit_slice(shard, from, &mut visit);
                 self.0.catch_up();
                 yield_now().await;
-            }
-        }
-    }
-
-    /// [`Cache::visit_slots`] for those who cannot wait. Only the locks are given up in between.
-    pub(super) fn visit_slots_at_once(&self, mut visit: impl FnMut(&mut Table<F>, u32) -> bool) {
-        for shard in self.0.shards() {
-            let mut next = Some(0);
-            while let Some(from) = next {
-                next = visit_slice(shard, from, &mut visit);
-                self.0.catch_up();
             }
         }
     }

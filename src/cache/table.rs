@@ -13,7 +13,7 @@ use std::{hash::BuildHasher, sync::Arc};
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table};
 
-use super::{Entry, Key, flight::Seat};
+use super::{Entry, Key, flight::InFlight};
 use crate::vehicle::{Plate, Vin};
 
 /// The slots of one shard. `F` is why a flight failed.
@@ -34,8 +34,8 @@ pub(super) struct Slot<F> {
     key: Key,
     /// What is held.
     pub(super) entry: Option<Arc<Entry>>,
-    /// Where it sits in the call that others may join and whose answer may be stored.
-    pub(super) seat: Option<Seat<F>>,
+    /// The flight that others may join, and whose outcome may be stored.
+    pub(super) in_flight: Option<InFlight<F>>,
     by_vin: Links,
     by_plate: Links,
 }
@@ -101,7 +101,7 @@ impl<F> Table<F> {
         id
     }
 
-    /// Gives up a slot that has neither entry nor seat any more.
+    /// Gives up a slot that has neither an entry nor anything in flight.
     pub(super) fn vacate(&mut self, id: u32) {
         let slot = &self.slots[id as usize];
         if slot.is_used() {
@@ -183,7 +183,7 @@ impl<F> Table<F> {
 
     fn take_unused(&mut self, key: Key) -> u32 {
         let alone = Links { previous: NONE, next: NONE };
-        let slot = Slot { key, entry: None, seat: None, by_vin: alone, by_plate: alone };
+        let slot = Slot { key, entry: None, in_flight: None, by_vin: alone, by_plate: alone };
         if self.unused == NONE {
             if self.slots.len() == self.slots.capacity() {
                 // By a quarter. Doubled, a quarter of all slots would be empty in the mean.
@@ -285,7 +285,7 @@ impl<F> Slot<F> {
 
     /// Whether there is something in it. What is not used is only kept for later.
     pub(super) fn is_used(&self) -> bool {
-        self.entry.is_some() || self.seat.is_some()
+        self.entry.is_some() || self.in_flight.is_some()
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn key(partition_: u8, vin: u8, plate: u8) -> Key {
 }
 
 pub(super) fn entry() -> Arc<Entry> {
-    Arc::new(Entry::new(0, 0, element("x"), SECOND, Instant::now()))
+    Arc::new(Entry::new(0, 0, element("x"), SECOND, Moment::now()))
 }
 
 fn element(bytes: &str) -> Element {
@@ -62,30 +62,54 @@ fn sharded(capacity: u64, shards: usize) -> TestCache {
     Cache::sharded(Config { enabled: true, capacity }, Lifetimes { ttl, stale }, metrics, shards)
 }
 
-fn claim(cache: &TestCache, vehicles: &[Vehicle]) -> Claim<u32> {
-    claim_with(cache, vehicles, "")
+/// What a request finds, and its leases.
+struct Found {
+    found: Vec<Lookup<u32>>,
+    lead: Option<Leases<u32>>,
+    refresh: Option<Leases<u32>>,
 }
 
-fn claim_with(cache: &TestCache, vehicles: &[Vehicle], directives: &str) -> Claim<u32> {
-    let mut fields = http::HeaderMap::new();
-    fields.insert(http::header::CACHE_CONTROL, directives.parse().unwrap());
-    cache.claim(
-        Some(partition(0)),
-        vehicles.iter().copied(),
-        &Directives::of(&fields),
-        Instant::now(),
-    )
+// === impl Found ===
+
+impl From<Lookups<u32>> for Found {
+    fn from(lookups: Lookups<u32>) -> Self {
+        let Lookups { found, leases: mut lead } = lookups;
+        let refresh = lead.extract(|lease| lease.is_refresh());
+        let [lead, refresh] =
+            [lead, refresh].map(|leases| Some(leases).filter(|leases| !leases.is_empty()));
+        Self { found, lead, refresh }
+    }
+}
+
+fn lookup(cache: &TestCache, vehicles: &[Vehicle]) -> Found {
+    lookup_with(cache, vehicles, "")
+}
+
+fn lookup_with(cache: &TestCache, vehicles: &[Vehicle], directives: &str) -> Found {
+    lookup_in(cache, Some(partition(0)), vehicles, &directives_of(directives))
+}
+
+fn lookup_in(
+    cache: &TestCache,
+    partition: Option<Partition>,
+    vehicles: &[Vehicle],
+    directives: &Directives,
+) -> Found {
+    let vehicles = vehicles.iter().copied();
+    cache
+        .lookup(partition, vehicles, directives, Instant::now())
+        .into()
 }
 
 fn fill(cache: &TestCache, vehicle: Vehicle, bytes: &str) {
-    let lead = claim_with(cache, &[vehicle], "no-cache").lead.unwrap();
-    lead.fill(vec![element(bytes)], true, Instant::now());
+    let lead = lookup_with(cache, &[vehicle], "no-cache").lead.unwrap();
+    lead.fill(vec![element(bytes)], true, Moment::now());
 }
 
 /// What a new request sees of a vehicle.
 fn seen(cache: &TestCache, vehicle: Vehicle) -> Option<String> {
-    match claim_with(cache, &[vehicle], "only-if-cached")
-        .places
+    match lookup_with(cache, &[vehicle], "only-if-cached")
+        .found
         .remove(0)
     {
         Lookup::Hit(entry) => Some(String::from_utf8(entry.bytes().to_vec()).unwrap()),
@@ -104,14 +128,14 @@ fn scope(vins: &[Vehicle], plates: &[Vehicle]) -> InvalidationScope {
 #[tokio::test(start_paused = true)]
 async fn leads_what_is_not_held_and_serves_it_afterwards() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1), vehicle(2, 2)]);
-    let Claim { places, lead, refresh } = claim(&cache, &vehicles);
-    assert!(matches!(places[..], [Lookup::Leading(_), Lookup::Leading(_)]));
+    let Found { found, lead, refresh } = lookup(&cache, &vehicles);
+    assert!(matches!(found[..], [Lookup::Leading(_), Lookup::Leading(_)]));
     assert!(refresh.is_none());
     let lead = lead.unwrap();
     assert!(lead.vehicles().eq(vehicles));
-    lead.fill(vec![element("one"), element("two")], true, Instant::now());
+    lead.fill(vec![element("one"), element("two")], true, Moment::now());
 
-    for (place, bytes) in places.iter().zip(["one", "two"]) {
+    for (mut place, bytes) in found.into_iter().zip(["one", "two"]) {
         let Some(Outcome::Filled(entry)) = place.outcome().await else { panic!("not landed") };
         assert_eq!(entry.bytes(), bytes.as_bytes());
     }
@@ -123,16 +147,16 @@ async fn leads_what_is_not_held_and_serves_it_afterwards() {
 #[tokio::test(start_paused = true)]
 async fn joins_what_somebody_is_asking_for_and_leads_the_rest() {
     let cache = cache();
-    let first = claim(&cache, &[vehicle(1, 1), vehicle(2, 2)]);
-    let second = claim(&cache, &[vehicle(2, 2), vehicle(3, 3)]);
-    assert!(matches!(second.places[..], [Lookup::Joined(_), Lookup::Leading(_)]));
+    let first = lookup(&cache, &[vehicle(1, 1), vehicle(2, 2)]);
+    let mut second = lookup(&cache, &[vehicle(2, 2), vehicle(3, 3)]);
+    assert!(matches!(second.found[..], [Lookup::Joined(_), Lookup::Leading(_)]));
     assert!(second.lead.as_ref().unwrap().vehicles().eq([vehicle(3, 3)]));
 
     first
         .lead
         .unwrap()
-        .fill(vec![element("one"), element("two")], true, Instant::now());
-    let Some(Outcome::Filled(entry)) = second.places[0].outcome().await else {
+        .fill(vec![element("one"), element("two")], true, Moment::now());
+    let Some(Outcome::Filled(entry)) = second.found[0].outcome().await else {
         panic!("not landed")
     };
     assert_eq!(entry.bytes(), b"two");
@@ -141,57 +165,49 @@ async fn joins_what_somebody_is_asking_for_and_leads_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn never_joins_or_serves_across_partitions() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
-    let first = claim(&cache, &vehicles);
-    let foreign = || {
-        cache.claim(
-            Some(partition(1)),
-            vehicles.into_iter(),
-            &Directives::default(),
-            Instant::now(),
-        )
-    };
-    assert!(matches!(foreign().places[..], [Lookup::Leading(_)]), "not joined");
+    let first = lookup(&cache, &vehicles);
+    let foreign = || lookup_in(&cache, Some(partition(1)), &vehicles, &Directives::default());
+    assert!(matches!(foreign().found[..], [Lookup::Leading(_)]), "not joined");
     first
         .lead
         .unwrap()
-        .fill(vec![element("one")], true, Instant::now());
-    assert!(matches!(foreign().places[..], [Lookup::Leading(_)]), "not served");
+        .fill(vec![element("one")], true, Moment::now());
+    assert!(matches!(foreign().found[..], [Lookup::Leading(_)]), "not served");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_reaches_every_waiter_and_leaves_nothing() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
-    let first = claim(&cache, &vehicles);
-    let second = claim(&cache, &vehicles);
+    let mut first = lookup(&cache, &vehicles);
+    let mut second = lookup(&cache, &vehicles);
     first.lead.unwrap().fail(7);
-    for place in [&first.places[0], &second.places[0]] {
+    for place in [&mut first.found[0], &mut second.found[0]] {
         assert!(matches!(place.outcome().await, Some(Outcome::Failed(7))));
     }
-    assert!(matches!(claim(&cache, &vehicles).places[..], [Lookup::Leading(_)]));
+    assert!(matches!(lookup(&cache, &vehicles).found[..], [Lookup::Leading(_)]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_lease_lets_another_lead() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
-    let first = claim(&cache, &vehicles);
-    let second = claim(&cache, &vehicles);
+    let first = lookup(&cache, &vehicles);
+    let mut second = lookup(&cache, &vehicles);
     drop(first.lead);
-    assert!(matches!(second.places[0].outcome().await, Some(Outcome::Abandoned)));
-    assert!(matches!(claim(&cache, &vehicles).places[..], [Lookup::Leading(_)]));
+    assert!(matches!(second.found[0].outcome().await, Some(Outcome::Abandoned)));
+    assert!(matches!(lookup(&cache, &vehicles).found[..], [Lookup::Leading(_)]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn parts_of_a_lease_land_and_fail_on_their_own() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1), vehicle(2, 2), vehicle(3, 3)]);
-    let Claim { places, lead, .. } = claim(&cache, &vehicles);
-    let [one, two] = <[_; 2]>::try_from(lead.unwrap().split([2, 1].into_iter()))
-        .ok()
-        .unwrap();
+    let Found { mut found, lead, .. } = lookup(&cache, &vehicles);
+    let mut one = lead.unwrap();
+    let two = one.split_off(2);
     assert!(two.vehicles().eq([vehicle(3, 3)]));
     two.fail(1);
-    one.fill(vec![element("one"), element("two")], true, Instant::now());
-    assert!(matches!(places[1].outcome().await, Some(Outcome::Filled(_))));
-    assert!(matches!(places[2].outcome().await, Some(Outcome::Failed(1))));
+    one.fill(vec![element("one"), element("two")], true, Moment::now());
+    assert!(matches!(found[1].outcome().await, Some(Outcome::Filled(_))));
+    assert!(matches!(found[2].outcome().await, Some(Outcome::Failed(1))));
     assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("one"));
     assert_eq!(seen(&cache, vehicles[2]), None);
 }
@@ -199,15 +215,14 @@ async fn parts_of_a_lease_land_and_fail_on_their_own() {
 #[tokio::test(start_paused = true)]
 async fn vehicles_that_an_answer_or_a_split_leaves_out_are_abandoned() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1), vehicle(2, 2), vehicle(3, 3)]);
-    let Claim { places, lead, .. } = claim(&cache, &vehicles);
-    let [two] = <[_; 1]>::try_from(lead.unwrap().split([2].into_iter()))
-        .ok()
-        .unwrap();
-    two.fill(vec![element("one")], true, Instant::now());
-    assert!(matches!(places[0].outcome().await, Some(Outcome::Filled(_))));
-    for (place, vehicle) in places.iter().zip(vehicles).skip(1) {
+    let Found { mut found, lead, .. } = lookup(&cache, &vehicles);
+    let mut two = lead.unwrap();
+    drop(two.split_off(2));
+    two.fill(vec![element("one")], true, Moment::now());
+    assert!(matches!(found[0].outcome().await, Some(Outcome::Filled(_))));
+    for (place, vehicle) in found.iter_mut().zip(vehicles).skip(1) {
         assert!(matches!(place.outcome().await, Some(Outcome::Abandoned)));
-        assert!(matches!(claim(&cache, &[vehicle]).places[..], [Lookup::Leading(_)]));
+        assert!(matches!(lookup(&cache, &[vehicle]).found[..], [Lookup::Leading(_)]));
     }
 }
 
@@ -217,11 +232,15 @@ async fn a_write_drops_its_vehicles_in_every_partition() {
     for (vin, plate) in [(1, 1), (1, 2), (2, 1), (3, 3)] {
         fill(&cache, vehicle(vin, plate), "x");
     }
-    cache.invalidate(&scope(&[vehicle(1, 9)], &[]), Cause::VehicleStatus, None);
+    cache
+        .invalidate(scope(&[vehicle(1, 9)], &[]), Cause::VehicleStatus, None)
+        .await;
     let held = |vin, plate| seen(&cache, vehicle(vin, plate)).is_some();
     assert_eq!([held(1, 1), held(1, 2), held(2, 1), held(3, 3)], [false, false, true, true]);
 
-    cache.invalidate(&scope(&[], &[vehicle(9, 1)]), Cause::VehicleUpsert, None);
+    cache
+        .invalidate(scope(&[], &[vehicle(9, 1)]), Cause::VehicleUpsert, None)
+        .await;
     assert_eq!([held(2, 1), held(3, 3)], [false, true]);
     assert_eq!(cache.metrics().entries.get(), 1);
 }
@@ -229,21 +248,23 @@ async fn a_write_drops_its_vehicles_in_every_partition() {
 #[tokio::test(start_paused = true)]
 async fn a_call_composed_before_a_write_stores_nothing_and_is_not_joined() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
-    let before = claim(&cache, &vehicles);
-    cache.invalidate(&scope(&vehicles, &[]), Cause::VehicleStatus, None);
-    let after = claim(&cache, &vehicles);
-    assert!(matches!(after.places[..], [Lookup::Leading(_)]), "a later reader asks anew");
+    let mut before = lookup(&cache, &vehicles);
+    cache
+        .invalidate(scope(&vehicles, &[]), Cause::VehicleStatus, None)
+        .await;
+    let after = lookup(&cache, &vehicles);
+    assert!(matches!(after.found[..], [Lookup::Leading(_)]), "a later reader asks anew");
 
     before
         .lead
         .unwrap()
-        .fill(vec![element("old")], true, Instant::now());
-    assert!(matches!(before.places[0].outcome().await, Some(Outcome::Filled(_))));
+        .fill(vec![element("old")], true, Moment::now());
+    assert!(matches!(before.found[0].outcome().await, Some(Outcome::Filled(_))));
     assert_eq!(seen(&cache, vehicles[0]), None);
     after
         .lead
         .unwrap()
-        .fill(vec![element("new")], true, Instant::now());
+        .fill(vec![element("new")], true, Moment::now());
     assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("new"));
 }
 
@@ -251,21 +272,25 @@ async fn a_call_composed_before_a_write_stores_nothing_and_is_not_joined() {
 async fn dropping_a_partition_leaves_the_others_alone() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     fill(&cache, vehicles[0], "x");
-    let before = claim(&cache, &[vehicle(2, 2)]);
+    let before = lookup(&cache, &[vehicle(2, 2)]);
     let drop_partition =
         |n| InvalidationScope { partition: Some(partition(n)), ..InvalidationScope::default() };
-    cache.invalidate(&drop_partition(1), Cause::TaxIdentity, None);
+    cache
+        .invalidate(drop_partition(1), Cause::TaxIdentity, None)
+        .await;
     // One in some thousand shares a place with the other, and is dropped with it.
     let shares_a_place = cache.0.epoch(partition(0)) > 0;
     assert!(shares_a_place || seen(&cache, vehicles[0]).is_some());
 
-    cache.invalidate(&drop_partition(0), Cause::TaxIdentity, None);
+    cache
+        .invalidate(drop_partition(0), Cause::TaxIdentity, None)
+        .await;
     assert_eq!(seen(&cache, vehicles[0]), None);
-    assert!(matches!(claim(&cache, &[vehicle(2, 2)]).places[..], [Lookup::Leading(_)]));
+    assert!(matches!(lookup(&cache, &[vehicle(2, 2)]).found[..], [Lookup::Leading(_)]));
     before
         .lead
         .unwrap()
-        .fill(vec![element("old")], true, Instant::now());
+        .fill(vec![element("old")], true, Moment::now());
     assert_eq!(seen(&cache, vehicle(2, 2)), None);
 }
 
@@ -278,7 +303,9 @@ async fn stores_nothing_while_a_writes_outcome_is_unknown() {
         InvalidationScope { partition: Some(partition(0)), ..InvalidationScope::default() },
     ];
     for scope in held_off {
-        cache.invalidate(&scope, Cause::OtherWrite, Some(20 * SECOND));
+        cache
+            .invalidate(scope, Cause::OtherWrite, Some(20 * SECOND))
+            .await;
         tokio::time::advance(19 * SECOND).await;
         fill(&cache, vehicle(1, 1), "early");
         assert_eq!(seen(&cache, vehicle(1, 1)), None);
@@ -291,63 +318,62 @@ async fn stores_nothing_while_a_writes_outcome_is_unknown() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_may_not_be_stored_still_reaches_its_waiters() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
-    let first = claim(&cache, &vehicles);
-    let second = claim(&cache, &vehicles);
+    let first = lookup(&cache, &vehicles);
+    let mut second = lookup(&cache, &vehicles);
     first
         .lead
         .unwrap()
-        .fill(vec![element("one")], false, Instant::now());
-    assert!(matches!(second.places[0].outcome().await, Some(Outcome::Filled(_))));
+        .fill(vec![element("one")], false, Moment::now());
+    assert!(matches!(second.found[0].outcome().await, Some(Outcome::Filled(_))));
     assert_eq!(seen(&cache, vehicles[0]), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_cache_joins_only_what_is_not_sent() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
-    let first = claim(&cache, &vehicles);
-    assert!(matches!(claim_with(&cache, &vehicles, "no-cache").places[..], [Lookup::Joined(_)]));
+    let first = lookup(&cache, &vehicles);
+    assert!(matches!(lookup_with(&cache, &vehicles, "no-cache").found[..], [Lookup::Joined(_)]));
     let lead = first.lead.unwrap();
-    drop(lead.sending());
-    let newer = claim_with(&cache, &vehicles, "no-cache");
-    assert!(matches!(newer.places[..], [Lookup::Leading(_)]));
+    lead.mark_sent();
+    let newer = lookup_with(&cache, &vehicles, "no-cache");
+    assert!(matches!(newer.found[..], [Lookup::Leading(_)]));
     newer
         .lead
         .unwrap()
-        .fill(vec![element("newer")], true, Instant::now());
-    lead.fill(vec![element("older")], true, Instant::now());
+        .fill(vec![element("newer")], true, Moment::now());
+    lead.fill(vec![element("older")], true, Moment::now());
     assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("newer"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_store_neither_reads_nor_joins_nor_stores() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
-    let other = claim(&cache, &vehicles);
-    let private = claim_with(&cache, &vehicles, "no-store");
-    assert!(matches!(private.places[..], [Lookup::Leading(_)]));
+    let other = lookup(&cache, &vehicles);
+    let private = lookup_with(&cache, &vehicles, "no-store");
+    assert!(matches!(private.found[..], [Lookup::Leading(_)]));
     private
         .lead
         .unwrap()
-        .fill(vec![element("x")], true, Instant::now());
+        .fill(vec![element("x")], true, Moment::now());
     assert_eq!(seen(&cache, vehicles[0]), None);
     other
         .lead
         .unwrap()
-        .fill(vec![element("y")], true, Instant::now());
-    assert!(matches!(claim_with(&cache, &vehicles, "no-store").places[..], [Lookup::Leading(_)]));
+        .fill(vec![element("y")], true, Moment::now());
+    assert!(matches!(lookup_with(&cache, &vehicles, "no-store").found[..], [Lookup::Leading(_)]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_credential_nothing_is_shared() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
-    let anonymous =
-        || cache.claim(None, vehicles.into_iter(), &Directives::default(), Instant::now());
+    let anonymous = || lookup_in(&cache, None, &vehicles, &Directives::default());
     let first = anonymous();
-    assert!(matches!(anonymous().places[..], [Lookup::Leading(_)]));
+    assert!(matches!(anonymous().found[..], [Lookup::Leading(_)]));
     first
         .lead
         .unwrap()
-        .fill(vec![element("x")], true, Instant::now());
-    assert!(matches!(anonymous().places[..], [Lookup::Leading(_)]));
+        .fill(vec![element("x")], true, Moment::now());
+    assert!(matches!(anonymous().found[..], [Lookup::Leading(_)]));
     assert_eq!(cache.metrics().entries.get(), 0);
 }
 
@@ -356,21 +382,21 @@ async fn serves_stale_and_lets_one_request_refresh_behind() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     fill(&cache, vehicles[0], "old");
     tokio::time::advance(901 * SECOND).await;
-    let first = claim(&cache, &vehicles);
-    assert!(matches!(first.places[..], [Lookup::Stale(_)]));
+    let first = lookup(&cache, &vehicles);
+    assert!(matches!(first.found[..], [Lookup::Stale(_)]));
     assert!(first.lead.is_none());
     for _ in 0..1000 {
-        let other = claim(&cache, &vehicles);
-        assert!(matches!(other.places[..], [Lookup::Stale(_)]));
+        let other = lookup(&cache, &vehicles);
+        assert!(matches!(other.found[..], [Lookup::Stale(_)]));
         assert!(other.refresh.is_none());
     }
     first
         .refresh
         .unwrap()
-        .fill(vec![element("new")], true, Instant::now());
+        .fill(vec![element("new")], true, Moment::now());
     assert_eq!(seen(&cache, vehicles[0]).as_deref(), Some("new"));
     tokio::time::advance(1201 * SECOND).await;
-    assert!(matches!(claim(&cache, &vehicles).places[..], [Lookup::Leading(_)]));
+    assert!(matches!(lookup(&cache, &vehicles).found[..], [Lookup::Leading(_)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -378,7 +404,7 @@ async fn keeps_a_stale_entry_for_a_refresh_that_fails() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     fill(&cache, vehicles[0], "old");
     tokio::time::advance(1500 * SECOND).await;
-    claim(&cache, &vehicles).lead.unwrap().fail(1);
+    lookup(&cache, &vehicles).lead.unwrap().fail(1);
     let stale = |directives: &Directives| {
         cache
             .stale_if_error(partition(0), vehicles[0], directives, Instant::now())
@@ -419,8 +445,8 @@ async fn holds_no_more_than_its_capacity() {
     let cache = cache_of(1 << 20);
     for n in 0..200u8 {
         let vehicles: Vec<_> = (0..100).map(|plate| vehicle(n, plate)).collect();
-        let lead = claim(&cache, &vehicles).lead.unwrap();
-        lead.fill(vec![element(&"x".repeat(500)); 100], true, Instant::now());
+        let lead = lookup(&cache, &vehicles).lead.unwrap();
+        lead.fill(vec![element(&"x".repeat(500)); 100], true, Moment::now());
         assert!(cache.metrics().bytes.get() <= (1 << 20) * 11 / 10);
     }
     let held = cache.metrics().entries.get();
@@ -440,8 +466,8 @@ async fn holds_no_more_than_its_capacity() {
 async fn a_full_cache_takes_in_what_is_asked_for_again_and_again() {
     let cache = cache_of(100_000);
     let ask = |vehicle: Vehicle| {
-        if let Some(lead) = claim(&cache, &[vehicle]).lead {
-            lead.fill(vec![element(&"x".repeat(500))], true, Instant::now());
+        if let Some(lead) = lookup(&cache, &[vehicle]).lead {
+            lead.fill(vec![element(&"x".repeat(500))], true, Moment::now());
         }
     };
     (0..250).for_each(|n| ask(vehicle(n, 1)));

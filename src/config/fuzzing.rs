@@ -19,8 +19,10 @@ pub fn config(data: &[u8]) {
     let env = |name: &str| (name.len() < 16).then(|| OsString::from(SECRET));
     match Config::parse(text, Path::new("/nowhere/vingate.toml"), &env) {
         Ok(config) => {
-            assert!((1..=500).contains(&config.live.batch.chunk));
-            assert!(config.live.batch.max_vehicles > 0 && config.live.batch.max_parallel > 0);
+            assert!((1..=500).contains(&config.live.batch.loader.chunk));
+            assert!(
+                config.live.batch.max_vehicles > 0 && config.live.batch.loader.max_parallel > 0
+            );
             assert!(config.live.limit.max_in_flight > 0 && config.fixed.upstream.max_in_flight > 0);
             assert!((0.0..1.0).contains(&config.live.lifetimes.ttl.jitter));
             assert!(

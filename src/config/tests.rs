@@ -49,8 +49,8 @@ fn fills_in_what_is_not_there() {
     assert_eq!(config.fixed.upstream.attempt_timeout.as_secs(), 20);
     assert_eq!(config.live.auth.origin, "http://sync.example");
     assert_eq!(config.live.auth.credential_headers, ["x-api-key"]);
-    assert_eq!(config.live.batch.chunk, 500);
-    assert_eq!(config.live.batch.max_answer, 64 << 20);
+    assert_eq!(config.live.batch.loader.chunk, 500);
+    assert_eq!(config.live.batch.loader.max_response, 64 << 20);
     assert_eq!(config.fixed.cache.capacity, 512 << 20);
     assert_eq!(config.live.lifetimes.ttl.finished.as_secs(), 900);
     assert_eq!(config.live.limit.request_timeout.as_secs(), 60);

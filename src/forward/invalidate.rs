@@ -5,10 +5,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 use super::{
     request_body::{BodyMonitor, Copy},
+    response::ResponseContext,
     vehicle_refs::VehicleRefs,
 };
 use crate::{
@@ -28,6 +32,9 @@ pub(super) struct Write {
     partition: Option<Partition>,
     /// How long nothing of its vehicles is stored if its outcome stays unknown.
     fence_for: Duration,
+    /// Runs what nobody waits for.
+    tasks: TaskTracker,
+    runtime: Handle,
 }
 
 /// What became of a write.
@@ -83,19 +90,22 @@ fn partition(credential: &Credential) -> Option<Partition> {
 
 impl Write {
     /// The write that `request` is, before its body is sent; `body` watches it being sent.
-    pub(super) fn new(
-        request: &Request<Body>,
-        cause: Cause,
-        body: Option<Arc<BodyMonitor>>,
-        cache: Arc<dyn Invalidate>,
-        fence_for: Duration,
-    ) -> Self {
+    pub(super) fn new(request: &Request<Body>, cause: Cause, context: &ResponseContext) -> Self {
         let mut named_by_path = VehicleRefs::default();
         if cause != Cause::TaxIdentity {
             named_by_path.add_path(request.uri().path());
         }
-        let partition = request.extensions().get::<Credential>().and_then(partition);
-        Self { cache, cause, named_by_path, body, partition, fence_for }
+        let shared = &context.shared;
+        Self {
+            cache: Arc::clone(&shared.cache),
+            cause,
+            named_by_path,
+            body: context.body.clone(),
+            partition: context.credential.as_ref().and_then(partition),
+            fence_for: shared.config.attempt_timeout,
+            tasks: shared.tasks.clone(),
+            runtime: Handle::current(),
+        }
     }
 
     /// Everything that this write may have changed, as far as it was sent.
@@ -128,8 +138,14 @@ impl Write {
         self.body.as_ref().is_some_and(|body| body.has_failed())
     }
 
-    fn drop_entries(&self, fence_for: Option<Duration>) {
-        self.cache.invalidate(&self.scope(), self.cause, fence_for);
+    fn drop_entries(&self, fence_for: Option<Duration>) -> BoxFuture<'static, ()> {
+        self.cache.invalidate(self.scope(), self.cause, fence_for)
+    }
+
+    /// Nobody knows what became of it, and nobody waits.
+    fn give_up(&self) {
+        let dropping = self.drop_entries(Some(self.fence_for));
+        self.tasks.spawn_on(dropping, &self.runtime);
     }
 }
 
@@ -172,20 +188,20 @@ impl Pending {
         Self(Some(write))
     }
 
-    /// The write ended like this.
-    pub(super) fn settle(mut self, outcome: Outcome) {
+    /// The write ended like this. Ready when nothing that it changed is served any more.
+    pub(super) async fn finish(mut self, outcome: Outcome) {
         let Some(write) = self.0.take() else {
             return;
         };
         let outcome = if write.has_failed() { Outcome::Unknown } else { outcome };
         match outcome {
-            Outcome::Done => write.drop_entries(None),
+            Outcome::Done => write.drop_entries(None).await,
             Outcome::Refused => {}
-            Outcome::Unknown => write.drop_entries(Some(write.fence_for)),
+            Outcome::Unknown => write.drop_entries(Some(write.fence_for)).await,
         }
     }
 
-    /// Somebody else has settled it.
+    /// Somebody else has said it.
     pub(super) fn release(mut self) {
         self.0 = None;
     }
@@ -194,7 +210,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(write) = self.0.take() {
-            write.drop_entries(Some(write.fence_for));
+            write.give_up();
         }
     }
 }

@@ -22,16 +22,13 @@ mod vehicle_refs;
 
 use std::{
     fmt,
-    future::poll_fn,
-    mem,
     panic::resume_unwind,
-    pin::Pin,
     sync::Arc,
-    task::{self, Context, Poll},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use futures_util::future::{BoxFuture, Either, ready};
+use futures_util::future::BoxFuture;
 use http::{HeaderName, Method, Request, Response, header::TRAILER};
 use http_body::Body as _;
 use ipnet::IpNet;
@@ -43,13 +40,15 @@ pub use self::error::Error;
 use self::{
     invalidate::{Outcome, Pending, Write},
     request_body::{BodyMonitor, Copy, RequestBody},
-    response::Answer,
+    response::ResponseContext,
     trailers::Trailers,
 };
 use crate::{
     body::Body,
     cache::{Cause, Invalidate},
-    upstream::{self, Account, Origin, Paced, Turn, Upstream},
+    limit,
+    route::Route,
+    upstream::{Account, Call, ClientId, Kind, Origin, Reservation, Upstream},
 };
 
 /// What the forwarding needs to know.
@@ -91,16 +90,8 @@ struct Shared {
     tasks: TaskTracker,
 }
 
-/// The answer to a forwarded request.
-#[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture(Either<Exchange, BoxFuture<'static, Result<Response<Body>, Error>>>);
-
-/// A call whose answer only has to be looked over.
-struct Exchange {
-    call: BoxFuture<'static, Result<Response<Body>, upstream::Error>>,
-    /// Taken when the answer comes.
-    response: Option<Answer>,
-}
+/// The response to a forwarded request.
+pub type ResponseFuture = BoxFuture<'static, Result<Response<Body>, Error>>;
 
 /// Bytes of a body that is not worth streaming: more than a write of one vehicle takes. As many
 /// of them as there may be requests in flight fit into memory.
@@ -122,12 +113,6 @@ impl Forward {
     ) -> Self {
         Self { upstream, shared: Arc::new(Shared { config, origin, cache, tasks }) }
     }
-
-    /// Takes the upstream that is ready and leaves one that is not.
-    fn take_upstream(&mut self) -> Upstream {
-        let clone = self.upstream.clone();
-        mem::replace(&mut self.upstream, clone)
-    }
 }
 
 impl Service<Request<Body>> for Forward {
@@ -136,35 +121,25 @@ impl Service<Request<Body>> for Forward {
     type Future = ResponseFuture;
 
     #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.upstream.poll_ready(cx).map_err(Error::Upstream)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        // Each call asks for its permit by itself.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
         if let Some(end) = hops::end(&mut request) {
-            return ResponseFuture(Either::Right(Box::pin(ready(end))));
+            return Box::pin(async { end });
         }
         let upgrade = upgrade::take(&mut request);
         let cause = invalidate::cause(&request);
         let trailers = head::prepare(&mut request, &self.shared.config, upgrade.is_some());
-        let response = Answer {
+        let context = ResponseContext {
             shared: Arc::clone(&self.shared),
             credential: request.extensions().get().copied(),
             upgrade,
             body: None,
         };
-        let digest = response.credential.and_then(|credential| credential.digest);
-        if let Some(digest) = digest {
-            request.extensions_mut().insert(Account(digest));
-        }
-        if !must_be_buffered(&request, self.shared.config.max_body) {
-            return send(&mut self.upstream, request, trailers, cause, response);
-        }
-        let mut upstream = self.take_upstream();
-        ResponseFuture(Either::Right(Box::pin(async move {
-            let request = buffered(request, &response.shared.config).await?;
-            send(&mut upstream, request, trailers, cause, response).await
-        })))
+        Box::pin(exchange(self.upstream.clone(), request, trailers, cause, context))
     }
 }
 
@@ -203,83 +178,65 @@ async fn buffered(mut request: Request<Body>, config: &Config) -> Result<Request
     Ok(request.map(|_| body))
 }
 
-/// Sends a request whose head is the upstream's.
-fn send(
-    upstream: &mut Upstream,
+/// Sends a request whose head is the upstream's, and looks over the response.
+async fn exchange(
+    upstream: Upstream,
     mut request: Request<Body>,
     trailers: Trailers,
     cause: Option<Cause>,
-    mut response: Answer,
-) -> ResponseFuture {
+    mut context: ResponseContext,
+) -> Result<Response<Body>, Error> {
+    if must_be_buffered(&request, context.shared.config.max_body) {
+        request = buffered(request, &context.shared.config).await?;
+    }
     let is_buffered = request.body().is_buffered();
-    if response.upgrade.is_some() || !is_buffered {
-        request.extensions_mut().insert(Paced);
-    }
+    let reservation = reservation(&request, &context);
     if !request.body().is_end_stream() && (cause.is_some() || !is_buffered) {
-        let (monitored, monitor) = response.shared.watch_body(request, trailers, cause);
+        let (monitored, monitor) = context.shared.monitor_body(request, trailers, cause);
         request = monitored;
-        response.body = Some(monitor);
+        context.body = Some(monitor);
     }
+    let route = request.extensions().get().copied().unwrap_or(Route::Other);
     let Some(cause) = cause else {
-        let call = upstream.call(request);
-        return ResponseFuture(Either::Left(Exchange { call, response: Some(response) }));
+        let permit = upstream.reserve(reservation).await?;
+        let response = permit.send(Call { route, request }).await;
+        return context.finish(response).await;
     };
-    let write = Arc::new(Write::new(
-        &request,
-        cause,
-        response.body.clone(),
-        Arc::clone(&response.shared.cache),
-        response.shared.config.attempt_timeout,
-    ));
-    let turn = Turn::default();
-    request.extensions_mut().insert(turn.clone());
-    let call = upstream.call(request);
-    ResponseFuture(Either::Right(Box::pin(run_write(call, turn, response, write))))
+    let write = Arc::new(Write::new(&request, cause, &context));
+    // A write is its client's as long as it waits for a permit: whoever hangs up takes it along,
+    // unsent. From then on nobody stops it.
+    let permit = upstream.reserve(reservation).await?;
+    let given_up = Pending::new(Arc::clone(&write));
+    let (tasks, pending) = (context.shared.tasks.clone(), Pending::new(write));
+    let ending = async move {
+        let response = permit.send(Call { route, request }).await;
+        pending.finish(Outcome::of(&response)).await;
+        context.finish(response).await
+    };
+    let ended = tasks.spawn(ending.in_current_span()).await;
+    given_up.release();
+    ended.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(_) => Err(Error::Stopped),
+    })
 }
 
-/// A write is its caller's as long as it waits for its turn: whoever hangs up takes it along,
-/// unsent. From then on it is nobody's to stop.
-async fn run_write(
-    mut call: BoxFuture<'static, Result<Response<Body>, upstream::Error>>,
-    turn: Turn,
-    response: Answer,
-    write: Arc<Write>,
-) -> Result<Response<Body>, Error> {
-    let answered = poll_fn(|cx| match call.as_mut().poll(cx) {
-        Poll::Ready(answered) => Poll::Ready(Some(answered)),
-        Poll::Pending if turn.is_awaited() => Poll::Pending,
-        Poll::Pending => Poll::Ready(None),
-    });
-    let Some(answered) = answered.await else {
-        // In the same poll in which it had its turn, so that nobody can hang up in between.
-        let given_up = Pending::new(Arc::clone(&write));
-        let tasks = response.shared.tasks.clone();
-        let pending = Pending::new(write);
-        let ending = async { end_write(call.await, response, pending) };
-        let ended = tasks.spawn(ending.in_current_span()).await;
-        given_up.release();
-        return ended.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            Err(_) => Err(Error::Stopped),
-        });
-    };
-    end_write(answered, response, Pending::new(write))
-}
-
-fn end_write(
-    answered: Result<Response<Body>, upstream::Error>,
-    response: Answer,
-    pending: Pending,
-) -> Result<Response<Body>, Error> {
-    pending.settle(Outcome::of(&answered));
-    response.finish(answered)
+fn reservation(request: &Request<Body>, context: &ResponseContext) -> Reservation {
+    let is_streaming = context.upgrade.is_some() || !request.body().is_buffered();
+    let client = request.extensions().get::<limit::Client>();
+    let digest = context.credential.and_then(|credential| credential.digest);
+    Reservation {
+        kind: if is_streaming { Kind::Streaming } else { Kind::Buffered },
+        account: digest.map(Account),
+        client: client.map(|client| ClientId(client.id())),
+    }
 }
 
 // === impl Shared ===
 
 impl Shared {
     /// Watches the body of `request` while it is sent.
-    fn watch_body(
+    fn monitor_body(
         &self,
         request: Request<Body>,
         trailers: Trailers,
@@ -294,38 +251,6 @@ impl Shared {
             Body::new(RequestBody::new(body, idle_timeout, trailers, Arc::clone(&monitor)))
         });
         (monitored, monitor)
-    }
-}
-
-// === impl ResponseFuture ===
-
-impl Future for ResponseFuture {
-    type Output = Result<Response<Body>, Error>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-impl fmt::Debug for ResponseFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ResponseFuture")
-    }
-}
-
-// === impl Exchange ===
-
-impl Future for Exchange {
-    type Output = Result<Response<Body>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answered = task::ready!(self.call.as_mut().poll(cx));
-        let response = self
-            .response
-            .take()
-            .expect("no future is polled after it was ready");
-        Poll::Ready(response.finish(answered))
     }
 }
 

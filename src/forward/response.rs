@@ -19,19 +19,19 @@ use crate::{
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-/// What has to be remembered of a request until its answer comes.
-pub(super) struct Answer {
+/// What has to be remembered of a request until its response comes.
+pub(super) struct ResponseContext {
     pub(super) shared: Arc<Shared>,
     pub(super) credential: Option<Credential>,
     pub(super) upgrade: Option<OnUpgrade>,
     pub(super) body: Option<Arc<BodyMonitor>>,
 }
 
-// === impl Answer ===
+// === impl ResponseContext ===
 
-impl Answer {
-    /// Makes what the upstream gave the caller's answer.
-    pub(super) fn finish(
+impl ResponseContext {
+    /// Makes the upstream's response the client's.
+    pub(super) async fn finish(
         self,
         response: Result<Response<Body>, upstream::Error>,
     ) -> Result<Response<Body>, Error> {
@@ -48,7 +48,7 @@ impl Answer {
         self.strip(&mut response);
         location::rewrite(response.headers_mut(), &self.shared.origin);
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            self.mind_the_credential(&mut response);
+            self.on_unauthorized(&mut response).await;
         }
         let config = &self.shared.config;
         let trailers = Trailers::announced(response.headers_mut(), &config.credential_headers);
@@ -89,16 +89,15 @@ impl Answer {
         *response.version_mut() = Version::HTTP_11;
     }
 
-    /// The upstream refuses the credential: the caller's own fills no entry any more, and an
-    /// account's is none of the caller's business.
-    fn mind_the_credential(&self, response: &mut Response<Body>) {
+    /// The upstream refuses the credential: the client's own fills no entry any more, and an
+    /// account's is none of the client's business.
+    async fn on_unauthorized(&self, response: &mut Response<Body>) {
         let credential = self.credential.as_ref();
         if let Some(partition) = invalidate::own_partition(credential) {
             let scope =
                 InvalidationScope { partition: Some(partition), ..InvalidationScope::default() };
-            self.shared
-                .cache
-                .invalidate(&scope, Cause::Unauthorized, None);
+            let cache = &self.shared.cache;
+            cache.invalidate(scope, Cause::Unauthorized, None).await;
         }
         if response.status() == StatusCode::UNAUTHORIZED
             && credential.is_some_and(|credential| credential.is_account)

@@ -18,7 +18,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::advance,
 };
-use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
+use tower::ServiceExt as _;
 
 use super::*;
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     cache::{InvalidationScope, Partition},
     peer::Peer,
     route::Route,
+    upstream::{self, tests::Fake},
 };
 
 const MINE: [u8; 32] = [7; 32];
@@ -38,8 +39,14 @@ pub(super) type Dropped = Arc<Mutex<Vec<(InvalidationScope, Cause, Option<Durati
 pub(super) struct Noting(pub(super) Dropped);
 
 impl Invalidate for Noting {
-    fn invalidate(&self, scope: &InvalidationScope, cause: Cause, fence_for: Option<Duration>) {
-        self.0.lock().push((scope.clone(), cause, fence_for));
+    fn invalidate(
+        &self,
+        scope: InvalidationScope,
+        cause: Cause,
+        fence_for: Option<Duration>,
+    ) -> BoxFuture<'static, ()> {
+        self.0.lock().push((scope, cause, fence_for));
+        Box::pin(async {})
     }
 }
 
@@ -54,20 +61,32 @@ fn config() -> Config {
     }
 }
 
+fn shared(cache: Arc<dyn Invalidate>) -> Arc<Shared> {
+    let origin =
+        Origin { scheme: http::uri::Scheme::HTTPS, authority: "sync.example".parse().unwrap() };
+    Arc::new(Shared { config: config(), origin, cache, tasks: TaskTracker::new() })
+}
+
 fn forward(upstream: Upstream) -> (Forward, Dropped) {
     let dropped = Dropped::default();
     let cache = Arc::new(Noting(Arc::clone(&dropped)));
-    let origin =
-        Origin { scheme: http::uri::Scheme::HTTPS, authority: "sync.example".parse().unwrap() };
-    let shared = Shared { config: config(), origin, cache, tasks: TaskTracker::new() };
-    (Forward { upstream, shared: Arc::new(shared) }, dropped)
+    (Forward { upstream, shared: shared(cache) }, dropped)
+}
+
+/// What is remembered of a request whose writes are told to `cache`.
+pub(super) fn context(
+    cache: Arc<dyn Invalidate>,
+    credential: Option<Credential>,
+    body: Option<Arc<BodyMonitor>>,
+) -> ResponseContext {
+    ResponseContext { shared: shared(cache), credential, upgrade: None, body }
 }
 
 /// An upstream that reads requests whole and answers each with `answer`.
 fn answering(response: fn() -> Response<Body>) -> (Upstream, Arc<Mutex<Vec<Request<Bytes>>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&seen);
-    let upstream = service_fn(move |request: Request<Body>| {
+    let upstream = Fake::new(move |request: Request<Body>| {
         let kept = Arc::clone(&kept);
         async move {
             let (head, body) = request.into_parts();
@@ -78,20 +97,25 @@ fn answering(response: fn() -> Response<Body>) -> (Upstream, Arc<Mutex<Vec<Reque
             Ok(response())
         }
     });
-    (BoxCloneSyncService::new(upstream), seen)
+    (upstream.upstream(), seen)
 }
 
-type Call = (Request<Body>, oneshot::Sender<Result<Response<Body>, upstream::Error>>);
+type ByHand = (Request<Body>, oneshot::Sender<Result<Response<Body>, upstream::Error>>);
 
 /// An upstream whose calls are answered by hand.
-fn by_hand() -> (Upstream, mpsc::UnboundedReceiver<Call>) {
+fn by_hand() -> (Upstream, mpsc::UnboundedReceiver<ByHand>) {
+    let (fake, received) = fake_by_hand();
+    (fake.upstream(), received)
+}
+
+fn fake_by_hand() -> (Fake, mpsc::UnboundedReceiver<ByHand>) {
     let (calls, received) = mpsc::unbounded_channel();
-    let upstream = service_fn(move |request: Request<Body>| {
+    let upstream = Fake::new(move |request: Request<Body>| {
         let (response, answered) = oneshot::channel();
         let _ = calls.send((request, response));
         async move { answered.await.unwrap_or(Err(upstream::Error::Timeout)) }
     });
-    (BoxCloneSyncService::new(upstream), received)
+    (upstream, received)
 }
 
 /// A body whose frames are sent by hand.

@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::edge;
 use crate::{
-    auth,
-    batch::{self, CallError},
-    body, forward, limit, normalize, upstream,
+    auth, batch, body, forward, limit,
+    loader::{self, CallError},
+    normalize, upstream,
 };
 
 /// Why a request has no answer but the gateway's own.
@@ -96,7 +96,7 @@ pub(super) enum Kind {
 impl Error {
     /// The refusal of the upstream that is passed on in place of a problem, and whether it is an
     /// account that was refused.
-    pub(super) fn refusal(&self) -> Option<(&batch::Refusal, bool)> {
+    pub(super) fn refusal(&self) -> Option<(&loader::ErrorResponse, bool)> {
         match self {
             Self::Batch(batch::Error::Call { error, of_account }) => match &**error {
                 CallError::Refused(refusal) => Some((refusal, *of_account)),
@@ -267,6 +267,7 @@ fn call(error: &CallError) -> ProblemDetails {
         CallError::Status(_) | CallError::Refused(_) => {
             ProblemDetails::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
         }
+        CallError::Panic => ProblemDetails::new(Kind::Internal, "Something went wrong here."),
         CallError::Abandoned => ProblemDetails {
             retry_after: Some(SOON),
             ..ProblemDetails::new(Kind::Overloaded, sentence(error))
@@ -304,7 +305,7 @@ fn upstream(error: &upstream::Error) -> ProblemDetails {
         }
         // The upstream is well: it is the gateway that has too much to ask of it.
         upstream::Error::Full => (Kind::Overloaded, Some(SOON)),
-        upstream::Error::Paused { rest } | upstream::Error::Open { rest } => {
+        upstream::Error::RetryAfter { rest } | upstream::Error::Open { rest } => {
             (Kind::UpstreamUnavailable, Some(*rest))
         }
     };

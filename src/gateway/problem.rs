@@ -7,7 +7,7 @@ use http::{
 use serde::Serialize;
 
 use super::error::{Kind, Problem, ProblemDetails};
-use crate::{batch::Refusal, body::Body, request_id::RequestId, route::METHODS, telemetry};
+use crate::{body::Body, loader::ErrorResponse, request_id::RequestId, route::METHODS, telemetry};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -65,7 +65,7 @@ pub(super) fn response(
 }
 
 /// A refusal of the upstream, as it came.
-pub(super) fn passed_on(refusal: &Refusal, of_account: bool) -> Response<Body> {
+pub(super) fn passed_on(refusal: &ErrorResponse, of_account: bool) -> Response<Body> {
     let mut response = Response::new(Body::full(refusal.body.clone()));
     *response.status_mut() = refusal.status;
     let head = response.headers_mut();

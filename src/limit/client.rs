@@ -16,6 +16,11 @@ impl Client {
         Self(id)
     }
 
+    /// What tells it apart from others.
+    pub fn id(&self) -> u128 {
+        self.0
+    }
+
     /// The client at an address. All of an IPv6 network of 64 bits is one: whoever has one
     /// address of it has all of them.
     pub fn at(peer: &Peer) -> Self {

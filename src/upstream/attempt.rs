@@ -1,7 +1,7 @@
-//! One try: from the last byte sent to the head of the answer, timed and counted.
+//! One attempt: from the last byte sent to the head of the response, timed and counted.
 //!
-//! Before that the caller's patience and the upstream's are bounded where the bytes pass: silence
-//! in its body, and a connection that takes nothing.
+//! Before that, time is bounded where the bytes pass: a request body that stops coming, and a
+//! connection that takes nothing.
 
 use std::{
     convert::Infallible,
@@ -17,33 +17,30 @@ use tokio::{
     sync::oneshot,
     time::{Instant, Sleep, sleep},
 };
-use tower::{Layer, Service};
 
-use super::{Error, Metrics};
+use super::{
+    Error, Metrics,
+    client::{self, Client},
+};
 use crate::{body::Body, route::Route};
 
-#[derive(Clone, Debug)]
-pub(super) struct AttemptLayer {
-    timeout: Duration,
-    metrics: Metrics,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Attempt<S> {
-    inner: S,
+/// Makes attempts.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    client: Client,
     timeout: Duration,
     metrics: Metrics,
 }
 
 pin_project! {
-    /// The answer of [`Attempt`], or that it did not come in time.
-    pub(super) struct ResponseFuture<F> {
+    /// The response, or that it did not come in time.
+    pub(super) struct ResponseFuture {
         #[pin]
-        inner: F,
+        inner: client::ResponseFuture,
         // Until the body is sent.
         sent: Option<oneshot::Receiver<Infallible>>,
         timeout: Duration,
-        // Made when everything is sent and there is still no answer.
+        // Made when everything is sent and there is still no response.
         #[pin]
         sleep: Option<Sleep>,
         route: Route,
@@ -52,39 +49,15 @@ pin_project! {
     }
 }
 
-// === impl AttemptLayer ===
+// === impl Attempts ===
 
-impl AttemptLayer {
-    pub(super) fn new(timeout: Duration, metrics: &Metrics) -> Self {
-        Self { timeout, metrics: metrics.clone() }
-    }
-}
-
-impl<S> Layer<S> for AttemptLayer {
-    type Service = Attempt<S>;
-
-    fn layer(&self, inner: S) -> Attempt<S> {
-        Attempt { inner, timeout: self.timeout, metrics: self.metrics.clone() }
-    }
-}
-
-// === impl Attempt ===
-
-impl<S> Service<Request<Body>> for Attempt<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Error>,
-{
-    type Response = Response<Body>;
-    type Error = Error;
-    type Future = ResponseFuture<S::Future>;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.poll_ready(cx)
+impl Attempts {
+    pub(super) fn new(client: Client, timeout: Duration, metrics: &Metrics) -> Self {
+        Self { client, timeout, metrics: metrics.clone() }
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let route = request.extensions().get().copied().unwrap_or(Route::Other);
+    /// Sends `request` once.
+    pub(super) fn send(&self, mut request: Request<Body>, route: Route) -> ResponseFuture {
         let mut sent = None;
         if !request.body().is_end_stream() {
             let (sending, receiver) = oneshot::channel::<Infallible>();
@@ -93,7 +66,7 @@ where
             sent = Some(receiver);
         }
         ResponseFuture {
-            inner: self.inner.call(request),
+            inner: self.client.send(request),
             sent,
             timeout: self.timeout,
             sleep: None,
@@ -106,11 +79,8 @@ where
 
 // === impl ResponseFuture ===
 
-impl<F> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<Body>, Error>>,
-{
-    type Output = F::Output;
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -141,22 +111,23 @@ where
 mod tests {
     use http_body_util::StreamBody;
     use prometheus::Registry;
-    use tower::{ServiceExt as _, service_fn};
 
     use super::*;
+    use crate::upstream::tests::Fake;
 
     const TIMEOUT: Duration = Duration::from_secs(20);
 
-    fn attempt<S>(inner: S) -> Attempt<S> {
+    async fn attempt(fake: Fake, request: Request<Body>) -> Result<Response<Body>, Error> {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        AttemptLayer::new(TIMEOUT, &metrics).layer(inner)
+        let attempts = Attempts::new(Client::fake(fake), TIMEOUT, &metrics);
+        attempts.send(request, Route::Other).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn waits_for_the_answer_as_long_as_it_may() {
         let began_at = Instant::now();
-        let silent = service_fn(|_| std::future::pending::<Result<Response<Body>, Error>>());
-        let response = attempt(silent).oneshot(Request::new(Body::empty())).await;
+        let silent = Fake::new(|_| std::future::pending::<Result<Response<Body>, Error>>());
+        let response = attempt(silent, Request::new(Body::empty())).await;
         assert!(matches!(response, Err(Error::Timeout)));
         assert_eq!(began_at.elapsed().as_secs(), TIMEOUT.as_secs());
     }
@@ -164,7 +135,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn counts_from_the_last_byte_sent() {
         // The service reads a body that takes a minute to come, and never answers.
-        let silent = service_fn(|request: Request<Body>| async move {
+        let silent = Fake::new(|request: Request<Body>| async move {
             use http_body_util::BodyExt as _;
             request
                 .into_body()
@@ -179,7 +150,7 @@ mod tests {
         }));
         let began_at = Instant::now();
         let request = Request::new(Body::new(StreamBody::new(slow)));
-        let response = attempt(silent).oneshot(request).await;
+        let response = attempt(silent, request).await;
         assert!(matches!(response, Err(Error::Timeout)));
         assert_eq!(began_at.elapsed().as_secs(), 4 * TIMEOUT.as_secs());
     }

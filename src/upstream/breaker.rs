@@ -1,263 +1,237 @@
-//! Calls not made while most of them fail: whoever waits for a call that will fail waits in vain,
-//! and an upstream that is down comes up again sooner without them.
+//! The circuit breaker: no calls while most of them fail.
+//!
+//! Whoever waits for a call that will fail waits in vain, and an upstream that is down comes up
+//! again sooner without them. Closed, open, half-open: here is when calls are made, and what their
+//! ends change. Pure; the admission of calls holds it.
 
-mod state;
 mod window;
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::{cmp, time::Duration};
 
-use futures_util::future::{self, Either};
-use http::{Request, Response};
-use parking_lot::Mutex;
-use pin_project_lite::pin_project;
-use prometheus::IntGauge;
 use tokio::time::Instant;
-use tower::{Layer, Service};
 
-use self::state::{End, Era, State};
-use super::{BreakerConfig, Error, Metrics};
-use crate::body::Body;
+use self::window::Window;
+use super::BreakerConfig;
 
-/// Whether calls are made: a handle, cheap to clone.
-#[derive(Clone, Debug)]
-pub(super) struct Breaker(Arc<Shared>);
+/// What a breaker knows. Time is an argument.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    config: BreakerConfig,
+    mode: Mode,
+    /// Counts the changes of mode: the end of a call made before the last one changes nothing.
+    generation: u32,
+}
 
 #[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    gauge: IntGauge,
+enum Mode {
+    /// Calls go.
+    Closed(Window),
+    /// No call goes until then, and then one.
+    Open { until: Instant },
+    /// One call is on its way; until then no other is.
+    HalfOpen { until: Instant },
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct BreakerLayer(Breaker);
-
-#[derive(Clone, Debug)]
-pub(super) struct Broken<S> {
-    inner: S,
-    breaker: Breaker,
+/// What the mode is called; the value of `vingate_upstream_breaker_state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    Closed = 0,
+    Open = 1,
+    HalfOpen = 2,
 }
 
-type Answer = Result<Response<Body>, Error>;
+/// The changes of mode before a call was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Generation(u32);
 
-pin_project! {
-    /// The answer of [`Broken`].
-    pub(super) struct ResponseFuture<F> {
-        #[pin]
-        inner: F,
-        let_through: LetThrough,
-    }
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Success,
+    Failure,
+    /// Its caller gave it up, or is to blame.
+    GivenUp,
 }
 
-/// A call whose end is to be told. Dropped without a word, it was given up.
-struct LetThrough {
-    breaker: Breaker,
-    era: Option<Era>,
-}
+/// When to come again while a probe is on its way: nobody knows.
+const SOON: Duration = Duration::from_secs(1);
 
 // === impl Breaker ===
 
 impl Breaker {
-    pub(super) fn new(config: BreakerConfig, metrics: &Metrics) -> Self {
-        let state = Mutex::new(State::new(config, Instant::now()));
-        Self(Arc::new(Shared { state, gauge: metrics.breaker_state.clone() }))
+    pub(super) fn new(config: BreakerConfig, now: Instant) -> Self {
+        Self { config, mode: Mode::Closed(Window::new(now)), generation: 0 }
     }
 
-    /// Nothing, or why no call would be let through.
-    pub(super) fn check(&self, now: Instant) -> Result<(), Error> {
-        let checked = self.0.state.lock().check(now);
-        checked.map_err(|rest| Error::Open { rest })
-    }
-
-    fn enter(&self, now: Instant) -> Result<LetThrough, Error> {
-        let entered = self.change(|state| state.enter(now));
-        let era = entered.map_err(|rest| Error::Open { rest })?;
-        Ok(LetThrough { breaker: self.clone(), era: Some(era) })
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let state = &mut *self.0.state.lock();
-        let before = state.name();
-        let changed = change(state);
-        if state.name() != before {
-            // Under the lock, so that the last one to set it is right.
-            self.0.gauge.set(state.name() as i64);
-        }
-        changed
-    }
-}
-
-// === impl LetThrough ===
-
-impl LetThrough {
-    fn leave(&mut self, end: End) {
-        if let Some(era) = self.era.take() {
-            let now = Instant::now();
-            self.breaker.change(|state| state.leave(era, end, now));
+    pub(super) fn name(&self) -> Name {
+        match self.mode {
+            Mode::Closed(_) => Name::Closed,
+            Mode::Open { .. } => Name::Open,
+            Mode::HalfOpen { .. } => Name::HalfOpen,
         }
     }
-}
 
-impl Drop for LetThrough {
-    fn drop(&mut self) {
-        self.leave(End::GivenUp);
-    }
-}
-
-// === impl BreakerLayer ===
-
-impl BreakerLayer {
-    pub(super) fn new(breaker: Breaker) -> Self {
-        Self(breaker)
-    }
-}
-
-impl<S> Layer<S> for BreakerLayer {
-    type Service = Broken<S>;
-
-    fn layer(&self, inner: S) -> Broken<S> {
-        Broken { inner, breaker: self.0.clone() }
-    }
-}
-
-// === impl Broken ===
-
-impl<S> Service<Request<Body>> for Broken<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Error>,
-{
-    type Response = Response<Body>;
-    type Error = Error;
-    type Future = Either<ResponseFuture<S::Future>, future::Ready<Answer>>;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.poll_ready(cx)
+    /// Whether a call may be made; else how long it is until one may.
+    pub(super) fn check(&self, now: Instant) -> Result<(), Duration> {
+        match self.mode {
+            Mode::Open { until } if now < until => Err(until - now),
+            Mode::HalfOpen { until } if now < until => Err(cmp::min(until - now, SOON)),
+            Mode::Closed(_) | Mode::Open { .. } | Mode::HalfOpen { .. } => Ok(()),
+        }
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.breaker.enter(Instant::now()) {
-            Ok(let_through) => {
-                Either::Left(ResponseFuture { inner: self.inner.call(request), let_through })
+    /// Makes a call, or says how long it is until one may be made.
+    pub(super) fn enter(&mut self, now: Instant) -> Result<Generation, Duration> {
+        self.check(now)?;
+        if !matches!(self.mode, Mode::Closed(_)) {
+            // Of a probe that takes longer than a call may, because its caller takes its time,
+            // nothing more is expected.
+            self.turn(Mode::HalfOpen { until: now + self.config.probe_for });
+        }
+        Ok(Generation(self.generation))
+    }
+
+    /// A call has ended.
+    pub(super) fn leave(&mut self, generation: Generation, end: End, now: Instant) {
+        if generation != Generation(self.generation) {
+            return;
+        }
+        let opened = Mode::Open { until: now + self.config.open_for };
+        match (&mut self.mode, end) {
+            (Mode::Closed(_), End::GivenUp) => {}
+            (Mode::Closed(window), End::Success | End::Failure) => {
+                window.note(end == End::Failure, now);
+                let (calls, failures) = window.counts(now);
+                let ratio = failures as f64 / calls as f64;
+                let is_telling = calls >= u64::from(self.config.min_requests);
+                if end == End::Failure && is_telling && ratio >= self.config.failure_ratio {
+                    self.turn(opened);
+                }
             }
-            Err(open) => Either::Right(future::ready(Err(open))),
+            (Mode::HalfOpen { .. }, End::Success) => self.turn(Mode::Closed(Window::new(now))),
+            (Mode::HalfOpen { .. }, End::Failure) => self.turn(opened),
+            // The next may probe.
+            (Mode::HalfOpen { .. }, End::GivenUp) => self.turn(Mode::HalfOpen { until: now }),
+            // No call is made that leaves it open.
+            (Mode::Open { .. }, _) => {}
         }
     }
-}
 
-// === impl ResponseFuture ===
-
-impl<F: Future<Output = Answer>> Future for ResponseFuture<F> {
-    type Output = Answer;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let this = self.project();
-        let response = ready!(this.inner.poll(cx));
-        this.let_through.leave(match &response {
-            Ok(response) if response.status().is_server_error() => End::Failure,
-            Ok(_) => End::Success,
-            Err(error) if error.trips_breaker() => End::Failure,
-            Err(_) => End::GivenUp,
-        });
-        Poll::Ready(response)
+    fn turn(&mut self, mode: Mode) {
+        self.mode = mode;
+        self.generation = self.generation.wrapping_add(1);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use futures_util::FutureExt as _;
-    use http::Uri;
-    use prometheus::Registry;
-    use tokio::time::advance;
-    use tower::{ServiceExt as _, service_fn};
-
     use super::*;
 
-    const OPEN_FOR: Duration = Duration::from_secs(10);
+    const SECOND: Duration = Duration::from_secs(1);
 
-    /// A breaker that opens after two failures, before a service that does what the path says.
-    fn broken() -> (
-        impl Service<Request<Body>, Response = Response<Body>, Error = Error, Future: Send> + Clone,
-        Metrics,
-    ) {
-        let metrics = Metrics::register(&Registry::new()).unwrap();
+    /// Opens when 2 of 4 fail, for 10 s; a probe has 20 s.
+    fn breaker() -> (Breaker, Instant) {
         let config = BreakerConfig {
             failure_ratio: 0.5,
-            min_requests: 2,
-            open_for: OPEN_FOR,
-            probe_for: 2 * OPEN_FOR,
+            min_requests: 4,
+            open_for: 10 * SECOND,
+            probe_for: 20 * SECOND,
         };
-        let layer = BreakerLayer::new(Breaker::new(config, &metrics));
-        let service = service_fn(async |request: Request<Body>| match request.uri().path() {
-            "/timeout" => Err(Error::Timeout),
-            "/hang" => std::future::pending().await,
-            "/full" => Err(Error::Full),
-            path => {
-                let status = path[1..].parse::<u16>().unwrap();
-                Ok(Response::builder()
-                    .status(status)
-                    .body(Body::empty())
-                    .unwrap())
-            }
-        });
-        (layer.layer(service), metrics)
+        let now = Instant::now();
+        (Breaker::new(config, now), now)
     }
 
-    fn to(path: &'static str) -> Request<Body> {
-        let mut request = Request::new(Body::empty());
-        *request.uri_mut() = Uri::from_static(path);
-        request
+    fn call(breaker: &mut Breaker, end: End, now: Instant) {
+        let generation = breaker.enter(now).unwrap();
+        breaker.leave(generation, end, now);
+    }
+
+    fn opened() -> (Breaker, Instant) {
+        let (mut breaker, now) = breaker();
+        (0..4).for_each(|_| call(&mut breaker, End::Failure, now));
+        assert_eq!(breaker.name(), Name::Open);
+        (breaker, now)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn opens_on_failures_of_the_upstream_and_of_nobody_else() {
-        for (path, opens) in [
-            ("/timeout", true),
-            ("/500", true),
-            ("/503", true),
-            ("/200", false),
-            ("/404", false),
-            ("/429", false),
-            ("/full", false),
-            ("/hang", false),
+    async fn opens_when_enough_of_enough_calls_fail() {
+        use End::{Failure as F, GivenUp as G, Success as S};
+        for (ends, want) in [
+            (&[F, F, F][..], Name::Closed),
+            (&[F, F, F, F], Name::Open),
+            (&[S, S, F, F], Name::Open),
+            (&[S, S, S, F, F], Name::Closed),
+            (&[S, S, S, F, F, F], Name::Open),
+            (&[F, F, G, G, G], Name::Closed),
+            // A success never opens it.
+            (&[F, F, S, S], Name::Closed),
+            (&[F, F, F, S], Name::Closed),
         ] {
-            let (broken, metrics) = broken();
-            for _ in 0..2 {
-                // What hangs is given up.
-                let _ = broken.clone().oneshot(to(path)).now_or_never();
-            }
-            assert_eq!(metrics.breaker_state.get(), i64::from(opens), "{path}");
-            let response = broken.oneshot(to("/200")).await;
-            assert_eq!(matches!(response, Err(Error::Open { rest: OPEN_FOR })), opens, "{path}");
+            let (mut breaker, now) = breaker();
+            ends.iter().for_each(|&end| call(&mut breaker, end, now));
+            assert_eq!(breaker.name(), want, "{ends:?}");
         }
+        let (mut breaker, now) = breaker();
+        (0..3).for_each(|_| call(&mut breaker, F, now));
+        call(&mut breaker, F, now + 30 * SECOND);
+        assert_eq!(breaker.name(), Name::Closed, "what is long ago is forgotten");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_probe_at_a_time_closes_it() {
-        let (broken, metrics) = broken();
-        let call = |path| broken.clone().oneshot(to(path));
-        for _ in 0..2 {
-            call("/500").await.unwrap();
+    async fn makes_one_call_when_it_has_been_open_for_long_enough() {
+        let (mut breaker, now) = opened();
+        assert_eq!(breaker.enter(now), Err(10 * SECOND));
+        assert_eq!(breaker.enter(now + 9 * SECOND), Err(SECOND));
+        let now = now + 10 * SECOND;
+        let probe = breaker.enter(now).unwrap();
+        assert_eq!(breaker.name(), Name::HalfOpen);
+        assert_eq!(breaker.enter(now), Err(SOON));
+        assert_eq!(breaker.check(now), Err(SOON));
+
+        breaker.leave(probe, End::Failure, now + SECOND);
+        assert_eq!(breaker.name(), Name::Open);
+        assert_eq!(breaker.enter(now + SECOND), Err(10 * SECOND));
+        let now = now + 11 * SECOND;
+        let probe = breaker.enter(now).unwrap();
+        breaker.leave(probe, End::Success, now);
+        assert_eq!(breaker.name(), Name::Closed);
+        (0..3).for_each(|_| call(&mut breaker, End::Failure, now));
+        assert_eq!(breaker.name(), Name::Closed, "it starts anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_given_up_or_takes_its_time_gives_way_to_another() {
+        let (mut breaker, now) = opened();
+        let now = now + 10 * SECOND;
+        let given_up = breaker.enter(now).unwrap();
+        breaker.leave(given_up, End::GivenUp, now);
+        let slow = breaker.enter(now).unwrap();
+        assert!(breaker.enter(now + 19 * SECOND).is_err());
+        let now = now + 20 * SECOND;
+        let probe = breaker.enter(now).unwrap();
+        breaker.leave(slow, End::Success, now);
+        assert_eq!(breaker.name(), Name::HalfOpen, "nobody waits for it any more");
+        breaker.leave(probe, End::Success, now);
+        assert_eq!(breaker.name(), Name::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_called_before_it_opened_changes_nothing() {
+        let (mut breaker, now) = breaker();
+        let early: Vec<_> = (0..9).map(|_| breaker.enter(now).unwrap()).collect();
+        for generation in early {
+            breaker.leave(generation, End::Failure, now);
         }
-        advance(OPEN_FOR).await;
-        let mut probe = Box::pin(call("/hang"));
-        assert!(probe.as_mut().now_or_never().is_none());
-        assert_eq!(metrics.breaker_state.get(), 2);
-        assert!(matches!(call("/200").await, Err(Error::Open { .. })));
-        // Its caller hangs up: that says nothing of the upstream.
-        drop(probe);
-        assert_eq!(metrics.breaker_state.get(), 2);
-        call("/502").await.unwrap();
-        assert_eq!(metrics.breaker_state.get(), 1);
-        assert!(call("/200").await.is_err());
-        advance(OPEN_FOR).await;
-        assert!(call("/200").await.is_ok());
-        assert_eq!(metrics.breaker_state.get(), 0);
-        assert!(call("/200").await.is_ok());
+        assert_eq!(breaker.enter(now + 9 * SECOND), Err(SECOND), "open for 10 s, once");
+        let (mut breaker, now) = opened();
+        let late = Generation(0);
+        let probe = breaker.enter(now + 10 * SECOND).unwrap();
+        for end in [End::Success, End::Failure, End::GivenUp] {
+            breaker.leave(late, end, now + 10 * SECOND);
+            assert_eq!(breaker.name(), Name::HalfOpen);
+        }
+        breaker.leave(probe, End::Success, now + 10 * SECOND);
+        breaker.leave(late, End::Failure, now + 10 * SECOND);
+        assert_eq!(breaker.name(), Name::Closed);
     }
 }

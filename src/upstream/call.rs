@@ -1,81 +1,54 @@
-//! What a call says of itself: extensions of its request, all of them optional.
+//! What a call is, and on whose behalf it is made.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-};
+use std::fmt;
 
-use http::Extensions;
+use http::Request;
 
-use crate::route::Route;
+use crate::{body::Body, route::Route};
 
-/// The call goes at its caller's pace: its body is still coming, or it becomes a tunnel. Without
-/// this, all of it is at hand.
+/// A call to Sync, which takes a [`Permit`](super::Permit) to be sent.
+///
+/// The request's URI is in origin form, and its headers are final but for `Host`.
+#[derive(Debug)]
+pub struct Call {
+    /// Which endpoint it goes to.
+    pub route: Route,
+    /// What is sent.
+    pub request: Request<Body>,
+}
+
+/// What is asked for before a call is made.
 #[derive(Clone, Copy, Debug)]
-pub struct Paced;
+pub struct Reservation {
+    /// Who sets the pace of the call.
+    pub kind: Kind,
+    /// The credential that it carries; calls without one are an account of their own.
+    pub account: Option<Account>,
+    /// Who is waiting for it; calls without one are a client of their own.
+    pub client: Option<ClientId>,
+}
 
-/// On whose behalf the call is made: a digest of its credential. Calls without one are those of
-/// one more account, nobody's.
+/// Who sets the pace of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The gateway: all of the request is buffered.
+    Buffered,
+    /// The client: the request's body is still coming, or the call becomes a tunnel.
+    Streaming,
+}
+
+/// A digest of the credential that a call carries.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Account(pub [u8; 32]);
 
-/// Tells whether a call still waits for its turn, and so whether nothing of it was sent yet.
-///
-/// It changes only while the call is polled. So whoever polls the call, and finds that it waits,
-/// may drop it and knows that it never happened.
-#[derive(Clone, Debug, Default)]
-pub struct Turn(Arc<AtomicBool>);
-
-/// All that matters of a call's extensions here, for the same call once more. Those of a client's
-/// request are many, and a copy of them all takes longer than a try does.
-#[derive(Clone, Debug)]
-pub(super) struct Marks {
-    pub(super) account: Option<Account>,
-    route: Option<Route>,
-    turn: Option<Turn>,
-}
-
-// === impl Marks ===
-
-impl Marks {
-    /// Those of a call that is at hand, and so is not [`Paced`].
-    pub(super) fn of(extensions: &Extensions) -> Self {
-        Self {
-            account: extensions.get().copied(),
-            route: extensions.get().copied(),
-            turn: extensions.get().cloned(),
-        }
-    }
-
-    pub(super) fn put(self, extensions: &mut Extensions) {
-        let Self { account, route, turn } = self;
-        account.map(|account| extensions.insert(account));
-        route.map(|route| extensions.insert(route));
-        turn.map(|turn| extensions.insert(turn));
-    }
-}
+/// Who calls are shared out between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId(pub u128);
 
 // === impl Account ===
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Account")
-    }
-}
-
-// === impl Turn ===
-
-impl Turn {
-    /// Whether the call waits. One that nobody has made wait is under way.
-    pub fn is_awaited(&self) -> bool {
-        self.0.load(Relaxed)
-    }
-
-    /// From now on the call waits, or does so no more.
-    pub fn set_awaited(&self, awaited: bool) {
-        self.0.store(awaited, Relaxed);
     }
 }

@@ -1,13 +1,8 @@
 //! Connections to Sync: a pool of them, over TLS that is always verified.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
-
 use futures_util::{
     TryFutureExt as _,
-    future::{MapErr, MapOk},
+    future::{BoxFuture, Either, MapErr, MapOk},
 };
 use http::{
     Request, Response, Uri,
@@ -22,7 +17,7 @@ use hyper_util::{
 };
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
-use tower::{BoxError, Service, ServiceExt as _, timeout::Timeout, util::BoxCloneSyncService};
+use tower::{BoxError, ServiceExt as _, timeout::Timeout, util::BoxCloneSyncService};
 
 use super::{Config, Error, Origin, stall::Stall};
 use crate::{body::Body, tls};
@@ -34,12 +29,29 @@ type Connector = BoxCloneSyncService<Uri, Stall<MaybeHttpsStream<TokioIo<TcpStre
 /// stream holds a few of these at a time, whatever its length.
 const MAX_BUFFER: usize = 64 * 1024;
 
-/// Sends a request to the origin, whatever its URI or `Host` may say.
-#[derive(Clone, Debug)]
+/// Sends requests to the origin, whatever their URI or `Host` may say.
+#[derive(Debug)]
 pub(super) struct Client {
-    origin: Arc<Origin>,
-    pool: legacy::Client<Connector, Body>,
+    origin: Origin,
+    pool: Pool,
 }
+
+#[derive(Debug)]
+enum Pool {
+    Connections(Box<legacy::Client<Connector, Body>>),
+    /// A service in the place of Sync.
+    #[cfg(test)]
+    Fake(super::tests::Fake),
+}
+
+/// The response. What is on the right only tests have.
+pub(super) type ResponseFuture = Either<
+    MapErr<
+        MapOk<legacy::ResponseFuture, fn(Response<Incoming>) -> Response<Body>>,
+        fn(legacy::Error) -> Error,
+    >,
+    BoxFuture<'static, Result<Response<Body>, Error>>,
+>;
 
 /// Why TLS to the upstream cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +83,27 @@ impl Client {
             .pool_max_idle_per_host(config.max_in_flight)
             .http1_max_buf_size(MAX_BUFFER)
             .build(Connector::new(connector));
-        Ok(Self { origin: Arc::new(config.origin.clone()), pool })
+        Ok(Self { origin: config.origin.clone(), pool: Pool::Connections(Box::new(pool)) })
+    }
+
+    pub(super) fn send(&self, mut request: Request<Body>) -> ResponseFuture {
+        match &self.pool {
+            Pool::Connections(pool) => {
+                *request.uri_mut() = self.uri(request.uri());
+                // The pool fills in what the URI says.
+                request.headers_mut().remove(HOST);
+                *request.version_mut() = http::Version::HTTP_11;
+                let response = pool
+                    .request(request)
+                    .map_ok(
+                        (|response: Response<Incoming>| response.map(Body::incoming)) as fn(_) -> _,
+                    )
+                    .map_err(Error::from as fn(_) -> _);
+                Either::Left(response)
+            }
+            #[cfg(test)]
+            Pool::Fake(fake) => Either::Right(fake.call(request)),
+        }
     }
 
     fn uri(&self, target: &Uri) -> Uri {
@@ -85,28 +117,15 @@ impl Client {
     }
 }
 
-impl Service<Request<Body>> for Client {
-    type Response = Response<Body>;
-    type Error = Error;
-    type Future = MapErr<
-        MapOk<legacy::ResponseFuture, fn(Response<Incoming>) -> Response<Body>>,
-        fn(legacy::Error) -> Error,
-    >;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        // The pool takes any number of requests; the bulkhead above bounds them.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        *request.uri_mut() = self.uri(request.uri());
-        // The pool fills in what the URI says.
-        request.headers_mut().remove(HOST);
-        *request.version_mut() = http::Version::HTTP_11;
-        self.pool
-            .request(request)
-            .map_ok((|response: Response<Incoming>| response.map(Body::incoming)) as fn(_) -> _)
-            .map_err(Error::from as fn(_) -> _)
+#[cfg(test)]
+impl Client {
+    /// A client of a service in the place of Sync.
+    pub(super) fn fake(fake: super::tests::Fake) -> Self {
+        let origin = Origin {
+            scheme: Scheme::HTTP,
+            authority: http::uri::Authority::from_static("sync.example"),
+        };
+        Self { origin, pool: Pool::Fake(fake) }
     }
 }
 

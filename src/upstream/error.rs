@@ -19,9 +19,9 @@ pub enum Error {
     /// As many calls run and wait as may, or it had to wait for too long; nothing was sent.
     #[error("too many calls to the upstream at once")]
     Full,
-    /// The upstream has asked not to be called for a while; nothing was sent.
-    #[error("the upstream has asked for a pause")]
-    Paused {
+    /// The upstream has asked for no calls for a while; nothing was sent.
+    #[error("the upstream asked for no calls for a while")]
+    RetryAfter {
         /// The rest of it.
         rest: Duration,
     },
@@ -43,7 +43,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
-            Self::Full | Self::Paused { .. } | Self::Open { .. } => false,
+            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
 
@@ -51,7 +51,7 @@ impl Error {
     pub fn permits_stale(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
-            Self::Full | Self::Paused { .. } | Self::Open { .. } => true,
+            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => true,
         }
     }
 
@@ -60,14 +60,14 @@ impl Error {
         match self {
             Self::Connect(_) | Self::Timeout => true,
             Self::Exchange(error) => !is_callers(error),
-            Self::Full | Self::Paused { .. } | Self::Open { .. } => false,
+            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
 
     /// Whether the upstream may have seen the call, so that nobody knows what a write did.
     pub fn was_sent(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Full | Self::Paused { .. } | Self::Open { .. } => false,
+            Self::Connect(_) | Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
             Self::Timeout | Self::Exchange(_) => true,
         }
     }
@@ -76,7 +76,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout => true,
-            Self::Full | Self::Paused { .. } | Self::Open { .. } => false,
+            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
         }
     }
@@ -87,7 +87,7 @@ impl Error {
             Self::Connect(error) => connect_error(error),
             Self::Timeout => "http_response_timeout",
             Self::Full => "connection_limit_reached",
-            Self::Paused { .. } | Self::Open { .. } => "destination_unavailable",
+            Self::RetryAfter { .. } | Self::Open { .. } => "destination_unavailable",
             Self::Exchange(error) => exchange_error(error),
         }
     }

@@ -123,9 +123,9 @@ impl Outcome {
             },
             Err(Error::Timeout) => Self::Timeout,
             // A call that is refused here is no try, and nobody counts it.
-            Err(Error::Connect(_) | Error::Full | Error::Paused { .. } | Error::Open { .. }) => {
-                Self::Connect
-            }
+            Err(
+                Error::Connect(_) | Error::Full | Error::RetryAfter { .. } | Error::Open { .. },
+            ) => Self::Connect,
             Err(Error::Exchange(_)) => Self::Exchange,
         }
     }

@@ -1,53 +1,51 @@
 //! Calls to Sync: connections, time limits, how many at once, and when none.
 //!
-//! The stack is shared by everything that goes up, batch calls and forwarded requests alike:
-//! retry → gate → bulkhead → pause → breaker → attempt → client.
+//! Whoever wants to make a call asks first ([`Upstream::reserve`]): Sync's own `Retry-After`, the
+//! circuit breaker, the number of calls at once and a client's share of them are asked at one
+//! moment, in [`admission`]. The answer is a [`Permit`], and only a permit sends a [`Call`]. So what
+//! waits for permission is not composed yet, and can be composed of whatever waits by then.
+//!
+//! `send` makes [attempts](attempt) over pooled [connections](client), and makes a call that
+//! failed [again](retry) where that can hurt nobody. A permit ends with the body of the response.
 
+mod admission;
 mod attempt;
 mod breaker;
-mod bulkhead;
 mod call;
 mod client;
 mod error;
-mod gate;
 mod metrics;
-mod pause;
+mod permit;
 mod retry;
 mod retry_after;
 mod stall;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use http::{
-    Request, Response,
-    uri::{Authority, Scheme},
-};
+use http::uri::{Authority, Scheme};
 use rustls::pki_types::CertificateDer;
-use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
-use self::{
-    attempt::AttemptLayer,
-    breaker::{Breaker, BreakerLayer},
-    bulkhead::BulkheadLayer,
-    client::Client,
-    gate::{Gate, GateLayer},
-    pause::{PauseLayer, Pauses},
-    retry::RetryLayer,
-};
-use crate::body::Body;
+use self::{admission::Admission, attempt::Attempts, client::Client, retry::Retry};
 
 pub use self::{
-    call::{Account, Paced, Turn},
+    call::{Account, Call, ClientId, Kind, Reservation},
     client::TlsError,
     error::Error,
     metrics::Metrics,
+    permit::Permit,
 };
 
-/// The finished upstream stack.
-///
-/// Takes a request whose URI is in origin form and whose fields are final but for `Host`, which
-/// is set here; [`Account`], [`Paced`] and [`Turn`] are extensions of it. Gives the answer's head as soon as it came; its body streams.
-pub type Upstream = BoxCloneSyncService<Request<Body>, Response<Body>, Error>;
+/// Calls to Sync, for everything that goes up, batch calls and forwarded requests alike: a handle,
+/// cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Upstream(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    admission: Admission,
+    retry: Retry,
+    attempts: Attempts,
+}
 
 /// What the `[upstream]` table says of connections and calls.
 #[derive(Clone, Debug)]
@@ -58,17 +56,19 @@ pub struct Config {
     pub ca: Option<Vec<CertificateDer<'static>>>,
     /// Until a connection stands, TLS included.
     pub connect_timeout: Duration,
-    /// From the last byte of a call sent to the head of its answer.
+    /// From the last byte of a call sent to the head of its response.
     pub attempt_timeout: Duration,
     /// How long the upstream may take no byte of what is sent to it.
     pub stream_idle_timeout: Duration,
-    /// From the head of a client's request to the head of its answer.
+    /// From the head of a client's request to the head of its response.
     pub request_timeout: Duration,
     /// How long an idle connection is kept.
     pub pool_idle_timeout: Duration,
     /// Calls at once.
     pub max_in_flight: usize,
-    /// Second tries.
+    /// Of those, the part that one client may hold while others wait, 0 to 1.
+    pub client_share: f64,
+    /// Further attempts.
     pub retry: RetryConfig,
     /// When to stop calling for a while.
     pub breaker: BreakerConfig,
@@ -77,9 +77,9 @@ pub struct Config {
 /// How often a call that fails is made again.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryConfig {
-    /// Tries in all, at least one.
+    /// Attempts in all, at least one.
     pub max_attempts: u32,
-    /// Retries for each first try; 10 a second are always allowed.
+    /// Retries for each call; 10 a second are always allowed.
     pub budget: f64,
 }
 
@@ -105,26 +105,41 @@ pub struct Origin {
     pub authority: Authority,
 }
 
-/// Builds the upstream stack.
-pub fn stack(config: &Config, metrics: &Metrics) -> Result<Upstream, TlsError> {
-    let (pauses, breaker) = (Pauses::new(), Breaker::new(config.breaker, metrics));
-    let gate = Gate { pauses: pauses.clone(), breaker: breaker.clone() };
-    let stack = ServiceBuilder::new()
-        // Each further try takes its turn like a first one, and holds nothing while it waits.
-        .layer(RetryLayer::new(config, gate.clone(), metrics))
-        // What would be refused in the end need not wait for it.
-        .layer(GateLayer::new(gate))
-        // Sync is to see this many calls at once and no more; some more wait their turn here, as
-        // long as one try may take: then those ahead have had theirs.
-        .layer(BulkheadLayer::new(config.max_in_flight, config.attempt_timeout, metrics))
-        // Who has waited may have to wait longer: asked when the call goes, not when it came.
-        .layer(PauseLayer::new(pauses))
-        // The last to ask, so that whoever may probe does. Below, each try that failed counts.
-        .layer(BreakerLayer::new(breaker))
-        // One try, timed and counted.
-        .layer(AttemptLayer::new(config.attempt_timeout, metrics))
-        .service(Client::new(config)?);
-    Ok(BoxCloneSyncService::new(stack))
+// === impl Upstream ===
+
+impl Upstream {
+    /// Sets up connections; none is made yet.
+    pub fn new(config: &Config, metrics: &Metrics) -> Result<Self, TlsError> {
+        Ok(Self::over(Client::new(config)?, config, metrics))
+    }
+
+    fn over(client: Client, config: &Config, metrics: &Metrics) -> Self {
+        Self(Arc::new(Inner {
+            admission: Admission::new(config, metrics),
+            retry: Retry::new(config, metrics),
+            attempts: Attempts::new(client, config.attempt_timeout, metrics),
+        }))
+    }
+
+    /// Waits for the right to make a call, as long as one attempt may take: then the calls ahead
+    /// have had their time. Fails at once if no call may be made at all. Dropped, it waits no more.
+    pub async fn reserve(&self, reservation: Reservation) -> Result<Permit, Error> {
+        let admitted = self.0.admission.enter(reservation).await?;
+        Ok(Permit::new(self.clone(), reservation, admitted))
+    }
+
+    /// Nothing, or why a call for this account would be refused now.
+    fn check(&self, account: Option<Account>) -> Result<(), Error> {
+        self.0.admission.check(account)
+    }
+
+    fn retry(&self) -> &Retry {
+        &self.0.retry
+    }
+
+    fn attempts(&self) -> &Attempts {
+        &self.0.attempts
+    }
 }
 
 // === impl Origin ===
@@ -134,3 +149,6 @@ impl fmt::Display for Origin {
         write!(f, "{}://{}", self.scheme, self.authority)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,65 +1,49 @@
 //! Calls made again when they fail, if that can hurt nobody.
 //!
-//! Only reads whose body is at hand are: nothing is done twice, and nothing is waited for. Only
-//! failures that may be gone a moment later: no connection, no answer, a 5xx that says so much,
-//! and a 429. And only if the upstream wants to be called at all.
+//! Only reads whose body is buffered are: nothing is done twice, and nothing is waited for. Only
+//! after failures that may be gone a moment later: no connection, no response, a 5xx that says so
+//! much, and a 429. And only while Sync wants to be called at all.
 
 mod budget;
 
 use std::{
     cmp,
     hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
-use futures_util::future::{BoxFuture, Either};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use prometheus::IntCounter;
 use tokio::time::{Instant, sleep};
-use tower::{Layer, Service, ServiceExt as _};
 
 use self::budget::Budget;
-use super::{Account, Config, Error, Metrics, call::Marks, gate::Gate, retry_after};
+use super::{Call, Config, Error, Metrics, Permit, Reservation, Upstream, retry_after};
 use crate::{
     body::Body,
     route::{Access, Route},
 };
 
-#[derive(Clone, Debug)]
-pub(super) struct RetryLayer(Arc<Shared>);
-
-#[derive(Clone, Debug)]
-pub(super) struct Retry<S> {
-    inner: S,
-    /// For further tries, which are rare: cloned only then.
-    spare: Arc<S>,
-    shared: Arc<Shared>,
-}
-
-/// A call that is made, to be made again.
-struct Again {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    marks: Marks,
-    body: Body,
-}
-
+/// When calls are made again.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Retry {
     max_attempts: u32,
     budget: Budget,
-    /// No call is made again so long after it was made first: its caller is gone.
+    /// No call is made again so long after it was made first: its client is gone.
     within: Duration,
-    gate: Gate,
     retries: IntCounter,
 }
 
-type Answer = Result<Response<Body>, Error>;
+/// What is kept of a request, to send it again.
+struct Template {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+}
 
-/// The wait before the second try, at most; it doubles from try to try.
+type Attempted = Result<Response<Body>, Error>;
+
+/// The wait before the second attempt, at most; it doubles from attempt to attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -67,98 +51,54 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// The wait after a 429 that says no time, at least: it is about calls a second, or a minute.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
-// === impl RetryLayer ===
-
-impl RetryLayer {
-    pub(super) fn new(config: &Config, gate: Gate, metrics: &Metrics) -> Self {
-        Self(Arc::new(Shared {
-            max_attempts: config.retry.max_attempts,
-            budget: Budget::new(config.retry.budget, Instant::now()),
-            within: config.request_timeout,
-            gate,
-            retries: metrics.retries.clone(),
-        }))
-    }
-}
-
-impl<S: Clone> Layer<S> for RetryLayer {
-    type Service = Retry<S>;
-
-    fn layer(&self, inner: S) -> Retry<S> {
-        Retry { spare: Arc::new(inner.clone()), inner, shared: Arc::clone(&self.0) }
-    }
-}
-
-// === impl Retry ===
-
-impl<S> Service<Request<Body>> for Retry<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Error> + Clone,
-    S: Send + Sync + 'static,
-    S::Future: Send,
-{
-    type Response = Response<Body>;
-    type Error = Error;
-    type Future = Either<S::Future, BoxFuture<'static, Answer>>;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let again = match self.shared.max_attempts > 1 && is_read(&request) {
-            true => Again::of(&request),
-            false => None,
-        };
-        let Some(again) = again else {
-            return Either::Left(self.inner.call(request));
-        };
-        self.shared.budget.earn();
-        let first = self.inner.call(request);
-        let (spare, shared) = (Arc::clone(&self.spare), Arc::clone(&self.shared));
-        Either::Right(Box::pin(attempts(first, again, spare, shared)))
-    }
-}
-
-/// Waits for the `first` try, and makes it `again` as long as that makes sense.
-async fn attempts<S>(first: S::Future, again: Again, spare: Arc<S>, shared: Arc<Shared>) -> Answer
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Error> + Clone,
-{
-    let began_at = Instant::now();
-    let mut response = first.await;
-    for tries in 1..shared.max_attempts {
-        let account = again.marks.account;
-        let Some(wait) = shared.wait(&response, tries, account, began_at.elapsed()) else {
+/// Makes a call, and makes it again for as long as that makes sense. Each further attempt waits
+/// for a permit like a first one, and holds none while it waits.
+pub(super) async fn send(permit: Permit, call: Call) -> Attempted {
+    let Call { route, request } = call;
+    let upstream = permit.upstream().clone();
+    let retry = upstream.retry();
+    let template = match retry.max_attempts > 1 && is_read(route, request.method()) {
+        true => Template::of(&request),
+        false => None,
+    };
+    let Some(template) = template else {
+        return permit.attempt(route, request).await;
+    };
+    retry.budget.earn();
+    let (reservation, began_at) = (permit.reservation(), Instant::now());
+    let mut response = permit.attempt(route, request).await;
+    for attempts in 1..retry.max_attempts {
+        let elapsed = began_at.elapsed();
+        let Some(wait) = retry.wait(&upstream, reservation, &response, attempts, elapsed) else {
             break;
         };
-        let Some(request) = again.request() else { break };
-        // With it goes the place that it holds.
+        let Some(request) = template.request() else { break };
+        // With it goes its permit.
         drop(response);
         sleep(wait).await;
-        shared.retries.inc();
-        response = S::clone(&spare).oneshot(request).await;
+        retry.retries.inc();
+        response = match upstream.reserve(reservation).await {
+            Ok(permit) => permit.attempt(route, request).await,
+            Err(error) => Err(error),
+        };
     }
     response
 }
 
-fn is_read(request: &Request<Body>) -> bool {
-    let route = request.extensions().get().copied().unwrap_or(Route::Other);
-    route.access(request.method()) == Access::Read
+fn is_read(route: Route, method: &Method) -> bool {
+    route.access(method) == Access::Read
 }
 
-// === impl Again ===
+// === impl Template ===
 
-impl Again {
-    /// `None`: its body is not at hand.
+impl Template {
+    /// `None`: the body is not buffered.
     fn of(request: &Request<Body>) -> Option<Self> {
         Some(Self {
             body: request.body().try_clone()?,
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
-            marks: Marks::of(request.extensions()),
         })
     }
 
@@ -168,32 +108,41 @@ impl Again {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        self.marks.clone().put(request.extensions_mut());
         Some(request)
     }
 }
 
-// === impl Shared ===
+// === impl Retry ===
 
-impl Shared {
-    /// How long to wait before the call is made again, after so many `tries`; `None`: it is not.
+impl Retry {
+    pub(super) fn new(config: &Config, metrics: &Metrics) -> Self {
+        Self {
+            max_attempts: config.retry.max_attempts,
+            budget: Budget::new(config.retry.budget, Instant::now()),
+            within: config.request_timeout,
+            retries: metrics.retries.clone(),
+        }
+    }
+
+    /// How long to wait before the next attempt, after so many; `None`: there is none.
     fn wait(
         &self,
-        response: &Answer,
-        tries: u32,
-        account: Option<Account>,
+        upstream: &Upstream,
+        reservation: Reservation,
+        response: &Attempted,
+        attempts: u32,
         elapsed: Duration,
     ) -> Option<Duration> {
-        let wait = at_least(response)?.max(backoff(tries, RandomState::new().hash_one(())));
-        let is_in_time = elapsed + wait < self.within;
-        let may =
-            is_in_time && self.gate.check(account).is_ok() && self.budget.spend(Instant::now());
+        let wait = at_least(response)?.max(backoff(attempts, RandomState::new().hash_one(())));
+        let may = elapsed + wait < self.within
+            && upstream.check(reservation.account).is_ok()
+            && self.budget.spend(Instant::now());
         may.then_some(wait)
     }
 }
 
 /// The shortest wait after such a failure; `None`: it is none, or will be the same again.
-fn at_least(response: &Answer) -> Option<Duration> {
+fn at_least(response: &Attempted) -> Option<Duration> {
     let response = match response {
         Ok(response) => response,
         Err(error) => return error.is_retryable().then_some(Duration::ZERO),
@@ -211,10 +160,10 @@ fn at_least(response: &Answer) -> Option<Duration> {
         .then_some(wait)
 }
 
-/// Between half of the wait after so many tries and all of it, so that those who failed together
+/// Between half of the wait after so many attempts and all of it, so that those who failed together
 /// do not come back together.
-fn backoff(tries: u32, random: u64) -> Duration {
-    let doubled = 2_u32.saturating_pow(tries - 1);
+fn backoff(attempts: u32, random: u64) -> Duration {
+    let doubled = 2_u32.saturating_pow(attempts - 1);
     let wait = cmp::min(FIRST_WAIT.saturating_mul(doubled), MAX_WAIT);
     wait.mul_f64(0.5 + 0.5 * (random as f64 / u64::MAX as f64))
 }

@@ -75,7 +75,9 @@ async fn asks_for_every_vehicle_once_in_the_fewest_calls_whatever_the_grouping()
             .chunks(size)
             .map(|part| part.len().div_ceil(500))
             .sum();
-        assert_eq!(asked.batches, fewest as u64, "{size} at a time");
+        // Requests that come at once may share calls, so there may be fewer still.
+        let full = fleet.len().div_ceil(500) as u64;
+        assert!((full..=fewest as u64).contains(&asked.batches), "{size} at a time");
         assert_eq!(asked.distinct, fleet.len() as u64);
         assert_eq!(asked.asked_most, 1);
         assert_eq!(asked.rejected, 0, "a vehicle that is not clean is refused");

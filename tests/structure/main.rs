@@ -20,7 +20,7 @@ const LEVELS: [Level; 10] = [
     together(&["body", "peer", "request_id", "route", "rule", "tls", "vehicle", "watched"]),
     // One subject each. What they need from one another, `app` hands over.
     apart(&["auth", "cache", "limit", "telemetry", "upstream"]),
-    apart(&["normalize"]),
+    apart(&["loader", "normalize"]),
     apart(&["batch", "forward"]),
     // Where all of it becomes the path of a request.
     apart(&["gateway"]),

@@ -38,9 +38,9 @@ fn a_hold_begins_at_once_and_is_over_within_a_second_of_its_end() {
             InvalidationScope { vins: vec![key.vehicle.vin], ..InvalidationScope::default() };
         let until = began_at + since + lasts;
         fence.add(&scope, began_at, until);
-        assert!(fence.cover(&key, began_at + since));
-        assert!(fence.cover(&key, until - Duration::from_millis(1)));
-        assert!(!fence.cover(&key, until + SECOND));
+        assert!(fence.covers(&key, began_at + since));
+        assert!(fence.covers(&key, until - Duration::from_millis(1)));
+        assert!(!fence.covers(&key, until + SECOND));
     }
 }
 
@@ -51,8 +51,8 @@ fn a_later_write_never_shortens_a_hold() {
     let scope = InvalidationScope { vins: vec![key.vehicle.vin], ..InvalidationScope::default() };
     fence.add(&scope, now, now + 20 * SECOND);
     fence.add(&scope, now, now + 5 * SECOND);
-    assert!(fence.cover(&key, now + 19 * SECOND));
-    assert!(!fence.cover(&key, now + 20 * SECOND));
+    assert!(fence.covers(&key, now + 19 * SECOND));
+    assert!(!fence.covers(&key, now + 20 * SECOND));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_write_holds_off_what_it_names_and_nothing_else() {
         let fence = fence(now);
         let held = InvalidationScope { vins: vins(0..names), ..InvalidationScope::default() };
         fence.add(&held, now, now + 20 * SECOND);
-        let is_held_off = |&vin: &Vin| fence.cover(&key_of(vin), now);
+        let is_held_off = |&vin: &Vin| fence.covers(&key_of(vin), now);
         assert!(held.vins.iter().all(is_held_off), "{names}");
         assert!(!vins(900_000..910_000).iter().any(is_held_off), "{names}");
     }
@@ -73,14 +73,14 @@ fn when_too_much_is_held_off_everything_is_until_what_found_no_room_is_over() {
     let now = Instant::now();
     let (fence, other) = (fence(now), key(0, 1, 1));
     fence.add(&flood(), now, now + 20 * SECOND);
-    assert!(!fence.cover(&other, now), "all of these have room");
+    assert!(!fence.covers(&other, now), "all of these have room");
     // What has room already takes no more.
     fence.add(&flood(), now, now + 25 * SECOND);
-    assert!(!fence.cover(&other, now));
+    assert!(!fence.covers(&other, now));
     let one_more = InvalidationScope { vins: vins(0..1), ..InvalidationScope::default() };
     fence.add(&one_more, now, now + 30 * SECOND);
-    assert!(fence.cover(&other, now + 29 * SECOND));
-    assert!(!fence.cover(&other, now + 30 * SECOND));
+    assert!(fence.covers(&other, now + 29 * SECOND));
+    assert!(!fence.covers(&other, now + 30 * SECOND));
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn a_partition_finds_room_however_many_names_are_held_off() {
     let whole =
         InvalidationScope { partition: Some(held.partition), ..InvalidationScope::default() };
     fence.add(&whole, now, now + 20 * SECOND);
-    assert!(fence.cover(&held, now));
-    assert!(!fence.cover(&other, now));
+    assert!(fence.covers(&held, now));
+    assert!(!fence.covers(&other, now));
 }
 
 #[test]
@@ -103,14 +103,14 @@ fn what_is_over_makes_room_and_gives_its_memory_back() {
     // Something is held off all the time.
     let few = InvalidationScope { vins: vins(0..100), ..InvalidationScope::default() };
     fence.add(&few, now + 19 * SECOND, now + 39 * SECOND);
-    assert!(fence.cover(&other, now + 19 * SECOND), "there was no room");
+    assert!(fence.covers(&other, now + 19 * SECOND), "there was no room");
     fence.add(&few, now + 38 * SECOND, now + 58 * SECOND);
-    assert!(!fence.cover(&other, now + 39 * SECOND));
+    assert!(!fence.covers(&other, now + 39 * SECOND));
     assert_eq!(fence.ends.lock().names.len(), 100);
 
-    assert!(fence.cover(&key_of(few.vins[0]), now + 57 * SECOND));
-    assert!(!fence.cover(&key_of(few.vins[0]), now + 58 * SECOND));
+    assert!(fence.covers(&key_of(few.vins[0]), now + 57 * SECOND));
+    assert!(!fence.covers(&key_of(few.vins[0]), now + 58 * SECOND));
     assert_eq!(fence.ends.lock().names.capacity(), 0);
     fence.add(&few, now + 60 * SECOND, now + 80 * SECOND);
-    assert!(fence.cover(&key_of(few.vins[0]), now + 79 * SECOND));
+    assert!(fence.covers(&key_of(few.vins[0]), now + 79 * SECOND));
 }

@@ -66,13 +66,17 @@ async fn judges_every_vehicle_by_the_requests_directives() {
         (9000, "max-stale, max-age=1", false),
     ] {
         let now = Instant::now();
-        let claim = cache.claim(
+        let lookups = cache.lookup(
             Some(partition(0)),
             vehicles.into_iter(),
             &Directives { only_if_cached: true, ..directives_of(directives) },
             now + Duration::from_secs(at),
         );
-        assert_eq!(!matches!(claim.places[0], Lookup::NotCached), served, "{at} s, {directives:?}");
-        assert!(claim.lead.is_none() && claim.refresh.is_none(), "only-if-cached never goes up");
+        assert_eq!(
+            !matches!(lookups.found[0], Lookup::NotCached),
+            served,
+            "{at} s, {directives:?}"
+        );
+        assert!(lookups.leases.is_empty(), "only-if-cached never goes up");
     }
 }

@@ -16,8 +16,8 @@ pub(super) fn vins(count: usize) -> impl Iterator<Item = Vin> {
 fn fill_many(cache: &TestCache, count: usize) {
     let plate = vehicle(0, 0).plate;
     let vehicles: Vec<_> = vins(count).map(|vin| Vehicle { vin, plate }).collect();
-    let lead = claim(cache, &vehicles).lead.unwrap();
-    lead.fill(vec![element("x"); count], true, Instant::now());
+    let lead = lookup(cache, &vehicles).lead.unwrap();
+    lead.fill(vec![element("x"); count], true, Moment::now());
     assert_eq!(counted(cache), count as i64);
 }
 
@@ -52,9 +52,8 @@ async fn turns_of_others<T>(code: impl Future<Output = T>) -> (T, usize) {
 async fn a_write_drops_what_it_names_and_nothing_else_however_much_it_names() {
     for names in [2, FEW_NAMES, FEW_NAMES + 1, 100_000] {
         let cache = cache();
-        let claim = |n: u8, vehicle| {
-            let directives = Directives::default();
-            cache.claim(Some(partition(n)), [vehicle].into_iter(), &directives, Instant::now())
+        let lookup = |n: u8, vehicle| {
+            lookup_in(&cache, Some(partition(n)), &[vehicle], &Directives::default())
         };
         let scope = InvalidationScope {
             vins: vins(names - 2).chain([vehicle(1, 1).vin]).collect(),
@@ -65,27 +64,27 @@ async fn a_write_drops_what_it_names_and_nothing_else_however_much_it_names() {
         let held = [(1, 3), (3, 2), (4, 4)].map(|(vin, plate)| vehicle(vin, plate));
         let asked = [(1, 5), (5, 2), (6, 6)].map(|(vin, plate)| vehicle(vin, plate));
         for (n, vehicle) in held.into_iter().flat_map(others) {
-            let lead = claim(n, vehicle).lead.unwrap();
-            lead.fill(vec![element("old")], true, Instant::now());
+            let lead = lookup(n, vehicle).lead.unwrap();
+            lead.fill(vec![element("old")], true, Moment::now());
         }
         let asking: Vec<_> = asked
             .into_iter()
             .flat_map(others)
-            .map(|(n, vehicle)| (n, vehicle, claim(n, vehicle).lead.unwrap()))
+            .map(|(n, vehicle)| (n, vehicle, lookup(n, vehicle).lead.unwrap()))
             .collect();
 
-        cache.invalidate(&scope, Cause::OtherWrite, None);
+        cache.invalidate(scope, Cause::OtherWrite, None).await;
         assert_eq!(counted(&cache), 2, "{names}");
         for (n, of) in held.into_iter().flat_map(others) {
-            let is_held = matches!(claim(n, of).places[..], [Lookup::Hit(_)]);
+            let is_held = matches!(lookup(n, of).found[..], [Lookup::Hit(_)]);
             assert_eq!(is_held, of == vehicle(4, 4), "{names}");
         }
         for (n, of, lead) in asking {
             let is_named = of != vehicle(6, 6);
-            let is_joined = matches!(claim(n, of).places[..], [Lookup::Joined(_)]);
+            let is_joined = matches!(lookup(n, of).found[..], [Lookup::Joined(_)]);
             assert_eq!(is_joined, !is_named, "{names}");
-            lead.fill(vec![element("old")], true, Instant::now());
-            let is_held = matches!(claim(n, of).places[..], [Lookup::Hit(_)]);
+            lead.fill(vec![element("old")], true, Moment::now());
+            let is_held = matches!(lookup(n, of).found[..], [Lookup::Hit(_)]);
             assert_eq!(is_held, !is_named, "{names}");
         }
         cache.0.check();
@@ -96,7 +95,9 @@ async fn a_write_drops_what_it_names_and_nothing_else_however_much_it_names() {
 async fn a_write_of_very_many_and_unknown_outcome_stops_nobody_elses_storing() {
     let cache = cache();
     let scope = InvalidationScope { vins: vins(450_000).collect(), ..InvalidationScope::default() };
-    cache.invalidate(&scope, Cause::OtherWrite, Some(20 * SECOND));
+    cache
+        .invalidate(scope.clone(), Cause::OtherWrite, Some(20 * SECOND))
+        .await;
     for n in 0..100 {
         fill(&cache, vehicle(n, n), "x");
         assert!(seen(&cache, vehicle(n, n)).is_some(), "{n}");
@@ -114,19 +115,19 @@ async fn what_a_partition_held_is_out_of_the_counts_two_seconds_after_it_was_dro
     let sweeping = tokio::spawn(cache.clone().keep_swept());
     for round in 0..5 {
         fill_many(&cache, 3000);
-        cache.invalidate(&whole(0), Cause::TaxIdentity, None);
+        cache.invalidate(whole(0), Cause::TaxIdentity, None).await;
         // What is filled since stays, and so do those who wait.
         fill(&cache, vehicle(1, 1), "new");
-        let waiting = claim(&cache, &[vehicle(2, 2)]);
+        let waiting = lookup(&cache, &[vehicle(2, 2)]);
         tokio::time::sleep(2 * SECOND).await;
         assert_eq!(counted(&cache), 1, "round {round}");
         assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("new"));
-        let joining = claim(&cache, &[vehicle(2, 2)]);
-        assert!(matches!(joining.places[..], [Lookup::Joined(_)]));
+        let joining = lookup(&cache, &[vehicle(2, 2)]);
+        assert!(matches!(joining.found[..], [Lookup::Joined(_)]));
         waiting
             .lead
             .unwrap()
-            .fill(vec![element("late")], true, Instant::now());
+            .fill(vec![element("late")], true, Moment::now());
         assert_eq!(seen(&cache, vehicle(2, 2)).as_deref(), Some("late"));
         cache.0.check();
         cache.purge(&PurgeFilter::default()).await;
@@ -143,15 +144,15 @@ async fn a_call_under_way_at_a_purge_stores_nothing_and_is_not_joined() {
         PurgeFilter { partition: Some(partition(0)), ..PurgeFilter::default() },
     ] {
         let cache = cache();
-        let before = claim(&cache, &[vehicle(1, 1)]);
+        let mut before = lookup(&cache, &[vehicle(1, 1)]);
         assert_eq!(cache.purge(&filter).await, 0, "there is no entry yet");
-        let after = claim(&cache, &[vehicle(1, 1)]);
-        assert!(matches!(after.places[..], [Lookup::Leading(_)]), "a later reader asks anew");
+        let after = lookup(&cache, &[vehicle(1, 1)]);
+        assert!(matches!(after.found[..], [Lookup::Leading(_)]), "a later reader asks anew");
         before
             .lead
             .unwrap()
-            .fill(vec![element("old")], true, Instant::now());
-        let Some(Outcome::Filled(entry)) = before.places[0].outcome().await else {
+            .fill(vec![element("old")], true, Moment::now());
+        let Some(Outcome::Filled(entry)) = before.found[0].outcome().await else {
             panic!("who asked before is told")
         };
         assert_eq!(entry.bytes(), b"old");
@@ -159,7 +160,7 @@ async fn a_call_under_way_at_a_purge_stores_nothing_and_is_not_joined() {
         after
             .lead
             .unwrap()
-            .fill(vec![element("new")], true, Instant::now());
+            .fill(vec![element("new")], true, Moment::now());
         assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("new"));
     }
 }
@@ -168,12 +169,12 @@ async fn a_call_under_way_at_a_purge_stores_nothing_and_is_not_joined() {
 async fn a_purge_that_leaves_a_call_alone_lets_it_store() {
     let cache = cache();
     let others = PurgeFilter { vin: Some(vehicle(2, 2).vin), ..PurgeFilter::default() };
-    let before = claim(&cache, &[vehicle(1, 1)]);
+    let before = lookup(&cache, &[vehicle(1, 1)]);
     cache.purge(&others).await;
     before
         .lead
         .unwrap()
-        .fill(vec![element("kept")], true, Instant::now());
+        .fill(vec![element("kept")], true, Moment::now());
     assert_eq!(seen(&cache, vehicle(1, 1)).as_deref(), Some("kept"));
 }
 
@@ -190,7 +191,7 @@ async fn a_purge_and_a_sweep_of_many_let_others_have_their_turn_and_count_right(
     assert_eq!(counted(&cache), 0);
 
     fill_many(&cache, MANY);
-    cache.invalidate(&whole(0), Cause::TaxIdentity, None);
+    cache.invalidate(whole(0), Cause::TaxIdentity, None).await;
     let ((), turns) = turns_of_others(cache.sweep()).await;
     assert!(turns >= MANY / AT_ONCE, "{turns} turns");
     assert_eq!(counted(&cache), 0);
@@ -227,7 +228,7 @@ async fn what_is_asked_for_while_a_purge_goes_on_is_gone_at_its_end() {
         let (mut asked, mut asking) = (0, Vec::new());
         while !purging.is_finished() {
             fill(&cache, vehicle(asked, 0), "old");
-            asking.extend(claim(&cache, &[vehicle(asked, 1)]).lead);
+            asking.extend(lookup(&cache, &[vehicle(asked, 1)]).lead);
             asked += 1;
             tokio::task::yield_now().await;
         }
@@ -238,7 +239,7 @@ async fn what_is_asked_for_while_a_purge_goes_on_is_gone_at_its_end() {
         assert!(left > 0, "nothing was filled behind the purge");
         assert_eq!(5000 + i64::from(asked), purged as i64 + left);
         for lead in asking {
-            lead.fill(vec![element("old")], true, Instant::now());
+            lead.fill(vec![element("old")], true, Moment::now());
         }
         for n in 0..asked {
             assert_eq!(seen(&cache, vehicle(n, 0)), None);

@@ -26,6 +26,10 @@ enum Step {
     },
     /// A call is sent.
     Send(Index),
+    /// Two calls that are not sent become one.
+    Merge(Index, Index),
+    /// The request that leads a call waits no more, and what nobody else waits for is dropped.
+    Leave(Index),
     /// A call is over.
     End(Index, End),
     Write {
@@ -50,10 +54,25 @@ enum End {
 struct Call {
     nth: usize,
     partition: usize,
-    lease: Option<Lease<u32>>,
+    lease: Option<Leases<u32>>,
+    /// Of each lease, in order.
+    items: Vec<Item>,
     is_sent: bool,
-    waiting: Vec<(Vehicle, Seat<u32>)>,
+    waiting: Vec<Waiting>,
     directives: Directives,
+}
+
+#[derive(Clone)]
+struct Item {
+    vehicle: Vehicle,
+    flight: Arc<Flight<u32>>,
+    is_refresh: bool,
+}
+
+struct Waiting {
+    vehicle: Vehicle,
+    waiter: Waiter<u32>,
+    is_leading: bool,
 }
 
 struct History {
@@ -128,6 +147,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => ask,
         2 => any::<Index>().prop_map(Step::Send),
+        2 => any::<(Index, Index)>().prop_map(|(one, other)| Step::Merge(one, other)),
+        1 => any::<Index>().prop_map(Step::Leave),
         6 => (any::<Index>(), end).prop_map(|(call, end)| Step::End(call, end)),
         2 => (scope, prop::bool::weighted(0.7))
             .prop_map(|(scope, is_known)| Step::Write { scope, is_known }),
@@ -172,11 +193,17 @@ impl History {
                 Step::Ask { partition, vehicles, directives, is_cut } => {
                     self.ask(partition, &vehicles, directives_of(directives), is_cut);
                 }
-                Step::Send(_) | Step::End(..) if self.calls.is_empty() => {}
+                Step::Send(_) | Step::Merge(..) | Step::Leave(_) | Step::End(..)
+                    if self.calls.is_empty() => {}
+                Step::Merge(one, other) => {
+                    let count = self.calls.len();
+                    self.merge(one.index(count), other.index(count));
+                }
+                Step::Leave(call) => self.leave(call.index(self.calls.len())),
                 Step::Send(call) => {
                     let call = call.get_mut(&mut self.calls);
                     call.is_sent = true;
-                    drop(call.lease.as_ref().unwrap().sending());
+                    call.lease.as_ref().unwrap().mark_sent();
                 }
                 Step::End(call, end) => {
                     let call = self.calls.swap_remove(call.index(self.calls.len()));
@@ -185,7 +212,9 @@ impl History {
                 Step::Write { scope, is_known } => {
                     self.model.write(&scope, is_known);
                     let fence_for = (!is_known).then_some(Duration::from_secs(HOLD_OFF));
-                    self.cache.invalidate(&scope, Cause::OtherWrite, fence_for);
+                    self.cache
+                        .invalidate(scope, Cause::OtherWrite, fence_for)
+                        .await;
                 }
                 Step::Purge(filter) => {
                     let (purged, expected) =
@@ -214,14 +243,11 @@ impl History {
     }
 
     fn ask(&mut self, partition: usize, vehicles: &[Vehicle], directives: Directives, cut: bool) {
-        let Claim { places, lead, refresh } = self.cache.claim(
-            Some(self.partitions[partition]),
-            vehicles.iter().copied(),
-            &directives,
-            Instant::now(),
-        );
+        let in_partition = Some(self.partitions[partition]);
+        let Found { found, lead, refresh } =
+            lookup_in(&self.cache, in_partition, vehicles, &directives);
         let (mut led, mut refreshed, mut own) = (Vec::new(), Vec::new(), Vec::new());
-        for (&vehicle, place) in vehicles.iter().zip(places) {
+        for (&vehicle, place) in vehicles.iter().zip(found) {
             let is_sent = |nth| {
                 self.calls
                     .iter()
@@ -251,39 +277,36 @@ impl History {
                 Lookup::Hit(entry) => Expected::Fresh(text(&entry)),
                 Lookup::Stale(entry) => Expected::Stale(text(&entry)),
                 Lookup::NotCached => Expected::NotCached,
-                Lookup::Leading(seat) => {
+                Lookup::Leading(waiter) => {
                     led.push(vehicle);
-                    own.push((vehicle, seat));
+                    own.push(Waiting { vehicle, waiter, is_leading: true });
                     Expected::Leading
                 }
-                Lookup::Joined(seat) => {
-                    assert!(seat.outcome().now_or_never().is_none(), "joined what is over");
-                    let joins = |call: &&mut Call| {
-                        let flight = call.lease.as_ref().unwrap().flight();
-                        Arc::ptr_eq(flight, seat.flight())
-                            && call
-                                .lease
-                                .as_ref()
-                                .unwrap()
-                                .vehicles()
-                                .any(|it| it == vehicle)
-                    };
+                Lookup::Joined(mut waiter) => {
+                    assert!(waiter.outcome().now_or_never().is_none(), "joined what is over");
+                    let joins = |call: &&mut Call| call.lease.as_ref().unwrap().are_for(&waiter);
                     let call = self.calls.iter_mut().find(joins).unwrap();
                     let nth = call.nth;
-                    call.waiting.push((vehicle, seat));
+                    call.waiting
+                        .push(Waiting { vehicle, waiter, is_leading: false });
                     Expected::Joined(nth)
                 }
             };
             assert_eq!(found, expected);
         }
-        for (lease, expected, mut seats) in [(lead, led, own), (refresh, refreshed, Vec::new())] {
-            let Some(lease) = lease else {
+        let leases = [(lead, led, own, false), (refresh, refreshed, Vec::new(), true)];
+        for (lease, expected, mut waiters, is_refresh) in leases {
+            let Some(mut lease) = lease else {
                 assert!(expected.is_empty());
                 continue;
             };
             assert!(lease.vehicles().eq(expected.iter().copied()));
-            let sizes = if cut { vec![1, expected.len() - 1] } else { vec![expected.len()] };
-            for lease in lease.split(sizes.into_iter()) {
+            let flight = Arc::clone(lease.flight().unwrap());
+            let rest = lease.split_off(if cut { 1 } else { expected.len() });
+            for lease in [lease, rest] {
+                if lease.is_empty() {
+                    continue;
+                }
                 let nth = self.called;
                 self.called += 1;
                 for vehicle in lease.vehicles().filter(|_| !directives.no_store) {
@@ -292,14 +315,15 @@ impl History {
                         .asking
                         .insert((partition, vehicle), (nth, may_store));
                 }
-                let waiting = seats
-                    .drain(..lease.vehicles().len().min(seats.len()))
-                    .collect();
+                let waiting = waiters.drain(..lease.len().min(waiters.len())).collect();
+                let item = |vehicle| Item { vehicle, flight: Arc::clone(&flight), is_refresh };
+                let items = lease.vehicles().map(item).collect();
                 let (lease, directives) = (Some(lease), directives.clone());
                 self.calls.push(Call {
                     nth,
                     partition,
                     lease,
+                    items,
                     is_sent: false,
                     waiting,
                     directives,
@@ -308,27 +332,104 @@ impl History {
         }
     }
 
+    /// One call carries what two would have.
+    fn merge(&mut self, one: usize, other: usize) {
+        let of = |nth: usize| {
+            let call = &self.calls[nth];
+            (call.partition, call.is_sent, call.directives.no_store)
+        };
+        // After a write two calls may be for one vehicle; who waits for which is not told apart here.
+        let has_shared = self.calls[one].items.iter().any(|item| {
+            self.calls[other]
+                .items
+                .iter()
+                .any(|other| other.vehicle == item.vehicle)
+        });
+        if one == other || of(one) != of(other) || of(one).2 || has_shared {
+            return;
+        }
+        let taken = self.calls.swap_remove(other);
+        // The last one has taken its place.
+        let one = if one == self.calls.len() { other } else { one };
+        let call = &mut self.calls[one];
+        call.lease.as_mut().unwrap().append(taken.lease.unwrap());
+        call.items.extend(taken.items);
+        call.waiting.extend(taken.waiting);
+        for (nth, _) in self.model.asking.values_mut() {
+            if *nth == taken.nth {
+                *nth = call.nth;
+            }
+        }
+    }
+
+    /// The request that leads the first vehicle of a call waits no more.
+    fn leave(&mut self, nth: usize) {
+        let leaving = Arc::clone(&self.calls[nth].items[0].flight);
+        leaving.leader_left();
+        for call in &mut self.calls {
+            let Call { items, waiting, nth, partition, .. } = call;
+            let of_leaving = |vehicle| {
+                let is_of = |item: &&Item| {
+                    item.vehicle == vehicle
+                        && !item.is_refresh
+                        && Arc::ptr_eq(&item.flight, &leaving)
+                };
+                items.iter().any(|item| is_of(&item))
+            };
+            waiting.retain(|waiting| !(waiting.is_leading && of_leaving(waiting.vehicle)));
+            let lease = call.lease.as_mut().unwrap();
+            lease.drop_unwanted();
+            let mut kept = Vec::new();
+            for item in items.drain(..) {
+                let is_joined = waiting
+                    .iter()
+                    .any(|waiting| waiting.vehicle == item.vehicle);
+                let is_left = Arc::ptr_eq(&item.flight, &leaving);
+                if item.is_refresh || is_joined || !is_left {
+                    kept.push(item);
+                } else if self
+                    .model
+                    .asking
+                    .get(&(*partition, item.vehicle))
+                    .is_some_and(|it| it.0 == *nth)
+                {
+                    self.model.asking.remove(&(*partition, item.vehicle));
+                }
+            }
+            assert!(
+                lease.vehicles().eq(kept.iter().map(|item| item.vehicle)),
+                "others are dropped"
+            );
+            *items = kept;
+        }
+        self.calls.retain(|call| !call.items.is_empty());
+    }
+
     fn end(&mut self, mut call: Call, end: End) {
         let lease = call.lease.take().unwrap();
         let vehicles: Vec<_> = lease.vehicles().collect();
         let bytes = |nth| format!("call {} place {nth} {}", call.nth, "x".repeat(500));
-        for (_, seat) in &call.waiting {
-            assert!(seat.outcome().now_or_never().is_none(), "over too early");
+        for Waiting { waiter, .. } in &mut call.waiting {
+            assert!(waiter.outcome().now_or_never().is_none(), "over too early");
         }
         match end {
             End::Filled { class, may_store } => {
                 let element_of =
                     |nth| Element { bytes: bytes(nth).into_bytes().into(), classes: class.into() };
                 let elements = (0..vehicles.len()).map(element_of).collect();
-                lease.fill(elements, may_store, Instant::now());
+                lease.fill(elements, may_store, Moment::now());
             }
             End::Failed => lease.fail(call.nth as u32),
             End::Abandoned => drop(lease),
         }
         for (nth, &vehicle) in vehicles.iter().enumerate() {
             let key = (call.partition, vehicle);
-            for (_, seat) in call.waiting.iter().filter(|(of, _)| *of == vehicle) {
-                match (seat.outcome().now_or_never(), end) {
+            for Waiting { waiter, .. } in call
+                .waiting
+                .iter_mut()
+                .filter(|waiting| waiting.vehicle == vehicle)
+            {
+                match (waiter.outcome().now_or_never(), end) {
                     (Some(Outcome::Filled(entry)), End::Filled { .. }) => {
                         assert_eq!(entry.bytes(), bytes(nth).as_bytes());
                     }

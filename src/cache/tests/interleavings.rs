@@ -264,9 +264,12 @@ impl Scene {
         let mut wanted = wanted.to_vec();
         while !wanted.is_empty() {
             let vehicles = wanted.iter().map(|&nth| self.vehicles[nth]);
-            let Claim { places, lead, refresh } =
-                self.cache
-                    .claim(Some(partition(0)), vehicles, &directives, now);
+            let vehicles: Vec<_> = vehicles.collect();
+            let vehicles = vehicles.iter().copied();
+            let lookups = self
+                .cache
+                .lookup(Some(partition(0)), vehicles, &directives, now);
+            let Found { found, lead, refresh } = lookups.into();
             for lease in [lead, refresh].into_iter().flatten() {
                 self.call(lease, now, call);
             }
@@ -274,7 +277,7 @@ impl Scene {
                 return;
             }
             let mut again = Vec::new();
-            for (place, nth) in places.iter().zip(wanted) {
+            for (mut place, nth) in found.into_iter().zip(wanted) {
                 let outcome = match place {
                     Lookup::Joined(_) => wait(place.outcome()),
                     _ => lock::at_once(|| place.outcome().now_or_never().unwrap()),
@@ -301,13 +304,13 @@ impl Scene {
         }
     }
 
-    fn call(&self, lease: Lease<u32>, now: Instant, call: Call) {
+    fn call(&self, lease: Leases<u32>, now: Instant, call: Call) {
         if call == IsSentEarly {
-            drop(lease.sending());
+            lease.mark_sent();
         }
         lock::switch();
         let versions = lock::at_once(|| {
-            drop(lease.sending());
+            lease.mark_sent();
             self.world.lock().versions
         });
         let element_of = |vehicle| {
@@ -316,8 +319,8 @@ impl Scene {
         };
         let elements = lease.vehicles().map(element_of).collect();
         match call {
-            Lands | IsSentEarly => lease.fill(elements, true, now),
-            LandsUnstored => lease.fill(elements, false, now),
+            Lands | IsSentEarly => drop(lease.fill(elements, true, at(now))),
+            LandsUnstored => drop(lease.fill(elements, false, at(now))),
             Fails => lease.fail(0),
             IsDropped => drop(lease),
         }
@@ -349,7 +352,7 @@ impl Scene {
         if names == Purge {
             wait(self.cache.purge(&PurgeFilter::default()));
         } else {
-            self.cache.invalidate(&scope, Cause::OtherWrite, fence_for);
+            wait(self.cache.invalidate(scope, Cause::OtherWrite, fence_for));
         }
         let world = &mut *self.world.lock();
         for &nth in vehicles {
@@ -367,7 +370,7 @@ impl Scene {
             let table = shard.lock();
             for id in table.all() {
                 let slot = table.slot(id);
-                assert!(slot.seat.is_none(), "a seat is left");
+                assert!(slot.in_flight.is_none(), "something in flight is left");
                 let Some(entry) = &slot.entry else { panic!("a slot is left") };
                 if entry.epoch != store.epoch(partition(0)) {
                     continue;
@@ -389,7 +392,7 @@ impl Scene {
         assert_eq!(store.metrics.bytes.get(), 0);
         let is_held = |vehicle| {
             let key = Key { partition: partition(0), vehicle };
-            store.fence.cover(&key, Instant::now() + 9001 * SECOND)
+            store.fence.covers(&key, Instant::now() + 9001 * SECOND)
         };
         assert!(!self.vehicles.into_iter().any(is_held), "nothing is held off for ever");
     }
@@ -429,6 +432,10 @@ fn wait<T>(outcome: impl Future<Output = T>) -> T {
 fn others() -> impl Iterator<Item = Vin> {
     static OTHERS: LazyLock<Vec<Vin>> = LazyLock::new(|| dropping::vins(FEW_NAMES).collect());
     OTHERS.iter().copied()
+}
+
+fn at(instant: Instant) -> Moment {
+    Moment { instant, ..Moment::now() }
 }
 
 fn version(entry: &Entry) -> u32 {

@@ -18,8 +18,8 @@ async fn a_large_claim_gives_each_vehicle_its_own_place() {
         fill(&cache, vehicle, &bytes(nth));
     }
 
-    let Claim { places, lead, refresh } = claim(&cache, &vehicles);
-    for (nth, place) in places.iter().enumerate() {
+    let Found { found, lead, refresh } = lookup(&cache, &vehicles);
+    for (nth, place) in found.iter().enumerate() {
         let found = match (nth % 3, place) {
             (0, Lookup::Stale(entry)) | (1, Lookup::Hit(entry)) => {
                 entry.bytes() == bytes(nth).as_bytes()
@@ -38,15 +38,15 @@ async fn a_large_claim_gives_each_vehicle_its_own_place() {
 async fn a_large_claim_serves_nothing_of_a_partition_that_was_dropped() {
     let cache = cache();
     let vehicles: Vec<_> = (0..45).map(|n| vehicle(n, n)).collect();
-    let lead = claim(&cache, &vehicles).lead.unwrap();
-    lead.fill(vec![element("old"); 45], true, Instant::now());
+    let lead = lookup(&cache, &vehicles).lead.unwrap();
+    lead.fill(vec![element("old"); 45], true, Moment::now());
     let whole = InvalidationScope { partition: Some(partition(0)), ..InvalidationScope::default() };
-    cache.invalidate(&whole, Cause::TaxIdentity, None);
+    cache.invalidate(whole, Cause::TaxIdentity, None).await;
     assert_eq!(cache.metrics().entries.get(), 45, "not swept yet");
 
-    let Claim { places, lead, refresh } = claim(&cache, &vehicles);
+    let Found { found, lead, refresh } = lookup(&cache, &vehicles);
     assert!(
-        places
+        found
             .iter()
             .all(|place| matches!(place, Lookup::Leading(_)))
     );
@@ -58,8 +58,8 @@ async fn a_large_claim_serves_nothing_of_a_partition_that_was_dropped() {
 async fn a_large_claim_serves_what_its_directives_permit() {
     let cache = cache();
     let vehicles: Vec<_> = (0..45).map(|n| vehicle(n, n)).collect();
-    let lead = claim(&cache, &vehicles).lead.unwrap();
-    lead.fill(vec![element("x"); 45], true, Instant::now());
+    let lead = lookup(&cache, &vehicles).lead.unwrap();
+    lead.fill(vec![element("x"); 45], true, Moment::now());
     tokio::time::advance(100 * SECOND).await;
     for (directives, is_served) in [
         ("", true),
@@ -70,8 +70,8 @@ async fn a_large_claim_serves_what_its_directives_permit() {
         ("no-cache", false),
         ("no-store", false),
     ] {
-        let Claim { places, lead, .. } = claim_with(&cache, &vehicles, directives);
-        for place in &places {
+        let Found { found, lead, .. } = lookup_with(&cache, &vehicles, directives);
+        for place in &found {
             let found = matches!(place, Lookup::Hit(_));
             assert_eq!(found, is_served, "{directives}");
             assert_eq!(matches!(place, Lookup::Leading(_)), !is_served, "{directives}");

@@ -14,7 +14,7 @@ pub(in crate::cache) struct Mutex<T>(parking_lot::Mutex<T>);
 /// Open to everybody at once. It only saves calls: what is promised holds without it, and in
 /// more orders of steps than it would allow.
 #[derive(Default)]
-pub(in crate::cache) struct ClaimLock(());
+pub(in crate::cache) struct LookupLock(());
 
 #[derive(Default)]
 pub(in crate::cache) struct Notify(tokio::sync::Notify);
@@ -88,7 +88,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Mutex<T> {
 
 // === impl Turnstile ===
 
-impl ClaimLock {
+impl LookupLock {
     pub(in crate::cache) fn lock(&self) -> impl Sized {}
 }
 

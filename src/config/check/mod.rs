@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{Config, EffectiveConfig, Fixed, Live, file::File, text::Text};
-use crate::{batch, cache, forward, gateway, limit, normalize, server, telemetry};
+use crate::{batch, cache, forward, gateway, limit, loader, normalize, server, telemetry};
 
 use self::context::Checked;
 pub(crate) use self::context::Context;
@@ -98,13 +98,15 @@ fn limit(file: &File) -> limit::Config {
 fn batch(file: &File) -> batch::Config {
     batch::Config {
         max_vehicles: file.batch.max_vehicles.to_usize(),
-        chunk: file.batch.chunk.to_usize(),
-        max_parallel: file.batch.max_parallel.to_usize(),
-        max_answer: file.upstream.max_answer.to_usize(),
         max_body: file.limit.max_body.to_usize(),
         body_idle_timeout: file.server.body_idle_timeout.0,
-        stream_idle_timeout: file.upstream.stream_idle_timeout.0,
-        request_timeout: file.upstream.request_timeout.0,
+        loader: loader::Config {
+            chunk: file.batch.chunk.to_usize(),
+            max_parallel: file.batch.max_parallel.to_usize(),
+            max_response: file.upstream.max_answer.to_usize(),
+            stream_idle_timeout: file.upstream.stream_idle_timeout.0,
+            request_timeout: file.upstream.request_timeout.0,
+        },
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Upstream {
     /// Calls to the upstream at once. It is never to be hurt: start low. Half of them at most are
     /// for calls whose body is still coming from the caller, and for WebSockets.
     pub(crate) max_in_flight: Whole<1, 100_000>,
+    /// Of the calls at once, the part that one client may hold while others wait.
+    pub(crate) client_share: Part,
     /// Bytes of one batch answer: 500 vehicles with 128 KiB each.
     pub(crate) max_answer: Size<1, { 4 * GIB }>,
     /// Second tries.
@@ -89,6 +91,7 @@ impl Default for Upstream {
             stream_idle_timeout: Time(Duration::from_secs(60)),
             pool_idle_timeout: Time(Duration::from_secs(90)),
             max_in_flight: Whole(64),
+            client_share: Part(0.5),
             max_answer: Size(64 * MIB),
             retry: Table::default(),
             breaker: Table::default(),

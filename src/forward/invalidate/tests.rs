@@ -7,7 +7,7 @@ use crate::{
     body::{Body, Error as BodyError},
     forward::{
         request_body::RequestBody,
-        tests::{Dropped, Noting},
+        tests::{Dropped, Noting, context},
         trailers::Trailers,
     },
     vehicle::{Plate, Vin},
@@ -46,7 +46,8 @@ async fn write(
     let body = RequestBody::new(body, HOLD_OFF, trailers, Arc::clone(&monitor));
     let _ = body.collect().await;
     let (invalidate, dropped) = recorder();
-    (Arc::new(Write::new(&request, cause, Some(monitor), invalidate, HOLD_OFF)), dropped)
+    let context = context(invalidate, Some(credential), Some(monitor));
+    (Arc::new(Write::new(&request, cause, &context)), dropped)
 }
 
 fn scope(vins: &[&str], plates: &[&str], partition: bool) -> InvalidationScope {
@@ -131,7 +132,7 @@ async fn a_write_drops_the_vehicles_it_names_or_the_callers_partition() {
         ),
     ] {
         let (write, dropped) = write(method.clone(), path, pieces).await;
-        write.drop_entries(None);
+        write.drop_entries(None).await;
         assert_eq!(*dropped.lock(), [(want, cause, None)], "{method} {path} {pieces:?}");
     }
 }
@@ -186,7 +187,7 @@ async fn an_unknown_outcome_keeps_the_vehicles_out_for_a_while() {
         (Outcome::Unknown, vec![Some(HOLD_OFF)]),
     ] {
         let (write, dropped) = write(Method::POST, "/x", &["{}"]).await;
-        Pending::new(write).settle(outcome);
+        Pending::new(write).finish(outcome).await;
         let hold_offs: Vec<_> = dropped
             .lock()
             .iter()
@@ -199,7 +200,7 @@ async fn an_unknown_outcome_keeps_the_vehicles_out_for_a_while() {
 #[tokio::test]
 async fn a_write_that_was_not_sent_whole_is_unknown_whatever_the_answer() {
     let (write, dropped) = write(Method::POST, "/x", &["{", "torn"]).await;
-    Pending::new(write).settle(Outcome::Refused);
+    Pending::new(write).finish(Outcome::Refused).await;
     assert_eq!(dropped.lock()[0].2, Some(HOLD_OFF));
 }
 

@@ -44,7 +44,7 @@ fn connected(io: DuplexStream) -> Upstream {
         let _ = connection.with_upgrades().await;
     });
     let sender = Arc::new(tokio::sync::Mutex::new(Some(taken)));
-    BoxCloneSyncService::new(service_fn(move |mut request: Request<Body>| {
+    Fake::new(move |mut request: Request<Body>| {
         let sender = Arc::clone(&sender);
         request
             .headers_mut()
@@ -57,7 +57,8 @@ fn connected(io: DuplexStream) -> Upstream {
                 .map(|response| response.map(Body::incoming))
                 .map_err(|_| upstream::Error::Timeout)
         }
-    }))
+    })
+    .upstream()
 }
 
 /// What arrives until `end`.

@@ -1,7 +1,7 @@
 use super::*;
 
 #[tokio::test]
-async fn drops_what_a_write_changed_before_its_answer_leaves() {
+async fn drops_what_a_write_changed_before_its_response_leaves() {
     let (upstream, _) = answering(ok);
     let (forward, dropped) = forward(upstream);
     let body = Body::full(r#"{"plate":"A1"}"#);
@@ -36,7 +36,7 @@ async fn runs_a_write_to_its_end_whoever_hangs_up() {
 }
 
 #[tokio::test]
-async fn stops_a_read_when_its_caller_hangs_up() {
+async fn stops_a_read_when_its_client_hangs_up() {
     let (upstream, mut calls) = by_hand();
     let (forward, _) = forward(upstream);
     let mut asked = Box::pin(forward.oneshot(request(Method::GET, "/x", Body::empty())));
@@ -51,12 +51,12 @@ async fn leaves_the_cache_alone_when_no_connection_could_be_made() {
         client::legacy::Client,
         rt::{TokioExecutor, TokioIo},
     };
-    let no_connector = service_fn(|_: Uri| {
+    let no_connector = tower::service_fn(|_: Uri| {
         let refused = std::io::Error::other("no route");
         std::future::ready(Err::<TokioIo<tokio::net::TcpStream>, _>(refused))
     });
     let client = Client::builder(TokioExecutor::new()).build::<_, Body>(no_connector);
-    let upstream = service_fn(move |mut request: Request<Body>| {
+    let upstream = Fake::new(move |mut request: Request<Body>| {
         *request.uri_mut() = Uri::from_static("http://sync.example/");
         let call = client.request(request);
         async {
@@ -65,7 +65,7 @@ async fn leaves_the_cache_alone_when_no_connection_could_be_made() {
                 .map_err(upstream::Error::Connect)
         }
     });
-    let (forward, dropped) = forward(BoxCloneSyncService::new(upstream));
+    let (forward, dropped) = forward(upstream.upstream());
     let refused = forward
         .oneshot(request(Method::PUT, "/", Body::full("{}")))
         .await
@@ -75,14 +75,13 @@ async fn leaves_the_cache_alone_when_no_connection_could_be_made() {
 }
 
 #[tokio::test]
-async fn a_write_that_waits_for_its_turn_goes_with_its_caller() {
-    let (by_hand, mut calls) = by_hand();
-    let waiting = by_hand.map_request(|request: Request<Body>| {
-        let turn = request.extensions().get::<Turn>();
-        turn.expect("a write has its turn").set_awaited(true);
-        request
-    });
-    let (forward, dropped) = forward(BoxCloneSyncService::new(waiting));
+async fn a_write_that_waits_for_a_permit_goes_with_its_client() {
+    let (fake, mut calls) = fake_by_hand();
+    let (upstream, _) =
+        fake.upstream_with(&upstream::Config { max_in_flight: 1, ..upstream::tests::config() });
+    let other = Reservation { kind: Kind::Buffered, account: None, client: None };
+    let held = upstream.reserve(other).await.unwrap();
+    let (forward, dropped) = forward(upstream);
     let write = || {
         Box::pin(
             forward
@@ -93,16 +92,13 @@ async fn a_write_that_waits_for_its_turn_goes_with_its_caller() {
     let mut asked = write();
     assert!(asked.as_mut().now_or_never().is_none());
     drop(asked);
-    assert!(calls.recv().await.unwrap().1.is_closed(), "nobody calls any more");
-    assert!(dropped.lock().is_empty(), "and nothing was sent");
+    drop(held);
+    assert!(calls.try_recv().is_err() && dropped.lock().is_empty(), "nothing was sent");
 
-    // One that has had its turn is nobody's to stop.
+    // One that has its permit runs to its end.
     let mut asked = write();
     assert!(asked.as_mut().now_or_never().is_none());
-    let (request, response) = calls.recv().await.unwrap();
-    let turn = request.extensions().get::<Turn>();
-    turn.unwrap().set_awaited(false);
-    assert!(asked.as_mut().now_or_never().is_none());
+    let (_, response) = calls.recv().await.unwrap();
     drop(asked);
     assert_eq!(dropped.lock().len(), 1);
     response.send(Ok(ok())).expect("somebody waits");
@@ -112,21 +108,25 @@ async fn a_write_that_waits_for_its_turn_goes_with_its_caller() {
 }
 
 #[tokio::test]
-async fn a_call_goes_at_its_callers_pace_unless_all_of_it_is_at_hand() {
+async fn a_call_goes_at_its_clients_pace_unless_its_request_is_buffered() {
     let get = Method::GET;
-    for (method, body, want) in [
+    for (method, body, waits) in [
         (&get, Body::empty(), false),
         (&get, streamed(vec![data("chunked")]), false),
         (&Method::PUT, Body::full("{}"), false),
         (&Method::PUT, streamed(vec![data("{}")]), true),
         (&Method::POST, streamed(vec![]), true),
     ] {
-        let (upstream, seen) = answering(ok);
+        let (fake, mut calls) = fake_by_hand();
+        let config = upstream::Config { max_in_flight: 2, ..upstream::tests::config() };
+        let (upstream, _) = fake.upstream_with(&config);
+        // The half that streaming calls may have.
+        let streaming = Reservation { kind: Kind::Streaming, account: None, client: None };
+        let _held = upstream.reserve(streaming).await.unwrap();
         let (forward, _) = forward(upstream);
-        let request = request(method.clone(), "/x", body);
-        forward.oneshot(request).await.unwrap();
-        let request = seen.lock().pop().unwrap();
-        let paced = request.extensions().get::<Paced>();
-        assert_eq!(paced.is_some(), want, "{method} {:?}", request.body());
+        let mut asked = Box::pin(forward.oneshot(request(method.clone(), "/x", body)));
+        assert!(asked.as_mut().now_or_never().is_none());
+        tokio::task::yield_now().await;
+        assert_eq!(calls.try_recv().is_err(), waits, "{method}");
     }
 }

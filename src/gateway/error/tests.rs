@@ -72,7 +72,7 @@ fn every_error_has_its_status_and_code() {
         (call(CallError::Upstream(upstream::Error::Timeout)), 504, "UpstreamTimeout"),
         (call(CallError::Upstream(upstream::Error::Full)), 503, "Overloaded"),
         (
-            call(CallError::Upstream(upstream::Error::Paused { rest: SOON })),
+            call(CallError::Upstream(upstream::Error::RetryAfter { rest: SOON })),
             503,
             "UpstreamUnavailable",
         ),
@@ -163,7 +163,7 @@ fn nobody_is_told_to_come_too_early() {
 
 #[test]
 fn a_refusal_of_the_upstream_is_passed_on_and_not_told() {
-    let refusal = batch::Refusal {
+    let refusal = loader::ErrorResponse {
         status: StatusCode::CONFLICT,
         content_type: None,
         retry_after: None,

@@ -5,11 +5,11 @@
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Two buckets of retries: one that first tries fill, and one that time fills.
+/// Two buckets of retries: one that calls fill, and one that time fills.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// What a first try adds.
-    per_try: u64,
+    /// What a call adds.
+    per_call: u64,
     buckets: Mutex<Buckets>,
 }
 
@@ -24,7 +24,7 @@ struct Buckets {
 /// One retry.
 const ONE: u64 = 1000;
 
-/// The most that first tries earn: a good hour does not pay for a storm.
+/// The most that calls earn: a good hour does not pay for a storm.
 const MAX_EARNED: u64 = 50 * ONE;
 
 /// Retries a second that need not be earned, and the most of them at once.
@@ -33,16 +33,16 @@ const ALWAYS: u64 = 10 * ONE;
 // === impl Budget ===
 
 impl Budget {
-    /// Allows `per_try` retries for each first try.
-    pub(super) fn new(per_try: f64, now: Instant) -> Self {
+    /// Allows `per_call` retries for each call.
+    pub(super) fn new(per_call: f64, now: Instant) -> Self {
         let buckets = Buckets { earned: 0, always: ALWAYS, filled_at: now };
-        Self { per_try: (per_try * ONE as f64).round() as u64, buckets: Mutex::new(buckets) }
+        Self { per_call: (per_call * ONE as f64).round() as u64, buckets: Mutex::new(buckets) }
     }
 
-    /// A first try is made.
+    /// A call is made for the first time.
     pub(super) fn earn(&self) {
         let earned = &mut self.buckets.lock().earned;
-        *earned = (*earned + self.per_try).min(MAX_EARNED);
+        *earned = (*earned + self.per_call).min(MAX_EARNED);
     }
 
     /// Takes a retry; `false`: there is none.
@@ -86,7 +86,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn allows_a_part_of_the_first_tries_and_always_ten_a_second() {
-        for (per_try, tries, after, want) in [
+        for (per_call, tries, after, want) in [
             (0.2, 0, 0, 10),
             (0.2, 4, 0, 10),
             (0.2, 5, 0, 11),
@@ -99,10 +99,10 @@ mod tests {
             (0.2, 0, 3_600_000, 10),
         ] {
             let now = Instant::now();
-            let budget = Budget::new(per_try, now);
+            let budget = Budget::new(per_call, now);
             (0..tries).for_each(|_| budget.earn());
             let now = now + Duration::from_millis(after);
-            assert_eq!(spent(&budget, now), want, "{per_try} {tries} {after}");
+            assert_eq!(spent(&budget, now), want, "{per_call} {tries} {after}");
             for (millis, want) in [(0, 0), (99, 0), (100, 1), (150, 0), (200, 1), (1200, 10)] {
                 let now = now + Duration::from_millis(millis);
                 assert_eq!(spent(&budget, now), want, "{millis} ms later");

@@ -1,4 +1,4 @@
-//! An upstream's answer, taken apart without changing a byte of it.
+//! A response of the upstream, taken apart without changing a byte of it.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -14,7 +14,7 @@ use crate::{
     vehicle::{Plate, Vehicle, Vin},
 };
 
-/// The elements of one answer, matched with the vehicles that were asked for.
+/// The elements of one response, matched with the vehicles that were asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Elements {
     /// One for each vehicle asked for, in their order; without bytes where there was none.
@@ -26,7 +26,7 @@ pub struct Elements {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct Batch<'a> {
     #[serde(borrow, rename = "vehicleData")]
     vehicle_data: Vec<&'a RawValue>,
 }
@@ -45,30 +45,30 @@ struct Head<'a> {
 // === impl Elements ===
 
 impl Elements {
-    /// Takes `answer` apart: `{"vehicleData":[{"vin":…,"plate":…,"info":[…]},…]}`.
+    /// Takes `response` apart: `{"vehicleData":[{"vin":…,"plate":…,"info":[…]},…]}`.
     ///
     /// Elements are matched by their own `vin` and `plate`, cleaned, never by their position.
     /// Another order and missing vehicles are fine. Of a vehicle that comes twice both elements
-    /// are kept. An error means that the answer is not of the documented shape.
+    /// are kept. An error means that the response is not of the documented shape.
     pub fn parse(
         response: &[u8],
         asked: impl ExactSizeIterator<Item = Vehicle>,
     ) -> serde_json::Result<Self> {
-        let Object(response) = serde_json::from_slice::<Object<Answer<'_>>>(response)?;
+        let Object(response) = serde_json::from_slice::<Object<Batch<'_>>>(response)?;
         let absent = || Element { bytes: Box::default(), classes: Class::Absent.into() };
         let mut of_vehicles: Vec<_> = (0..asked.len()).map(|_| absent()).collect();
-        let mut places = HashMap::with_capacity(of_vehicles.len());
-        places.extend(asked.enumerate().map(|(place, vehicle)| (vehicle, place)));
+        let mut indices = HashMap::with_capacity(of_vehicles.len());
+        indices.extend(asked.enumerate().map(|(index, vehicle)| (vehicle, index)));
 
         let (mut unasked, mut has_double) = (0, false);
         for element in response.vehicle_data {
             let Object(head) = serde_json::from_str::<Object<Head<'_>>>(element.get())?;
-            let Some(&place) = head.vehicle().and_then(|vehicle| places.get(&vehicle)) else {
+            let Some(&index) = head.vehicle().and_then(|vehicle| indices.get(&vehicle)) else {
                 unasked += 1;
                 continue;
             };
             let bytes = element.get().as_bytes();
-            let slot = &mut of_vehicles[place];
+            let slot = &mut of_vehicles[index];
             if slot.bytes.is_empty() {
                 *slot = Element { bytes: bytes.into(), classes: head.info.0 };
             } else {

@@ -1,6 +1,6 @@
-//! One upstream call: composed, sent, and its answer taken apart.
+//! One upstream call: composed, sent, and its response taken apart.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -8,37 +8,35 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, VIA},
 };
 use tokio::time::timeout;
-use tower::ServiceExt as _;
 
-use super::{CallError, Elements, Metrics, error::Refusal};
+use super::{CallError, Config, Elements, ErrorResponse, Metrics};
 use crate::{
     body::{self, Body},
     route::{BATCH_PATH, Route},
-    upstream::{self, Upstream},
+    upstream::{self, Call, Permit},
     vehicle::{Plate, Vehicle, Vin},
 };
 
 /// Makes batch calls to the upstream.
 #[derive(Clone, Debug)]
 pub(super) struct Fetch {
-    upstream: Upstream,
     metrics: Metrics,
     limits: Limits,
-    /// Fields of a request that its calls carry: its credential and its name.
+    /// Headers of a request that its calls carry: its credential and its id.
     carried: Arc<[HeaderName]>,
 }
 
-/// What one answer may take.
+/// What one response may take.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    max_answer: usize,
+    max_response: usize,
     idle_timeout: Duration,
     /// For all of it: whoever joins a call must not wait for one that never ends.
     timeout: Duration,
 }
 
-/// Bytes of a refusal that are passed on.
-const MAX_REFUSAL: usize = 64 * 1024;
+/// Bytes of an error response that are passed on.
+const MAX_ERROR_BODY: usize = 64 * 1024;
 
 /// `{"vin":"","plate":""},` with the longest VIN and plate in it.
 const MAX_ENTRY: usize = 22 + Vin::LENGTH + Plate::MAX_LENGTH;
@@ -48,63 +46,49 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 // === impl Fetch ===
 
 impl Fetch {
-    pub(super) fn new(
-        upstream: Upstream,
-        config: &super::Config,
-        credential: &[HeaderName],
-        metrics: Metrics,
-    ) -> Self {
+    pub(super) fn new(config: &Config, credential: &[HeaderName], metrics: Metrics) -> Self {
         let carried = credential
             .iter()
             .cloned()
             .chain([X_REQUEST_ID, TRACEPARENT])
             .collect();
         let limits = Limits {
-            max_answer: config.max_answer,
+            max_response: config.max_response,
             idle_timeout: config.stream_idle_timeout,
             timeout: config.request_timeout,
         };
-        Self { upstream, metrics, limits, carried }
+        Self { metrics, limits, carried }
     }
 
-    /// The head of the calls for a request with these fields: its credential, its name, and
-    /// nothing else of its sender, because a call may serve several.
-    pub(super) fn head(&self, fields: &HeaderMap) -> HeaderMap {
+    /// The headers of the calls for a request with these: its credential, its id, and nothing
+    /// else of its sender, because a call may serve several.
+    pub(super) fn headers(&self, headers: &HeaderMap) -> HeaderMap {
         let mut head = HeaderMap::with_capacity(8);
         head.insert(ACCEPT, JSON);
         head.insert(CONTENT_TYPE, JSON);
         head.insert(VIA, HeaderValue::from_static("1.1 vingate"));
         for name in self.carried.iter() {
-            for value in fields.get_all(name) {
+            for value in headers.get_all(name) {
                 head.append(name, value.clone());
             }
         }
         head
     }
 
-    /// Asks for `vehicles`, which fit into one call, on behalf of `account`. As long as `turn`
-    /// is awaited, nothing is sent. `sending` is dropped when the last byte of the call was
-    /// taken, after it had its turn and a connection, and before Sync can have all of it.
+    /// Asks for `vehicles`, which fit into one call.
     pub(super) async fn fetch(
         &self,
-        head: HeaderMap,
-        account: Option<upstream::Account>,
-        turn: upstream::Turn,
+        permit: Permit,
+        headers: HeaderMap,
         vehicles: impl ExactSizeIterator<Item = Vehicle> + Clone,
-        sending: impl Any + Send,
     ) -> Result<Elements, CallError> {
-        self.metrics.chunks.inc();
-        let mut call = Request::new(Body::full(encode(vehicles.clone())).hold(sending));
-        *call.method_mut() = Method::GET;
-        *call.uri_mut() = Uri::from_static(BATCH_PATH);
-        *call.headers_mut() = head;
-        call.extensions_mut().insert(Route::Batch);
-        call.extensions_mut().insert(turn);
-        if let Some(account) = account {
-            call.extensions_mut().insert(account);
-        }
+        self.metrics.calls.inc();
+        let mut request = Request::new(Body::full(encode(vehicles.clone())));
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = Uri::from_static(BATCH_PATH);
+        *request.headers_mut() = headers;
         let whole = async {
-            let response = self.upstream.clone().oneshot(call).await?;
+            let response = permit.send(Call { route: Route::Batch, request }).await?;
             self.whole(response).await
         };
         let response = timeout(self.limits.timeout, whole)
@@ -119,29 +103,23 @@ impl Fetch {
     /// The bytes of a 200.
     async fn whole(&self, response: Response<Body>) -> Result<Bytes, CallError> {
         let (head, mut body) = response.into_parts();
-        let Limits { max_answer, idle_timeout, .. } = self.limits;
+        let Limits { max_response, idle_timeout, .. } = self.limits;
         match head.status {
             StatusCode::OK => body
-                .buffer(max_answer, idle_timeout)
+                .buffer(max_response, idle_timeout)
                 .await
                 .map_err(CallError::Incomplete),
             status if status.is_client_error() || status.is_server_error() => {
-                Err(CallError::Refused(Refusal {
+                Err(CallError::Refused(ErrorResponse {
                     status,
                     content_type: head.headers.get(CONTENT_TYPE).cloned(),
                     retry_after: head.headers.get(RETRY_AFTER).cloned(),
-                    // What is cut or late is no reason to keep the status from the caller.
+                    // A body that is cut or late is no reason to keep the status from the client.
                     body: beginning(body, idle_timeout).await,
                 }))
             }
             status => Err(CallError::Status(status)),
         }
-    }
-}
-
-impl From<upstream::Error> for CallError {
-    fn from(error: upstream::Error) -> Self {
-        Self::Upstream(error)
     }
 }
 
@@ -166,18 +144,18 @@ fn encode(vehicles: impl ExactSizeIterator<Item = Vehicle>) -> Vec<u8> {
     body
 }
 
-/// As much of a refusal's body as is passed on.
+/// As much of an error response's body as is passed on.
 async fn beginning(mut body: Body, idle_timeout: Duration) -> Bytes {
     use std::future::poll_fn;
 
     let mut idle = body::Idle::new(idle_timeout);
     let mut bytes = Vec::new();
-    while bytes.len() < MAX_REFUSAL
+    while bytes.len() < MAX_ERROR_BODY
         && let Some(Ok(frame)) = poll_fn(|cx| idle.poll_frame(&mut body, cx)).await
     {
         bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
     }
-    bytes.truncate(MAX_REFUSAL);
+    bytes.truncate(MAX_ERROR_BODY);
     bytes.into()
 }
 

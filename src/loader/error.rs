@@ -1,0 +1,174 @@
+//! Why a call brings nothing.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+
+use crate::{body, upstream};
+
+/// Why a call failed, for everybody who waited for it.
+pub type Failure = Arc<CallError>;
+
+/// Why a call to the upstream brought nothing that could be used. Shared by all who waited.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There was no response.
+    #[error(transparent)]
+    Upstream(upstream::Error),
+    /// The upstream refused.
+    #[error("the upstream responded {}", .0.status)]
+    Refused(ErrorResponse),
+    /// The upstream responded with a 2xx or 3xx other than 200.
+    #[error("the upstream responded {0}, which a batch has no use for")]
+    Status(StatusCode),
+    /// The response stopped, or broke off.
+    #[error("the upstream's response is incomplete")]
+    Incomplete(#[source] body::Failure),
+    /// The response is not of the documented shape.
+    #[error("the upstream's response is not of the documented shape, {0}")]
+    Shape(NotJson),
+    /// Whoever asked for it gave up, again and again.
+    #[error("the call was abandoned")]
+    Abandoned,
+    /// The gateway itself has failed.
+    #[error("the call panicked")]
+    Panic,
+}
+
+/// A 4xx or 5xx of the upstream, as far as it is passed on. `Debug` does not show its body.
+#[derive(Clone)]
+pub struct ErrorResponse {
+    /// 400 to 599.
+    pub status: StatusCode,
+    /// `Content-Type`.
+    pub content_type: Option<HeaderValue>,
+    /// `Retry-After`.
+    pub retry_after: Option<HeaderValue>,
+    /// The body, up to 64 KiB of it.
+    pub body: Bytes,
+}
+
+/// Why a text is not the JSON that it should be.
+///
+/// serde quotes what it found, which may be a vehicle. So `Display` and `Debug` tell the place
+/// alone.
+pub struct NotJson(serde_json::Error);
+
+// === impl CallError ===
+
+impl CallError {
+    /// Whether what is held may be served although it is stale.
+    pub fn permits_stale(&self) -> bool {
+        match self {
+            Self::Upstream(error) => error.permits_stale(),
+            Self::Refused(response) => {
+                let status = response.status;
+                status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Status(_) | Self::Incomplete(_) | Self::Shape(_) => true,
+            Self::Abandoned | Self::Panic => false,
+        }
+    }
+
+    /// Whether it is the fault of the request whose vehicles the call was for, and not of those
+    /// who joined it: a 4xx that neither the credential nor the number of calls explains.
+    pub fn is_leaders_fault(&self) -> bool {
+        matches!(self, Self::Refused(response) if response.status.is_client_error())
+            && !self.refuses_credential()
+            && self.status() != Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// Whether it means that the upstream does not know the credential, or not enough of it.
+    pub fn refuses_credential(&self) -> bool {
+        let refuses = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        matches!(self, Self::Refused(response) if refuses.contains(&response.status))
+    }
+
+    /// The status that the upstream gave, if it gave one.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused(response) => Some(response.status),
+            Self::Status(status) => Some(*status),
+            Self::Upstream(_)
+            | Self::Incomplete(_)
+            | Self::Shape(_)
+            | Self::Abandoned
+            | Self::Panic => None,
+        }
+    }
+}
+
+impl From<upstream::Error> for CallError {
+    fn from(error: upstream::Error) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+// === impl ErrorResponse ===
+
+impl fmt::Debug for ErrorResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorResponse")
+            .field("status", &self.status)
+            .field("length", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl NotJson ===
+
+impl NotJson {
+    /// In words that quote the text: for whoever sent it.
+    pub fn in_full(&self) -> impl fmt::Display {
+        &self.0
+    }
+}
+
+impl From<serde_json::Error> for NotJson {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for NotJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "see line {} column {}", self.0.line(), self.0.column())
+    }
+}
+
+impl fmt::Debug for NotJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NotJson({self})")
+    }
+}
+
+impl std::error::Error for NotJson {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loader::Elements;
+
+    const VIN: &str = "3VWFE21C04M000001";
+
+    #[test]
+    fn prints_nothing_of_what_the_upstream_sent() {
+        let response = format!("{{\"vehicleData\":\n[\"{VIN}\"]}}");
+        let shape = Elements::parse(response.as_bytes(), std::iter::empty()).unwrap_err();
+        assert!(shape.to_string().contains(VIN), "serde quotes");
+        let shape = CallError::Shape(shape.into());
+        assert!(std::error::Error::source(&shape).is_none());
+        let printed = format!("{shape} {shape:?}");
+        assert!(printed.contains("see line ") && !printed.contains(VIN), "{printed}");
+
+        let refused = ErrorResponse {
+            status: StatusCode::BAD_REQUEST,
+            content_type: None,
+            retry_after: None,
+            body: VIN.into(),
+        };
+        let printed = format!("{refused:?} {0} {0:?}", CallError::Refused(refused.clone()));
+        assert!(printed.contains("400") && !printed.contains(VIN), "{printed}");
+    }
+}

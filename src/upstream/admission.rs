@@ -1,0 +1,373 @@
+//! Whether a call may be made, asked once and in one place.
+//!
+//! Four things stand between a call and Sync: Sync's own `Retry-After`, the circuit breaker, the
+//! number of calls at once, and a client's share of them. All four are behind one lock, so a call
+//! is admitted or not at one moment, and what has changed meanwhile is seen when a call that has
+//! waited is admitted.
+//!
+//! Calls that go at their client's pace ([`Kind::Streaming`]) have only a part of the permits, so
+//! that a few clients who take their time do not keep everybody else from being served.
+
+mod queue;
+
+use std::{sync::Arc, time::Duration};
+
+use foldhash::{HashMap, HashMapExt as _};
+use parking_lot::Mutex;
+use prometheus::IntGauge;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+
+use self::queue::{Queue, Ticket};
+use super::{
+    Account, BreakerConfig, ClientId, Config, Error, Kind, Metrics, Reservation,
+    breaker::{Breaker, End, Generation},
+    retry_after::RetryAfterTable,
+};
+
+/// Admits calls: a handle, cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Admission(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    /// How long a call waits at most.
+    patience: Duration,
+    in_flight: IntGauge,
+    breaker_state: IntGauge,
+}
+
+/// Everything that is asked. Time is an argument.
+#[derive(Debug)]
+struct State {
+    limits: Limits,
+    breaker: Breaker,
+    retry_after: RetryAfterTable,
+    /// Calls under way, and how many of them are streaming.
+    in_flight: usize,
+    streaming: usize,
+    /// Calls under way of each client that has some.
+    by_client: HashMap<Option<ClientId>, usize>,
+    buffered_queue: Queue<Waiting>,
+    streaming_queue: Queue<Waiting>,
+    tickets: Ticket,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    calls: usize,
+    streaming: usize,
+    /// Of one client, while others wait.
+    of_client: usize,
+}
+
+/// A call that waits to be admitted.
+#[derive(Debug)]
+struct Waiting {
+    account: Option<Account>,
+    admitted: oneshot::Sender<Result<Admitted, Error>>,
+}
+
+/// A call that is admitted. What it holds is given back as it is dropped.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) slot: Slot,
+    /// Of a streaming call.
+    pub(super) streaming: Option<StreamingSlot>,
+    pub(super) attempt: Attempt,
+}
+
+/// One of the calls at once.
+#[derive(Debug)]
+pub(super) struct Slot {
+    admission: Admission,
+    client: Option<ClientId>,
+}
+
+/// One of the streaming calls at once.
+#[derive(Debug)]
+pub(super) struct StreamingSlot(Admission);
+
+/// What the breaker has to be told the end of. Dropped before that, the call was given up.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    admission: Admission,
+    account: Option<Account>,
+    generation: Option<Generation>,
+}
+
+/// Calls of a kind that wait for each permit. With calls of a second, that is as many as are
+/// admitted while they have patience; more would only be refused later, and their bodies take
+/// memory.
+const QUEUE: usize = 16;
+
+/// The part of the permits that streaming calls may have: one in so many.
+const STREAMING: usize = 2;
+
+// === impl Admission ===
+
+impl Admission {
+    pub(super) fn new(config: &Config, metrics: &Metrics) -> Self {
+        let calls = config.max_in_flight;
+        let limits = Limits {
+            calls,
+            streaming: (calls / STREAMING).max(1),
+            of_client: ((calls as f64 * config.client_share).ceil() as usize).max(1),
+        };
+        Self(Arc::new(Inner {
+            state: Mutex::new(State::new(limits, config.breaker, Instant::now())),
+            patience: config.attempt_timeout,
+            in_flight: metrics.in_flight.clone(),
+            breaker_state: metrics.breaker_state.clone(),
+        }))
+    }
+
+    /// Waits until the call may be made.
+    pub(super) async fn enter(&self, reservation: Reservation) -> Result<Admitted, Error> {
+        let entered = self.change(|state| state.enter(reservation, Instant::now()));
+        let (ticket, admitted) = match entered {
+            Entered::Admitted(generation) => return Ok(self.admitted(reservation, generation)),
+            Entered::Refused(error) => return Err(error),
+            Entered::Queued(ticket, admitted) => (ticket, admitted),
+        };
+        let _leaving = Leaving { admission: self, kind: reservation.kind, ticket };
+        match timeout(self.0.patience, admitted).await {
+            Ok(Ok(admitted)) => admitted,
+            Ok(Err(_)) | Err(_) => Err(Error::Full),
+        }
+    }
+
+    /// Nothing, or why a call for this account would be refused now.
+    pub(super) fn check(&self, account: Option<Account>) -> Result<(), Error> {
+        self.0.state.lock().check(account, Instant::now())
+    }
+
+    fn admitted(&self, reservation: Reservation, generation: Generation) -> Admitted {
+        let Reservation { kind, account, client } = reservation;
+        self.0.in_flight.inc();
+        Admitted {
+            slot: Slot { admission: self.clone(), client },
+            streaming: (kind == Kind::Streaming).then(|| StreamingSlot(self.clone())),
+            attempt: Attempt { admission: self.clone(), account, generation: Some(generation) },
+        }
+    }
+
+    /// Changes the state, and admits whom that lets in.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut admitted = Vec::new();
+        let changed = {
+            let state = &mut *self.0.state.lock();
+            let breaker = state.breaker.name();
+            let changed = change(state);
+            let now = Instant::now();
+            while let Some((reservation, waiting, entered)) = state.next(now) {
+                admitted.push((reservation, waiting, entered));
+            }
+            if state.breaker.name() != breaker {
+                // Under the lock, so that the last one to set it is right.
+                self.0.breaker_state.set(state.breaker.name() as i64);
+            }
+            changed
+        };
+        // Under no lock: whoever has left meanwhile gives back at once what is sent here.
+        for (reservation, waiting, entered) in admitted {
+            let entered = entered.map(|generation| self.admitted(reservation, generation));
+            let _ = waiting.send(entered);
+        }
+        changed
+    }
+}
+
+/// A call that waits, until it does so no more.
+struct Leaving<'a> {
+    admission: &'a Admission,
+    kind: Kind,
+    ticket: Ticket,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let state = &mut *self.admission.0.state.lock();
+        state.queue(self.kind).leave(self.ticket);
+    }
+}
+
+/// What comes of asking.
+enum Entered {
+    Admitted(Generation),
+    Queued(Ticket, oneshot::Receiver<Result<Admitted, Error>>),
+    Refused(Error),
+}
+
+type Next = (Reservation, oneshot::Sender<Result<Admitted, Error>>, Result<Generation, Error>);
+
+// === impl State ===
+
+impl State {
+    fn new(limits: Limits, breaker: BreakerConfig, now: Instant) -> Self {
+        Self {
+            limits,
+            breaker: Breaker::new(breaker, now),
+            retry_after: RetryAfterTable::new(),
+            in_flight: 0,
+            streaming: 0,
+            by_client: HashMap::new(),
+            buffered_queue: Queue::new(limits.calls.saturating_mul(QUEUE)),
+            streaming_queue: Queue::new(limits.streaming.saturating_mul(QUEUE)),
+            tickets: 0,
+        }
+    }
+
+    fn check(&mut self, account: Option<Account>, now: Instant) -> Result<(), Error> {
+        self.retry_after.check(account, now)?;
+        self.breaker.check(now).map_err(|rest| Error::Open { rest })
+    }
+
+    fn enter(&mut self, reservation: Reservation, now: Instant) -> Entered {
+        let Reservation { kind, account, client } = reservation;
+        if let Err(refused) = self.check(account, now) {
+            return Entered::Refused(refused);
+        }
+        // Nobody overtakes who waits.
+        if self.has_room(kind) && self.queue(kind).is_empty() {
+            return match self.admit(reservation, now) {
+                Ok(generation) => Entered::Admitted(generation),
+                Err(refused) => Entered::Refused(refused),
+            };
+        }
+        let (admitted, receiver) = oneshot::channel();
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let waiting = Waiting { account, admitted };
+        match self.queue(kind).push(client, ticket, waiting) {
+            true => Entered::Queued(ticket, receiver),
+            false => Entered::Refused(Error::Full),
+        }
+    }
+
+    /// The next of those who wait, if there is room for it: admitted, or refused after all.
+    fn next(&mut self, now: Instant) -> Option<Next> {
+        let kind = self.next_kind()?;
+        let Limits { of_client, .. } = self.limits;
+        let (queue, by_client) = match kind {
+            Kind::Buffered => (&mut self.buffered_queue, &self.by_client),
+            Kind::Streaming => (&mut self.streaming_queue, &self.by_client),
+        };
+        let is_below_share = |client| {
+            by_client
+                .get(&client)
+                .is_none_or(|&calls| calls < of_client)
+        };
+        let (client, Waiting { account, admitted }) = queue.pop(is_below_share)?;
+        let reservation = Reservation { kind, account, client };
+        // Asked once more: who has waited may have to wait longer.
+        let entered = self
+            .check(account, now)
+            .and_then(|()| self.admit(reservation, now));
+        Some((reservation, admitted, entered))
+    }
+
+    /// Of which kind the next is: who came first of those for whom there is room.
+    fn next_kind(&self) -> Option<Kind> {
+        let first = |kind| {
+            let queue = match kind {
+                Kind::Buffered => &self.buffered_queue,
+                Kind::Streaming => &self.streaming_queue,
+            };
+            queue
+                .first()
+                .filter(|_| self.has_room(kind))
+                .map(|ticket| (ticket, kind))
+        };
+        let firsts = [first(Kind::Buffered), first(Kind::Streaming)];
+        let (_, kind) = firsts
+            .into_iter()
+            .flatten()
+            .min_by_key(|&(ticket, _)| ticket)?;
+        Some(kind)
+    }
+
+    fn has_room(&self, kind: Kind) -> bool {
+        let Limits { calls, streaming, .. } = self.limits;
+        self.in_flight < calls && (kind == Kind::Buffered || self.streaming < streaming)
+    }
+
+    fn admit(&mut self, reservation: Reservation, now: Instant) -> Result<Generation, Error> {
+        let entered = self.breaker.enter(now);
+        let generation = entered.map_err(|rest| Error::Open { rest })?;
+        self.in_flight += 1;
+        self.streaming += usize::from(reservation.kind == Kind::Streaming);
+        *self.by_client.entry(reservation.client).or_default() += 1;
+        Ok(generation)
+    }
+
+    fn release(&mut self, client: Option<ClientId>) {
+        self.in_flight -= 1;
+        if let Some(calls) = self.by_client.get_mut(&client) {
+            *calls -= 1;
+            if *calls == 0 {
+                self.by_client.remove(&client);
+            }
+        }
+    }
+
+    fn queue(&mut self, kind: Kind) -> &mut Queue<Waiting> {
+        match kind {
+            Kind::Buffered => &mut self.buffered_queue,
+            Kind::Streaming => &mut self.streaming_queue,
+        }
+    }
+}
+
+// === impl Slot ===
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.admission.0.in_flight.dec();
+        let client = self.client;
+        self.admission.change(|state| state.release(client));
+    }
+}
+
+// === impl StreamingSlot ===
+
+impl Drop for StreamingSlot {
+    fn drop(&mut self) {
+        self.0.change(|state| state.streaming -= 1);
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// The attempt has ended, and Sync wants no call of the account for `retry_after`.
+    pub(super) fn finish(mut self, end: End, retry_after: Option<Duration>) {
+        let account = self.account;
+        let generation = self.generation.take();
+        self.admission.change(|state| {
+            let now = Instant::now();
+            if let Some(generation) = generation {
+                state.breaker.leave(generation, end, now);
+            }
+            if let Some(retry_after) = retry_after {
+                state.retry_after.note(account, now + retry_after, now);
+            }
+        });
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(generation) = self.generation.take() {
+            let leave = |state: &mut State| {
+                state
+                    .breaker
+                    .leave(generation, End::GivenUp, Instant::now());
+            };
+            self.admission.change(leave);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, future::join_all};
+use http::header::RETRY_AFTER;
+use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
+use tokio::time::{Instant, advance, sleep};
+
+use super::*;
+use crate::upstream::{
+    Account, BreakerConfig, ClientId, Config, Kind, Metrics,
+    tests::{Fake, config},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(20);
+const OPEN_FOR: Duration = Duration::from_secs(10);
+
+/// Calls of a kind that may wait for each permit.
+const QUEUE: usize = 16;
+
+/// The bodies that the upstream still reads.
+type Reading = std::sync::Arc<Mutex<Vec<Body>>>;
+
+const BUFFERED: Reservation = Reservation { kind: Kind::Buffered, account: None, client: None };
+const STREAMING: Reservation = Reservation { kind: Kind::Streaming, ..BUFFERED };
+
+/// So many permits for an upstream that responds at once, before it has read a byte, as the path
+/// says.
+fn upstream(max_in_flight: usize) -> (Upstream, Metrics, Reading) {
+    upstream_of(Config { max_in_flight, ..config() })
+}
+
+fn upstream_of(config: Config) -> (Upstream, Metrics, Reading) {
+    let reading = Reading::default();
+    let bodies = std::sync::Arc::clone(&reading);
+    let fake = Fake::new(move |request: Request<Body>| {
+        let path = request.uri().path().to_owned();
+        bodies.lock().push(request.into_body());
+        async move {
+            let response = Response::builder();
+            let response = match &path[1..] {
+                "timeout" => return Err(Error::Timeout),
+                "full" => return Err(Error::Full),
+                "hang" => return std::future::pending().await,
+                "" => response,
+                "busy" => response.status(503).header(RETRY_AFTER, "7"),
+                status => response.status(status),
+            };
+            Ok(response.body(Body::full("x")).unwrap())
+        }
+    });
+    let config = Config { attempt_timeout: PATIENCE, ..config };
+    let (upstream, metrics) = fake.upstream_with(&config);
+    (upstream, metrics, reading)
+}
+
+async fn call(
+    upstream: &Upstream,
+    reservation: Reservation,
+    path: &str,
+    body: &'static str,
+) -> Result<Response<Body>, Error> {
+    let mut request = Request::new(Body::full(body));
+    *request.uri_mut() = path.parse().unwrap();
+    let permit = upstream.reserve(reservation).await?;
+    permit.send(Call { route: Route::Other, request }).await
+}
+
+async fn plain(upstream: &Upstream) -> Result<Response<Body>, Error> {
+    call(upstream, BUFFERED, "/", "").await
+}
+
+#[tokio::test(start_paused = true)]
+async fn holds_a_permit_until_the_responses_body_has_ended() {
+    let (upstream, metrics, _) = upstream(1);
+    let first = plain(&upstream).await.unwrap();
+    assert_eq!(metrics.in_flight.get(), 1);
+    let second = tokio::spawn({
+        let upstream = upstream.clone();
+        async move { plain(&upstream).await }
+    });
+    sleep(5 * SECOND).await;
+    assert!(!second.is_finished());
+
+    first.into_body().collect().await.unwrap();
+    let second = second.await.unwrap().unwrap();
+    assert_eq!(metrics.in_flight.get(), 1);
+    drop(second);
+    assert_eq!(metrics.in_flight.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_is_not_used_is_given_back() {
+    let (upstream, metrics, _) = upstream(1);
+    let permit = upstream.reserve(BUFFERED).await.unwrap();
+    assert!(plain(&upstream).now_or_never().is_none());
+    drop(permit);
+    assert_eq!(metrics.in_flight.get(), 0);
+    assert!(plain(&upstream).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lets_only_so_many_wait_and_only_so_long() {
+    let (upstream, metrics, _) = upstream(2);
+    let held = [plain(&upstream).await.unwrap(), plain(&upstream).await.unwrap()];
+    let began_at = Instant::now();
+    let mut waiting: Vec<_> = (0..2 * QUEUE).map(|_| Box::pin(plain(&upstream))).collect();
+    for call in &mut waiting {
+        assert!(call.now_or_never().is_none());
+    }
+    let refused = plain(&upstream).now_or_never().expect("refused at once");
+    assert!(matches!(refused, Err(Error::Full)));
+
+    // One that is given up makes room for one, and takes no permit.
+    drop(waiting.pop());
+    let mut last = Box::pin(plain(&upstream));
+    assert!(last.as_mut().now_or_never().is_none());
+    waiting.push(last);
+    drop(held);
+    let admitted: Vec<_> = join_all(waiting.drain(..2)).await;
+    assert!(admitted.iter().all(Result::is_ok));
+    assert_eq!(metrics.in_flight.get(), 2);
+    for late in join_all(waiting).await {
+        assert!(matches!(late, Err(Error::Full)));
+    }
+    assert_eq!(began_at.elapsed().as_secs(), PATIENCE.as_secs());
+    drop(admitted);
+    assert_eq!(metrics.in_flight.get(), 0);
+    assert!(plain(&upstream).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_after_it_was_admitted_gives_its_permit_to_the_next() {
+    let (upstream, metrics, _) = upstream(1);
+    let held = upstream.reserve(BUFFERED).await.unwrap();
+    let mut first = Box::pin(upstream.reserve(BUFFERED));
+    let mut second = Box::pin(upstream.reserve(BUFFERED));
+    assert!(first.as_mut().now_or_never().is_none());
+    assert!(second.as_mut().now_or_never().is_none());
+    drop(held);
+    // It has not heard of it yet.
+    drop(first);
+    let second = second.now_or_never().expect("it is admitted").unwrap();
+    assert_eq!(metrics.in_flight.get(), 1);
+    drop(second);
+    assert_eq!(metrics.in_flight.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streaming_calls_leave_permits_to_the_others() {
+    for (path, body) in [("/", "upload"), ("/101", "")] {
+        let (upstream, _, reading) = upstream(4);
+        let streaming = || call(&upstream, STREAMING, path, body);
+        let held = [streaming().await.unwrap(), streaming().await.unwrap()];
+        let mut waiting: Vec<_> = (0..99).map(|_| Box::pin(streaming())).collect();
+        for call in &mut waiting {
+            let _ = call.now_or_never();
+        }
+        assert_eq!(reading.lock().len(), 2, "{path}");
+        let others = [plain(&upstream).await.unwrap(), plain(&upstream).await.unwrap()];
+        reading.lock().clear();
+        drop((held, others));
+        assert!(waiting.swap_remove(0).await.is_ok(), "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_sent_all_sets_the_pace_no_more() {
+    let (upstream, _, reading) = upstream(2);
+    let streaming = || call(&upstream, STREAMING, "/", "upload");
+    let first = streaming().await.unwrap();
+    assert!(streaming().now_or_never().is_none());
+    reading.lock().clear();
+    let second = streaming()
+        .now_or_never()
+        .expect("there is a permit")
+        .unwrap();
+    drop((first, second));
+    reading.lock().clear();
+    // Nor does one whose upgrade the upstream declined.
+    let declined = call(&upstream, STREAMING, "/", "").await.unwrap();
+    assert!(streaming().now_or_never().is_some());
+    drop(declined);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_client_holds_no_more_than_its_share_while_others_wait() {
+    let (upstream, ..) = upstream_of(Config { max_in_flight: 4, client_share: 0.5, ..config() });
+    let of = |client| Reservation { client: Some(ClientId(client)), ..BUFFERED };
+    let mut held: Vec<_> = join_all((0..4).map(|_| upstream.reserve(of(1)))).await;
+    assert!(held.iter().all(Result::is_ok), "all of them, when nobody else wants any");
+    let mut greedy: Vec<_> = (0..4).map(|_| Box::pin(upstream.reserve(of(1)))).collect();
+    let mut other: Vec<_> = (0..2).map(|_| Box::pin(upstream.reserve(of(2)))).collect();
+    for call in greedy.iter_mut().chain(&mut other) {
+        assert!(call.as_mut().now_or_never().is_none());
+    }
+    // It gives back two, and has its share still: both go to the other.
+    held.truncate(2);
+    let other: Vec<_> = other
+        .into_iter()
+        .map(|call| call.now_or_never().expect("admitted"))
+        .collect();
+    assert!(greedy[0].as_mut().now_or_never().is_none());
+    drop(other);
+    assert!(greedy[0].as_mut().now_or_never().is_some(), "nobody else waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_nobody_for_the_account_before_retry_after() {
+    let (upstream, ..) = upstream(9);
+    for number in [None, Some(1)] {
+        let account = number.map(|number| Account([number; 32]));
+        let (of, other) = (
+            Reservation { account, ..BUFFERED },
+            Reservation { account: Some(Account([9; 32])), ..BUFFERED },
+        );
+        assert!(call(&upstream, of, "/", "").await.is_ok());
+        assert_eq!(call(&upstream, of, "/busy", "").await.unwrap().status(), 503, "as it came");
+        advance(3 * SECOND).await;
+        let Err(Error::RetryAfter { rest }) = call(&upstream, of, "/", "").await else {
+            panic!("it was called");
+        };
+        assert_eq!(rest, 4 * SECOND);
+        assert!(call(&upstream, other, "/", "").await.is_ok());
+        advance(4 * SECOND).await;
+        assert!(call(&upstream, of, "/", "").await.is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_permit_is_refused_when_sync_asks_for_no_calls_meanwhile() {
+    let (upstream, ..) = upstream(1);
+    let busy = call(&upstream, BUFFERED, "/busy", "").await.unwrap();
+    assert!(matches!(plain(&upstream).await, Err(Error::RetryAfter { .. })));
+    drop(busy);
+    advance(7 * SECOND).await;
+    let permit = upstream.reserve(BUFFERED).await.unwrap();
+    let mut waiting = Box::pin(plain(&upstream));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = "/busy".parse().unwrap();
+    drop(permit.send(Call { route: Route::Other, request }).await);
+    assert!(matches!(waiting.await, Err(Error::RetryAfter { .. })));
+}
+
+/// Opens after two failures.
+fn breaker() -> Config {
+    let breaker = BreakerConfig {
+        failure_ratio: 0.5,
+        min_requests: 2,
+        open_for: OPEN_FOR,
+        probe_for: 2 * OPEN_FOR,
+    };
+    Config { breaker, ..config() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_breaker_opens_on_failures_of_the_upstream_and_of_nobody_else() {
+    for (path, opens) in [
+        ("/timeout", true),
+        ("/500", true),
+        ("/503", true),
+        ("/200", false),
+        ("/404", false),
+        ("/429", false),
+        ("/full", false),
+        ("/hang", false),
+    ] {
+        let (upstream, metrics, _) = upstream_of(breaker());
+        for _ in 0..2 {
+            // What hangs is given up.
+            let _ = call(&upstream, BUFFERED, path, "").now_or_never();
+        }
+        assert_eq!(metrics.breaker_state.get(), i64::from(opens), "{path}");
+        let response = plain(&upstream).await;
+        assert_eq!(matches!(response, Err(Error::Open { rest: OPEN_FOR })), opens, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_probe_at_a_time_closes_the_breaker() {
+    let (upstream, metrics, _) = upstream_of(breaker());
+    let call = |path| call(&upstream, BUFFERED, path, "");
+    for _ in 0..2 {
+        call("/500").await.unwrap();
+    }
+    advance(OPEN_FOR).await;
+    let mut probe = Box::pin(call("/hang"));
+    assert!(probe.as_mut().now_or_never().is_none());
+    assert_eq!(metrics.breaker_state.get(), 2);
+    assert!(matches!(call("/200").await, Err(Error::Open { .. })));
+    // Its client hangs up: that says nothing of the upstream.
+    drop(probe);
+    assert_eq!(metrics.breaker_state.get(), 2);
+    call("/502").await.unwrap();
+    assert_eq!(metrics.breaker_state.get(), 1);
+    assert!(call("/200").await.is_err());
+    advance(OPEN_FOR).await;
+    assert!(call("/200").await.is_ok());
+    assert_eq!(metrics.breaker_state.get(), 0);
+    assert!(call("/200").await.is_ok());
+}
