@@ -58,6 +58,7 @@ pub mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;
+mod labels;
 pub mod limit;
 pub mod loader;
 pub mod normalize;

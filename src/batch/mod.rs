@@ -121,7 +121,7 @@ where
                 return Err(Refused::bare(Error::TooManyToPass { found, limit }));
             }
             self.cache_metrics()
-                .lookups(CacheStatus::Bypass)
+                .vehicles(CacheStatus::Bypass)
                 .inc_by(asked.distinct.len() as u64);
             let request = undocumented::request(head, body);
             let undocumented = self.undocumented.clone();
@@ -156,10 +156,10 @@ where
 
         let now = Instant::now();
         let tally = Tally::of(&gathered.parts, now);
-        for lookup in CacheStatus::ALL {
-            match tally.count(lookup) {
+        for status in CacheStatus::ALL {
+            match tally.count(status) {
                 0 => {}
-                count => self.cache_metrics().lookups(lookup).inc_by(count),
+                count => self.cache_metrics().vehicles(status).inc_by(count),
             }
         }
         let composer = Composer {

@@ -85,7 +85,7 @@ impl Tally {
         let mut counts = [0; CacheStatus::ALL.len()];
         let (mut filled_at, mut fresh_until) = (now, None);
         for Part { entry, from } in parts {
-            counts[*from as usize] += 1;
+            counts[from.index()] += 1;
             filled_at = entry.filled_at().instant.min(filled_at);
             let until = entry.fresh_until();
             fresh_until = Some(fresh_until.map_or(until, |other| until.min(other)));
@@ -99,7 +99,7 @@ impl Tally {
 
     /// How many vehicles were answered this way.
     pub(super) fn count(&self, from: CacheStatus) -> u64 {
-        self.counts[from as usize]
+        self.counts[from.index()]
     }
 
     /// `Cache-Status` (RFC 9211).

@@ -12,7 +12,10 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Cache, Failure, Key, Partition, table::Table};
-use crate::vehicle::{Plate, Vehicle, Vin};
+use crate::{
+    labels::labels,
+    vehicle::{Plate, Vehicle, Vin},
+};
 
 /// What a write may have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,21 +39,22 @@ pub struct PurgeFilter {
     pub plate: Option<Plate>,
 }
 
-/// Why entries are dropped; the label of `vingate_cache_invalidations_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// `PATCH` of a vehicle's status.
-    VehicleStatus,
-    /// `PUT` of a vehicle.
-    VehicleUpsert,
-    /// `PUT` of a tax identity.
-    TaxIdentity,
-    /// Any other unsafe request.
-    OtherWrite,
-    /// The upstream refused the credential that the entries were filled with.
-    Unauthorized,
-    /// The admin listener was asked to.
-    Purge,
+labels! {
+    /// Why entries are dropped; the label of `vingate_cache_invalidations_total`.
+    pub enum Cause {
+        /// `PATCH` of a vehicle's status.
+        VehicleStatus = "vehicle_status",
+        /// `PUT` of a vehicle.
+        VehicleUpsert = "vehicle_upsert",
+        /// `PUT` of a tax identity.
+        TaxIdentity = "tax_identity",
+        /// Any other unsafe request.
+        OtherWrite = "other_write",
+        /// The upstream refused the credential that the entries were filled with.
+        Unauthorized = "unauthorized",
+        /// `POST /cache/purge` of the admin listener.
+        Purge = "purge",
+    }
 }
 
 /// VINs and plates of one write that are looked for one by one: what Sync takes at once in a
@@ -77,32 +81,6 @@ pub trait Invalidate: Send + Sync + 'static {
         cause: Cause,
         fence_for: Option<Duration>,
     ) -> BoxFuture<'static, ()>;
-}
-
-// === impl Cause ===
-
-impl Cause {
-    /// Every cause, in the order of the discriminants.
-    pub const ALL: [Self; 6] = [
-        Self::VehicleStatus,
-        Self::VehicleUpsert,
-        Self::TaxIdentity,
-        Self::OtherWrite,
-        Self::Unauthorized,
-        Self::Purge,
-    ];
-
-    /// The metric label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::VehicleStatus => "vehicle_status",
-            Self::VehicleUpsert => "vehicle_upsert",
-            Self::TaxIdentity => "tax_identity",
-            Self::OtherWrite => "other_write",
-            Self::Unauthorized => "unauthorized",
-            Self::Purge => "purge",
-        }
-    }
 }
 
 // === impl Cache ===

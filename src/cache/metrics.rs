@@ -1,33 +1,35 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::Cause;
+use crate::labels::labels;
 
 /// What the cache counts. Handles are resolved once.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    lookups: [IntCounter; CacheStatus::ALL.len()],
+    vehicles: [IntCounter; CacheStatus::ALL.len()],
     invalidations: [IntCounter; Cause::ALL.len()],
     pub(super) entries: IntGauge,
     pub(super) bytes: IntGauge,
 }
 
-/// How a vehicle of a batch was answered; the label of `vingate_cache_vehicles_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheStatus {
-    /// From a fresh entry with results.
-    Hit,
-    /// From a stale entry.
-    Stale,
-    /// By a call that another request had made.
-    Joined,
-    /// By a call of its own.
-    Miss,
-    /// From a fresh entry without results.
-    Absent,
-    /// Past the cache.
-    Bypass,
-    /// From a stale entry, because its refresh failed.
-    StaleOnError,
+labels! {
+    /// Where a vehicle of a batch came from; the label of `vingate_cache_vehicles_total`.
+    pub enum CacheStatus {
+        /// From a fresh entry with results.
+        Hit = "hit",
+        /// From a stale entry.
+        Stale = "stale",
+        /// From a call that another request leads.
+        Joined = "joined",
+        /// From a call that this request leads.
+        Miss = "miss",
+        /// From a fresh entry without results.
+        Absent = "absent",
+        /// Past the cache.
+        Bypass = "bypass",
+        /// From a stale entry, because the call failed.
+        StaleOnError = "stale_on_error",
+    }
 }
 
 // === impl Metrics ===
@@ -35,8 +37,11 @@ pub enum CacheStatus {
 impl Metrics {
     /// Registers the cache's metrics.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let lookups = IntCounterVec::new(
-            Opts::new("vingate_cache_vehicles_total", "Vehicles answered, by where from"),
+        let vehicles = IntCounterVec::new(
+            Opts::new(
+                "vingate_cache_vehicles_total",
+                "Vehicles of batches, by where they came from",
+            ),
             &["outcome"],
         )?;
         let invalidations = IntCounterVec::new(
@@ -45,12 +50,12 @@ impl Metrics {
         )?;
         let entries = IntGauge::new("vingate_cache_entries", "Vehicles held")?;
         let bytes = IntGauge::new("vingate_cache_bytes", "Bytes held, bookkeeping counted")?;
-        registry.register(Box::new(lookups.clone()))?;
+        registry.register(Box::new(vehicles.clone()))?;
         registry.register(Box::new(invalidations.clone()))?;
         registry.register(Box::new(entries.clone()))?;
         registry.register(Box::new(bytes.clone()))?;
         Ok(Self {
-            lookups: CacheStatus::ALL.map(|lookup| lookups.with_label_values(&[lookup.as_str()])),
+            vehicles: CacheStatus::ALL.map(|status| vehicles.with_label_values(&[status.as_str()])),
             invalidations: Cause::ALL
                 .map(|cause| invalidations.with_label_values(&[cause.as_str()])),
             entries,
@@ -58,40 +63,12 @@ impl Metrics {
         })
     }
 
-    /// The counter of vehicles answered this way.
-    pub fn lookups(&self, lookup: CacheStatus) -> &IntCounter {
-        &self.lookups[lookup as usize]
+    /// The counter of vehicles that came from there.
+    pub fn vehicles(&self, status: CacheStatus) -> &IntCounter {
+        &self.vehicles[status.index()]
     }
 
     pub(super) fn invalidations(&self, cause: Cause) -> &IntCounter {
-        &self.invalidations[cause as usize]
-    }
-}
-
-// === impl Lookup ===
-
-impl CacheStatus {
-    /// Every outcome, in the order of the discriminants.
-    pub const ALL: [Self; 7] = [
-        Self::Hit,
-        Self::Stale,
-        Self::Joined,
-        Self::Miss,
-        Self::Absent,
-        Self::Bypass,
-        Self::StaleOnError,
-    ];
-
-    /// The metric label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Stale => "stale",
-            Self::Joined => "joined",
-            Self::Miss => "miss",
-            Self::Absent => "absent",
-            Self::Bypass => "bypass",
-            Self::StaleOnError => "stale_on_error",
-        }
+        &self.invalidations[cause.index()]
     }
 }

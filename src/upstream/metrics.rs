@@ -6,7 +6,7 @@ use prometheus::{
 };
 
 use super::Error;
-use crate::{body::Body, route::Route};
+use crate::{body::Body, labels::labels, route::Route};
 
 /// What the calls to the upstream are counted by: a handle, cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,17 +24,18 @@ struct ByRoute {
     seconds: [Histogram; Route::ALL.len()],
 }
 
-/// How a call ended; the label of `vingate_upstream_requests_total`.
-#[derive(Clone, Copy, Debug)]
-enum Outcome {
-    Informational,
-    Success,
-    Redirection,
-    ClientError,
-    ServerError,
-    Timeout,
-    Connect,
-    Exchange,
+labels! {
+    /// How an attempt ended; the label of `vingate_upstream_requests_total`.
+    enum Outcome {
+        Informational = "1xx",
+        Success = "2xx",
+        Redirection = "3xx",
+        ClientError = "4xx",
+        ServerError = "5xx",
+        Timeout = "timeout",
+        Connect = "connect",
+        Exchange = "exchange",
+    }
 }
 
 /// Sync answers from what it has scraped, in tens of milliseconds; a batch of 500 takes longer,
@@ -92,7 +93,7 @@ impl Metrics {
         response: &Result<Response<Body>, Error>,
         took: Duration,
     ) {
-        self.by_route.requests[route.index()][Outcome::of(response) as usize].inc();
+        self.by_route.requests[route.index()][Outcome::of(response).index()].inc();
         self.by_route.seconds[route.index()].observe(took.as_secs_f64());
     }
 }
@@ -100,18 +101,6 @@ impl Metrics {
 // === impl Outcome ===
 
 impl Outcome {
-    /// Every outcome, in the order of the discriminants.
-    const ALL: [Self; 8] = [
-        Self::Informational,
-        Self::Success,
-        Self::Redirection,
-        Self::ClientError,
-        Self::ServerError,
-        Self::Timeout,
-        Self::Connect,
-        Self::Exchange,
-    ];
-
     fn of(response: &Result<Response<Body>, Error>) -> Self {
         match response {
             Ok(response) => match response.status().as_u16() {
@@ -127,19 +116,6 @@ impl Outcome {
                 Error::Connect(_) | Error::Full | Error::RetryAfter { .. } | Error::Open { .. },
             ) => Self::Connect,
             Err(Error::Exchange(_)) => Self::Exchange,
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Informational => "1xx",
-            Self::Success => "2xx",
-            Self::Redirection => "3xx",
-            Self::ClientError => "4xx",
-            Self::ServerError => "5xx",
-            Self::Timeout => "timeout",
-            Self::Connect => "connect",
-            Self::Exchange => "exchange",
         }
     }
 }

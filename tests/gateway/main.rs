@@ -16,7 +16,7 @@ mod forward;
 mod jwks;
 mod limits;
 mod pauses;
-mod places;
+mod permits;
 mod reload;
 mod retries;
 #[path = "../support/mod.rs"]

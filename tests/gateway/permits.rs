@@ -1,5 +1,5 @@
-//! The places of calls to Sync: who waits for them, who leaves them to others, and who is told
-//! to come again.
+//! The permits of calls to Sync: who waits for them, who leaves them to others, and who is
+//! refused.
 
 use std::sync::Arc;
 
@@ -20,14 +20,16 @@ async fn only_so_many_wait_for_a_permit_and_share_a_call_and_the_rest_is_refused
     gateway.sandbox.set_faults(hang());
     let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(20).collect();
     let ask = async |nth: usize| gateway.batch(&[spelled(&vehicles[nth])]).await;
-    let (responses, ()) = tokio::join!(join_all((0..17).map(ask)), async {
-        gateway.until_metric("vingate_http_in_flight", 17.0).await;
-        let refused = ask(17).await.expect(503);
-        assert_eq!(refused.json()["code"], "Overloaded");
-        assert_eq!(refused.field("retry-after"), "1");
-        assert_eq!(refused.field("proxy-status"), "vingate; error=connection_limit_reached");
+    let (mut responses, ()) = tokio::join!(join_all((0..18).map(ask)), async {
+        let refused = "vingate_http_requests_total{method=\"GET\",route=\"batch\",status=\"503\"}";
+        gateway.until_metric(refused, 1.0).await;
         gateway.sandbox.clear_faults();
     });
+    let refused = responses.iter().position(|response| response.status == 503);
+    let refused = responses.swap_remove(refused.expect("one is too many"));
+    assert_eq!(refused.json()["code"], "Overloaded");
+    assert_eq!(refused.field("retry-after"), "1");
+    assert_eq!(refused.field("proxy-status"), "vingate; error=connection_limit_reached");
     assert!(responses.iter().all(|response| response.status == 200));
     // The first, and one with what all the others wait for.
     assert_eq!(gateway.sandbox.counters().batches, 2);

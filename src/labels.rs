@@ -1,0 +1,49 @@
+//! Closed sets of metric labels, each declared once.
+
+/// Declares an enum whose variants are the values of a metric label.
+///
+/// It gets `ALL`, every variant in order, `as_str`, the label, and `index`, the place in `ALL`:
+/// what an array of handles that are resolved once is indexed by.
+macro_rules! labels {
+    (
+        $(#[$meta:meta])*
+        $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $label:literal,)+ }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $vis enum $name { $($(#[$doc])* $variant,)+ }
+
+        #[allow(dead_code, reason = "not every set needs all of them")]
+        impl $name {
+            /// Every one, in the order of `index`.
+            $vis const ALL: [Self; [$($label),+].len()] = [$(Self::$variant),+];
+
+            /// The metric label.
+            $vis fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $label,)+ }
+            }
+
+            /// The place in `ALL`.
+            $vis fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+pub(crate) use labels;
+
+#[cfg(test)]
+mod tests {
+    labels! {
+        enum Fruit { Apple = "apple", Pear = "pear", }
+    }
+
+    #[test]
+    fn every_label_has_its_place() {
+        for (index, fruit) in Fruit::ALL.into_iter().enumerate() {
+            assert_eq!(fruit.index(), index);
+        }
+        assert_eq!(Fruit::ALL.map(Fruit::as_str), ["apple", "pear"]);
+    }
+}
