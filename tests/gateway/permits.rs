@@ -20,8 +20,16 @@ async fn only_so_many_wait_for_a_permit_and_share_a_call_and_the_rest_is_refused
     gateway.sandbox.set_faults(hang());
     let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(20).collect();
     let ask = async |nth: usize| gateway.batch(&[spelled(&vehicles[nth])]).await;
-    let (mut responses, ()) = tokio::join!(join_all((0..18).map(ask)), async {
-        let refused = "vingate_http_requests_total{method=\"GET\",route=\"batch\",status=\"503\"}";
+    let first = async {
+        let response = ask(0).await;
+        assert_eq!(response.status, 200);
+    };
+    let others = async {
+        gateway.until(|seen| seen.hanging == 1).await;
+        join_all((1..18).map(ask)).await
+    };
+    let ((), mut responses, ()) = tokio::join!(first, others, async {
+        let refused = r#"vingate_http_requests_total{method="GET",route="batch",status="503"}"#;
         gateway.until_metric(refused, 1.0).await;
         gateway.sandbox.clear_faults();
     });
