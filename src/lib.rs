@@ -13,7 +13,7 @@
 //! one line do not import each other (`tests/structure` holds the code to it).
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`]: the nouns of a request
-//! * [`tls`]: to the servers that are called · [`watched`]: files that change while in use
+//! * [`tls`]: to the servers that are called · [`files`]: read, fingerprinted and watched
 //! * [`auth`]: who is calling, what they may do, with which credential they go upstream
 //! * [`limit`]: how much one moment, one client, one request may take
 //! * [`cache`]: what is held, what is being asked for, what a write takes away
@@ -54,6 +54,7 @@ pub mod body;
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod files;
 pub mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -73,4 +74,3 @@ pub mod telemetry;
 pub mod tls;
 pub mod upstream;
 pub mod vehicle;
-pub mod watched;

@@ -8,18 +8,14 @@ mod metrics;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use tokio::{
-    signal::unix::Signal,
-    task::spawn_blocking,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::{signal::unix::Signal, task::spawn_blocking};
 use tracing::{info, warn};
 
 use crate::{
     app::{Control, Outcome},
-    config::{Config, Loaded, Problems, Sources},
+    config::{Config, Loaded, Problems},
+    files::{Sources, Watch},
     telemetry::Levels,
-    watched::{LOOK_EVERY, Watched},
 };
 
 pub use self::metrics::Metrics;
@@ -42,21 +38,14 @@ impl Reload {
     /// Reads the file again whenever a hangup comes, and whenever it, or a file that it names, is
     /// not as it was in `known`. Never ends.
     pub async fn run(self, known: Sources, mut hangups: Signal) {
-        let mut watched = Watched::new(known);
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = Watch::new(known);
         loop {
-            let is_due = tokio::select! {
-                hangup = hangups.recv() => hangup.is_some(),
-                _ = looks.tick() => {
-                    let last = watched.last().clone();
-                    // A disk may be slow.
-                    let found = spawn_blocking(move || last.look_again()).await;
-                    found.is_ok_and(|found| watched.is_due(found))
-                }
-            };
-            if is_due && let Some(sources) = self.reload().await {
-                watched = Watched::new(sources);
+            tokio::select! {
+                Some(()) = hangups.recv() => {}
+                () = watch.changed() => {}
+            }
+            if let Some(sources) = self.reload().await {
+                watch = Watch::new(sources);
             }
         }
     }

@@ -12,7 +12,8 @@ use tracing::info;
 use super::{env, fail, refuse, stop_signal};
 use crate::{
     app::App,
-    config::{Config, Loaded, Sources},
+    config::{Config, Loaded},
+    files::Sources,
     reload::Reload,
     telemetry,
 };

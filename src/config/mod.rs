@@ -24,18 +24,19 @@ mod problem;
 mod read;
 mod schema;
 mod secret;
-mod sources;
 mod table;
 mod text;
 mod units;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path};
 
-use self::{check::Context, document::Document, effective::Hidden, sources::Unreadable};
+use self::{check::Context, document::Document, effective::Hidden};
 use crate::{
     admin,
     auth::{self, jwks},
-    batch, cache, forward, gateway, limit, normalize, server, telemetry, upstream,
+    batch, cache,
+    files::Sources,
+    forward, gateway, limit, normalize, server, telemetry, upstream,
 };
 
 pub use self::{
@@ -43,7 +44,6 @@ pub use self::{
     problem::{Problem, Problems},
     schema::schema,
     secret::Env,
-    sources::Sources,
 };
 
 /// A valid configuration, in the parts that the modules take.
@@ -184,10 +184,9 @@ impl Loaded {
 }
 
 fn text(path: &Path, sources: &mut Sources) -> Result<String, String> {
-    let bytes = sources.read(path).map_err(|error| match error {
-        Unreadable::Io(error) => format!("cannot be read: {error}"),
-        Unreadable::TooLarge => error.to_string(),
-    })?;
+    let bytes = sources
+        .read(path)
+        .map_err(|error| format!("cannot be read: {error}"))?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(text.to_owned()),
         Err(_) => Err("cannot be read: not UTF-8".to_owned()),

@@ -11,10 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-use super::{
-    sources::{Sources, Unreadable},
-    table,
-};
+use super::table;
+use crate::files::Sources;
 
 /// Looks up an environment variable: the program's own, or a test's.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -47,10 +45,9 @@ const EXPECTED: &str = "{ env = \"NAME\" } or { file = \"PATH\" }";
 ///
 /// The error says what was found, for a [`Problem`](super::Problem).
 pub(crate) fn contents(path: &Path, sources: &mut Sources) -> Result<Zeroizing<Vec<u8>>, String> {
-    sources.read(path).map_err(|error| match error {
-        Unreadable::Io(error) => format!("{}: {error}", path.display()),
-        Unreadable::TooLarge => format!("more than 1 MiB in {}", path.display()),
-    })
+    sources
+        .read(path)
+        .map_err(|error| error.at(path).to_string())
 }
 
 // === impl Secret ===

@@ -17,17 +17,7 @@ use self::arrows::{Arrow, arrows};
 /// The modules of the crate, from the bottom to the top.
 const LEVELS: [Level; 10] = [
     // Words that everybody speaks.
-    together(&[
-        "body",
-        "labels",
-        "peer",
-        "request_id",
-        "route",
-        "rule",
-        "tls",
-        "vehicle",
-        "watched",
-    ]),
+    together(&["body", "files", "labels", "peer", "request_id", "route", "rule", "tls", "vehicle"]),
     // One subject each. What they need from one another, `app` hands over.
     apart(&["auth", "cache", "limit", "telemetry", "upstream"]),
     apart(&["loader", "normalize"]),

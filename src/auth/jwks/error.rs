@@ -5,7 +5,7 @@ use std::{fmt, io};
 use http::StatusCode;
 use hyper_util::client::legacy;
 
-use crate::body::Failure;
+use crate::{body::Failure, files::Unreadable};
 
 /// Why a fetch brought no key set. Nothing of what came is a part of it.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,15 @@ impl From<Failure> for Error {
             Failure::Idle => Self::Timeout,
             Failure::TooLarge { .. } => Self::TooLarge,
             Failure::Incomplete(_) => Self::Incomplete(failure),
+        }
+    }
+}
+
+impl From<Unreadable> for Error {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Io(error) => Self::File(error),
+            Unreadable::TooLarge => Self::TooLarge,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One fetch of a key set, over HTTP or from a file. It is bounded in size here, and in time by
 //! whoever asks for it.
 
-use std::{path::Path, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -14,16 +14,16 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::{fs::File, io::AsyncReadExt as _};
+use tokio::task::spawn_blocking;
 
 use super::{Config, Error, document::Document, freshness, source::Place};
-use crate::{body::Body, tls};
+use crate::{body::Body, files, tls};
 
 /// How long a fetch may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of a key set.
-const MAX_BYTES: usize = 1024 * 1024;
+const MAX_BYTES: usize = files::MAX_BYTES;
 
 const USER: HeaderValue = HeaderValue::from_static(concat!("vingate/", env!("CARGO_PKG_VERSION")));
 
@@ -71,7 +71,7 @@ impl Fetcher {
     pub(super) async fn fetch(&self) -> Result<Fetched, Error> {
         match &self.place {
             Place::Url(uri) => self.get(uri).await,
-            Place::File(path) => read(path).await,
+            Place::File(path) => read(path.clone()).await,
         }
     }
 
@@ -97,16 +97,10 @@ impl Fetcher {
     }
 }
 
-async fn read(path: &Path) -> Result<Fetched, Error> {
-    let mut json = Vec::new();
-    let file = File::open(path).await.map_err(Error::File)?;
-    file.take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut json)
+async fn read(path: PathBuf) -> Result<Fetched, Error> {
+    let json = spawn_blocking(move || files::read(&path))
         .await
-        .map_err(Error::File)?;
-    if json.len() > MAX_BYTES {
-        return Err(Error::TooLarge);
-    }
+        .map_err(|stopping| Error::File(stopping.into()))??;
     // A file says nothing of its life, and to read it again is cheap.
     Ok(Fetched { document: Document::parse(&json)?, fresh_for: freshness::MIN })
 }

@@ -4,13 +4,15 @@ use std::{collections::HashMap, fmt::Display, path::Path};
 
 use zeroize::Zeroizing;
 
-use crate::config::{
-    document::Document,
-    effective::{Hidden, hash},
-    path::KeyPath,
-    problem::Problem,
-    secret::{Env, Secret},
-    sources::Sources,
+use crate::{
+    config::{
+        document::Document,
+        effective::{Hidden, hash},
+        path::KeyPath,
+        problem::Problem,
+        secret::{Env, Secret},
+    },
+    files::Sources,
 };
 
 /// What every check needs.

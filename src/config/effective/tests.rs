@@ -3,9 +3,12 @@
 use std::fs;
 
 use super::*;
-use crate::config::{
-    Config, Sources,
-    tests::{parse, with},
+use crate::{
+    config::{
+        Config,
+        tests::{parse, with},
+    },
+    files::Sources,
 };
 
 /// The rest of the account that stands in the file before.

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -20,9 +21,10 @@ use rustls::{
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::{
+    Files,
     error::{Error, Found, Role},
-    files::Contents,
 };
+use crate::files::Sources;
 
 /// The protocols that are offered over TLS, the preferred one first (RFC 7301).
 pub(super) const HTTP2: &[u8] = b"h2";
@@ -40,21 +42,15 @@ pub(super) struct Credentials {
 // === impl Credentials ===
 
 impl Credentials {
-    /// Takes in what was read, or says everything that is wrong with it. Certificates that have
-    /// expired are not.
-    pub(super) fn parse(contents: Contents) -> Result<Self, Vec<Error>> {
+    /// Reads the files, noted in `sources`, or says everything that is wrong with them. An
+    /// expired certificate is not wrong.
+    pub(super) fn read(files: &Files, sources: &mut Sources) -> Result<Self, Vec<Error>> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let chain = contents
-            .certificate
-            .and_then(|pem| chain(&pem).map_err(Error::of(Role::Certificate)));
-        let key = contents
-            .key
-            .and_then(|pem| key(&pem).map_err(Error::of(Role::Key)));
-        let verifier = contents
-            .client_ca
-            .map(|pem| {
-                pem.and_then(|pem| verifier(&pem, &provider).map_err(Error::of(Role::ClientCa)))
-            })
+        let chain = read(Role::Certificate, &files.certificate, sources, chain);
+        let key = read(Role::Key, &files.key, sources, key);
+        let client_ca = files.client_ca.as_deref();
+        let verifier = client_ca
+            .map(|path| read(Role::ClientCa, path, sources, |pem| verifier(pem, &provider)))
             .transpose();
         match (chain, key, verifier) {
             (Ok((chain, expires_at)), Ok(key), Ok(verifier)) => {
@@ -80,6 +76,19 @@ impl fmt::Debug for Credentials {
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }
+}
+
+/// What a file holds.
+fn read<T>(
+    role: Role,
+    path: &Path,
+    sources: &mut Sources,
+    parse: impl FnOnce(&[u8]) -> Result<T, Found>,
+) -> Result<T, Error> {
+    let pem = sources.read(path);
+    pem.map_err(|source| Found::Unreadable { path: path.to_owned(), source })
+        .and_then(|pem| parse(&pem))
+        .map_err(|found| Error { role, found })
 }
 
 type Chain = Vec<CertificateDer<'static>>;
@@ -158,7 +167,7 @@ fn config(
             rustls::Error::InconsistentKeys(_) => Found::KeyOfAnother,
             error => Found::Key(error),
         })
-        .map_err(Error::of(Role::Key))?;
+        .map_err(|found| Error { role: Role::Key, found })?;
     let refused = |error| Error { role: Role::Certificate, found: Found::Refused(error) };
     let resumes = verifier.is_none();
     let builder = ServerConfig::builder_with_provider(provider)

@@ -1,6 +1,8 @@
 //! What is wrong with a file.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
+
+use crate::files::Unreadable;
 
 /// Why one of the files cannot be used. Its text says what was found there, and shows nothing of
 /// it: it may be the wrong file, with a key.
@@ -28,16 +30,13 @@ pub enum Role {
 #[derive(Debug, thiserror::Error)]
 pub enum Found {
     /// The file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", source.at(path))]
     Unreadable {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: Unreadable,
     },
-    /// Nobody has so many certificates.
-    #[error("more than 1 MiB in {}", .0.display())]
-    TooLarge(PathBuf),
     /// The file is torn, or of another format.
     #[error("a file that is not PEM")]
     NotPem,
@@ -59,14 +58,6 @@ pub enum Found {
     /// TLS cannot be set up for another reason.
     #[error("a certificate that TLS refuses ({0})")]
     Refused(#[source] rustls::Error),
-}
-
-// === impl Error ===
-
-impl Error {
-    pub(super) fn of(role: Role) -> impl FnOnce(Found) -> Self {
-        move |found| Self { role, found }
-    }
 }
 
 // === impl Role ===

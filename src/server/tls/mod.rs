@@ -8,7 +8,6 @@
 
 mod credentials;
 mod error;
-mod files;
 mod handshake;
 mod renewal;
 
@@ -17,26 +16,35 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-use self::{credentials::Credentials, files::Fingerprint, renewal::Renewal};
+use self::credentials::Credentials;
 use super::metrics::Metrics;
+use crate::files::Sources;
 
-pub use self::{
-    error::{Error, Found, Role},
-    files::Files,
-};
+pub use self::error::{Error, Found, Role};
+
+/// The files of a listener, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The certificate chain, the listener's own first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Who signs the certificates of clients; `None`: clients are not asked for any.
+    pub client_ca: Option<PathBuf>,
+}
 
 /// What the `[server.tls]` table says: files, and what was in them.
 #[derive(Clone, Debug)]
 pub struct Config {
     files: Files,
-    fingerprint: Fingerprint,
+    sources: Sources,
     credentials: Credentials,
 }
 
@@ -56,10 +64,9 @@ impl Config {
     /// Everything that is wrong with them; at least one. A certificate that has expired is
     /// taken: most of what it is needed for works without, and nothing does without a listener.
     pub fn load(files: Files) -> Result<Self, Vec<Error>> {
-        let contents = files.read();
-        let fingerprint = contents.fingerprint();
-        let credentials = Credentials::parse(contents)?;
-        Ok(Self { files, fingerprint, credentials })
+        let mut sources = Sources::default();
+        let credentials = Credentials::read(&files, &mut sources)?;
+        Ok(Self { files, sources, credentials })
     }
 
     /// When the first certificate of the chain ceases to be valid.
@@ -74,8 +81,7 @@ impl Config {
         }
         metrics.certificate_expires(self.expires_at());
         let tls = Tls { current: Arc::new(ArcSwap::from(Arc::clone(&self.credentials.config))) };
-        let renewal = Renewal::new(self.files.clone(), self.fingerprint);
-        let task = tokio::spawn(renewal.run(tls.clone(), metrics.clone()));
+        let task = tokio::spawn(renewal::run(self.clone(), tls.clone(), metrics.clone()));
         (tls, AbortOnDropHandle::new(task))
     }
 }

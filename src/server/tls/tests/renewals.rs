@@ -3,7 +3,7 @@
 use tokio::time::sleep;
 
 use super::*;
-use crate::watched::LOOK_EVERY;
+use crate::files::LOOK_EVERY;
 
 /// The certificate that a caller is shown now, DER.
 async fn shown(tls: &Tls, client: &Arc<ClientConfig>) -> Vec<u8> {
