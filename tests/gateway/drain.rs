@@ -175,8 +175,10 @@ impl Program {
     }
 
     async fn terminate(&self) {
-        let pid = self.process.id().unwrap().to_string();
-        let kill = Command::new("kill").args(["-TERM", &pid]).status();
+        let pid = self.process.id().unwrap();
+        // A shell has it built in; the program of that name is not everywhere.
+        let kill = format!("kill -TERM {pid}");
+        let kill = Command::new("sh").args(["-c", &kill]).status();
         assert!(kill.await.unwrap().success());
     }
 

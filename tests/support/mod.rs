@@ -1,6 +1,7 @@
 //! A gateway in front of a sandbox, and a client to ask it.
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
+mod exposition;
 mod fleet;
 mod program;
 pub(crate) mod watch;
@@ -29,6 +30,7 @@ use vingate::{
 };
 
 pub(crate) use self::{
+    exposition::Exposition,
     fleet::{Dice, Typed, fleet},
     program::Program,
     wire::Wire,
