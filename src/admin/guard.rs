@@ -1,4 +1,4 @@
-//! Who may ask: the two checks before any answer.
+//! The two checks before any response: the host and the token.
 
 use std::net::IpAddr;
 
@@ -10,46 +10,45 @@ use http::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// What is wrong with the host that a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HostError {
-    /// There is none, or more than one.
-    Malformed,
-    /// It is a name: somebody's browser was led here by its DNS.
-    Misdirected,
-}
+use super::response::Error;
 
-/// Lets requests pass that are for an address, or for `localhost`, whatever the port.
-pub(super) fn check_host<B>(request: &Request<B>) -> Result<(), HostError> {
+/// Lets requests pass that name one host: an address, `localhost` or one of `hosts`, whatever the
+/// port. Without `hosts` it may be any name.
+///
+/// A foreign name means that a browser was led here by somebody else's DNS.
+pub(super) fn check_host<B>(request: &Request<B>, hosts: Option<&[String]>) -> Result<(), Error> {
+    let malformed = || Error::BadRequest("exactly one valid host is needed".into());
     let authority = request.uri().authority();
-    let mut fields = request.headers().get_all(HOST).iter();
-    let host = fields.next();
-    if fields.next().is_some() {
-        return Err(HostError::Malformed);
-    }
-    if authority.is_none() && host.is_none() && request.version() >= Version::HTTP_11 {
-        return Err(HostError::Malformed);
+    let mut values = request.headers().get_all(HOST).iter();
+    let host = values.next();
+    let is_missing = authority.is_none() && host.is_none() && request.version() >= Version::HTTP_11;
+    if is_missing || values.next().is_some() {
+        return Err(malformed());
     }
     let host = host.map(|value| Authority::try_from(value.as_bytes()));
-    let host = host.transpose().map_err(|_| HostError::Malformed)?;
-    let allowed = authority.into_iter().chain(host.as_ref()).all(is_ours);
-    if allowed { Ok(()) } else { Err(HostError::Misdirected) }
+    let host = host.transpose().map_err(|_| malformed())?;
+    let mut named = authority.into_iter().chain(host.as_ref());
+    let allowed = hosts.is_none_or(|hosts| named.all(|authority| is_ours(authority, hosts)));
+    if allowed { Ok(()) } else { Err(Error::MisdirectedRequest) }
 }
 
-fn is_ours(authority: &Authority) -> bool {
+fn is_ours(authority: &Authority, hosts: &[String]) -> bool {
     let host = authority.host();
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
-    let is_local = host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok();
-    is_local && !authority.as_str().contains('@')
+    let is_name = |name: &str| host.eq_ignore_ascii_case(name);
+    let is_known = bare.parse::<IpAddr>().is_ok()
+        || is_name("localhost")
+        || hosts.iter().any(|name| is_name(name));
+    is_known && !authority.as_str().contains('@')
 }
 
-/// Whether a request carries `token`, in one `Authorization` field.
+/// Whether a request carries `token`, in its only `Authorization`.
 pub(super) fn is_authorized<B>(request: &Request<B>, token: &SecretString) -> bool {
-    let mut fields = request.headers().get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (fields.next(), fields.next()) else {
+    let mut values = request.headers().get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
         return false;
     };
     let Some((scheme, sent)) = value.as_bytes().split_at_checked("Bearer ".len()) else {
@@ -61,58 +60,73 @@ pub(super) fn is_authorized<B>(request: &Request<B>, token: &SecretString) -> bo
 
 #[cfg(test)]
 mod tests {
+    use http::Response;
+
     use super::*;
+    use crate::body::Body;
+
+    const OK: u16 = 200;
+
+    /// The status of a request, `OK` if it may pass.
+    fn checked<B>(request: &Request<B>, hosts: Option<&[String]>) -> u16 {
+        match check_host(request, hosts) {
+            Ok(()) => OK,
+            Err(error) => Response::<Body>::from(error).status().as_u16(),
+        }
+    }
 
     #[test]
-    fn is_for_addresses_and_localhost_only() {
-        for (host, checked) in [
-            ("127.0.0.1:9090", Ok(())),
-            ("127.0.0.1", Ok(())),
-            ("10.1.2.3:1", Ok(())),
-            ("[::1]:9090", Ok(())),
-            ("LocalHost:9090", Ok(())),
-            ("localhost", Ok(())),
-            ("attacker.example:9090", Err(HostError::Misdirected)),
-            ("localhost.attacker.example", Err(HostError::Misdirected)),
-            ("127.0.0.1.attacker.example", Err(HostError::Misdirected)),
-            ("localhost.", Err(HostError::Misdirected)),
-            ("user@localhost", Err(HostError::Misdirected)),
-            ("0x7f000001", Err(HostError::Misdirected)),
-            ("local host", Err(HostError::Malformed)),
-            ("", Err(HostError::Malformed)),
+    fn is_for_addresses_localhost_and_configured_names_only() {
+        for (host, status) in [
+            ("127.0.0.1:9090", OK),
+            ("127.0.0.1", OK),
+            ("10.1.2.3:1", OK),
+            ("[::1]:9090", OK),
+            ("LocalHost:9090", OK),
+            ("localhost", OK),
+            ("vingate.internal", OK),
+            ("Vingate.Internal:9090", OK),
+            ("gate", OK),
+            ("attacker.example:9090", 421),
+            ("localhost.attacker.example", 421),
+            ("127.0.0.1.attacker.example", 421),
+            ("vingate.internal.attacker.example", 421),
+            ("attacker.vingate.internal", 421),
+            ("internal", 421),
+            ("localhost.", 421),
+            ("user@localhost", 421),
+            ("user@vingate.internal", 421),
+            ("0x7f000001", 421),
+            ("local host", 400),
+            ("", 400),
         ] {
             let request = Request::builder().header(HOST, host).body(()).unwrap();
-            assert_eq!(check_host(&request), checked, "{host}");
+            let hosts = ["vingate.internal".into(), "gate".into()];
+            assert_eq!(checked(&request, Some(&hosts)), status, "{host}");
+            let any = if status == 421 { OK } else { status };
+            assert_eq!(checked(&request, None), any, "{host}");
         }
     }
 
     #[test]
     fn looks_at_every_place_where_a_host_may_stand() {
         let both = |uri: &str, host: &str| Request::get(uri).header(HOST, host).body(()).unwrap();
-        assert_eq!(check_host(&both("http://localhost/", "127.0.0.1")), Ok(()));
-        assert_eq!(
-            check_host(&both("http://a.example/", "localhost")),
-            Err(HostError::Misdirected)
-        );
-        assert_eq!(
-            check_host(&both("http://localhost/", "a.example")),
-            Err(HostError::Misdirected)
-        );
+        assert_eq!(checked(&both("http://localhost/", "127.0.0.1"), Some(&[])), OK);
+        assert_eq!(checked(&both("http://a.example/", "localhost"), Some(&[])), 421);
+        assert_eq!(checked(&both("http://localhost/", "a.example"), Some(&[])), 421);
         let twice = Request::get("/")
             .header(HOST, "localhost")
             .header(HOST, "localhost");
-        assert_eq!(check_host(&twice.body(()).unwrap()), Err(HostError::Malformed));
+        assert_eq!(checked(&twice.body(()).unwrap(), None), 400);
     }
 
     #[test]
     fn wants_a_host_since_http_1_1() {
-        for (version, checked) in [
-            (Version::HTTP_10, Ok(())),
-            (Version::HTTP_11, Err(HostError::Malformed)),
-            (Version::HTTP_2, Err(HostError::Malformed)),
-        ] {
+        for (version, status) in
+            [(Version::HTTP_10, OK), (Version::HTTP_11, 400), (Version::HTTP_2, 400)]
+        {
             let request = Request::builder().version(version).body(()).unwrap();
-            assert_eq!(check_host(&request), checked, "{version:?}");
+            assert_eq!(checked(&request, None), status, "{version:?}");
         }
     }
 

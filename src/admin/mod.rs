@@ -1,22 +1,23 @@
-//! The admin listener: what operators and their tools ask a running gateway.
+//! The admin listener: for operators and their tools.
 //!
 //! * `GET /metrics` – Prometheus text
 //! * `GET /healthz` – 200 while the process runs
 //! * `GET /readyz` – 200 when it can serve; else 503 with the reasons as JSON
-//! * `POST /cache/purge` – drops what `{"account"?, "vin"?, "plate"?}` matches, all of it at once;
-//!   answers `{"purged": N}`; `{}` drops everything
-//! * `GET /config` – the configuration in force, without its secrets
+//! * `POST /cache/purge` – drops the entries that match every member of
+//!   `{"account"?, "vin"?, "plate"?}`; responds with `{"purged": N}`; `{}` drops everything
+//! * `GET /config` – the effective configuration, without its secrets
 //! * `GET /` – a page for people
 //!
-//! All but the first three ask for `admin.token` if there is one. A page in a browser somewhere
-//! cannot reach any of it: a `Host` that is a name other than `localhost` is misdirected (421), no
-//! answer carries a CORS field, and a purge is JSON, which no form can send.
+//! All but the first three need `admin.token` if there is one. Without it, a foreign page in a
+//! browser still cannot use them: a `Host` that is neither an address nor `localhost` nor in
+//! `admin.hosts` is misdirected (421), no response carries a CORS field, and a purge is JSON, which
+//! no form can send.
 
 mod guard;
 mod page;
 mod purge;
 mod readiness;
-mod respond;
+mod response;
 mod service;
 
 #[cfg(test)]
@@ -25,14 +26,16 @@ mod tests;
 use secrecy::SecretString;
 
 pub use self::{
-    purge::{Purge, PurgeRequest, Purging, UnknownAccount},
+    purge::Accounts,
     readiness::{Latch, Readiness},
     service::{Admin, Parts},
 };
 
-/// What the `[admin]` table says of those who ask.
+/// What the `[admin]` table says of clients.
 #[derive(Debug)]
 pub struct Config {
     /// The bearer token of all but `/metrics`, `/healthz` and `/readyz`.
     pub token: Option<SecretString>,
+    /// Names of this listener, besides addresses and `localhost`.
+    pub hosts: Vec<String>,
 }

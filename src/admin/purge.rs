@@ -1,8 +1,7 @@
-//! What to drop from the cache.
+//! `POST /cache/purge`: which entries of the cache it drops.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use futures_util::future::BoxFuture;
 use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
@@ -11,9 +10,10 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
-use super::respond::Refusal;
+use super::response::Error;
 use crate::{
     body::Body,
+    cache::{Partition, PurgeFilter},
     vehicle::{Plate, Vin},
 };
 
@@ -26,33 +26,13 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an explanation, which may quote the request.
 const MAX_DETAIL: usize = 200;
 
-/// Drops what a request covers and gives the number of entries dropped. It goes on to its end,
-/// whoever stops waiting for it.
-pub type Purge = Arc<dyn Fn(PurgeRequest) -> Purging + Send + Sync>;
+/// The partition of each account, by its name.
+pub type Accounts = HashMap<String, Partition>;
 
-/// A purge under way.
-pub type Purging = BoxFuture<'static, Result<u64, UnknownAccount>>;
-
-/// What to drop: entries that match every member that is there. Without any, all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PurgeRequest {
-    /// The name of an account.
-    pub account: Option<String>,
-    /// Under any plate.
-    pub vin: Option<Vin>,
-    /// Under any VIN.
-    pub plate: Option<Plate>,
-}
-
-/// There is no account of this name.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no account of this name")]
-pub struct UnknownAccount;
-
-/// A request as it is written. A member that is `null` is a mistake, not a wildcard.
+/// The body of a request. A member that is `null` is a mistake, not a wildcard.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "an object")]
-struct Written {
+struct Members {
     #[serde(deserialize_with = "some")]
     account: Option<String>,
     #[serde(deserialize_with = "some")]
@@ -61,42 +41,40 @@ struct Written {
     plate: Option<String>,
 }
 
-// === impl PurgeRequest ===
-
-impl PurgeRequest {
-    /// Reads a request with these `headers` and this `body`.
-    pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, Refusal> {
-        if !is_json(headers) {
-            return Err(Refusal::UnsupportedMediaType);
-        }
-        let collected = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
-        match collected.map_err(|_| Refusal::RequestTimeout)? {
-            Ok(body) => Self::parse(&body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(Refusal::PayloadTooLarge),
-            Err(_) => Err(Refusal::BadRequest("the body broke off".into())),
-        }
+/// Reads a request with these `headers` and this `body`.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    accounts: &Accounts,
+) -> Result<PurgeFilter, Error> {
+    if !is_json(headers) {
+        return Err(Error::UnsupportedMediaType);
     }
-
-    fn parse(json: &[u8]) -> Result<Self, Refusal> {
-        // serde would take an array for the members in order.
-        if json.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Refusal::BadRequest("the body must be an object".into()));
-        }
-        let written: Written = serde_json::from_slice(json).map_err(|error| bad(&error))?;
-        let vin = written.vin.map(|vin| Vin::parse(&vin)).transpose();
-        let plate = written.plate.map(|plate| Plate::parse(&plate)).transpose();
-        Ok(Self {
-            account: written.account,
-            vin: vin.map_err(|invalid| bad(&format_args!("vin {invalid}")))?,
-            plate: plate.map_err(|invalid| bad(&format_args!("plate {invalid}")))?,
-        })
+    let collected = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
+    match collected.map_err(|_| Error::RequestTimeout)? {
+        Ok(body) => parse(&body.to_bytes(), accounts),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::PayloadTooLarge),
+        Err(_) => Err(Error::BadRequest("the body is incomplete".into())),
     }
 }
 
-impl From<UnknownAccount> for Refusal {
-    fn from(error: UnknownAccount) -> Self {
-        bad(&error)
+fn parse(json: &[u8], accounts: &Accounts) -> Result<PurgeFilter, Error> {
+    // serde would take an array for the members in order.
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(bad("the body must be a JSON object"));
     }
+    let members: Members = serde_json::from_slice(json).map_err(bad)?;
+    let partition = |name: String| accounts.get(&name).copied();
+    let vin = members.vin.map(|vin| Vin::parse(&vin)).transpose();
+    let plate = members.plate.map(|plate| Plate::parse(&plate)).transpose();
+    Ok(PurgeFilter {
+        partition: match members.account {
+            Some(name) => Some(partition(name).ok_or_else(|| bad("there is no such account"))?),
+            None => None,
+        },
+        vin: vin.map_err(|invalid| bad(format_args!("vin {invalid}")))?,
+        plate: plate.map_err(|invalid| bad(format_args!("plate {invalid}")))?,
+    })
 }
 
 /// Whether a body is JSON as it stands. Parameters do not matter.
@@ -120,10 +98,10 @@ fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     String::deserialize(deserializer).map(Some)
 }
 
-fn bad(reason: &dyn std::fmt::Display) -> Refusal {
+fn bad(reason: impl std::fmt::Display) -> Error {
     let mut detail = reason.to_string();
     detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
-    Refusal::BadRequest(detail)
+    Error::BadRequest(detail)
 }
 
 #[cfg(test)]
@@ -132,24 +110,28 @@ mod tests {
 
     use super::*;
 
+    fn parse(json: &str) -> Result<PurgeFilter, Error> {
+        let fleet = ("fleet".to_owned(), Partition::new(&[1; 32]));
+        super::parse(json.as_bytes(), &Accounts::from([fleet]))
+    }
+
     #[test]
-    fn reads_what_is_to_be_dropped() {
-        for (json, request) in [
-            ("{}", PurgeRequest::default()),
+    fn reads_what_to_drop() {
+        let all = PurgeFilter::default();
+        let vin = Vin::parse("3VWFE21C04M000001").ok();
+        for (json, filter) in [
+            ("{}", all),
             (
                 " {\"account\":\"fleet\"} ",
-                PurgeRequest { account: Some("fleet".into()), ..PurgeRequest::default() },
+                PurgeFilter { partition: Some(Partition::new(&[1; 32])), ..all },
             ),
+            ("{\"vin\":\"3vwfe21c04m000001\"}", PurgeFilter { vin, ..all }),
             (
                 "{\"vin\":\"3vw-fe21c04m000001\",\"plate\":\"mff 956 m\"}",
-                PurgeRequest {
-                    account: None,
-                    vin: Vin::parse("3VWFE21C04M000001").ok(),
-                    plate: Plate::parse("MFF956M").ok(),
-                },
+                PurgeFilter { vin, plate: Plate::parse("MFF956M").ok(), ..all },
             ),
         ] {
-            assert_eq!(PurgeRequest::parse(json.as_bytes()), Ok(request), "{json}");
+            assert_eq!(parse(json), Ok(filter), "{json}");
         }
     }
 
@@ -163,6 +145,9 @@ mod tests {
             "{",
             "{} {}",
             "{\"vim\":\"3VWFE21C04M000001\"}",
+            "{\"account\":\"nobody\"}",
+            "{\"account\":\"Fleet\"}",
+            "{\"account\":\"\"}",
             "{\"vin\":null}",
             "{\"vin\":1}",
             "{\"vin\":\"3VWFE21C04M00000O\"}",
@@ -170,15 +155,15 @@ mod tests {
             "{\"plate\":\"ABCDEFGHIJKLMNOP\"}",
             "{\"plate\":\"A\",\"plate\":\"B\"}",
         ] {
-            let refused = PurgeRequest::parse(json.as_bytes());
-            assert!(matches!(refused, Err(Refusal::BadRequest(_))), "{json}: {refused:?}");
+            let refused = parse(json);
+            assert!(matches!(refused, Err(Error::BadRequest(_))), "{json}: {refused:?}");
         }
     }
 
     #[test]
     fn quotes_no_more_than_a_little() {
         let json = format!("{{\"{}\":1}}", "é".repeat(10_000));
-        let Err(Refusal::BadRequest(detail)) = PurgeRequest::parse(json.as_bytes()) else {
+        let Err(Error::BadRequest(detail)) = parse(&json) else {
             panic!("an unknown member was accepted");
         };
         assert!(detail.len() <= MAX_DETAIL, "{}", detail.len());

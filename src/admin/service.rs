@@ -1,4 +1,4 @@
-//! Which answer a request gets.
+//! Requests of operators and their tools, by path.
 
 use std::{
     convert::Infallible,
@@ -10,45 +10,49 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use http::{Method, Request, Response, StatusCode};
 use prometheus::{Registry, TextEncoder};
-use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{error, info};
 
 use super::{
-    guard, page,
-    purge::{Purge, PurgeRequest},
+    Config, guard, page,
+    purge::{self, Accounts},
     readiness::Readiness,
-    respond::{Refusal, response},
+    response::{Error, response},
 };
-use crate::body::Body;
+use crate::{batch, body::Body, cache::Cache};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The admin listener's service: a handle, cheap to clone.
 #[derive(Clone)]
 pub struct Admin(Arc<Shared>);
 
-/// What the admin listener shows and reaches.
+/// What the admin listener shows and changes.
 pub struct Parts {
     /// The metrics.
     pub registry: Registry,
     /// Whether the gateway can serve.
     pub readiness: Readiness,
-    /// Drops entries of the cache.
-    pub purge: Purge,
-    /// The configuration in force as JSON, its secrets masked.
+    /// What a purge drops entries of.
+    pub cache: Cache<batch::Failure>,
+    /// Whose entries they are.
+    pub accounts: Accounts,
+    /// A purge is one of these, so that it goes on when its client hangs up.
+    pub tasks: TaskTracker,
+    /// The effective configuration as JSON, its secrets masked.
     pub config: Bytes,
-    /// Since when the gateway runs.
+    /// When the gateway started.
     pub started_at: Instant,
 }
 
 struct Shared {
-    token: Option<SecretString>,
+    config: Config,
     parts: Parts,
 }
 
@@ -76,7 +80,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether it is for probes, which have no token.
+    /// Whether it is for scrapes and probes, which have no token.
     fn is_open(&self) -> bool {
         match self {
             Self::Metrics | Self::Health | Self::Ready => true,
@@ -84,12 +88,12 @@ impl Endpoint {
         }
     }
 
-    fn check_method(&self, method: &Method) -> Result<(), Refusal> {
+    fn check_method(&self, method: &Method) -> Result<(), Error> {
         let (allowed, text) = match self {
             Self::Purge => (method == Method::POST, "POST"),
             _ => (method == Method::GET || method == Method::HEAD, "GET, HEAD"),
         };
-        if allowed { Ok(()) } else { Err(Refusal::MethodNotAllowed(text)) }
+        if allowed { Ok(()) } else { Err(Error::MethodNotAllowed(text)) }
     }
 }
 
@@ -97,8 +101,8 @@ impl Endpoint {
 
 impl Admin {
     /// A service with these parts.
-    pub fn new(token: Option<SecretString>, parts: Parts) -> Self {
-        Self(Arc::new(Shared { token, parts }))
+    pub fn new(config: Config, parts: Parts) -> Self {
+        Self(Arc::new(Shared { config, parts }))
     }
 }
 
@@ -120,41 +124,40 @@ impl Service<Request<Body>> for Admin {
 // === impl Shared ===
 
 impl Shared {
-    async fn respond(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
-        guard::check_host(&request)?;
+    async fn respond(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
         let endpoint = Endpoint::of(request.uri().path());
-        // Who has no token does not learn either what is there.
-        let open = endpoint.as_ref().is_some_and(Endpoint::is_open);
-        if let Some(token) = &self.token
-            && !open
+        let is_open = endpoint.as_ref().is_some_and(Endpoint::is_open);
+        let Config { token, hosts } = &self.config;
+        // No foreign page knows the token.
+        let any_host = is_open || token.is_some();
+        guard::check_host(&request, (!any_host).then_some(hosts))?;
+        // A client without the token does not learn either which paths there are.
+        if let Some(token) = token
+            && !is_open
             && !guard::is_authorized(&request, token)
         {
-            return Err(Refusal::Unauthorized);
+            return Err(Error::Unauthorized);
         }
-        let endpoint = endpoint.ok_or(Refusal::NotFound)?;
+        let endpoint = endpoint.ok_or(Error::NotFound)?;
         endpoint.check_method(request.method())?;
 
-        Ok(match endpoint {
-            Endpoint::Metrics => response(StatusCode::OK, METRICS, self.metrics()?),
-            Endpoint::Health => response(StatusCode::OK, TEXT, "ok\n"),
-            Endpoint::Ready => self.ready(),
-            Endpoint::Purge => self.purge(request).await?,
-            Endpoint::Config => response(StatusCode::OK, JSON, self.parts.config.clone()),
-            Endpoint::Page => {
-                let reasons = self.parts.readiness.reasons();
-                let families = self.parts.registry.gather();
-                let page = page::render(self.parts.started_at.elapsed(), &reasons, &families);
-                response(StatusCode::OK, HTML, page)
-            }
-        })
+        let (media_type, body) = match endpoint {
+            Endpoint::Metrics => (EXPOSITION, self.metrics()?.into()),
+            Endpoint::Health => (TEXT, "ok\n".into()),
+            Endpoint::Ready => return Ok(self.ready()),
+            Endpoint::Purge => (JSON, self.purge(request).await?.into()),
+            Endpoint::Config => (JSON, self.parts.config.clone()),
+            Endpoint::Page => (HTML, self.page().into()),
+        };
+        Ok(response(StatusCode::OK, media_type, body))
     }
 
-    fn metrics(&self) -> Result<String, Refusal> {
+    fn metrics(&self) -> Result<String, Error> {
         TextEncoder::new()
             .encode_to_string(&self.parts.registry.gather())
             .map_err(|error| {
-                error!(%error, "the metrics cannot be written");
-                Refusal::Internal
+                error!(%error, "metrics not encoded");
+                Error::Internal
             })
     }
 
@@ -165,11 +168,20 @@ impl Shared {
         response(status, JSON, json!({ "ready": ready, "reasons": reasons }).to_string())
     }
 
-    async fn purge(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+    fn page(&self) -> String {
+        let Parts { registry, readiness, started_at, .. } = &self.parts;
+        page::render(started_at.elapsed(), &readiness.reasons(), &registry.gather())
+    }
+
+    async fn purge(&self, request: Request<Body>) -> Result<String, Error> {
         let (head, body) = request.into_parts();
-        let wanted = PurgeRequest::read(&head.headers, body).await?;
-        let purged = (self.parts.purge)(wanted).await?;
-        info!(purged, "the cache was purged");
-        Ok(response(StatusCode::OK, JSON, json!({ "purged": purged }).to_string()))
+        let filter = purge::read(&head.headers, body, &self.parts.accounts).await?;
+        let cache = self.parts.cache.clone();
+        let purge = async move { cache.purge(&filter).await };
+        // A panic is logged where it happens.
+        let purged = self.parts.tasks.spawn(purge).await;
+        let purged = purged.map_err(|_| Error::Internal)?;
+        info!(purged, "cache purged");
+        Ok(json!({ "purged": purged }).to_string())
     }
 }

@@ -5,7 +5,6 @@
 //! [`Control`] puts another configuration in force; [`Newest`] is how connections hear of it.
 
 mod control;
-mod purge;
 mod reloadable;
 mod shared_state;
 

@@ -7,12 +7,12 @@ use prometheus::Registry;
 use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::{BuildError, purge::purge};
+use super::BuildError;
 use crate::{
     admin::{self, Admin, Readiness},
     auth::{self, AuthenticateLayer, jwks},
     batch::{self, Batch},
-    cache::{self, Cache},
+    cache::{self, Cache, Partition},
     config::{Changes, EffectiveConfig, Fixed, Live},
     forward::Forward,
     gateway::{self, Gateway},
@@ -109,7 +109,11 @@ impl SharedState {
         earlier: Option<(&ClientState, &Changes)>,
     ) -> (Stacks, ClientState) {
         let credential = live.auth.credential_fields();
-        let purge = purge(self.cache.clone(), &live.auth, self.tasks.clone());
+        let accounts = live
+            .auth
+            .account_digests()
+            .map(|(name, digest)| (name.to_owned(), Partition::new(&digest)))
+            .collect();
         let rate = RateLimit::new(live.limit.rate, self.limit.clone());
         let auth = live.auth.build(self.published.clone(), self.auth.clone());
         let mut clients = ClientState::nothing(auth.authenticate, rate);
@@ -149,11 +153,13 @@ impl SharedState {
         let parts = admin::Parts {
             registry: self.registry.clone(),
             readiness: self.readiness.clone(),
-            purge,
+            cache: self.cache.clone(),
+            accounts,
+            tasks: self.tasks.clone(),
             config: Bytes::from(effective.shown().to_string()),
             started_at: self.started_at,
         };
-        (Stacks { gateway, admin: Admin::new(live.admin.token, parts) }, clients)
+        (Stacks { gateway, admin: Admin::new(live.admin, parts) }, clients)
     }
 }
 

@@ -187,7 +187,7 @@ async fn refuses_what_it_does_not_understand() {
     let gateway = Gateway::start("").await;
     let json = Request::post("/cache/purge").header("content-type", JSON);
     let text = Request::post("/cache/purge").header("content-type", "text/plain");
-    let foreign = Request::get("/healthz").header("host", "attacker.example");
+    let foreign = Request::get("/config").header("host", "attacker.example");
     for (what, request, body, status) in [
         ("unknown member", json, r#"{"vim":"x"}"#, 400),
         (

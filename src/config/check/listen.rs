@@ -53,7 +53,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
             None
         }
     };
-    Ok(admin::Config { token })
+    Ok(admin::Config { token, hosts: Vec::new() })
 }
 
 /// What can be sent after `Bearer` (RFC 6750 section 2.1, and any other visible character).
