@@ -22,7 +22,7 @@ use super::{
     readiness::Readiness,
     response::{Error, response},
 };
-use crate::{batch, body::Body, cache::Cache};
+use crate::{body::Body, cache::Cache, loader};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -40,7 +40,7 @@ pub struct Parts {
     /// Whether the gateway can serve.
     pub readiness: Readiness,
     /// What a purge drops entries of.
-    pub cache: Cache<batch::Failure>,
+    pub cache: Cache<loader::Failure>,
     /// Whose entries they are.
     pub accounts: Accounts,
     /// A purge is one of these, so that it goes on when its client hangs up.

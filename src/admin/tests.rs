@@ -11,9 +11,9 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::{
-    batch,
     body::Body,
     cache::{self, Cache, Lifetimes, StaleWindows, Ttl},
+    loader,
 };
 
 struct Fixture {
@@ -39,7 +39,7 @@ fn fixture(token: Option<&str>) -> Fixture {
 }
 
 /// An empty one.
-fn cache(registry: &Registry) -> Cache<batch::Failure> {
+fn cache(registry: &Registry) -> Cache<loader::Failure> {
     let second = Duration::from_secs(1);
     let ttl =
         Ttl { finished: second, pending: second, failed: second, absent: second, jitter: 0.0 };
