@@ -180,3 +180,6 @@ impl Entry {
         Some(Part { ticket, context, leases })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -371,3 +371,6 @@ impl Drop for Attempt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Every order of steps of a few calls, held against what must be true of any admission.
+
+use super::*;
+
+const LIMITS: Limits = Limits { calls: 2, streaming: 1, of_client: 1 };
+
+/// Who asks, in this order: two clients, and both kinds.
+const CALLS: [(u128, Kind); 6] = [
+    (1, Kind::Buffered),
+    (1, Kind::Streaming),
+    (1, Kind::Buffered),
+    (2, Kind::Streaming),
+    (2, Kind::Buffered),
+    (1, Kind::Streaming),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// The next call asks.
+    Enter,
+    /// A call under way ends.
+    End(usize),
+    /// A call that waits is given up.
+    Leave(usize),
+}
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Waiting(Ticket),
+    UnderWay(Generation),
+    Over,
+}
+
+struct Scene {
+    state: State,
+    now: Instant,
+    calls: Vec<Place>,
+}
+
+fn reservation((client, kind): (u128, Kind)) -> Reservation {
+    Reservation { kind, account: None, client: Some(ClientId(client)) }
+}
+
+/// Runs every order of up to so many steps, and gives the number of orders.
+fn explore(steps: &mut Vec<Step>, left: usize) -> usize {
+    let mut scene = Scene::new();
+    for &step in &*steps {
+        scene.act(step);
+        scene.check(steps);
+    }
+    if left == 0 {
+        return 1;
+    }
+    let mut orders = 1;
+    for step in scene.possible() {
+        steps.push(step);
+        orders += explore(steps, left - 1);
+        steps.pop();
+    }
+    orders
+}
+
+#[test]
+fn no_order_of_steps_admits_too_many_or_leaves_a_permit_unused() {
+    let orders = explore(&mut Vec::new(), 11);
+    println!("{orders} orders");
+    assert!(orders > 10_000, "{orders} orders");
+}
+
+// === impl Scene ===
+
+impl Scene {
+    fn new() -> Self {
+        let breaker = BreakerConfig {
+            failure_ratio: 1.0,
+            min_requests: u32::MAX,
+            open_for: Duration::MAX,
+            probe_for: Duration::MAX,
+        };
+        let now = Instant::now();
+        Self { state: State::new(LIMITS, breaker, now), now, calls: Vec::new() }
+    }
+
+    fn possible(&self) -> Vec<Step> {
+        let mut steps = Vec::from_iter((self.calls.len() < CALLS.len()).then_some(Step::Enter));
+        for (nth, place) in self.calls.iter().enumerate() {
+            match place {
+                Place::Waiting(_) => steps.push(Step::Leave(nth)),
+                Place::UnderWay(_) => steps.push(Step::End(nth)),
+                Place::Over => {}
+            }
+        }
+        steps
+    }
+
+    fn act(&mut self, step: Step) {
+        match step {
+            Step::Enter => {
+                let call = CALLS[self.calls.len()];
+                self.calls
+                    .push(match self.state.enter(reservation(call), self.now) {
+                        Entered::Admitted(generation) => Place::UnderWay(generation),
+                        Entered::Queued(ticket, _) => Place::Waiting(ticket),
+                        Entered::Refused(error) => panic!("{error}"),
+                    });
+            }
+            Step::End(nth) => {
+                let (client, kind) = CALLS[nth];
+                self.calls[nth] = Place::Over;
+                self.state.release(Some(ClientId(client)));
+                self.admit();
+                if kind == Kind::Streaming {
+                    self.state.streaming -= 1;
+                }
+            }
+            Step::Leave(nth) => {
+                let Place::Waiting(ticket) = self.calls[nth] else { panic!("it does not wait") };
+                self.calls[nth] = Place::Over;
+                self.state.queue(CALLS[nth].1).leave(ticket);
+            }
+        }
+        self.admit();
+    }
+
+    /// Admits whom the last step lets in, each in its turn.
+    fn admit(&mut self) {
+        while let Some((Reservation { kind, client, .. }, _, entered)) = self.state.next(self.now) {
+            let is_of = |&(nth, place): &(usize, &Place)| {
+                let (of, its) = CALLS[nth];
+                matches!(place, Place::Waiting(_)) && client == Some(ClientId(of)) && its == kind
+            };
+            let waiting = self.calls.iter().enumerate();
+            let (first, _) = waiting.filter(is_of).min_by_key(|(nth, _)| *nth).unwrap();
+            let others = self
+                .waiting(kind)
+                .into_iter()
+                .filter(|&nth| CALLS[nth].0 != CALLS[first].0);
+            for other in others {
+                let has_more = self.under_way_of(CALLS[first].0) >= LIMITS.of_client;
+                let has_less = self.under_way_of(CALLS[other].0) < LIMITS.of_client;
+                assert!(!(has_more && has_less), "{other} is below its share");
+            }
+            self.calls[first] = Place::UnderWay(entered.expect("nothing stands in the way"));
+        }
+    }
+
+    fn waiting(&self, kind: Kind) -> Vec<usize> {
+        let is_waiting =
+            |&nth: &usize| matches!(self.calls[nth], Place::Waiting(_)) && CALLS[nth].1 == kind;
+        (0..self.calls.len()).filter(is_waiting).collect()
+    }
+
+    fn under_way(&self) -> impl Iterator<Item = usize> {
+        let is_under_way = |&nth: &usize| matches!(self.calls[nth], Place::UnderWay(_));
+        (0..self.calls.len()).filter(is_under_way)
+    }
+
+    fn under_way_of(&self, client: u128) -> usize {
+        self.under_way()
+            .filter(|&nth| CALLS[nth].0 == client)
+            .count()
+    }
+
+    /// What must be true at any time.
+    fn check(&self, steps: &[Step]) {
+        let State { in_flight, streaming, ref by_client, .. } = self.state;
+        let is_streaming = |&nth: &usize| CALLS[nth].1 == Kind::Streaming;
+        assert_eq!(in_flight, self.under_way().count(), "{steps:?}");
+        assert_eq!(streaming, self.under_way().filter(is_streaming).count(), "{steps:?}");
+        assert!(in_flight <= LIMITS.calls && streaming <= LIMITS.streaming, "{steps:?}");
+        assert_eq!(by_client.values().sum::<usize>(), in_flight, "{steps:?}");
+        if in_flight < LIMITS.calls {
+            assert!(self.waiting(Kind::Buffered).is_empty(), "{steps:?}");
+            let has_room = streaming < LIMITS.streaming;
+            assert!(!has_room || self.waiting(Kind::Streaming).is_empty(), "{steps:?}");
+        }
+        let queued = |kind| self.waiting(kind).is_empty();
+        assert_eq!(self.state.buffered_queue.is_empty(), queued(Kind::Buffered));
+        assert_eq!(self.state.streaming_queue.is_empty(), queued(Kind::Streaming));
+    }
+}
