@@ -13,6 +13,7 @@
 //! one line do not import each other (`tests/structure` holds the code to it).
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`]: the nouns of a request
+//! * [`json`]: read strictly, changed in place
 //! * [`tls`]: to the servers that are called · [`files`]: read, fingerprinted and watched
 //! * [`auth`]: who is calling, what they may do, with which credential they go upstream
 //! * [`limit`]: how much one moment, one client, one request may take
@@ -59,6 +60,7 @@ pub mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;
+pub mod json;
 mod labels;
 pub mod limit;
 pub mod loader;

@@ -14,6 +14,7 @@ use super::response::Error;
 use crate::{
     body::Body,
     cache::{Partition, PurgeFilter},
+    json,
     vehicle::{Plate, Vin},
 };
 
@@ -31,7 +32,7 @@ pub type Accounts = HashMap<String, Partition>;
 
 /// The body of a request. A member that is `null` is a mistake, not a wildcard.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "an object")]
+#[serde(deny_unknown_fields, default)]
 struct Members {
     #[serde(deserialize_with = "some")]
     account: Option<String>,
@@ -47,7 +48,7 @@ pub(super) async fn read(
     body: Body,
     accounts: &Accounts,
 ) -> Result<PurgeFilter, Error> {
-    if !is_json(headers) {
+    if !has_json(headers) {
         return Err(Error::UnsupportedMediaType);
     }
     let collected = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
@@ -59,11 +60,7 @@ pub(super) async fn read(
 }
 
 fn parse(json: &[u8], accounts: &Accounts) -> Result<PurgeFilter, Error> {
-    // serde would take an array for the members in order.
-    if json.trim_ascii_start().first() != Some(&b'{') {
-        return Err(bad("the body must be a JSON object"));
-    }
-    let members: Members = serde_json::from_slice(json).map_err(bad)?;
+    let members: Members = json::object_from_slice(json).map_err(bad)?;
     let partition = |name: String| accounts.get(&name).copied();
     let vin = members.vin.map(|vin| Vin::parse(&vin)).transpose();
     let plate = members.plate.map(|plate| Plate::parse(&plate)).transpose();
@@ -78,20 +75,12 @@ fn parse(json: &[u8], accounts: &Accounts) -> Result<PurgeFilter, Error> {
 }
 
 /// Whether a body is JSON as it stands. Parameters do not matter.
-fn is_json(headers: &HeaderMap) -> bool {
+fn has_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else {
         return false;
     };
-    let media_type = value
-        .as_bytes()
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default();
-    media_type
-        .trim_ascii()
-        .eq_ignore_ascii_case(b"application/json")
-        && !headers.contains_key(CONTENT_ENCODING)
+    json::is_json(value) && !headers.contains_key(CONTENT_ENCODING)
 }
 
 fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -170,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn is_json_by_its_media_type_alone() {
+    fn has_json_by_its_media_type_alone() {
         for (value, json) in [
             ("application/json", true),
             ("Application/JSON ; charset=utf-8", true),
@@ -180,13 +169,13 @@ mod tests {
             ("", false),
         ] {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
-            assert_eq!(is_json(&headers), json, "{value}");
+            assert_eq!(has_json(&headers), json, "{value}");
         }
-        assert!(!is_json(&HeaderMap::new()));
+        assert!(!has_json(&HeaderMap::new()));
         let gzip = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (CONTENT_ENCODING, HeaderValue::from_static("gzip")),
         ]);
-        assert!(!is_json(&gzip));
+        assert!(!has_json(&gzip));
     }
 }

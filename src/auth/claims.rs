@@ -6,9 +6,9 @@ use serde_json::Number;
 
 use super::{
     Identity, Key, Reason, Scopes,
-    members::Members,
     scope::{Granted, OneOrMany},
 };
+use crate::json::UniqueMembers;
 
 /// What tokens must say.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Policy {
     /// used yet says so in `nbf`.
     pub(super) fn judge(
         &self,
-        claims: &Members<'_>,
+        claims: &UniqueMembers<'_>,
         key: &Key,
         now: Duration,
     ) -> Result<(Identity, Duration), Reason> {
@@ -74,7 +74,7 @@ impl Policy {
         Ok((Identity::new(&issuer, &subject, may_read, may_write), until))
     }
 
-    fn check_audience(&self, claims: &Members<'_>) -> Result<(), Reason> {
+    fn check_audience(&self, claims: &UniqueMembers<'_>) -> Result<(), Reason> {
         if self.audience.is_empty() {
             return Ok(());
         }
@@ -88,14 +88,14 @@ impl Policy {
 }
 
 /// The string `name`.
-fn text(claims: &Members<'_>, name: &str) -> Result<Option<String>, Reason> {
+fn text(claims: &UniqueMembers<'_>, name: &str) -> Result<Option<String>, Reason> {
     claims.get(name).map_err(|_| Reason::Claims)
 }
 
 /// The date `name`: seconds since 1970, perhaps with a fraction (RFC 7519 section 2).
 ///
 /// What is no number, negative, or beyond any clock is refused, never taken for absent.
-fn date(claims: &Members<'_>, name: &str) -> Result<Option<Duration>, Reason> {
+fn date(claims: &UniqueMembers<'_>, name: &str) -> Result<Option<Duration>, Reason> {
     let Some(number) = claims.get::<Number>(name).map_err(|_| Reason::Claims)? else {
         return Ok(None);
     };

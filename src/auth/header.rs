@@ -6,7 +6,8 @@
 
 use jsonwebtoken::Algorithm;
 
-use super::{Reason, members::Members};
+use super::Reason;
+use crate::json::UniqueMembers;
 
 /// What a token's header says.
 pub(super) struct Header {
@@ -19,7 +20,7 @@ pub(super) struct Header {
 impl Header {
     /// Reads the JSON of a header.
     pub(super) fn parse(json: &[u8]) -> Result<Self, Reason> {
-        let members = Members::parse(json).map_err(|_| Reason::Malformed)?;
+        let members = UniqueMembers::parse(json).map_err(|_| Reason::Malformed)?;
         let algorithm = members
             .get::<String>("alg")
             .ok()

@@ -22,7 +22,6 @@ mod issue;
 pub mod jwks;
 mod key;
 mod keys;
-mod members;
 mod metrics;
 mod scope;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::members::Members;
+use crate::json::UniqueMembers;
 
 /// The scopes that a token must carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) enum OneOrMany {
 // === impl Granted ===
 
 impl Granted {
-    pub(super) fn of(claims: &Members<'_>) -> Self {
+    pub(super) fn of(claims: &UniqueMembers<'_>) -> Self {
         Self { scope: claims.get("scope").ok().flatten(), scp: claims.get("scp").ok().flatten() }
     }
 
@@ -78,7 +78,7 @@ mod tests {
             (r#"{"scp":{"vehicles:read":true}}"#, false),
             (r#"{"scopes":"vehicles:read"}"#, false),
         ] {
-            let members = Members::parse(claims.as_bytes()).unwrap();
+            let members = UniqueMembers::parse(claims.as_bytes()).unwrap();
             assert_eq!(Granted::of(&members).contains("vehicles:read"), granted, "{claims}");
         }
     }

@@ -17,8 +17,8 @@ use super::{
     header::Header,
     jwks::{Fetch, Found},
     keys::Keys,
-    members::Members,
 };
+use crate::json::UniqueMembers;
 
 /// Bytes of the longest token.
 pub(super) const MAX_LENGTH: usize = 8 * 1024;
@@ -85,7 +85,7 @@ impl Verifier {
             return Err(Reason::Signature.into());
         }
 
-        let claims = Members::parse(&claims).map_err(|_| Reason::Malformed)?;
+        let claims = UniqueMembers::parse(&claims).map_err(|_| Reason::Malformed)?;
         let (identity, until) = self.policy.judge(&claims, &key, now)?;
         Ok(Accepted { identity: Arc::new(identity), until, key: Arc::downgrade(&key) })
     }

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use crate::{
-    body,
-    loader::{Failure, NotJson},
-};
+use crate::{body, json::NotJson, loader::Failure};
 
 /// Why a batch request fails.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@ use http::{
 };
 
 use super::Error;
+use crate::json::is_json;
 
 /// Accepts `application/json` as it is, whatever its parameters. A `GET` need not say it,
 /// because many clients cannot; a `QUERY` must (RFC 10008 section 2.1).
@@ -17,19 +18,9 @@ pub(super) fn judge(method: &Method, fields: &HeaderMap) -> Result<(), Error> {
     match (types.next(), types.next()) {
         (None, _) if *method == Method::QUERY => Err(Error::NoMediaType),
         (None, _) => Ok(()),
-        (Some(only), None) if is_json(only.as_bytes()) => Ok(()),
+        (Some(only), None) if is_json(only) => Ok(()),
         _ => Err(Error::MediaType),
     }
-}
-
-fn is_json(media_type: &[u8]) -> bool {
-    let essence = media_type
-        .split(|&byte| byte == b';')
-        .next()
-        .unwrap_or_default();
-    essence
-        .trim_ascii()
-        .eq_ignore_ascii_case(b"application/json")
 }
 
 #[cfg(test)]

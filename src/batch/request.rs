@@ -11,7 +11,10 @@ use serde::de::{
 };
 
 use super::error::{Error, Problem};
-use crate::vehicle::{Invalid, Plate, Vehicle, Vin};
+use crate::{
+    json::{Name, Names},
+    vehicle::{Invalid, Plate, Vehicle, Vin},
+};
 
 /// The vehicles of a batch request.
 #[derive(Debug, Default)]
@@ -130,9 +133,9 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut others = Others::default();
-        while let Some(Name(name)) = members.next_key()? {
-            if name == "vehicles" {
+        let mut others = Names::default();
+        while let Some(name) = members.next_key::<Name<'de>>()? {
+            if name.0 == "vehicles" {
                 if std::mem::replace(&mut self.0.borrow_mut().has_list, true) {
                     return Err(A::Error::custom("the member \"vehicles\" stands twice"));
                 }
@@ -142,7 +145,7 @@ impl<'de> Visitor<'de> for Top<'_> {
                 members.next_value::<IgnoredAny>()?;
             }
         }
-        self.0.borrow_mut().asked.has_unknown |= others.any();
+        self.0.borrow_mut().asked.has_unknown |= !others.is_empty();
         Ok(())
     }
 }
@@ -221,9 +224,9 @@ impl<'de> Visitor<'de> for Entry<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let (mut vin, mut plate) = (None::<Text<'de>>, None::<Text<'de>>);
-        let mut others = Others::default();
-        while let Some(Name(name)) = members.next_key()? {
-            let twice = match &*name {
+        let mut others = Names::default();
+        while let Some(name) = members.next_key::<Name<'de>>()? {
+            let twice = match &*name.0 {
                 "vin" => vin.replace(members.next_value()?).is_some(),
                 "plate" => plate.replace(members.next_value()?).is_some(),
                 _ => {
@@ -237,7 +240,7 @@ impl<'de> Visitor<'de> for Entry<'_> {
                 return Err(A::Error::custom(message));
             }
         }
-        self.0.borrow_mut().asked.has_unknown |= others.any();
+        self.0.borrow_mut().asked.has_unknown |= !others.is_empty();
         let vin = self.parse("/vin", vin, Vin::parse);
         let plate = self.parse("/plate", plate, Plate::parse);
         if let (Some(vin), Some(plate)) = (vin, plate) {
@@ -276,37 +279,10 @@ impl<'de> Visitor<'de> for Entry<'_> {
     }
 }
 
-/// Members that the documentation does not know: allowed, but no more than once.
-#[derive(Default)]
-struct Others<'de>(Option<HashSet<Cow<'de, str>>>);
-
-impl<'de> Others<'de> {
-    fn add<E: serde::de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
-        let names = self.0.get_or_insert_default();
-        if names.insert(name) { Ok(()) } else { Err(E::custom("a member stands twice")) }
-    }
-
-    fn any(&self) -> bool {
-        self.0.is_some()
-    }
-}
-
-/// The name of a member, borrowed unless it is written with escapes.
-struct Name<'de>(Cow<'de, str>);
-
 /// A value that should be a string: the string, or `None` for anything else.
 struct Text<'de>(Option<Cow<'de, str>>);
 
 struct TextVisitor;
-
-impl<'de> serde::Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let text = json.deserialize_str(TextVisitor)?;
-        text.0
-            .map(Name)
-            .ok_or_else(|| D::Error::custom("the name of a member is not a string"))
-    }
-}
 
 impl<'de> serde::Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     body::Body,
-    normalize::edit::{Edits, Member, Members},
+    json::{Edits, Member, Members},
     route::BATCH_PATH,
     vehicle::clean,
 };

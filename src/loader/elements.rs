@@ -1,6 +1,6 @@
 //! A response of the upstream, taken apart without changing a byte of it.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt};
 
 use foldhash::{HashMap, HashMapExt as _};
 use serde::{
@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     cache::{Class, Classes, Element},
+    json::{self, Object},
     vehicle::{Plate, Vehicle, Vin},
 };
 
@@ -54,7 +55,7 @@ impl Elements {
         response: &[u8],
         asked: impl ExactSizeIterator<Item = Vehicle>,
     ) -> serde_json::Result<Self> {
-        let Object(response) = serde_json::from_slice::<Object<Batch<'_>>>(response)?;
+        let response = json::object_from_slice::<Batch<'_>>(response)?;
         let absent = || Element { bytes: Box::default(), classes: Class::Absent.into() };
         let mut of_vehicles: Vec<_> = (0..asked.len()).map(|_| absent()).collect();
         let mut indices = HashMap::with_capacity(of_vehicles.len());
@@ -88,30 +89,6 @@ impl Head<'_> {
         let vin = Vin::parse(&self.vin).ok()?;
         let plate = Plate::parse(&self.plate).ok()?;
         Some(Vehicle { vin, plate })
-    }
-}
-
-/// A struct that stands as an object. What serde derives takes a list as well, member by member,
-/// and no list is of the documented shape.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
-            }
-        }
-
-        json.deserialize_map(Members(PhantomData))
     }
 }
 

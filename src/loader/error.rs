@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
-use crate::{body, upstream};
+use crate::{body, json::NotJson, upstream};
 
 /// Why a call failed, for everybody who waited for it.
 pub type Failure = Arc<CallError>;
@@ -48,12 +48,6 @@ pub struct ErrorResponse {
     /// The body, up to 64 KiB of it.
     pub body: Bytes,
 }
-
-/// Why a text is not the JSON that it should be.
-///
-/// serde quotes what it found, which may be a vehicle. So `Display` and `Debug` tell the place
-/// alone.
-pub struct NotJson(serde_json::Error);
 
 // === impl CallError ===
 
@@ -115,35 +109,6 @@ impl fmt::Debug for ErrorResponse {
             .finish_non_exhaustive()
     }
 }
-
-// === impl NotJson ===
-
-impl NotJson {
-    /// In words that quote the text: for whoever sent it.
-    pub fn in_full(&self) -> impl fmt::Display {
-        &self.0
-    }
-}
-
-impl From<serde_json::Error> for NotJson {
-    fn from(error: serde_json::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl fmt::Display for NotJson {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "see line {} column {}", self.0.line(), self.0.column())
-    }
-}
-
-impl fmt::Debug for NotJson {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NotJson({self})")
-    }
-}
-
-impl std::error::Error for NotJson {}
 
 #[cfg(test)]
 mod tests {

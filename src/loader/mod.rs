@@ -41,7 +41,7 @@ use crate::{
 pub use self::{
     balanced::balanced,
     elements::Elements,
-    error::{CallError, ErrorResponse, Failure, NotJson},
+    error::{CallError, ErrorResponse, Failure},
     metrics::Metrics,
 };
 

@@ -3,7 +3,6 @@
 //! Below this layer a vehicle is spelled in one way only, so that what is keyed is what is
 //! sent. Requests of other routes pass without an allocation.
 
-pub(crate) mod edit;
 mod error;
 pub(crate) mod fuzzing;
 mod path;

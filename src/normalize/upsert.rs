@@ -6,10 +6,12 @@ use bytes::Bytes;
 
 use super::{
     Error,
-    edit::{Edits, Member, Members},
     error::{Problem, Reason},
 };
-use crate::vehicle::{Plate, Vin};
+use crate::{
+    json::{Edits, Member, Members},
+    vehicle::{Plate, Vin},
+};
 
 const INFO: &str = "/vehicleInfo";
 const VIN: &str = "/vehicleInfo/vin";

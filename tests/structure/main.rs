@@ -17,7 +17,18 @@ use self::arrows::{Arrow, arrows};
 /// The modules of the crate, from the bottom to the top.
 const LEVELS: [Level; 10] = [
     // Words that everybody speaks.
-    together(&["body", "files", "labels", "peer", "request_id", "route", "rule", "tls", "vehicle"]),
+    together(&[
+        "body",
+        "files",
+        "json",
+        "labels",
+        "peer",
+        "request_id",
+        "route",
+        "rule",
+        "tls",
+        "vehicle",
+    ]),
     // One subject each. What they need from one another, `app` hands over.
     apart(&["auth", "cache", "limit", "telemetry", "upstream"]),
     apart(&["loader", "normalize"]),

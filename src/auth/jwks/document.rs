@@ -13,10 +13,10 @@ use super::{
     super::{
         Key, KeyError,
         digest::{self, Digest},
-        members::Members,
     },
     Error,
 };
+use crate::json::{UniqueMembers, without_bom};
 
 /// Keys of a set that are looked at: to check one takes time. Known issuers have a dozen.
 const MAX_KEYS: usize = 256;
@@ -70,7 +70,7 @@ impl Document {
     ///
     /// [`Error::Malformed`] if it is none, [`Error::Empty`] if it has no usable key.
     pub(super) fn parse(json: &[u8]) -> Result<Self, Error> {
-        let set = Members::parse(json).map_err(|_| Error::Malformed)?;
+        let set = UniqueMembers::parse(without_bom(json)).map_err(|_| Error::Malformed)?;
         let published: Vec<&RawValue> = set.get("keys").ok().flatten().ok_or(Error::Malformed)?;
         let mut keys = Vec::new();
         for (index, json) in published.iter().take(MAX_KEYS).enumerate() {
@@ -94,7 +94,7 @@ impl Document {
 
 impl Jwk {
     fn parse(json: &str) -> Result<Self, Unusable> {
-        let members = Members::parse(json.as_bytes())?;
+        let members = UniqueMembers::parse(json.as_bytes())?;
         if SECRET_MEMBERS.iter().any(|name| members.contains(name)) {
             return Err(Unusable::Secret);
         }
@@ -135,7 +135,7 @@ impl Jwk {
 
 /// The public key, and the algorithm that it is for unless it says another (RFC 7518 section 6,
 /// RFC 8037 section 2).
-fn public_key(members: &Members<'_>) -> Result<(Algorithm, Vec<u8>), Unusable> {
+fn public_key(members: &UniqueMembers<'_>) -> Result<(Algorithm, Vec<u8>), Unusable> {
     let key_type: String = members.get("kty")?.ok_or(Unusable::Malformed)?;
     if key_type == "RSA" {
         return Ok((Algorithm::RS256, rsa(members)?));
@@ -149,7 +149,7 @@ fn public_key(members: &Members<'_>) -> Result<(Algorithm, Vec<u8>), Unusable> {
     }
 }
 
-fn rsa(members: &Members<'_>) -> Result<Vec<u8>, Unusable> {
+fn rsa(members: &UniqueMembers<'_>) -> Result<Vec<u8>, Unusable> {
     // Some libraries put a zero before the modulus (RFC 7518 section 6.3.1.1).
     let integer = |name| {
         let bytes = bytes(members, name)?;
@@ -162,17 +162,21 @@ fn rsa(members: &Members<'_>) -> Result<Vec<u8>, Unusable> {
 }
 
 /// The uncompressed point (SEC 1 section 2.3.3).
-fn point(members: &Members<'_>, length: usize) -> Result<Vec<u8>, Unusable> {
+fn point(members: &UniqueMembers<'_>, length: usize) -> Result<Vec<u8>, Unusable> {
     let (x, y) = (bytes_of_length(members, "x", length)?, bytes_of_length(members, "y", length)?);
     Ok([&[0x04][..], &x, &y].concat())
 }
 
-fn bytes_of_length(members: &Members<'_>, name: &str, length: usize) -> Result<Vec<u8>, Unusable> {
+fn bytes_of_length(
+    members: &UniqueMembers<'_>,
+    name: &str,
+    length: usize,
+) -> Result<Vec<u8>, Unusable> {
     let bytes = bytes(members, name)?;
     if bytes.len() == length { Ok(bytes) } else { Err(Unusable::Malformed) }
 }
 
-fn bytes(members: &Members<'_>, name: &str) -> Result<Vec<u8>, Unusable> {
+fn bytes(members: &UniqueMembers<'_>, name: &str) -> Result<Vec<u8>, Unusable> {
     let text: String = members.get(name)?.ok_or(Unusable::Malformed)?;
     URL_SAFE_NO_PAD
         .decode(text)

@@ -3,14 +3,16 @@
 //! A body that was taken apart and put together again is another body, so what is not changed
 //! keeps its bytes. Values are given as the slices of the text that they are.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use bytes::Bytes;
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+use super::Name;
 
 /// Changes to the values of a text.
 pub(crate) struct Edits<'a> {
@@ -72,7 +74,7 @@ pub(crate) enum Member<'a> {
 pub(crate) struct Members<'a, const N: usize>(pub(crate) [Member<'a>; N]);
 
 impl<'a, const N: usize> Members<'a, N> {
-    /// The members of these names of the object that `json` is.
+    /// The members with these names of the object that `json` is.
     pub(crate) fn parse(json: &'a str, names: [&'static str; N]) -> serde_json::Result<Self> {
         let mut json = serde_json::Deserializer::from_str(json);
         let members = json.deserialize_map(MembersVisitor(names))?;
@@ -92,8 +94,8 @@ impl<'de, const N: usize> Visitor<'de> for MembersVisitor<N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = [Member::Absent; N];
-        while let Some(Key(key)) = map.next_key()? {
-            match self.0.iter().position(|name| *name == key) {
+        while let Some(Name(name)) = map.next_key()? {
+            match self.0.iter().position(|&wanted| *wanted == name) {
                 Some(at) => {
                     let value = map.next_value::<&RawValue>()?.get();
                     members[at] = match members[at] {
@@ -109,7 +111,3 @@ impl<'de, const N: usize> Visitor<'de> for MembersVisitor<N> {
         Ok(Members(members))
     }
 }
-
-/// A member's name, unescaped; borrowed if it has no escapes.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);

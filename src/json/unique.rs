@@ -1,4 +1,4 @@
-//! A JSON object taken apart strictly.
+//! An object all of whose members stand once.
 //!
 //! RFC 7515 section 4 and RFC 7519 section 4 let an implementation choose between refusing a
 //! name that stands twice and taking the last one. Whoever issued a token and whoever checks it
@@ -14,20 +14,20 @@ use serde::{
 use serde_json::value::RawValue;
 
 /// The members of a JSON object, every name once, the values not yet looked at.
-pub(super) struct Members<'a>(HashMap<String, &'a RawValue>);
+pub(crate) struct UniqueMembers<'a>(HashMap<String, &'a RawValue>);
 
-// === impl Members ===
+// === impl UniqueMembers ===
 
-impl<'a> Members<'a> {
-    /// Takes `json` apart: one object in UTF-8 and nothing after it.
-    pub(super) fn parse(json: &'a [u8]) -> serde_json::Result<Self> {
+impl<'a> UniqueMembers<'a> {
+    /// Takes `json` apart: one object and nothing after it.
+    pub(crate) fn parse(json: &'a [u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(json)
     }
 
     /// The member `name` as a `T`: `None` if there is none, an error if it is anything else.
     ///
     /// `null` is a value like any other, not an absent member.
-    pub(super) fn get<T: Deserialize<'a>>(&self, name: &str) -> serde_json::Result<Option<T>> {
+    pub(crate) fn get<T: Deserialize<'a>>(&self, name: &str) -> serde_json::Result<Option<T>> {
         self.0
             .get(name)
             .map(|value| serde_json::from_str(value.get()))
@@ -35,16 +35,16 @@ impl<'a> Members<'a> {
     }
 
     /// Whether there is a member `name`, whatever its value.
-    pub(super) fn contains(&self, name: &str) -> bool {
+    pub(crate) fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for UniqueMembers<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Once;
+        struct MembersVisitor;
 
-        impl<'de> Visitor<'de> for Once {
+        impl<'de> Visitor<'de> for MembersVisitor {
             type Value = HashMap<String, &'de RawValue>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +62,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
         }
 
-        deserializer.deserialize_map(Once).map(Self)
+        deserializer.deserialize_map(MembersVisitor).map(Self)
     }
 }
 
@@ -87,15 +87,16 @@ mod tests {
             r#"{"a":1,"b":2,"a":null}"#,
             r#"{"a":1,"\u0061":2}"#,
             "\u{feff}{}",
+            "{}\u{feff}",
         ] {
-            assert!(Members::parse(json.as_bytes()).is_err(), "{json}");
+            assert!(UniqueMembers::parse(json.as_bytes()).is_err(), "{json}");
         }
-        assert!(Members::parse(b"{\"a\":\"\xff\"}").is_err(), "not UTF-8");
+        assert!(UniqueMembers::parse(b"{\"a\":\"\xff\"}").is_err(), "not UTF-8");
     }
 
     #[test]
     fn tells_absent_from_null_from_wrong() {
-        let members = Members::parse(br#" {"s":"x","n":null,"big":1e400} "#).unwrap();
+        let members = UniqueMembers::parse(br#" {"s":"x","n":null,"big":1e400} "#).unwrap();
         assert_eq!(members.get::<String>("s").unwrap().as_deref(), Some("x"));
         assert!(members.get::<String>("absent").unwrap().is_none());
         assert!(members.get::<String>("n").is_err());
@@ -106,6 +107,6 @@ mod tests {
     #[test]
     fn does_not_descend_into_deep_values() {
         let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(4000), "]".repeat(4000));
-        assert!(Members::parse(deep.as_bytes()).is_ok());
+        assert!(UniqueMembers::parse(deep.as_bytes()).is_ok());
     }
 }
