@@ -36,7 +36,7 @@ fn demo(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
             .start();
         let secret = secret()?;
         let config = config(listen, &sandbox.url(), &secret)?;
-        telemetry::init(config.fixed.format, config.live.telemetry.level)?;
+        let _log = telemetry::init(config.fixed.format, config.live.telemetry.level)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();

@@ -32,18 +32,23 @@ pub fn run(path: &Path) -> ExitCode {
 }
 
 fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Error>> {
-    let levels = telemetry::init(config.fixed.format, config.live.telemetry.level)?;
-    runtime(config.fixed.workers)?.block_on(async {
+    let log = telemetry::init(config.fixed.format, config.live.telemetry.level)?;
+    let runtime = runtime(config.fixed.workers)?;
+    let served = runtime.block_on(async {
         // Before anything is announced: from then on, a hangup must not end the process.
         let (stop, hangups) = (stop_signal()?, signal(SignalKind::hangup())?);
         let app = App::build(config)?;
-        let reload = Reload { path: path.to_owned(), env, control: app.control(), levels };
+        let reload =
+            Reload { path: path.to_owned(), env, control: app.control(), levels: log.levels() };
         let _reloading = AbortOnDropHandle::new(tokio::spawn(reload.run(sources, hangups)));
         let (gateway, admin) = app.addresses()?;
         info!(version = env!("CARGO_PKG_VERSION"), %gateway, %admin, "Serving");
         app.run(stop).await;
         Ok(())
-    })
+    });
+    // A disk or a name server that does not respond is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
 /// A single worker needs no stealing of work, and is cheaper without it.

@@ -1,14 +1,19 @@
 //! Log lines.
 //!
-//! They go to standard error, one write a line, so that standard output stays free for what a
-//! subcommand prints. When nobody reads any more, lines are lost and nothing else happens.
+//! They go to standard error, so that standard output stays free for what a subcommand prints.
+//! Nothing waits for them: lines that cannot be written are dropped and counted.
 
 use std::{
     fmt::Write as _,
+    fs::File,
     io::{self, Write},
+    os::fd::AsFd as _,
     panic::Location,
+    sync::LazyLock,
+    time::Duration,
 };
 
+use prometheus::IntCounter;
 use tracing::{Level, Subscriber, error, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer as _, Registry,
@@ -19,41 +24,90 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::Format;
+use super::{Format, lossy::Lossy};
 
 /// The target of the lines that requests get. They have a switch of their own, `log.access`.
 pub(super) const ACCESS: &str = "access";
 
-/// Why logging cannot be set up: it is already.
-#[derive(Debug, thiserror::Error)]
-#[error("logging is set up already")]
-pub struct InitError(#[source] tracing_subscriber::util::TryInitError);
+/// How long the end of the process may wait for the last lines to be written.
+const FLUSH_FOR: Duration = Duration::from_millis(500);
 
-/// Sends the process's log lines to standard error, and panics to the log.
-///
-/// Libraries below us are heard from `warn` on, whatever the level: their finer lines may show
-/// what passes through them.
-///
-/// Gives what changes the level later.
-pub fn init(format: Format, level: Level) -> Result<Levels, InitError> {
-    let (levels, handle) = reload::Layer::new(targets(level));
-    with_levels(format, levels, io::stderr)
-        .try_init()
-        .map_err(InitError)?;
-    std::panic::set_hook(Box::new(|panic| note_panic(panic.location())));
-    Ok(Levels(handle))
+/// Lines of the process that were not written: it has one log, however many registries show this.
+static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
+    IntCounter::new(
+        "vingate_log_dropped_lines_total",
+        "Log lines that were dropped because they could not be written in time",
+    )
+    .expect("the name of the counter is valid")
+});
+
+/// Why logging cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// It is set up already.
+    #[error("logging is set up already")]
+    Twice(#[source] tracing_subscriber::util::TryInitError),
+    /// There can be no descriptor or no thread for it.
+    #[error("cannot write a log: {0}")]
+    Writer(#[from] io::Error),
+}
+
+/// The log of the process. Dropped, it waits for its last lines, but not long.
+pub struct Log {
+    levels: Levels,
+    writer: Lossy,
 }
 
 /// Changes the level of the process's log lines: a handle, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Levels(reload::Handle<Targets, Registry>);
 
+/// Sends the process's log lines to standard error, and panics to the log.
+///
+/// Libraries log from `warn` on, whatever the level: their finer lines may show what passes
+/// through them.
+///
+/// # Errors
+///
+/// If it is set up already, or the process is short of descriptors or threads.
+pub fn init(format: Format, level: Level) -> Result<Log, InitError> {
+    // Of its own, because the usual handle is locked while it writes.
+    let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let writer = Lossy::start(stderr, DROPPED.clone())?;
+    let (levels, handle) = reload::Layer::new(targets(level));
+    with_levels(format, levels, writer.clone())
+        .try_init()
+        .map_err(InitError::Twice)?;
+    std::panic::set_hook(Box::new(|panic| note_panic(panic.location())));
+    Ok(Log { levels: Levels(handle), writer })
+}
+
+/// Counts the lines that were not written.
+pub(super) fn dropped_lines() -> &'static IntCounter {
+    &DROPPED
+}
+
+// === impl Log ===
+
+impl Log {
+    /// What changes the level.
+    pub fn levels(&self) -> Levels {
+        self.levels.clone()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.writer.flush(FLUSH_FOR);
+    }
+}
+
 // === impl Levels ===
 
 impl Levels {
     /// Writes lines from `level` on.
     pub fn set(&self, level: Level) {
-        // It fails only when nobody logs any more.
+        // It fails only when nothing is logged any more.
         let _ = self.0.reload(targets(level));
     }
 }
@@ -67,7 +121,7 @@ fn targets(level: Level) -> Targets {
 
 /// Turns what the process does into log lines, and gives each to `writer` in one write.
 ///
-/// [`init`] has standard error for it; tests have a writer that searches the lines.
+/// [`init`] writes them to standard error; tests have a writer that searches them.
 pub fn subscriber<W>(format: Format, level: Level, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -96,11 +150,11 @@ where
     tracing_subscriber::registry().with(levels).with(lines)
 }
 
-/// Notes a panic without its message, which may quote what a client sent.
+/// Logs a panic without its message, which may quote what a client sent.
 fn note_panic(location: Option<&Location<'_>>) {
     match location {
-        Some(location) => error!(%location, "a task panicked"),
-        None => error!("a task panicked"),
+        Some(location) => error!(%location, "task panicked"),
+        None => error!("task panicked"),
     }
 }
 

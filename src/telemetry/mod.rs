@@ -6,12 +6,13 @@
 
 mod labels;
 mod log;
+mod lossy;
 mod metrics;
 mod registry;
 mod requests;
 
 pub use self::{
-    log::{InitError, Levels, init, subscriber},
+    log::{InitError, Levels, Log, init, subscriber},
     metrics::Metrics,
     registry::registry,
     requests::{Refusal, ResponseFuture, TelemetryLayer, TelemetryService},

@@ -2,6 +2,8 @@
 
 use prometheus::{IntGauge, Opts, Registry};
 
+use super::log;
+
 /// A registry that knows the process and the build; everything else registers itself.
 pub fn registry() -> prometheus::Result<Registry> {
     let registry = Registry::new();
@@ -13,6 +15,7 @@ pub fn registry() -> prometheus::Result<Registry> {
     let build_info = IntGauge::with_opts(opts)?;
     build_info.set(1);
     registry.register(Box::new(build_info))?;
+    registry.register(Box::new(log::dropped_lines().clone()))?;
     Ok(registry)
 }
 

@@ -19,4 +19,5 @@ mod slow;
 mod stuck;
 #[path = "../support/mod.rs"]
 mod support;
+mod unread;
 mod upstream;

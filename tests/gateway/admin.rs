@@ -11,7 +11,7 @@ use crate::support::{Dice, Exposition, Gateway, JSON, spelled};
 const ALERTS: &str = include_str!("../../deploy/alerts.yml");
 
 /// What dashboards and alerts rely on.
-const METRICS: [&str; 24] = [
+const METRICS: [&str; 25] = [
     "process_resident_memory_bytes",
     "vingate_auth_tokens_total",
     "vingate_batch_chunks_total",
@@ -26,6 +26,7 @@ const METRICS: [&str; 24] = [
     "vingate_http_request_seconds",
     "vingate_http_requests_total",
     "vingate_limit_refusals_total",
+    "vingate_log_dropped_lines_total",
     "vingate_upstream_breaker_state",
     "vingate_upstream_in_flight",
     "vingate_upstream_request_seconds",

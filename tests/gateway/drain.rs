@@ -212,6 +212,24 @@ async fn the_program_drains_on_sigterm_and_exits_with_0() {
     assert_eq!(program.ended().await, Some(0));
 }
 
+#[tokio::test]
+async fn the_second_signal_ends_the_program_at_once() {
+    let sandbox = Sandbox::spawn().await.unwrap();
+    let program = Program::start("twice", &sandbox.url(), "drain_timeout = \"1h\"\n").await;
+    let address = program.address;
+    sandbox.set_faults(hang());
+    let mut wire = Wire::connect(address).await;
+    wire.send("GET /sandbox/bytes/1 HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n\r\n")
+        .await;
+    timeout(PATIENCE, sandbox.until(|seen| seen.hanging == 1))
+        .await
+        .unwrap();
+    program.terminate().await;
+    eventually(async || TcpStream::connect(address).await.is_err()).await;
+    program.terminate().await;
+    assert_eq!(program.ended().await, Some(1));
+}
+
 /// Nobody knows when a WebSocket ends by itself: it has until `drain_timeout`, and bytes go by
 /// as long.
 #[tokio::test]
