@@ -5,11 +5,15 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    thread,
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{
+    FutureExt as _,
+    future::{self, BoxFuture, CatchUnwind, Either, Ready},
+};
 use http::{
     HeaderName, HeaderValue, Request, Response, Version,
     header::{CONNECTION, EXPECT},
@@ -36,11 +40,17 @@ pin_project! {
     #[project = Projected]
     pub(super) enum ResponseFuture<F> {
         /// Nothing is wrong so far.
-        Serving { #[pin] inner: F, info: Option<RequestInfo> },
+        Serving { #[pin] inner: Guarded<F>, info: Option<RequestInfo> },
         /// What the caller still sends is read, so that it can read the answer.
         Draining { response: BoxFuture<'static, Response<Body>> },
     }
 }
+
+/// A future whose panics are errors, or the panic that came instead of it.
+type Guarded<F> = Either<
+    CatchUnwind<AssertUnwindSafe<F>>,
+    Ready<thread::Result<Result<Response<Body>, Refused<Error>>>>,
+>;
 
 /// What is kept of a request for the case that it fails.
 #[derive(Debug, Default)]
@@ -91,7 +101,13 @@ where
             // Reading would ask for a body that is not sent before it is asked for.
             drains: !request.headers().contains_key(EXPECT),
         };
-        ResponseFuture::Serving { inner: self.0.call(request), info: Some(info) }
+        // Most of the path runs here, not in the future: rules, tokens, spellings. hyper calls in
+        // the task of the connection, so a panic would end it with every other request on it.
+        let inner = match catch_unwind(AssertUnwindSafe(|| self.0.call(request))) {
+            Ok(future) => Either::Left(AssertUnwindSafe(future).catch_unwind()),
+            Err(panic) => Either::Right(future::ready(Err(panic))),
+        };
+        ResponseFuture::Serving { inner, info: Some(info) }
     }
 }
 
@@ -108,11 +124,10 @@ where
             let (refused, info) = match self.as_mut().project() {
                 Projected::Draining { response } => return response.as_mut().poll(cx).map(Ok),
                 Projected::Serving { inner, info } => {
-                    // What panicked is dropped with the future, and nothing else has seen it.
-                    let refused = match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
-                        Ok(Poll::Pending) => return Poll::Pending,
-                        Ok(Poll::Ready(Ok(response))) => return Poll::Ready(Ok(response)),
-                        Ok(Poll::Ready(Err(refused))) => refused,
+                    let refused = match ready!(inner.poll(cx)) {
+                        Ok(Ok(response)) => return Poll::Ready(Ok(response)),
+                        Ok(Err(refused)) => refused,
+                        // What panicked is dropped with the future, and nothing else has seen it.
                         Err(_) => Refused::bare(Error::Panic),
                     };
                     (refused, info.take().unwrap_or_default())
@@ -189,134 +204,4 @@ async fn drain(mut body: Body) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    };
-
-    use bytes::Bytes;
-    use futures_util::stream;
-    use http::StatusCode;
-    use http_body::Frame;
-    use http_body_util::{BodyExt as _, StreamBody};
-    use tokio::time::{Instant, sleep};
-    use tower::{ServiceExt as _, service_fn};
-
-    use super::*;
-    use crate::limit;
-
-    const KIB: usize = 1024;
-
-    /// The answer to a request that is refused with this body unread.
-    async fn refuse(body: Body) -> Response<Body> {
-        refuse_request(Request::new(body)).await
-    }
-
-    async fn refuse_request(request: Request<Body>) -> Response<Body> {
-        let refusing = service_fn(async |request: Request<Body>| {
-            Err::<Response<Body>, _>(Refused::<Error>::new(limit::Error::Full, request))
-        });
-        let Ok(response) = RespondLayer.layer(refusing).oneshot(request).await;
-        response
-    }
-
-    /// A body of frames of 1 KiB, one each `every`, and how many were taken.
-    fn frames(every: Duration) -> (Body, Arc<AtomicUsize>) {
-        let taken = Arc::<AtomicUsize>::default();
-        let counted = Arc::clone(&taken);
-        let frames = stream::unfold((), move |()| {
-            let counted = Arc::clone(&counted);
-            async move {
-                sleep(every).await;
-                counted.fetch_add(1, Relaxed);
-                let frame = Frame::data(Bytes::from_static(&[b'x'; KIB]));
-                Some((Ok::<_, crate::body::Error>(frame), ()))
-            }
-        });
-        (Body::new(StreamBody::new(Box::pin(frames))), taken)
-    }
-
-    #[tokio::test]
-    async fn turns_errors_and_panics_into_answers() {
-        let code = async |response: Response<Body>| {
-            let status = response.status();
-            assert_eq!(response.headers()["content-type"], "application/problem+json");
-            let json = response.into_body().collect().await.unwrap().to_bytes();
-            let problem: serde_json::Value = serde_json::from_slice(&json).unwrap();
-            assert_eq!(problem["status"], status.as_u16());
-            let code = problem["code"].as_str().unwrap().to_owned();
-            assert_eq!(problem["type"], format!("urn:vingate:problem:{code}"));
-            (status, code)
-        };
-        let refused = refuse(Body::empty()).await;
-        assert_eq!(refused.headers()["retry-after"], "1");
-        let overloaded = (StatusCode::SERVICE_UNAVAILABLE, "Overloaded".to_owned());
-        assert_eq!(code(refused).await, overloaded);
-
-        let panicking = service_fn(async |_: Request<Body>| {
-            panic!("as asked for");
-            #[expect(unreachable_code, reason = "it gives the function its type")]
-            Err::<Response<Body>, Refused<Error>>(Refused::bare(Error::Panic))
-        });
-        let Ok(response) = RespondLayer
-            .layer(panicking)
-            .oneshot(Request::default())
-            .await;
-        let internal = (StatusCode::INTERNAL_SERVER_ERROR, "Internal".to_owned());
-        assert_eq!(code(response).await, internal);
-    }
-
-    fn is_last(response: &Response<Body>) -> bool {
-        response
-            .headers()
-            .get(CONNECTION)
-            .is_some_and(|value| value == "close")
-    }
-
-    #[tokio::test]
-    async fn is_the_last_answer_only_after_a_body_that_was_not_read() {
-        let torn = || {
-            let frames = stream::iter([Ok(Frame::data(Bytes::from("x"))), Err("torn")]);
-            Body::new(StreamBody::new(frames))
-        };
-        for (body, last) in [
-            (Body::empty(), false),
-            (Body::full("x"), false),
-            (Body::full(vec![b'x'; MAX_DRAINED]), false),
-            (torn(), true),
-        ] {
-            assert_eq!(is_last(&refuse(body).await), last);
-        }
-        let mut expecting = Request::new(Body::full("x"));
-        expecting
-            .headers_mut()
-            .insert(EXPECT, HeaderValue::from_static("100-continue"));
-        assert!(is_last(&refuse_request(expecting).await));
-        let mut over_http2 = Request::new(torn());
-        *over_http2.version_mut() = Version::HTTP_2;
-        assert!(!is_last(&refuse_request(over_http2).await));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn reads_what_nobody_wanted_within_bounds() {
-        let millis = Duration::from_millis;
-        // How fast the body comes, how long it is read, and how many frames are taken at most.
-        for (every, takes, most) in [
-            (millis(1), millis(257), 257),
-            (millis(10), MAX_DRAINING, 100),
-            (millis(5000), MAX_DRAINING, 0),
-        ] {
-            let (body, taken) = frames(every);
-            let began_at = Instant::now();
-            let response = refuse(body).await;
-            assert_eq!((response.status().as_u16(), is_last(&response)), (503, true));
-            assert!(began_at.elapsed() <= takes + millis(2), "{:?}", began_at.elapsed());
-            let taken = taken.load(Relaxed);
-            assert!(
-                (most.max(1) - 1..=most).contains(&taken),
-                "{taken} frames, one each {every:?}"
-            );
-        }
-    }
-}
+mod tests;

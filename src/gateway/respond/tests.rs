@@ -1,0 +1,222 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::StatusCode;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
+use tower::{ServiceExt as _, service_fn};
+
+use super::*;
+use crate::{
+    limit,
+    rule::{Rule, RuleLayer},
+};
+
+const KIB: usize = 1024;
+
+/// The answer to a request that is refused with this body unread.
+async fn refuse(body: Body) -> Response<Body> {
+    refuse_request(Request::new(body)).await
+}
+
+async fn refuse_request(request: Request<Body>) -> Response<Body> {
+    let refusing = service_fn(async |request: Request<Body>| {
+        Err::<Response<Body>, _>(Refused::<Error>::new(limit::Error::Full, request))
+    });
+    let Ok(response) = RespondLayer.layer(refusing).oneshot(request).await;
+    response
+}
+
+/// A body of frames of 1 KiB, one each `every`, and how many were taken.
+fn frames(every: Duration) -> (Body, Arc<AtomicUsize>) {
+    let taken = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&taken);
+    let frames = stream::unfold((), move |()| {
+        let counted = Arc::clone(&counted);
+        async move {
+            sleep(every).await;
+            counted.fetch_add(1, Relaxed);
+            let frame = Frame::data(Bytes::from_static(&[b'x'; KIB]));
+            Some((Ok::<_, crate::body::Error>(frame), ()))
+        }
+    });
+    (Body::new(StreamBody::new(Box::pin(frames))), taken)
+}
+
+#[tokio::test]
+async fn turns_errors_and_panics_into_answers() {
+    let code = async |response: Response<Body>| {
+        let status = response.status();
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let json = response.into_body().collect().await.unwrap().to_bytes();
+        let problem: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(problem["status"], status.as_u16());
+        let code = problem["code"].as_str().unwrap().to_owned();
+        assert_eq!(problem["type"], format!("urn:vingate:problem:{code}"));
+        (status, code)
+    };
+    let refused = refuse(Body::empty()).await;
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let overloaded = (StatusCode::SERVICE_UNAVAILABLE, "Overloaded".to_owned());
+    assert_eq!(code(refused).await, overloaded);
+
+    let panicking = service_fn(async |_: Request<Body>| {
+        panic!("as asked for");
+        #[expect(unreachable_code, reason = "it gives the function its type")]
+        Err::<Response<Body>, Refused<Error>>(Refused::bare(Error::Panic))
+    });
+    let Ok(response) = RespondLayer
+        .layer(panicking)
+        .oneshot(Request::default())
+        .await;
+    let internal = (StatusCode::INTERNAL_SERVER_ERROR, "Internal".to_owned());
+    assert_eq!(code(response).await, internal);
+
+    let Ok(response) = panicking_rule().oneshot(request_to("/panic")).await;
+    assert_eq!(code(response).await, internal);
+}
+
+/// Panics over `/panic` before it has a future, answers the rest once `/wait` is let go.
+fn panicking_rule()
+-> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone
+{
+    #[derive(Debug)]
+    struct Panicking;
+
+    impl Rule for Panicking {
+        type Error = Error;
+
+        fn check(&self, request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
+            assert!(request.uri().path() != "/panic", "provoked");
+            Ok(request)
+        }
+    }
+
+    let released = Arc::new(Notify::new());
+    RespondLayer.layer(RuleLayer::new(Panicking).layer(service_fn(
+        move |request: Request<Body>| {
+            let released = Arc::clone(&released);
+            async move {
+                match request.uri().path() {
+                    "/wait" => released.notified().await,
+                    _ => released.notify_one(),
+                }
+                Ok::<_, Refused<Error>>(Response::new(Body::empty()))
+            }
+        },
+    )))
+}
+
+fn request_to(path: &str) -> Request<Body> {
+    let mut request = Request::default();
+    *request.uri_mut() = path.parse().unwrap();
+    request
+}
+
+#[tokio::test]
+async fn a_panic_before_there_is_a_future_leaves_other_streams_alone() {
+    let (client, server) = tokio::io::duplex(4096);
+    let path = panicking_rule();
+    let served = hyper::service::service_fn(move |request: Request<Incoming>| {
+        path.clone().oneshot(request.map(Body::incoming))
+    });
+    let server =
+        http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(server), served);
+    tokio::spawn(server);
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+
+    let mut waiting = Box::pin(client.send_request(request_to("http://a/wait")));
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    for (path, status) in [("http://a/panic", 500), ("http://a/panic", 500), ("http://a/", 200)] {
+        let response = client.send_request(request_to(path)).await.unwrap();
+        assert_eq!(response.status(), status);
+    }
+    assert_eq!(waiting.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_panic_before_there_is_a_future_is_answered_over_http1_and_the_connection_is_kept() {
+    let (client, server) = tokio::io::duplex(4096);
+    let path = panicking_rule();
+    let served = hyper::service::service_fn(move |request: Request<Incoming>| {
+        path.clone().oneshot(request.map(Body::incoming))
+    });
+    tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), served));
+    let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(client))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+
+    for (path, status) in [("/panic", 500), ("/panic", 500), ("/", 200)] {
+        client.ready().await.unwrap();
+        let response = client.send_request(request_to(path)).await.unwrap();
+        assert_eq!(response.status(), status);
+    }
+}
+
+fn is_last(response: &Response<Body>) -> bool {
+    response
+        .headers()
+        .get(CONNECTION)
+        .is_some_and(|value| value == "close")
+}
+
+#[tokio::test]
+async fn is_the_last_answer_only_after_a_body_that_was_not_read() {
+    let torn = || {
+        let frames = stream::iter([Ok(Frame::data(Bytes::from("x"))), Err("torn")]);
+        Body::new(StreamBody::new(frames))
+    };
+    for (body, last) in [
+        (Body::empty(), false),
+        (Body::full("x"), false),
+        (Body::full(vec![b'x'; MAX_DRAINED]), false),
+        (torn(), true),
+    ] {
+        assert_eq!(is_last(&refuse(body).await), last);
+    }
+    let mut expecting = Request::new(Body::full("x"));
+    expecting
+        .headers_mut()
+        .insert(EXPECT, HeaderValue::from_static("100-continue"));
+    assert!(is_last(&refuse_request(expecting).await));
+    let mut over_http2 = Request::new(torn());
+    *over_http2.version_mut() = Version::HTTP_2;
+    assert!(!is_last(&refuse_request(over_http2).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_what_nobody_wanted_within_bounds() {
+    let millis = Duration::from_millis;
+    // How fast the body comes, how long it is read, and how many frames are taken at most.
+    for (every, takes, most) in [
+        (millis(1), millis(257), 257),
+        (millis(10), MAX_DRAINING, 100),
+        (millis(5000), MAX_DRAINING, 0),
+    ] {
+        let (body, taken) = frames(every);
+        let began_at = Instant::now();
+        let response = refuse(body).await;
+        assert_eq!((response.status().as_u16(), is_last(&response)), (503, true));
+        assert!(began_at.elapsed() <= takes + millis(2), "{:?}", began_at.elapsed());
+        let taken = taken.load(Relaxed);
+        assert!((most.max(1) - 1..=most).contains(&taken), "{taken} frames, one each {every:?}");
+    }
+}
