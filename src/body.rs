@@ -1,4 +1,4 @@
-//! The one body type, for requests and answers, in both directions.
+//! The one body type, for requests and responses, in both directions.
 //!
 //! Layers that must know when a message has ended put a guard into its body with
 //! [`Body::hold`]: a permit that is given back, a gauge that goes down. The guard lives as long
@@ -10,9 +10,13 @@ mod idle;
 use std::{
     any::Any,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -25,19 +29,30 @@ pub use self::{buffer::Failure, idle::Idle};
 /// Why a body ended before its end.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// A message body: nothing, bytes at hand, a stream off the wire, or any other stream.
+/// A message body: nothing, bytes in memory, a stream off the wire, or any other stream.
 pub struct Body {
     inner: Inner,
     guards: Vec<Guard>,
     tunnel: Option<Tunnel>,
+    /// Whether the last read found nothing, for [`Progress`].
+    is_late: Option<Arc<AtomicBool>>,
 }
 
-/// A connection that goes on behind an answer without a body. What the answer holds is kept until
-/// the last handle is dropped.
+/// Tells of a body that somebody else reads whether it is waited for.
+#[derive(Clone, Debug)]
+pub struct Progress(Weak<AtomicBool>);
+
+/// A connection that goes on behind a response without a body. What the response holds is kept
+/// until the last handle is dropped.
 #[derive(Clone, Default)]
 pub struct Tunnel(Arc<Mutex<Vec<Guard>>>);
 
 type Guard = Box<dyn Any + Send>;
+
+/// The code that makes a body panicked. What was sent of it is all that is sent.
+#[derive(Debug, thiserror::Error)]
+#[error("a panic while the body was read")]
+struct Panicked;
 
 enum Inner {
     Empty,
@@ -59,7 +74,7 @@ impl Body {
         Self { tunnel: Some(tunnel.clone()), ..Self::empty() }
     }
 
-    /// A body of bytes at hand, of known length.
+    /// A body of bytes in memory, of known length.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         if bytes.is_empty() { Self::empty() } else { Inner::Full(bytes).into() }
@@ -89,7 +104,16 @@ impl Body {
         self
     }
 
-    /// The same body once more, if all of it is at hand. What this one holds it keeps for itself.
+    /// What tells from now on whether this body is waited for; `None` if all of it is in memory.
+    pub fn progress(&mut self) -> Option<Progress> {
+        if self.is_buffered() {
+            return None;
+        }
+        let is_late = self.is_late.get_or_insert_default();
+        Some(Progress(Arc::downgrade(is_late)))
+    }
+
+    /// The same body once more, if all of it is in memory. What this one holds it keeps for itself.
     pub fn try_clone(&self) -> Option<Self> {
         match &self.inner {
             Inner::Empty => Some(Self::empty()),
@@ -102,11 +126,42 @@ impl Body {
     pub fn is_buffered(&self) -> bool {
         matches!(self.inner, Inner::Empty | Inner::Full(_))
     }
+
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.inner {
+            Inner::Empty => Poll::Ready(None),
+            Inner::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.inner = Inner::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Inner::Incoming(incoming) => Pin::new(incoming).poll_frame(cx).map_err(Error::from),
+            Inner::Boxed(boxed) => {
+                // Connections read bodies in their own task, which others need, too.
+                let polled = catch_unwind(AssertUnwindSafe(|| boxed.as_mut().poll_frame(cx)));
+                polled.unwrap_or_else(|_| {
+                    self.inner = Inner::Empty;
+                    Poll::Ready(Some(Err(Panicked.into())))
+                })
+            }
+        }
+    }
+}
+
+// === impl Progress ===
+
+impl Progress {
+    /// Whether somebody reads the body and waits for whoever sends it.
+    pub fn is_awaited(&self) -> bool {
+        self.0
+            .upgrade()
+            .is_some_and(|is_late| is_late.load(Relaxed))
+    }
 }
 
 impl From<Inner> for Body {
     fn from(inner: Inner) -> Self {
-        Self { inner, guards: Vec::new(), tunnel: None }
+        Self { inner, guards: Vec::new(), tunnel: None, is_late: None }
     }
 }
 
@@ -142,20 +197,14 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = match &mut self.inner {
-            Inner::Empty => None,
-            Inner::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.inner = Inner::Empty;
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
-            }
-            Inner::Incoming(incoming) => ready!(Pin::new(incoming).poll_frame(cx)?),
-            Inner::Boxed(boxed) => ready!(boxed.as_mut().poll_frame(cx)?),
-        };
-        if frame.is_none() {
+        let polled = self.poll_inner(cx);
+        if let Some(is_late) = &self.is_late {
+            is_late.store(polled.is_pending(), Relaxed);
+        }
+        if matches!(polled, Poll::Ready(None)) {
             self.guards.clear();
         }
-        Poll::Ready(frame.map(Ok))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -203,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tunnel_keeps_what_the_answer_before_it_holds() {
+    async fn a_tunnel_keeps_what_the_response_before_it_holds() {
         let guard = Arc::new(());
         let tunnel = Tunnel::default();
         let mut body = Body::before(&tunnel).hold(Arc::clone(&guard));
@@ -216,10 +265,10 @@ mod tests {
     }
 
     #[test]
-    fn is_had_twice_only_if_all_of_it_is_at_hand() {
+    fn is_cloned_only_if_all_of_it_is_in_memory() {
         let guard = Arc::new(());
         let held = Body::full("x").hold(Arc::clone(&guard));
-        let again = held.try_clone().expect("it is at hand");
+        let again = held.try_clone().expect("it is in memory");
         drop(held);
         assert_eq!(Arc::strong_count(&guard), 1);
         assert_eq!(again.size_hint().exact(), Some(1));
@@ -227,6 +276,42 @@ mod tests {
         let frames = futures_util::stream::iter([Ok::<_, Error>(Frame::data(Bytes::from("x")))]);
         let streamed = Body::new(StreamBody::new(frames));
         assert!(streamed.try_clone().is_none() && !streamed.is_buffered());
+    }
+
+    #[tokio::test]
+    async fn is_awaited_while_its_sender_is_behind_its_reader() {
+        assert!(Body::empty().progress().is_none() && Body::full("x").progress().is_none());
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let frames = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx));
+        let mut body = Body::new(StreamBody::new(frames));
+        let progress = body.progress().expect("nothing of it is in memory");
+        assert!(!progress.is_awaited(), "nobody reads");
+        assert!(futures_util::poll!(body.frame()).is_pending());
+        assert!(progress.is_awaited());
+        sender
+            .send(Ok::<_, Error>(Frame::data(Bytes::from("x"))))
+            .unwrap();
+        assert!(body.frame().await.is_some());
+        assert!(!progress.is_awaited(), "the sender is ahead");
+        assert!(futures_util::poll!(body.frame()).is_pending());
+        assert!(progress.is_awaited());
+        drop(body);
+        assert!(!progress.is_awaited(), "nobody reads any more");
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_body_is_an_error_of_that_body() {
+        let guard = Arc::new(());
+        let panicking = futures_util::stream::once(async {
+            if true {
+                panic!("provoked");
+            }
+            Ok::<_, Error>(Frame::data(Bytes::new()))
+        });
+        let mut body = Body::new(StreamBody::new(Box::pin(panicking))).hold(Arc::clone(&guard));
+        assert!(body.frame().await.unwrap().is_err());
+        assert!(body.frame().await.is_none());
+        assert_eq!(Arc::strong_count(&guard), 1);
     }
 
     #[test]

@@ -11,16 +11,16 @@ use super::{Body, Error, Idle};
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// No byte came for too long.
-    #[error("the body stopped coming")]
+    #[error("the body stopped")]
     Idle,
     /// It is longer than it may be.
     #[error("the body is larger than {limit} bytes")]
     TooLarge {
-        /// Bytes that would have been fine.
+        /// The most bytes that are taken.
         limit: usize,
     },
-    /// It broke off, or its framing is malformed.
-    #[error("the body broke off")]
+    /// Its connection was lost, or its framing is malformed.
+    #[error("the body is incomplete")]
     Incomplete(#[source] Error),
 }
 
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_a_torn_body_from_a_whole_one() {
+    fn tells_an_incomplete_body_from_a_whole_one() {
         let frames = [Ok(Frame::data(Bytes::from("12"))), Err("reset")];
         let body = Body::new(StreamBody::new(stream::iter(frames)));
         assert!(matches!(buffer(body, 10), Err(Failure::Incomplete(_))));

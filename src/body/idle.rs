@@ -34,7 +34,7 @@ impl Idle {
     }
 
     /// The next frame of `body`, [`Failure::Idle`] if it does not come in time, and
-    /// [`Failure::Torn`] if the body breaks off.
+    /// [`Failure::Incomplete`] if the body ends before its end.
     ///
     /// A frame without a byte does not stop the clock.
     pub fn poll_frame(

@@ -158,6 +158,10 @@ fn limit(error: limit::Error) -> ProblemDetails {
             proxy_error: Some("http_response_timeout"),
             ..ProblemDetails::new(Kind::UpstreamTimeout, sentence(error))
         },
+        limit::Error::SlowBody => ProblemDetails {
+            closes: true,
+            ..ProblemDetails::new(Kind::RequestTimeout, sentence(error))
+        },
     }
 }
 

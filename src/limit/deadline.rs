@@ -1,4 +1,4 @@
-//! How long a request may take until the head of its answer.
+//! How long a request may take until the head of its response.
 
 use std::{
     pin::Pin,
@@ -12,9 +12,15 @@ use tokio::time::{Sleep, sleep};
 use tower::{Layer, Service};
 
 use super::Error;
-use crate::{body::Body, rule::Refused};
+use crate::{
+    body::{Body, Progress},
+    rule::Refused,
+};
 
-/// Ends requests whose answer does not come in time.
+/// Ends requests whose response does not come in time.
+///
+/// If the gateway is then still waiting for the body of the request, its sender was too slow, and
+/// nobody else.
 #[derive(Clone, Copy, Debug)]
 pub struct DeadlineLayer(Duration);
 
@@ -26,12 +32,13 @@ pub struct Deadline<S> {
 }
 
 pin_project! {
-    /// The answer of [`Deadline`].
+    /// The response of [`Deadline`].
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
+        body: Option<Progress>,
         timeout: Duration,
-        // Made when the first poll is in vain: what is answered from memory needs no timer.
+        // Made when the first poll is pending: what is answered from memory needs no timer.
         #[pin]
         sleep: Option<Sleep>,
     }
@@ -70,8 +77,10 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        ResponseFuture { inner: self.inner.call(request), timeout: self.timeout, sleep: None }
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let body = request.body_mut().progress();
+        let inner = self.inner.call(request);
+        ResponseFuture { inner, body, timeout: self.timeout, sleep: None }
     }
 }
 
@@ -93,7 +102,11 @@ where
             this.sleep.set(Some(sleep(*this.timeout)));
         }
         match this.sleep.as_pin_mut().map(|sleep| sleep.poll(cx)) {
-            Some(Poll::Ready(())) => Poll::Ready(Err(Refused::bare(Error::Deadline))),
+            Some(Poll::Ready(())) => {
+                let is_sender_slow = this.body.as_ref().is_some_and(Progress::is_awaited);
+                let error = if is_sender_slow { Error::SlowBody } else { Error::Deadline };
+                Poll::Ready(Err(Refused::bare(error)))
+            }
             _ => Poll::Pending,
         }
     }
@@ -101,6 +114,12 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use bytes::Bytes;
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::{BodyExt as _, StreamBody};
     use tokio::time::Instant;
     use tower::{ServiceExt as _, service_fn};
 
@@ -123,6 +142,42 @@ mod tests {
             let response = deadline.oneshot(Request::default()).await;
             assert_eq!(response.map_err(|refused| refused.error), want, "{takes} s");
             assert_eq!(began_at.elapsed().as_secs(), ends);
+        }
+    }
+
+    /// A body of `count` frames, one each 7 s.
+    fn drip(count: usize) -> Body {
+        let frames = stream::unfold(count, async |left| {
+            let left = left.checked_sub(1)?;
+            sleep(Duration::from_secs(7)).await;
+            Some((Ok::<_, crate::body::Error>(Frame::data(Bytes::from_static(b"x"))), left))
+        });
+        Body::new(StreamBody::new(Box::pin(frames)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn blames_whom_was_waited_for() {
+        for (reads, body, error) in [
+            // 8 frames come in 56 s, 9 do not.
+            (usize::MAX, drip(8), Error::Deadline),
+            (usize::MAX, drip(9), Error::SlowBody),
+            (usize::MAX, Body::full("x"), Error::Deadline),
+            (usize::MAX, Body::empty(), Error::Deadline),
+            // Nobody wants more of it.
+            (2, drip(9), Error::Deadline),
+            (0, drip(9), Error::Deadline),
+        ] {
+            let slow = service_fn(move |mut request: Request<Body>| async move {
+                for _ in 0..reads {
+                    if request.body_mut().frame().await.is_none() {
+                        break;
+                    }
+                }
+                pending::<Result<(), Refused<Error>>>().await
+            });
+            let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(slow);
+            let response = deadline.oneshot(Request::new(body)).await;
+            assert_eq!(response.unwrap_err().error, error, "{reads}");
         }
     }
 

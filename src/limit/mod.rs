@@ -22,37 +22,40 @@ pub struct Config {
     pub max_in_flight: usize,
     /// Bytes of a request body that is buffered.
     pub max_body: usize,
-    /// Requests a second for one client; `None`: as many as it likes.
+    /// For each client; `None`: no limit.
     pub rate: Option<Rate>,
-    /// From the head of a request to the head of its answer.
+    /// From the head of a request to the head of its response.
     pub request_timeout: Duration,
 }
 
 /// A token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Refill, a second.
+    /// Tokens added a second.
     pub requests_per_second: NonZeroU32,
-    /// Size of the bucket.
+    /// Tokens in a full bucket.
     pub burst: NonZeroU32,
 }
 
-/// Why a request is turned away.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// As many requests as there may be are in flight.
-    #[error("too many requests in flight")]
+    /// Too many requests are in flight.
+    #[error("too many requests are in flight")]
     Full,
-    /// The client has its share of the requests in flight.
-    #[error("too many requests of this client in flight")]
+    /// Too many of the requests in flight are this client's.
+    #[error("this client has too many requests in flight")]
     ClientFull,
-    /// The client asks too often.
-    #[error("too many requests of this client")]
+    /// The client sends more requests a second than it may.
+    #[error("this client sends too many requests")]
     Rate {
-        /// Until its next request is let in.
+        /// Until its next request is admitted.
         retry_after: Duration,
     },
-    /// The answer took too long.
-    #[error("no answer in time")]
+    /// The response took too long.
+    #[error("no response came in time")]
     Deadline,
+    /// The body of the request took too long.
+    #[error("the body took too long")]
+    SlowBody,
 }

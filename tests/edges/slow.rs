@@ -124,6 +124,52 @@ async fn a_body_that_drips_arrives() {
     assert_eq!(upstream.take_seen()[0].body, "sixteen bytes ok");
 }
 
+/// Not a 504: nobody upstream was slow.
+#[tokio::test]
+async fn a_body_that_drips_past_the_deadline_of_its_request_is_a_408() {
+    let upstream = Upstream::start().await;
+    let toml = upstream.toml();
+    let gateway = Gateway::start(&format!("{OPEN}{toml}request_timeout = \"400ms\"\n")).await;
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n9\r\n";
+    let length = "Content-Length: 50000\r\n\r\n";
+    for (name, head, bytes) in [
+        ("streamed", format!("POST /a HTTP/1.1\r\nHost: a\r\n{length}"), "yyyyyyyyyyyyyyyyyy"),
+        (
+            "streamed chunks",
+            format!("POST /a HTTP/1.1\r\nHost: a\r\n{chunked}"),
+            "yyyyyyyyy\r\n9\r\nyyyyyyyyy",
+        ),
+        (
+            "buffered",
+            "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n".to_owned(),
+            "yyyyyyyyyyyyyyyyyy",
+        ),
+        (
+            "a batch",
+            format!("GET {BATCH} HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n{length}"),
+            "{                  ",
+        ),
+        (
+            "chunks of a GET",
+            format!("GET /a HTTP/1.1\r\nHost: a\r\n{chunked}"),
+            "yyyyyyyyy\r\n9\r\nyyyyyyyyy",
+        ),
+    ] {
+        let (response, _) = drip(&gateway, &head, bytes).await;
+        assert_eq!(statuses(&response), [408], "{name}: {response}");
+        assert!(response.contains("\"RequestTimeout\""), "{name}: {response}");
+        assert!(response.contains("\r\nconnection: close\r\n"), "{name}: {response}");
+    }
+    assert!(upstream.take_seen().is_empty(), "nothing whole");
+
+    upstream.replies("", Then::Keep);
+    let silent = exchange(
+        gateway.address,
+        "POST /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\ny",
+    );
+    assert_eq!(statuses(&silent.await), [504], "the upstream was slow");
+}
+
 #[tokio::test]
 async fn an_answer_that_nobody_takes_has_its_time() {
     let (gateway, upstream) = gateway().await;

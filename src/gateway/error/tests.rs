@@ -52,6 +52,7 @@ fn every_error_has_its_status_and_code() {
         (limit::Error::ClientFull.into(), 503, "Overloaded"),
         (limit::Error::Rate { retry_after: SOON }.into(), 429, "RateLimited"),
         (limit::Error::Deadline.into(), 504, "UpstreamTimeout"),
+        (limit::Error::SlowBody.into(), 408, "RequestTimeout"),
         (auth::Error::Missing.into(), 401, "Unauthorized"),
         (auth::Error::Token(auth::Reason::Expired).into(), 401, "Unauthorized"),
         (auth::Error::Scope { needed: "x".into() }.into(), 403, "Forbidden"),
