@@ -1,4 +1,4 @@
-//! Where an answer ends: in one way, whatever the upstream wrote.
+//! Where a response ends: said in one way, whatever the upstream wrote.
 
 use http::{
     HeaderMap, HeaderValue, Response,
@@ -25,7 +25,7 @@ pub(super) fn is_known(headers: &HeaderMap) -> bool {
 /// Leaves the length that the body has, one number, or none.
 ///
 /// A list of equal lengths is a length, too (RFC 9110 section 8.6), but not to everybody. An
-/// answer without a body may tell the length that another one would have.
+/// response without a body may state the length that another one would have.
 pub(super) fn settle_length(response: &mut Response<Body>) {
     let length = response.body().size_hint().exact();
     let has_body = !response.body().is_end_stream();

@@ -1,4 +1,4 @@
-//! The head of a request as the upstream gets it: the caller's, changed in place.
+//! The head of a request as the upstream gets it: the client's, changed in place.
 
 use http::{
     HeaderValue, Request, Uri, Version,
@@ -7,14 +7,14 @@ use http::{
 use http_body::Body as _;
 
 use super::{
-    Config, fields,
-    forwarded::{append_forwarded, append_via},
+    Config, header_filter,
+    provenance::{append_forwarded, append_via},
     trailers::Trailers,
     upgrade,
 };
 use crate::{body::Body, peer::Peer};
 
-/// Makes a caller's head the one that the upstream gets. Gives the trailers that may follow.
+/// Makes a client's head the one that the upstream gets, and returns the trailers that may follow.
 pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: bool) -> Trailers {
     let host = host(request);
     let peer = request.extensions().get::<Peer>().copied();
@@ -24,9 +24,10 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
     *request.version_mut() = Version::HTTP_11;
 
     let headers = request.headers_mut();
-    let wants_trailers = headers.contains_key(TE) && fields::has_token(headers, TE, "trailers");
+    let wants_trailers =
+        headers.contains_key(TE) && header_filter::has_token(headers, TE, "trailers");
     let trusted = peer.is_some_and(|peer| is_trusted(&peer, config));
-    fields::strip_request(headers, &config.credential_headers, trusted);
+    header_filter::strip_request(headers, &config.credential_headers, trusted);
     if !is_length_known {
         headers.remove(CONTENT_LENGTH);
     }
@@ -52,8 +53,8 @@ fn is_trusted(peer: &Peer, config: &Config) -> bool {
         .any(|net| net.contains(&address))
 }
 
-/// What the caller called the gateway: the authority of the target without its user, else the
-/// `Host` field.
+/// The name that the client called the gateway by: the authority of the target without its user,
+/// else `Host`.
 fn host(request: &Request<Body>) -> Option<HeaderValue> {
     match request.uri().authority() {
         Some(authority) => {
@@ -64,7 +65,7 @@ fn host(request: &Request<Body>) -> Option<HeaderValue> {
     }
 }
 
-/// Leaves path and query: where a call goes is not for the caller to say.
+/// Leaves path and query: where a call goes is not for the client to say.
 fn make_origin_form(uri: &mut Uri) {
     if uri.authority().is_some() || uri.scheme().is_some() {
         let path = uri.path_and_query().cloned();

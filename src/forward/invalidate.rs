@@ -1,7 +1,7 @@
 //! What a write drops from the cache, and when.
 //!
-//! Before the answer's head leaves, so that whoever has seen the answer never reads what was
-//! there before; and also when nobody knows whether the write happened.
+//! Before the head of the response leaves, so that whoever has seen the response never reads what
+//! was there before; and also when the outcome of the write is unknown.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    request_body::{BodyMonitor, Copy},
+    request_body::{BodyMonitor, Capture},
     response::ResponseContext,
     vehicle_refs::VehicleRefs,
 };
@@ -32,7 +32,7 @@ pub(super) struct Write {
     partition: Option<Partition>,
     /// How long nothing of its vehicles is stored if its outcome stays unknown.
     fence_for: Duration,
-    /// Runs what nobody waits for.
+    /// Runs invalidations that no request waits for.
     tasks: TaskTracker,
     runtime: Handle,
 }
@@ -44,11 +44,11 @@ pub(super) enum Outcome {
     Done,
     /// It was not done, for certain.
     Refused,
-    /// Nobody knows.
+    /// It may have been done or not.
     Unknown,
 }
 
-/// The duty to say what became of a write. Dropped without a word, the outcome is unknown.
+/// The duty to say what became of a write. Dropped unsaid, the outcome is unknown.
 #[must_use = "dropped at once, the write counts as given up"]
 pub(super) struct Pending(Option<Arc<Write>>);
 
@@ -67,15 +67,15 @@ pub(super) fn cause(request: &Request<Body>) -> Option<Cause> {
 }
 
 /// How much of the body of a write has to be looked at, up to `limit` bytes.
-pub(super) fn copy_of(cause: Cause, body: &Body, limit: usize) -> Copy {
+pub(super) fn capture_for(cause: Cause, body: &Body, limit: usize) -> Capture {
     match cause {
         // The path says it all, or nothing does.
-        Cause::VehicleStatus | Cause::TaxIdentity => Copy::Foreign,
-        _ => Copy::of(body, limit),
+        Cause::VehicleStatus | Cause::TaxIdentity => Capture::Irrelevant,
+        _ => Capture::of(body, limit),
     }
 }
 
-/// The entries that calls with the caller's own credential filled, if they are the caller's own.
+/// The entries that were filled with the client's own credential; `None` for an account's.
 pub(super) fn own_partition(credential: Option<&Credential>) -> Option<Partition> {
     credential
         .filter(|credential| !credential.is_account)
@@ -112,12 +112,12 @@ impl Write {
     fn scope(&self) -> InvalidationScope {
         let mut refs = self.named_by_path.clone();
         let is_all = self.body.as_ref().is_none_or(|body| {
-            body.with_copy(|copy| match copy {
-                Copy::Foreign => true,
+            body.with_capture(|capture| match capture {
+                Capture::Irrelevant => true,
                 // A body of known length may end without anybody asking for its end, so a part may
-                // be the whole; whether it is, the JSON itself tells.
-                Copy::Whole(json) | Copy::Part { bytes: json, .. } => refs.add_json(json),
-                Copy::TooLong(json) => {
+                // be the whole; whether it is, the JSON itself shows.
+                Capture::Whole(json) | Capture::Part { bytes: json, .. } => refs.add_json(json),
+                Capture::TooLong(json) => {
                     refs.add_json(json);
                     false
                 }
@@ -142,7 +142,7 @@ impl Write {
         self.cache.invalidate(self.scope(), self.cause, fence_for)
     }
 
-    /// Nobody knows what became of it, and nobody waits.
+    /// Its outcome is unknown, and no request waits for it.
     fn give_up(&self) {
         let dropping = self.drop_entries(Some(self.fence_for));
         self.tasks.spawn_on(dropping, &self.runtime);
@@ -160,7 +160,7 @@ impl fmt::Debug for Write {
 // === impl Outcome ===
 
 impl Outcome {
-    /// What an answer, or the lack of one, says of the write.
+    /// What a response, or the lack of one, says of the write.
     pub(super) fn of(response: &Result<Response<Body>, upstream::Error>) -> Self {
         match response {
             Ok(response) => Self::of_status(response.status()),
@@ -171,7 +171,7 @@ impl Outcome {
 
     fn of_status(status: StatusCode) -> Self {
         match status {
-            // Somebody on the way lost patience; what the others did is not known.
+            // A proxy on the way gave up; what happened behind it is unknown.
             StatusCode::REQUEST_TIMEOUT => Self::Unknown,
             _ if status.is_success() || status.is_redirection() => Self::Done,
             _ if status.is_client_error() => Self::Refused,
@@ -201,7 +201,7 @@ impl Pending {
         }
     }
 
-    /// Somebody else has said it.
+    /// The outcome was said elsewhere.
     pub(super) fn release(mut self) {
         self.0 = None;
     }

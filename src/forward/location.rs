@@ -1,4 +1,4 @@
-//! `Location` fields that would lead a caller past the gateway.
+//! `Location` fields that would lead a client past the gateway.
 
 use bytes::Bytes;
 use http::{

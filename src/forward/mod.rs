@@ -1,18 +1,18 @@
 //! Everything that is not a batch: forwarded as it is, streamed both ways.
 //!
-//! Heads are changed in place and bodies pass frame by frame, so that a caller that reads
-//! slowly slows the upstream down and nothing piles up in between. Held back until they are
-//! whole are only `GET` and `HEAD` bodies of unknown length, which the HTTP/1 client would not
-//! send, and small ones, whose callers would otherwise take a place upstream for their time.
+//! Heads are changed in place and bodies pass frame by frame, so that a client that reads
+//! slowly slows the upstream down and nothing piles up in between. Buffered are only `GET` and
+//! `HEAD` bodies of unknown length, which the HTTP/1 client would not send, and small bodies, which
+//! would otherwise hold a permit for as long as their clients take to send them.
 
 mod error;
-mod fields;
-mod forwarded;
 mod framing;
 mod head;
-mod hops;
+mod header_filter;
+mod hop_limit;
 mod invalidate;
 mod location;
+mod provenance;
 mod request_body;
 mod response;
 mod response_body;
@@ -39,7 +39,7 @@ use tracing::Instrument as _;
 pub use self::error::Error;
 use self::{
     invalidate::{Outcome, Pending, Write},
-    request_body::{BodyMonitor, Copy, RequestBody},
+    request_body::{BodyMonitor, Capture, RequestBody},
     response::ResponseContext,
     trailers::Trailers,
 };
@@ -54,17 +54,17 @@ use crate::{
 /// What the forwarding needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Peers whose `Forwarded` and `X-Forwarded-*` fields are appended to, not replaced.
+    /// Peers whose `Forwarded` and `X-Forwarded-*` headers are appended to, not replaced.
     pub trusted_proxies: Vec<IpNet>,
-    /// Fields that carry a credential, besides `Authorization` and `Cookie`, those of accounts
+    /// Headers that carry a credential, besides `Authorization` and `Cookie`, those of accounts
     /// included: `Connection` cannot nominate them away, and they are no trailers.
     pub credential_headers: Vec<HeaderName>,
     /// Bytes of a `GET` or `HEAD` body of unknown length, and of a write that is searched for
     /// vehicles.
     pub max_body: usize,
-    /// A request body without a byte from the caller.
+    /// How long a request body may be without a byte from the client.
     pub body_idle_timeout: Duration,
-    /// A body without a byte, either way, once the head of the answer came.
+    /// How long a body may be without a byte, either way, once the head of the response came.
     pub stream_idle_timeout: Duration,
     /// How long nothing is stored of the vehicles of a write whose outcome is unknown.
     pub attempt_timeout: Duration,
@@ -102,8 +102,7 @@ const MAX_SMALL: u64 = 16 * 1024;
 impl Forward {
     /// Forwards to `upstream`, which is at `origin`. Writes drop what they change from `cache`.
     ///
-    /// `tasks` is told of what outlives its request, writes and WebSockets, for the drain to
-    /// wait for.
+    /// `tasks` gets what outlives its request, writes and WebSockets, for the drain to wait for.
     pub fn new(
         config: Config,
         origin: Origin,
@@ -127,7 +126,7 @@ impl Service<Request<Body>> for Forward {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
-        if let Some(end) = hops::end(&mut request) {
+        if let Some(end) = hop_limit::check_loop_and_max_forwards(&mut request) {
             return Box::pin(async { end });
         }
         let upgrade = upgrade::take(&mut request);
@@ -153,7 +152,7 @@ impl fmt::Debug for Forward {
 
 /// Whether the body has to be whole before the request goes up: the HTTP/1 client would drop it,
 /// because it does not know its length, or it is so small that there is nothing to stream. A
-/// small body at its caller's pace would keep other callers' from being sent.
+/// small body at its client's pace would keep others' from being sent.
 fn must_be_buffered(request: &Request<Body>, max_body: usize) -> bool {
     let body = request.body();
     if body.is_end_stream() || body.is_buffered() {
@@ -204,7 +203,7 @@ async fn exchange(
     };
     let write = Arc::new(Write::new(&request, cause, &context));
     // A write is its client's as long as it waits for a permit: whoever hangs up takes it along,
-    // unsent. From then on nobody stops it.
+    // unsent. From then on it runs to its end.
     let permit = upstream.reserve(reservation).await?;
     let given_up = Pending::new(Arc::clone(&write));
     let (tasks, pending) = (context.shared.tasks.clone(), Pending::new(write));
@@ -243,9 +242,10 @@ impl Shared {
         cause: Option<Cause>,
     ) -> (Request<Body>, Arc<BodyMonitor>) {
         let limit = self.config.max_body;
-        let copy =
-            cause.map_or(Copy::Foreign, |cause| invalidate::copy_of(cause, request.body(), limit));
-        let monitor = Arc::new(BodyMonitor::new(copy));
+        let capture = cause.map_or(Capture::Irrelevant, |cause| {
+            invalidate::capture_for(cause, request.body(), limit)
+        });
+        let monitor = Arc::new(BodyMonitor::new(capture));
         let idle_timeout = self.config.body_idle_timeout;
         let monitored = request.map(|body| {
             Body::new(RequestBody::new(body, idle_timeout, trailers, Arc::clone(&monitor)))

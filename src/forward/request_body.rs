@@ -1,7 +1,8 @@
-//! A caller's body on its way to the upstream.
+//! A client's body on its way to the upstream.
 //!
-//! The HTTP client that sends it tells nobody why a body failed, so what happens to it is noted
-//! where the answer is made: a torn body is the caller's fault whatever the upstream made of it.
+//! The HTTP client that sends it does not say why a body failed, so it is recorded here for
+//! whoever makes the response: an incomplete body is the client's fault, whatever the upstream made
+//! of it.
 
 use std::{
     pin::Pin,
@@ -33,15 +34,15 @@ pub(super) struct BodyMonitor(Mutex<State>);
 #[derive(Debug)]
 struct State {
     failure: Option<Failure>,
-    copy: Copy,
+    capture: Capture,
 }
 
 /// The JSON text that a body holds, as far as it was sent.
 #[derive(Debug, Default)]
-pub(super) enum Copy {
-    /// It is no JSON text that could name anything, or nobody wants to know.
+pub(super) enum Capture {
+    /// No JSON text that could name a vehicle, or one that need not be looked at.
     #[default]
-    Foreign,
+    Irrelevant,
     /// Its beginning; more is to come.
     Part {
         /// The bytes so far.
@@ -55,10 +56,10 @@ pub(super) enum Copy {
     Whole(Vec<u8>),
 }
 
-/// The upstream is not told the rest.
+/// What the HTTP client gets to see of a failure; the monitor has the rest.
 #[derive(Debug, thiserror::Error)]
-#[error("the caller's body failed")]
-pub(super) struct Broken;
+#[error("the client's body failed")]
+pub(super) struct BodyFailed;
 
 // === impl RequestBody ===
 
@@ -76,12 +77,12 @@ impl RequestBody {
 
 impl http_body::Body for RequestBody {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = BodyFailed;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
         let this = &mut *self;
         loop {
             let frame = ready!(this.idle.poll_frame(&mut this.body, cx));
@@ -89,7 +90,7 @@ impl http_body::Body for RequestBody {
                 Ok(frame) => frame,
                 Err(failure) => {
                     this.monitor.0.lock().failure = Some(failure);
-                    return Poll::Ready(Some(Err(Broken)));
+                    return Poll::Ready(Some(Err(BodyFailed)));
                 }
             };
             let data = frame.as_ref().and_then(Frame::data_ref);
@@ -97,7 +98,7 @@ impl http_body::Body for RequestBody {
             this.monitor
                 .0
                 .lock()
-                .copy
+                .capture
                 .push(data.map_or(&[], |data| data), is_whole);
             match frame.map(|frame| this.trailers.filter(frame)) {
                 Some(None) => {}
@@ -116,12 +117,12 @@ impl http_body::Body for RequestBody {
     }
 }
 
-// === impl Watch ===
+// === impl BodyMonitor ===
 
 impl BodyMonitor {
-    /// Nothing has happened; what is sent is kept as `copy` says.
-    pub(super) fn new(copy: Copy) -> Self {
-        Self(Mutex::new(State { failure: None, copy }))
+    /// Nothing has happened; what is sent is kept as `capture` says.
+    pub(super) fn new(capture: Capture) -> Self {
+        Self(Mutex::new(State { failure: None, capture }))
     }
 
     /// Why the body was not sent whole, once.
@@ -135,18 +136,18 @@ impl BodyMonitor {
     }
 
     /// Looks at what was sent.
-    pub(super) fn with_copy<T>(&self, look: impl FnOnce(&Copy) -> T) -> T {
-        look(&self.0.lock().copy)
+    pub(super) fn with_capture<T>(&self, look: impl FnOnce(&Capture) -> T) -> T {
+        look(&self.0.lock().capture)
     }
 }
 
-// === impl Copy ===
+// === impl Capture ===
 
-impl Copy {
+impl Capture {
     /// Keeps up to `limit` bytes of a body.
     pub(super) fn of(body: &Body, limit: usize) -> Self {
         match body.is_end_stream() {
-            true => Self::Foreign,
+            true => Self::Irrelevant,
             false => Self::Part { bytes: Vec::new(), limit },
         }
     }
@@ -159,7 +160,7 @@ impl Copy {
             data = data.trim_ascii_start();
             // Only an object or a list has members. 0xEF: the byte order mark that some write.
             if !data.is_empty() && !matches!(data[0], b'{' | b'[' | 0xef) {
-                *self = Self::Foreign;
+                *self = Self::Irrelevant;
                 return;
             }
         }
@@ -172,7 +173,7 @@ impl Copy {
         bytes.extend_from_slice(data);
         if is_whole {
             let bytes = std::mem::take(bytes);
-            *self = if bytes.is_empty() { Self::Foreign } else { Self::Whole(bytes) };
+            *self = if bytes.is_empty() { Self::Irrelevant } else { Self::Whole(bytes) };
         }
     }
 }
@@ -195,7 +196,7 @@ mod tests {
             .into_iter()
             .map(|frame| frame.map(|data| Frame::data(data.into())));
         let body = Body::new(StreamBody::new(stream::iter(frames)));
-        let monitor = Arc::new(BodyMonitor::new(Copy::of(&body, limit)));
+        let monitor = Arc::new(BodyMonitor::new(Capture::of(&body, limit)));
         let trailers = Trailers::announced(&mut http::HeaderMap::new(), &[]);
         (RequestBody::new(body, PATIENCE, trailers, Arc::clone(&monitor)), monitor)
     }
@@ -206,17 +207,17 @@ mod tests {
             (vec!["{\"vin\"", ":1}"], "whole {\"vin\":1}"),
             (vec![" ", "\r\n [", "]"], "whole []"),
             (vec!["{", "\"too long\": 1234}"], "cut {\"too long\":"),
-            (vec!["vin=1", "{}"], "foreign"),
-            (vec!["\"text\""], "foreign"),
-            (vec!["", " "], "foreign"),
+            (vec!["vin=1", "{}"], "irrelevant"),
+            (vec!["\"text\""], "irrelevant"),
+            (vec!["", " "], "irrelevant"),
         ] {
             let (body, monitor) = monitored(frames.iter().map(|frame| Ok(*frame)).collect(), 12);
             assert_eq!(body.collect().await.unwrap().to_bytes(), frames.concat());
-            let found = monitor.with_copy(|copy| match copy {
-                Copy::Foreign => "foreign".to_owned(),
-                Copy::Part { .. } => "part".to_owned(),
-                Copy::TooLong(bytes) => format!("cut {}", String::from_utf8_lossy(bytes)),
-                Copy::Whole(bytes) => format!("whole {}", String::from_utf8_lossy(bytes)),
+            let found = monitor.with_capture(|capture| match capture {
+                Capture::Irrelevant => "irrelevant".to_owned(),
+                Capture::Part { .. } => "part".to_owned(),
+                Capture::TooLong(bytes) => format!("cut {}", String::from_utf8_lossy(bytes)),
+                Capture::Whole(bytes) => format!("whole {}", String::from_utf8_lossy(bytes)),
             });
             assert_eq!(found, want);
         }
@@ -226,11 +227,11 @@ mod tests {
     async fn knows_a_body_that_is_not_all_sent_from_one_that_is() {
         let (mut body, monitor) = monitored(vec![Ok("{"), Ok("}")], 12);
         assert!(body.frame().await.is_some());
-        assert!(monitor.with_copy(|copy| matches!(copy, Copy::Part { .. })));
+        assert!(monitor.with_capture(|capture| matches!(capture, Capture::Part { .. })));
     }
 
     #[tokio::test]
-    async fn notes_why_a_body_failed() {
+    async fn records_why_a_body_failed() {
         let (body, monitor) = monitored(vec![Ok("{"), Err("reset".into())], 12);
         assert!(!monitor.has_failed());
         assert!(body.collect().await.is_err());
@@ -241,6 +242,6 @@ mod tests {
 
     #[test]
     fn copies_nothing_where_there_is_no_body() {
-        assert!(matches!(Copy::of(&Body::empty(), 4), Copy::Foreign));
+        assert!(matches!(Capture::of(&Body::empty(), 4), Capture::Irrelevant));
     }
 }

@@ -1,4 +1,4 @@
-//! What a caller sees of the upstream's answer.
+//! What a client sees of the upstream's response.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::{
-    Error, Shared, fields, forwarded::append_via, framing, invalidate, location,
+    Error, Shared, framing, header_filter, invalidate, location, provenance::append_via,
     request_body::BodyMonitor, response_body::ResponseBody, trailers::Trailers, upgrade,
 };
 use crate::{
@@ -60,32 +60,35 @@ impl ResponseContext {
         Ok(response.map(|body| Body::new(ResponseBody::new(body, idle_timeout, trailers))))
     }
 
-    /// Connects caller and upstream for as long as they like.
+    /// Connects client and upstream for as long as they like.
     fn switch(mut self, mut response: Response<Body>) -> Result<Response<Body>, Error> {
-        let is_agreed = upgrade::is_agreed(response.headers());
-        let caller = self
+        let is_websocket = upgrade::is_websocket(response.headers());
+        let client = self
             .upgrade
             .take()
-            .filter(|_| is_agreed)
+            .filter(|_| is_websocket)
             .ok_or(Error::UnaskedUpgrade)?;
         let upstream = hyper::upgrade::on(&mut response);
         self.strip(&mut response);
         upgrade::announce(response.headers_mut());
-        // The call's place, and below whatever the caller's request counts against.
+        // The call's permit, and below whatever the client's request counts against.
         let tunnel = Tunnel::default();
         let call = std::mem::replace(response.body_mut(), Body::before(&tunnel));
         let idle_timeout = self.shared.config.stream_idle_timeout;
         self.shared
             .tasks
-            .spawn(upgrade::tunnel(caller, upstream, idle_timeout, (call, tunnel)));
+            .spawn(upgrade::tunnel(client, upstream, idle_timeout, (call, tunnel)));
         Ok(response)
     }
 
     fn strip(&self, response: &mut Response<Body>) {
         let received = response.version();
-        fields::strip_response(response.headers_mut(), &self.shared.config.credential_headers);
+        header_filter::strip_response(
+            response.headers_mut(),
+            &self.shared.config.credential_headers,
+        );
         append_via(response.headers_mut(), received);
-        // An answer to HTTP/1.1 that says it is HTTP/1.0 could not be told from a cut one.
+        // A response to HTTP/1.1 that says HTTP/1.0 would look like one that was cut off.
         *response.version_mut() = Version::HTTP_11;
     }
 

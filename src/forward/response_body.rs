@@ -1,4 +1,4 @@
-//! The upstream's body on its way to a caller.
+//! The upstream's body on its way to a client.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 use super::trailers::Trailers;
 use crate::body::{Body, Failure, Idle};
 
-/// A body that fails, and so cuts the answer off, when the upstream falls silent.
+/// A body that fails, and so cuts the response off, when the upstream falls silent.
 ///
 /// It never ends early as if it were whole.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct ResponseBody {
     trailers: Trailers,
 }
 
-// === impl AnswerBody ===
+// === impl ResponseBody ===
 
 impl ResponseBody {
     /// Passes `body` on, with at most `idle_timeout` of silence.

@@ -35,10 +35,10 @@ const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) type Dropped = Arc<Mutex<Vec<(InvalidationScope, Cause, Option<Duration>)>>>;
 
-/// A cache that only notes what it is told to drop.
-pub(super) struct Noting(pub(super) Dropped);
+/// A cache that only records what it is told to drop.
+pub(super) struct Recording(pub(super) Dropped);
 
-impl Invalidate for Noting {
+impl Invalidate for Recording {
     fn invalidate(
         &self,
         scope: InvalidationScope,
@@ -69,7 +69,7 @@ fn shared(cache: Arc<dyn Invalidate>) -> Arc<Shared> {
 
 fn forward(upstream: Upstream) -> (Forward, Dropped) {
     let dropped = Dropped::default();
-    let cache = Arc::new(Noting(Arc::clone(&dropped)));
+    let cache = Arc::new(Recording(Arc::clone(&dropped)));
     (Forward { upstream, shared: shared(cache) }, dropped)
 }
 
@@ -82,8 +82,8 @@ pub(super) fn context(
     ResponseContext { shared: shared(cache), credential, upgrade: None, body }
 }
 
-/// An upstream that reads requests whole and answers each with `answer`.
-fn answering(response: fn() -> Response<Body>) -> (Upstream, Arc<Mutex<Vec<Request<Bytes>>>>) {
+/// An upstream that reads requests whole and answers each with `response`.
+fn responding(response: fn() -> Response<Body>) -> (Upstream, Arc<Mutex<Vec<Request<Bytes>>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&seen);
     let upstream = Fake::new(move |request: Request<Body>| {
@@ -111,9 +111,9 @@ fn by_hand() -> (Upstream, mpsc::UnboundedReceiver<ByHand>) {
 fn fake_by_hand() -> (Fake, mpsc::UnboundedReceiver<ByHand>) {
     let (calls, received) = mpsc::unbounded_channel();
     let upstream = Fake::new(move |request: Request<Body>| {
-        let (response, answered) = oneshot::channel();
+        let (response, responded) = oneshot::channel();
         let _ = calls.send((request, response));
-        async move { answered.await.unwrap_or(Err(upstream::Error::Timeout)) }
+        async move { responded.await.unwrap_or(Err(upstream::Error::Timeout)) }
     });
     (upstream, received)
 }
@@ -142,14 +142,14 @@ fn request(method: Method, uri: &str, body: Body) -> Request<Body> {
         .unwrap()
 }
 
-/// The fields of a head in alphabetical order.
-fn fields(headers: &HeaderMap) -> Vec<(&str, &str)> {
-    let fields = headers.iter();
-    let mut fields: Vec<_> = fields
+/// The headers in alphabetical order.
+fn sorted(headers: &HeaderMap) -> Vec<(&str, &str)> {
+    let pairs = headers.iter();
+    let mut sorted: Vec<_> = pairs
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
         .collect();
-    fields.sort_unstable();
-    fields
+    sorted.sort_unstable();
+    sorted
 }
 
 fn streamed(frames: Vec<Result<Frame<Bytes>, BodyError>>) -> Body {

@@ -1,10 +1,10 @@
-//! Trailers: passed on when announced, so that whoever reads them has been told.
+//! Trailers: passed on only when they were announced (RFC 9110 section 6.6.2).
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header::TRAILER};
 use http_body::Frame;
 
-use super::fields::{is_no_trailer, tokens};
+use super::header_filter::{is_forbidden_trailer, tokens};
 
 /// The trailer fields of one message that are passed on.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Trailers {
             .iter()
             .flat_map(tokens)
             .filter_map(|name| name.parse().ok())
-            .filter(|name| !is_no_trailer(name, credential_headers))
+            .filter(|name| !is_forbidden_trailer(name, credential_headers))
             .collect();
         headers.remove(TRAILER);
         for name in &names {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn that_nobody_announced_leave_nothing() {
+    fn that_were_not_announced_leave_nothing() {
         let trailers = Trailers::announced(&mut HeaderMap::new(), &[]);
         let mut sent = HeaderMap::new();
         sent.insert("x-sum", HeaderValue::from(1));

@@ -22,23 +22,21 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::fields::has_token;
+use super::header_filter::has_token;
 use crate::body::{Body, Tunnel};
 
 /// Takes the upgrade that a request asks for, if it is one that passes: `websocket`, on a `GET`
 /// without a body over HTTP/1.1.
 pub(super) fn take(request: &mut Request<Body>) -> Option<OnUpgrade> {
-    let is_asked = is_agreed(request.headers())
+    let passes = is_websocket(request.headers())
         && request.method() == Method::GET
         && request.version() == Version::HTTP_11
         && request.body().is_end_stream();
-    is_asked
-        .then(|| request.extensions_mut().remove())
-        .flatten()
+    passes.then(|| request.extensions_mut().remove()).flatten()
 }
 
 /// Whether a head asks for or confirms the upgrade to a WebSocket.
-pub(super) fn is_agreed(headers: &HeaderMap) -> bool {
+pub(super) fn is_websocket(headers: &HeaderMap) -> bool {
     headers.contains_key(UPGRADE)
         && has_token(headers, UPGRADE, "websocket")
         && has_token(headers, CONNECTION, "upgrade")
@@ -53,25 +51,25 @@ pub(super) fn announce(headers: &mut HeaderMap) {
 /// Carries bytes both ways until both sides have ended, one fails, or neither says a word for
 /// `idle_timeout`. `held` is kept as long.
 pub(super) async fn tunnel(
-    caller: OnUpgrade,
+    client: OnUpgrade,
     upstream: OnUpgrade,
     idle_timeout: Duration,
     held: (Body, Tunnel),
 ) {
-    let both = async { tokio::try_join!(caller, upstream) };
-    if let Ok(Ok((caller, upstream))) = timeout(idle_timeout, both).await {
-        carry(TokioIo::new(caller), TokioIo::new(upstream), idle_timeout).await;
+    let both = async { tokio::try_join!(client, upstream) };
+    if let Ok(Ok((client, upstream))) = timeout(idle_timeout, both).await {
+        carry(TokioIo::new(client), TokioIo::new(upstream), idle_timeout).await;
     }
     drop(held);
 }
 
 async fn carry(
-    caller: impl AsyncRead + AsyncWrite + Unpin,
+    client: impl AsyncRead + AsyncWrite + Unpin,
     mut upstream: impl AsyncRead + AsyncWrite + Unpin,
     idle_timeout: Duration,
 ) {
     let last_byte_at = Arc::new(Mutex::new(Instant::now()));
-    let mut caller = Noted { io: caller, last_byte_at: Arc::clone(&last_byte_at) };
+    let mut client = Timed { io: client, last_byte_at: Arc::clone(&last_byte_at) };
     let silence = async {
         loop {
             let ends_at = *last_byte_at.lock() + idle_timeout;
@@ -83,45 +81,45 @@ async fn carry(
     };
     tokio::select! {
         // How a tunnel ends is between its two ends.
-        _ = copy_bidirectional(&mut caller, &mut upstream) => {}
+        _ = copy_bidirectional(&mut client, &mut upstream) => {}
         () = silence => {}
     }
 }
 
-/// One end of a tunnel that notes when a byte went by: every byte does, one way or the other.
-struct Noted<T> {
+/// One end of a tunnel that records when a byte went by: every byte does, one way or the other.
+struct Timed<T> {
     io: T,
     last_byte_at: Arc<Mutex<Instant>>,
 }
 
-// === impl Noted ===
+// === impl Timed ===
 
-impl<T> Noted<T> {
-    fn note(&self) {
+impl<T> Timed<T> {
+    fn touch(&self) {
         *self.last_byte_at.lock() = Instant::now();
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for Timed<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        self.note();
+        self.touch();
         Poll::Ready(Ok(()))
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Timed<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
-        self.note();
+        self.touch();
         Poll::Ready(Ok(written))
     }
 

@@ -28,7 +28,7 @@ enum Kind {
     Other,
 }
 
-// === impl Named ===
+// === impl VehicleRefs ===
 
 impl VehicleRefs {
     /// Whether nothing is named.

@@ -1,4 +1,4 @@
-//! Why a request that names a vehicle is refused before anybody looks at what it wants.
+//! Why a request that names a vehicle is refused before it goes anywhere.
 
 use crate::{body, vehicle::Invalid};
 
@@ -11,7 +11,7 @@ pub enum Error {
     /// The VIN in the path hides a slash, a backslash or a control character.
     #[error("the VIN in the path contains an encoded slash, backslash or control character")]
     PathCharacter,
-    /// What the path has in the place of a VIN is none.
+    /// The path has no VIN where one has to be.
     #[error("the VIN in the path {0}")]
     PathVin(#[source] Invalid),
     /// A member that decides about the vehicle stands twice in the body.
@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// The body names a vehicle that cannot be one; at least one problem.
     #[error("the vehicle in the body is not valid")]
-    Vehicle(Vec<Problem>),
+    Vehicle(Vec<InvalidMember>),
     /// The body did not come in whole.
     #[error(transparent)]
     Body(#[from] body::Failure),
@@ -30,16 +30,16 @@ pub enum Error {
 
 /// What is wrong with one member of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct InvalidMember {
     /// Which member, as a JSON pointer (RFC 6901).
     pub pointer: &'static str,
     /// What is wrong with it.
-    pub reason: Reason,
+    pub reason: MemberError,
 }
 
 /// Why a member is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
+pub enum MemberError {
     /// It is a number, a list, `null`, or a string with half a surrogate pair.
     #[error("is not a string")]
     NotAString,

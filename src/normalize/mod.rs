@@ -22,7 +22,7 @@ use http::{
 };
 use tower::{Layer, Service};
 
-pub use self::error::{Error, Problem, Reason};
+pub use self::error::{Error, InvalidMember, MemberError};
 use crate::{body::Body, route::Route, rule::Refused};
 
 /// What the normalization needs to know.
@@ -104,7 +104,7 @@ where
                 }
             }
             (Route::VehicleUpsert, &Method::PUT) => {
-                // The clone was not asked whether it is ready, so it stays and the other goes.
+                // Only the service that was polled is ready, so the clone takes its place.
                 let clone = self.inner.clone();
                 let mut inner = mem::replace(&mut self.inner, clone);
                 let config = self.config;

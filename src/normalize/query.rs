@@ -1,6 +1,6 @@
 //! VIN and plate in the query of the vehicle list.
 //!
-//! They are filters there and may be parts of a VIN or plate, so they are cleaned, not judged.
+//! They are filters there and may be parts of a VIN or plate, so they are cleaned, not parsed.
 
 use std::{borrow::Cow, fmt::Write as _};
 

@@ -1,12 +1,12 @@
 //! VIN and plate in the body of a vehicle's upsert.
 //!
-//! The two values are replaced where they stand; every other byte is the caller's own.
+//! The two values are replaced where they stand; every other byte stays as the client sent it.
 
 use bytes::Bytes;
 
 use super::{
     Error,
-    error::{Problem, Reason},
+    error::{InvalidMember, MemberError},
 };
 use crate::{
     json::{Edits, Member, Members},
@@ -19,7 +19,7 @@ const PLATE: &str = "/vehicleInfo/plate";
 
 /// `body` with its `vehicleInfo.vin` and `.plate` clean.
 ///
-/// A body that is not JSON, or does not name them, is for Sync to judge and stays as it is.
+/// A body that is not JSON, or does not name them, stays as it is: Sync decides.
 pub(super) fn normalize(body: Bytes) -> Result<Bytes, Error> {
     let Ok(text) = std::str::from_utf8(&body) else {
         return Ok(body);
@@ -37,7 +37,7 @@ pub(super) fn normalize(body: Bytes) -> Result<Bytes, Error> {
         };
         match clean(value, parse) {
             Ok(clean) => edits.replace(value, clean),
-            Err(reason) => problems.push(Problem { pointer, reason }),
+            Err(reason) => problems.push(InvalidMember { pointer, reason }),
         }
     }
     if !problems.is_empty() {
@@ -67,19 +67,19 @@ fn find(body: &str) -> Result<Option<Named<'_>>, Error> {
     Ok(Some(Named { vin: once(vin, VIN)?, plate: once(plate, PLATE)? }))
 }
 
-type Parse = fn(&str) -> Result<String, Reason>;
+type Parse = fn(&str) -> Result<String, MemberError>;
 
-fn parse_vin(typed: &str) -> Result<String, Reason> {
+fn parse_vin(typed: &str) -> Result<String, MemberError> {
     Ok(Vin::parse(typed)?.as_str().to_owned())
 }
 
-fn parse_plate(typed: &str) -> Result<String, Reason> {
+fn parse_plate(typed: &str) -> Result<String, MemberError> {
     Ok(Plate::parse(typed)?.as_str().to_owned())
 }
 
 /// The JSON string that `value` should be.
-fn clean(value: &str, parse: Parse) -> Result<String, Reason> {
-    let typed: String = serde_json::from_str(value).map_err(|_| Reason::NotAString)?;
+fn clean(value: &str, parse: Parse) -> Result<String, MemberError> {
+    let typed: String = serde_json::from_str(value).map_err(|_| MemberError::NotAString)?;
     // Letters and digits need no escapes.
     Ok(format!("\"{}\"", parse(&typed)?))
 }

@@ -10,7 +10,7 @@ const ASCII: [u8; 128] = ascii();
 /// Marks a byte that cleaning removes. No cleaned text contains NUL: it is removed itself.
 const REMOVED: u8 = 0;
 
-/// Cleans a VIN or plate without judging it.
+/// Cleans a VIN or plate without checking it.
 ///
 /// Full-width forms (U+FF01–FF5E) become ASCII. White space, controls (Cc), formats (Cf),
 /// dashes (Pd and U+2212) and `. _ / *` are removed. ASCII letters become upper case. Nothing

@@ -17,7 +17,7 @@ use std::{
 
 pub use self::{clean::clean, plate::Plate, vin::Vin};
 
-/// A VIN together with a plate: what Sync is asked for.
+/// A VIN together with a plate: what Sync is queried by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vehicle {
     /// The vehicle identification number.

@@ -8,7 +8,7 @@ use super::{
 /// A number plate: 1 to 15 of `0-9 A-Z`.
 ///
 /// 15 is the longest that any page of the Sync documentation allows (the list filter);
-/// narrower limits are left to Sync to judge.
+/// narrower limits are left to Sync.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Plate {
     /// Unused places are zero, so that derived comparisons see the text alone.
@@ -22,7 +22,7 @@ impl Plate {
     /// Characters in the longest plate.
     pub const MAX_LENGTH: usize = 15;
 
-    /// Cleans `text` (see [`clean`](super::clean())) and judges what is left.
+    /// Cleans `text` (see [`clean`](super::clean())) and checks what is left.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let mut bytes = [0; Self::MAX_LENGTH];
         let mut length = 0;

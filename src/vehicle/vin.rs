@@ -7,7 +7,7 @@ use super::{
 
 /// A vehicle identification number: 17 of `0-9 A-Z` without `I`, `O`, `Q` (ISO 3779).
 ///
-/// The check digit is not judged; many markets do not use it.
+/// The check digit is not verified; many markets do not use it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Vin([u8; Vin::LENGTH]);
 
@@ -17,9 +17,9 @@ impl Vin {
     /// Characters in every VIN.
     pub const LENGTH: usize = 17;
 
-    /// Cleans `text` (see [`clean`](super::clean())) and judges what is left.
+    /// Cleans `text` (see [`clean`](super::clean())) and checks what is left.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        // As a rule it is clean already. Judged without a branch, its bytes are judged at once.
+        // As a rule it is clean already. Without a branch, its bytes are checked all at once.
         if let Ok(vin) = <[u8; Self::LENGTH]>::try_from(text.as_bytes())
             && vin
                 .iter()

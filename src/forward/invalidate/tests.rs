@@ -7,7 +7,7 @@ use crate::{
     body::{Body, Error as BodyError},
     forward::{
         request_body::RequestBody,
-        tests::{Dropped, Noting, context},
+        tests::{Dropped, Recording, context},
         trailers::Trailers,
     },
     vehicle::{Plate, Vin},
@@ -15,12 +15,12 @@ use crate::{
 
 const VIN: &str = "3VWFE21C04M000001";
 const OTHER: &str = "3VWFE21C04M000002";
-const HOLD_OFF: Duration = Duration::from_secs(20);
+const FENCE: Duration = Duration::from_secs(20);
 const MINE: [u8; 32] = [7; 32];
 
 fn recorder() -> (Arc<dyn Invalidate>, Dropped) {
     let dropped = Dropped::default();
-    (Arc::new(Noting(Arc::clone(&dropped))), dropped)
+    (Arc::new(Recording(Arc::clone(&dropped))), dropped)
 }
 
 /// A write of which `body` was sent, in pieces.
@@ -41,9 +41,9 @@ async fn write(
         .extension(credential);
     let request = request.body(Body::empty()).unwrap();
     let cause = cause(&request).unwrap();
-    let monitor = Arc::new(BodyMonitor::new(copy_of(cause, &body, 48)));
+    let monitor = Arc::new(BodyMonitor::new(capture_for(cause, &body, 48)));
     let trailers = Trailers::announced(&mut http::HeaderMap::new(), &[]);
-    let body = RequestBody::new(body, HOLD_OFF, trailers, Arc::clone(&monitor));
+    let body = RequestBody::new(body, FENCE, trailers, Arc::clone(&monitor));
     let _ = body.collect().await;
     let (invalidate, dropped) = recorder();
     let context = context(invalidate, Some(credential), Some(monitor));
@@ -62,7 +62,7 @@ fn scope(vins: &[&str], plates: &[&str], partition: bool) -> InvalidationScope {
 }
 
 #[tokio::test]
-async fn a_write_drops_the_vehicles_it_names_or_the_callers_partition() {
+async fn a_write_drops_the_vehicles_it_names_or_its_partition() {
     let status = "/api/v2/vehicles/3VWFE21C04M000001/status";
     let (patch, put, post, delete) = (Method::PATCH, Method::PUT, Method::POST, Method::DELETE);
     let upsert = "/api/upsert-vehicle-info";
@@ -184,24 +184,24 @@ async fn an_unknown_outcome_keeps_the_vehicles_out_for_a_while() {
     for (outcome, want) in [
         (Outcome::Done, vec![None]),
         (Outcome::Refused, vec![]),
-        (Outcome::Unknown, vec![Some(HOLD_OFF)]),
+        (Outcome::Unknown, vec![Some(FENCE)]),
     ] {
         let (write, dropped) = write(Method::POST, "/x", &["{}"]).await;
         Pending::new(write).finish(outcome).await;
-        let hold_offs: Vec<_> = dropped
+        let fences: Vec<_> = dropped
             .lock()
             .iter()
             .map(|(.., fence_for)| *fence_for)
             .collect();
-        assert_eq!(hold_offs, want, "{outcome:?}");
+        assert_eq!(fences, want, "{outcome:?}");
     }
 }
 
 #[tokio::test]
-async fn a_write_that_was_not_sent_whole_is_unknown_whatever_the_answer() {
+async fn a_write_that_was_not_sent_whole_is_unknown_whatever_the_response() {
     let (write, dropped) = write(Method::POST, "/x", &["{", "torn"]).await;
     Pending::new(write).finish(Outcome::Refused).await;
-    assert_eq!(dropped.lock()[0].2, Some(HOLD_OFF));
+    assert_eq!(dropped.lock()[0].2, Some(FENCE));
 }
 
 #[tokio::test]
@@ -210,11 +210,11 @@ async fn a_write_that_is_given_up_is_unknown() {
     Pending::new(Arc::clone(&write)).release();
     assert!(dropped.lock().is_empty());
     drop(Pending::new(write));
-    assert_eq!(dropped.lock()[0].2, Some(HOLD_OFF));
+    assert_eq!(dropped.lock()[0].2, Some(FENCE));
 }
 
 #[test]
-fn only_the_callers_own_partition_is_its_own() {
+fn only_a_clients_own_credential_has_a_partition_of_its_own() {
     let credential = |digest, is_account| Credential { digest, is_account };
     for (credential, want) in [
         (None, None),

@@ -1,8 +1,8 @@
 use super::*;
 
 #[tokio::test]
-async fn sends_the_callers_request_with_a_head_of_its_own() {
-    let (upstream, seen) = answering(ok);
+async fn sends_the_clients_request_with_a_head_of_its_own() {
+    let (upstream, seen) = responding(ok);
     let (forward, _) = forward(upstream);
     let mut request = request(Method::GET, "http://user@gate:8080/a%2fb?c=%20+", Body::empty());
     *request.version_mut() = Version::HTTP_2;
@@ -16,7 +16,7 @@ async fn sends_the_callers_request_with_a_head_of_its_own() {
     assert_eq!(request.uri(), "/a%2fb?c=%20+");
     assert_eq!(request.version(), Version::HTTP_11);
     assert_eq!(
-        fields(request.headers()),
+        sorted(request.headers()),
         [
             ("connection", "te"),
             ("forwarded", "for=203.0.113.9;host=\"gate:8080\";proto=http"),
@@ -32,7 +32,7 @@ async fn sends_the_callers_request_with_a_head_of_its_own() {
 
 #[tokio::test]
 async fn believes_a_trusted_proxy() {
-    let (upstream, seen) = answering(ok);
+    let (upstream, seen) = responding(ok);
     let (forward, _) = forward(upstream);
     let mut request = request(Method::GET, "/", Body::empty());
     request
@@ -47,16 +47,16 @@ async fn believes_a_trusted_proxy() {
 
 #[tokio::test]
 async fn sends_a_get_body_of_unknown_length_in_one_piece() {
-    let (upstream, seen) = answering(ok);
+    let (upstream, seen) = responding(ok);
     let (forward, _) = forward(upstream);
-    let mut asked = request(Method::GET, "/", streamed(vec![data("12"), data("34")]));
-    asked
+    let mut exchange = request(Method::GET, "/", streamed(vec![data("12"), data("34")]));
+    exchange
         .headers_mut()
         .insert(TRAILER, HeaderValue::from_static("x-sum"));
-    asked
+    exchange
         .headers_mut()
         .insert(CONTENT_LENGTH, HeaderValue::from_static("9"));
-    forward.clone().oneshot(asked).await.unwrap();
+    forward.clone().oneshot(exchange).await.unwrap();
     assert_eq!(seen.lock()[0].body(), "1234");
     assert!(!seen.lock()[0].headers().contains_key(TRAILER), "none can follow");
     assert!(!seen.lock()[0].headers().contains_key(CONTENT_LENGTH), "it was a lie");
@@ -71,24 +71,24 @@ async fn sends_a_get_body_of_unknown_length_in_one_piece() {
 }
 
 #[tokio::test]
-async fn blames_the_caller_for_a_torn_body_whatever_the_upstream_answers() {
+async fn blames_the_client_for_an_incomplete_body_whatever_the_response() {
     let (upstream, mut calls) = by_hand();
     let (forward, _) = forward(upstream);
     for has_response in [true, false] {
         let body = streamed(vec![data("x"), Err("bad chunk".into())]);
-        let asked = tokio::spawn(forward.clone().oneshot(request(Method::QUERY, "/", body)));
+        let exchange = tokio::spawn(forward.clone().oneshot(request(Method::QUERY, "/", body)));
         let (call, response) = calls.recv().await.unwrap();
         assert!(call.into_body().collect().await.is_err(), "it never looks whole");
-        let answered = if has_response { Ok(ok()) } else { Err(upstream::Error::Timeout) };
-        response.send(answered).unwrap();
-        let refused = asked.await.unwrap().unwrap_err();
+        let responded = if has_response { Ok(ok()) } else { Err(upstream::Error::Timeout) };
+        response.send(responded).unwrap();
+        let refused = exchange.await.unwrap().unwrap_err();
         assert!(matches!(refused, Error::Body(Failure::Incomplete(_))));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn ends_a_silent_body_of_a_caller() {
-    let (upstream, _) = answering(ok);
+async fn ends_a_silent_body_of_a_client() {
+    let (upstream, _) = responding(ok);
     let (forward, dropped) = forward(upstream);
     let (up, body) = sent_by_hand();
     up.send(data("x")).unwrap();

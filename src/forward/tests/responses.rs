@@ -5,8 +5,8 @@ async fn streams_both_ways_at_once() {
     let (upstream, mut calls) = by_hand();
     let (forward, _) = forward(upstream);
     let (up, body) = sent_by_hand();
-    let mut asked = Box::pin(forward.oneshot(request(Method::QUERY, "/", body)));
-    assert!(asked.as_mut().now_or_never().is_none());
+    let mut exchange = Box::pin(forward.oneshot(request(Method::QUERY, "/", body)));
+    assert!(exchange.as_mut().now_or_never().is_none());
 
     let (mut call, response) = calls.recv().await.unwrap();
     up.send(data("ping")).unwrap();
@@ -23,7 +23,7 @@ async fn streams_both_ways_at_once() {
 
     let (down, body) = sent_by_hand();
     response.send(Ok(Response::new(body))).unwrap();
-    let mut response = asked.await.unwrap();
+    let mut response = exchange.await.unwrap();
     down.send(data("pong")).unwrap();
     assert_eq!(
         response
@@ -68,7 +68,7 @@ async fn passes_announced_trailers_both_ways() {
     request
         .headers_mut()
         .insert(TRAILER, HeaderValue::from_static("X-Sum, Authorization"));
-    let asked = tokio::spawn(forward.oneshot(request));
+    let exchange = tokio::spawn(forward.oneshot(request));
 
     let (call, response) = calls.recv().await.unwrap();
     assert_eq!(call.headers()[TRAILER], "x-sum");
@@ -82,9 +82,9 @@ async fn passes_announced_trailers_both_ways() {
         .unwrap();
     assert_eq!(trailers.keys().collect::<Vec<_>>(), ["x-sum"]);
 
-    let answered = Response::new(streamed(vec![data("x"), Ok(Frame::trailers(sum()))]));
-    response.send(Ok(answered)).unwrap();
-    let response = asked
+    let responded = Response::new(streamed(vec![data("x"), Ok(Frame::trailers(sum()))]));
+    response.send(Ok(responded)).unwrap();
+    let response = exchange
         .await
         .unwrap()
         .unwrap()
@@ -92,29 +92,29 @@ async fn passes_announced_trailers_both_ways() {
         .collect()
         .await
         .unwrap();
-    assert!(response.trailers().is_none(), "nobody announced them");
+    assert!(response.trailers().is_none(), "they were not announced");
 }
 
 #[tokio::test(start_paused = true)]
-async fn cuts_an_answer_that_falls_silent_and_never_ends_it() {
+async fn cuts_a_response_that_falls_silent_and_never_ends_it() {
     let (upstream, mut calls) = by_hand();
     let (forward, _) = forward(upstream);
-    let asked = tokio::spawn(forward.oneshot(request(Method::GET, "/", Body::empty())));
+    let exchange = tokio::spawn(forward.oneshot(request(Method::GET, "/", Body::empty())));
     let (_, response) = calls.recv().await.unwrap();
     let (down, body) = sent_by_hand();
     response.send(Ok(Response::new(body))).unwrap();
-    let mut body = asked.await.unwrap().unwrap().into_body();
+    let mut body = exchange.await.unwrap().unwrap().into_body();
     down.send(data("x")).unwrap();
     assert!(matches!(body.frame().await, Some(Ok(_))));
     advance(100 * SECOND).await;
     down.send(data("y")).unwrap();
-    assert!(matches!(body.frame().await, Some(Ok(_))), "the caller was slow, not the upstream");
+    assert!(matches!(body.frame().await, Some(Ok(_))), "the client was slow, not the upstream");
     assert!(matches!(body.frame().await, Some(Err(_))));
 }
 
 #[tokio::test]
-async fn shows_the_caller_an_answer_of_its_own() {
-    let (upstream, _) = answering(|| {
+async fn shows_the_client_a_response_of_its_own() {
+    let (upstream, _) = responding(|| {
         let mut response = ok();
         *response.version_mut() = Version::HTTP_10;
         *response.status_mut() = StatusCode::FOUND;
@@ -133,7 +133,7 @@ async fn shows_the_caller_an_answer_of_its_own() {
     assert_eq!(response.status(), StatusCode::FOUND);
     assert_eq!(response.version(), Version::HTTP_11);
     assert_eq!(
-        fields(response.headers()),
+        sorted(response.headers()),
         [("location", "/a#b"), ("set-cookie", "c=1"), ("via", "1.0 vingate")]
     );
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "fine");
@@ -141,7 +141,7 @@ async fn shows_the_caller_an_answer_of_its_own() {
 }
 
 #[tokio::test]
-async fn minds_a_credential_that_the_upstream_refuses() {
+async fn drops_what_a_credential_filled_that_the_upstream_refuses() {
     let partition = InvalidationScope {
         partition: Some(Partition::new(&MINE)),
         ..InvalidationScope::default()
@@ -160,13 +160,13 @@ async fn minds_a_credential_that_the_upstream_refuses() {
         request
             .extensions_mut()
             .insert(Credential { digest: Some(MINE), is_account });
-        let asked = tokio::spawn(forward.oneshot(request));
+        let exchange = tokio::spawn(forward.oneshot(request));
         let response = Response::builder()
             .status(status)
             .header(WWW_AUTHENTICATE, "Basic");
         let response = response.body(Body::empty()).unwrap();
         calls.recv().await.unwrap().1.send(Ok(response)).unwrap();
-        let response = asked.await.unwrap().unwrap();
+        let response = exchange.await.unwrap().unwrap();
         let field = |name| {
             response
                 .headers()
@@ -181,8 +181,8 @@ async fn minds_a_credential_that_the_upstream_refuses() {
 }
 
 #[tokio::test]
-async fn refuses_a_switch_of_protocols_that_nobody_asked_for() {
-    let (upstream, _) = answering(|| {
+async fn refuses_a_switch_of_protocols_that_was_not_requested() {
+    let (upstream, _) = responding(|| {
         let response = Response::builder()
             .status(101)
             .header("upgrade", "websocket");

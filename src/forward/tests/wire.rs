@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::*;
 
-/// A gateway between a raw caller and a raw upstream.
+/// A gateway between a raw client and a raw upstream.
 fn wire() -> (DuplexStream, DuplexStream, Dropped) {
     let (upstream_here, upstream_there) = duplex(4096);
     let (caller_here, caller_there) = duplex(4096);
@@ -82,8 +82,8 @@ async fn read_all(io: &mut DuplexStream) -> String {
 
 #[tokio::test]
 async fn a_chunked_get_body_arrives_with_its_length() {
-    let (mut caller, mut upstream, _) = wire();
-    caller
+    let (mut client, mut upstream, _) = wire();
+    client
         .write_all(
             b"GET / HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         )
@@ -95,9 +95,9 @@ async fn a_chunked_get_body_arrives_with_its_length() {
 }
 
 #[tokio::test]
-async fn a_malformed_chunk_is_the_callers_fault_and_never_looks_whole() {
-    let (mut caller, mut upstream, dropped) = wire();
-    caller
+async fn a_malformed_chunk_is_the_clients_fault_and_never_looks_whole() {
+    let (mut client, mut upstream, dropped) = wire();
+    client
         .write_all(
             b"POST / HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\nzz\r\n",
         )
@@ -105,18 +105,18 @@ async fn a_malformed_chunk_is_the_callers_fault_and_never_looks_whole() {
         .unwrap();
     let request = read_all(&mut upstream).await;
     assert!(!request.ends_with("0\r\n\r\n"), "{request}");
-    let response = read_until(&mut caller, "\r\n\r\n").await;
+    let response = read_until(&mut client, "\r\n\r\n").await;
     assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
     assert_eq!(dropped.lock()[0].2, Some(20 * SECOND));
 }
 
 #[tokio::test]
-async fn a_cut_answer_is_cut_for_the_caller_too() {
+async fn a_cut_response_is_cut_for_the_client_too() {
     for (framing, body) in
         [("Content-Length: 9", "1234"), ("Transfer-Encoding: chunked", "4\r\n1234\r\n")]
     {
-        let (mut caller, mut upstream, _) = wire();
-        caller
+        let (mut client, mut upstream, _) = wire();
+        client
             .write_all(b"GET / HTTP/1.1\r\nHost: g\r\n\r\n")
             .await
             .unwrap();
@@ -124,7 +124,7 @@ async fn a_cut_answer_is_cut_for_the_caller_too() {
         let response = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{body}");
         upstream.write_all(response.as_bytes()).await.unwrap();
         drop(upstream);
-        let response = read_all(&mut caller).await;
+        let response = read_all(&mut client).await;
         assert!(response.contains("1234"), "{response}");
         assert!(!response.ends_with("0\r\n\r\n"), "{response}");
     }
@@ -132,13 +132,13 @@ async fn a_cut_answer_is_cut_for_the_caller_too() {
 
 #[tokio::test]
 async fn a_post_streams_with_its_trailers() {
-    let (mut caller, mut upstream, _) = wire();
+    let (mut client, mut upstream, _) = wire();
     let head = "POST / HTTP/1.1\r\nHost: g\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n";
-    caller.write_all(head.as_bytes()).await.unwrap();
-    caller.write_all(b"1\r\na\r\n").await.unwrap();
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(b"1\r\na\r\n").await.unwrap();
     let request = read_until(&mut upstream, "\r\n1\r\na\r\n").await;
     assert!(request.contains("trailer: x-sum\r\n"), "{request}");
-    caller
+    client
         .write_all(b"0\r\nX-Sum: 9\r\nX-Not: 1\r\n\r\n")
         .await
         .unwrap();
@@ -152,39 +152,39 @@ const SWITCHED: &[u8] =
 
 #[tokio::test]
 async fn a_websocket_carries_bytes_once_both_have_agreed() {
-    let (mut caller, mut upstream, _) = wire();
-    caller.write_all(UPGRADE).await.unwrap();
-    caller.write_all(b"early").await.unwrap();
+    let (mut client, mut upstream, _) = wire();
+    client.write_all(UPGRADE).await.unwrap();
+    client.write_all(b"early").await.unwrap();
     let request = read_until(&mut upstream, "\r\n\r\n").await;
     assert!(request.contains("connection: upgrade\r\n"), "{request}");
     assert!(request.contains("upgrade: websocket\r\n"), "{request}");
     assert!(request.contains("sec-websocket-key: k\r\n"), "{request}");
 
     upstream.write_all(SWITCHED).await.unwrap();
-    let response = read_until(&mut caller, "\r\n\r\n").await;
+    let response = read_until(&mut client, "\r\n\r\n").await;
     assert!(response.starts_with("HTTP/1.1 101 "), "{response}");
     assert!(response.contains("upgrade: websocket\r\n"), "{response}");
     assert_eq!(read_until(&mut upstream, "early").await, "early");
     upstream.write_all(b"hello").await.unwrap();
-    assert_eq!(read_until(&mut caller, "hello").await, "hello");
-    drop(caller);
+    assert_eq!(read_until(&mut client, "hello").await, "hello");
+    drop(client);
     assert_eq!(read_all(&mut upstream).await, "");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_websocket_is_closed() {
-    let (mut caller, mut upstream, _) = wire();
-    caller.write_all(UPGRADE).await.unwrap();
+    let (mut client, mut upstream, _) = wire();
+    client.write_all(UPGRADE).await.unwrap();
     read_until(&mut upstream, "\r\n\r\n").await;
     upstream.write_all(SWITCHED).await.unwrap();
-    read_until(&mut caller, "\r\n\r\n").await;
+    read_until(&mut client, "\r\n\r\n").await;
     let began = tokio::time::Instant::now();
     for _ in 0..3 {
         tokio::time::sleep(59 * SECOND).await;
         upstream.write_all(b"x").await.unwrap();
-        assert_eq!(read_until(&mut caller, "x").await, "x");
+        assert_eq!(read_until(&mut client, "x").await, "x");
     }
-    assert_eq!(read_all(&mut caller).await, "");
+    assert_eq!(read_all(&mut client).await, "");
     assert_eq!(began.elapsed().as_secs(), 3 * 59 + 60);
 }
 
@@ -195,8 +195,8 @@ async fn any_other_upgrade_is_ignored() {
         "GET / HTTP/1.1\r\nHost: g\r\nUpgrade: websocket\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: g\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
     ] {
-        let (mut caller, mut upstream, _) = wire();
-        caller.write_all(upgrade.as_bytes()).await.unwrap();
+        let (mut client, mut upstream, _) = wire();
+        client.write_all(upgrade.as_bytes()).await.unwrap();
         let request = read_until(&mut upstream, "\r\n\r\n").await;
         assert!(!request.contains("upgrade"), "{request}");
         assert!(!request.contains("settings"), "{request}");
@@ -205,7 +205,7 @@ async fn any_other_upgrade_is_ignored() {
             .await
             .unwrap();
         assert!(
-            read_until(&mut caller, "ok")
+            read_until(&mut client, "ok")
                 .await
                 .starts_with("HTTP/1.1 200 ")
         );

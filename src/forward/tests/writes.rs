@@ -2,7 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn drops_what_a_write_changed_before_its_response_leaves() {
-    let (upstream, _) = answering(ok);
+    let (upstream, _) = responding(ok);
     let (forward, dropped) = forward(upstream);
     let body = Body::full(r#"{"plate":"A1"}"#);
     forward
@@ -17,18 +17,18 @@ async fn drops_what_a_write_changed_before_its_response_leaves() {
 async fn runs_a_write_to_its_end_whoever_hangs_up() {
     let (upstream, mut calls) = by_hand();
     let (forward, dropped) = forward(upstream);
-    let asked = forward
+    let exchange = forward
         .clone()
         .oneshot(request(Method::DELETE, "/x", Body::empty()));
-    let mut asked = Box::pin(asked);
-    assert!(asked.as_mut().now_or_never().is_none());
-    drop(asked);
+    let mut exchange = Box::pin(exchange);
+    assert!(exchange.as_mut().now_or_never().is_none());
+    drop(exchange);
     assert_eq!(dropped.lock()[0].2, Some(20 * SECOND), "given up: nobody knows");
 
     let (_, response) = calls.recv().await.unwrap();
     response
         .send(Ok(ok()))
-        .expect("somebody waits for the answer");
+        .expect("somebody waits for the response");
     forward.shared.tasks.close();
     forward.shared.tasks.wait().await;
     assert_eq!(dropped.lock().len(), 2);
@@ -39,9 +39,9 @@ async fn runs_a_write_to_its_end_whoever_hangs_up() {
 async fn stops_a_read_when_its_client_hangs_up() {
     let (upstream, mut calls) = by_hand();
     let (forward, _) = forward(upstream);
-    let mut asked = Box::pin(forward.oneshot(request(Method::GET, "/x", Body::empty())));
-    assert!(asked.as_mut().now_or_never().is_none());
-    drop(asked);
+    let mut exchange = Box::pin(forward.oneshot(request(Method::GET, "/x", Body::empty())));
+    assert!(exchange.as_mut().now_or_never().is_none());
+    drop(exchange);
     assert!(calls.recv().await.unwrap().1.is_closed());
 }
 
@@ -89,17 +89,17 @@ async fn a_write_that_waits_for_a_permit_goes_with_its_client() {
                 .oneshot(request(Method::DELETE, "/x", Body::empty())),
         )
     };
-    let mut asked = write();
-    assert!(asked.as_mut().now_or_never().is_none());
-    drop(asked);
+    let mut exchange = write();
+    assert!(exchange.as_mut().now_or_never().is_none());
+    drop(exchange);
     drop(held);
     assert!(calls.try_recv().is_err() && dropped.lock().is_empty(), "nothing was sent");
 
     // One that has its permit runs to its end.
-    let mut asked = write();
-    assert!(asked.as_mut().now_or_never().is_none());
+    let mut exchange = write();
+    assert!(exchange.as_mut().now_or_never().is_none());
     let (_, response) = calls.recv().await.unwrap();
-    drop(asked);
+    drop(exchange);
     assert_eq!(dropped.lock().len(), 1);
     response.send(Ok(ok())).expect("somebody waits");
     forward.shared.tasks.close();
@@ -124,8 +124,8 @@ async fn a_call_goes_at_its_clients_pace_unless_its_request_is_buffered() {
         let streaming = Reservation { kind: Kind::Streaming, account: None, client: None };
         let _held = upstream.reserve(streaming).await.unwrap();
         let (forward, _) = forward(upstream);
-        let mut asked = Box::pin(forward.oneshot(request(method.clone(), "/x", body)));
-        assert!(asked.as_mut().now_or_never().is_none());
+        let mut exchange = Box::pin(forward.oneshot(request(method.clone(), "/x", body)));
+        assert!(exchange.as_mut().now_or_never().is_none());
         tokio::task::yield_now().await;
         assert_eq!(calls.try_recv().is_err(), waits, "{method}");
     }

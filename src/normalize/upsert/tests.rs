@@ -72,12 +72,12 @@ fn refuses_a_member_that_stands_twice() {
 
 #[test]
 fn names_everything_that_is_no_vehicle() {
-    let not_a_string = Reason::NotAString;
+    let not_a_string = MemberError::NotAString;
     for (vin, plate, problems) in [
         ("null", "1", vec![(VIN, not_a_string), (PLATE, not_a_string)]),
         (r#""\ud800""#, "{}", vec![(VIN, not_a_string), (PLATE, not_a_string)]),
-        (r#""3VW""#, r#""A1""#, vec![(VIN, Reason::Invalid(Invalid::VinLength(3)))]),
-        (r#""3vwfe21c04m000001""#, r#"" - ""#, vec![(PLATE, Reason::Invalid(Invalid::Empty))]),
+        (r#""3VW""#, r#""A1""#, vec![(VIN, MemberError::Invalid(Invalid::VinLength(3)))]),
+        (r#""3vwfe21c04m000001""#, r#"" - ""#, vec![(PLATE, MemberError::Invalid(Invalid::Empty))]),
     ] {
         let body = format!(r#"{{"vehicleInfo":{{"vin":{vin},"plate":{plate}}}}}"#);
         let Error::Vehicle(found) = refused(&body) else {

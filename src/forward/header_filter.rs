@@ -1,9 +1,9 @@
-//! Which fields stay on their own side of the gateway.
+//! Which headers and trailers do not pass the gateway.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONNECTION};
 
-/// Removes what a caller's head holds for this connection only, and what would tell the
-/// upstream something on the gateway's behalf.
+/// Removes what a client's head holds for this connection only, and what would speak to the
+/// upstream on the gateway's behalf.
 ///
 /// `trusted`: the peer is a proxy whose word on the client's address stands.
 pub(super) fn strip_request(
@@ -12,16 +12,16 @@ pub(super) fn strip_request(
     trusted: bool,
 ) {
     strip(headers, credential_headers, |name| {
-        is_answered_here(name) || is_alias(name) || (!trusted && is_about_the_client(name))
+        is_for_the_gateway(name) || is_alias(name) || (!trusted && is_about_the_client(name))
     });
 }
 
-/// Removes what an answer's head holds for the upstream's connection only.
+/// Removes what a response's head holds for the upstream's connection only.
 pub(super) fn strip_response(headers: &mut HeaderMap, credential_headers: &[HeaderName]) {
     strip(headers, credential_headers, |_| false);
 }
 
-/// Whether the comma-separated lists of the `name` fields contain `token`, in any case.
+/// Whether the comma-separated lists of the `name` headers contain `token`, in any case.
 pub(super) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     headers
         .get_all(name)
@@ -37,9 +37,9 @@ pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
 
 /// Whether a trailer of this name would change how a message that has gone by already is framed,
 /// routed or authenticated (RFC 9110 section 6.5.1).
-pub(super) fn is_no_trailer(name: &HeaderName, credential_headers: &[HeaderName]) -> bool {
+pub(super) fn is_forbidden_trailer(name: &HeaderName, credential_headers: &[HeaderName]) -> bool {
     is_hop_by_hop(name.as_str())
-        || is_answered_here(name.as_str())
+        || is_for_the_gateway(name.as_str())
         || is_alias(name.as_str())
         || is_about_the_client(name.as_str())
         || credential_headers.contains(name)
@@ -88,7 +88,7 @@ fn strip(
     }
 }
 
-/// Whether a field is about one connection, nominated or not (RFC 9110 section 7.6.1).
+/// Whether a header is about one connection, nominated or not (RFC 9110 section 7.6.1).
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
@@ -104,13 +104,13 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// Whether a request field is for the gateway: it answers `100-continue` itself, and the
+/// Whether a request header is for the gateway: it answers `100-continue` itself, and the
 /// upstream has a `Host` of its own.
-fn is_answered_here(name: &str) -> bool {
+fn is_for_the_gateway(name: &str) -> bool {
     matches!(name, "expect" | "host")
 }
 
-/// Whether a request field makes some servers see another method, path or field than the one
+/// Whether a request header makes some servers see another method, path or header than the one
 /// that was authorized. An underscore is read as a dash by many.
 fn is_alias(name: &str) -> bool {
     name.contains('_')
@@ -124,12 +124,12 @@ fn is_alias(name: &str) -> bool {
         )
 }
 
-/// Whether a request field says who the client is or what it asked for.
+/// Whether a request header says who the client is, or which host and scheme it used.
 fn is_about_the_client(name: &str) -> bool {
     matches!(name, "forwarded" | "x-real-ip") || name.starts_with("x-forwarded-")
 }
 
-/// Whether `Connection` cannot nominate this field away, because the gateway, or the upstream
+/// Whether `Connection` cannot nominate this header away, because the gateway, or the upstream
 /// after it, relies on it.
 fn is_protected(name: &HeaderName, credential_headers: &[HeaderName]) -> bool {
     matches!(
@@ -151,8 +151,8 @@ fn is_protected(name: &HeaderName, credential_headers: &[HeaderName]) -> bool {
 mod tests {
     use super::*;
 
-    fn head(fields: &[(&str, &str)]) -> HeaderMap {
-        fields
+    fn head(headers: &[(&str, &str)]) -> HeaderMap {
+        headers
             .iter()
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
             .collect()
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn drops_what_is_about_one_connection_in_both_directions() {
-        let fields = [
+        let sent = [
             ("connection", "close, X-Mine"),
             ("connection", "x-other"),
             ("keep-alive", "timeout=5"),
@@ -179,7 +179,7 @@ mod tests {
             ("x-other", "2"),
             ("x-kept", "3"),
         ];
-        let (mut request, mut response) = (head(&fields), head(&fields));
+        let (mut request, mut response) = (head(&sent), head(&sent));
         strip_request(&mut request, &[], false);
         strip_response(&mut response, &[]);
         assert_eq!(names(&request), ["x-kept"]);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn lets_nobody_nominate_away_what_the_upstream_relies_on() {
+    fn keeps_what_the_upstream_relies_on_though_nominated() {
         let kept = [
             "authorization",
             "content-length",
@@ -198,10 +198,10 @@ mod tests {
             "x-api-key",
             "x-request-id",
         ];
-        let mut fields: Vec<_> = kept.iter().map(|name| (*name, "1")).collect();
+        let mut sent: Vec<_> = kept.iter().map(|name| (*name, "1")).collect();
         let nominations = kept.join(" ,");
-        fields.push(("connection", &nominations));
-        let mut headers = head(&fields);
+        sent.push(("connection", &nominations));
+        let mut headers = head(&sent);
         strip_request(&mut headers, &[HeaderName::from_static("x-api-key")], false);
         assert_eq!(names(&headers), kept);
     }

@@ -1,4 +1,4 @@
-//! What the upstream and the caller are told of the way a message took.
+//! `Via`, `Forwarded` and `X-Forwarded-*`: the way that a message took.
 
 use std::fmt::Write as _;
 
@@ -33,7 +33,7 @@ pub(super) fn append_via(headers: &mut HeaderMap, received: Version) {
 /// Says for whom, by which protocol and under which name the request came (RFC 7239, and the
 /// older fields), after what the head already says.
 ///
-/// `host` is what the caller called the gateway.
+/// `host` is the name that the client called the gateway by.
 pub(super) fn append_forwarded(headers: &mut HeaderMap, peer: &Peer, host: Option<&HeaderValue>) {
     let proto = if peer.tls { "https" } else { "http" };
     let (address, forwarded) = describe(peer, proto, host);
@@ -100,7 +100,7 @@ fn append(headers: &mut HeaderMap, name: HeaderName, added: Option<HeaderValue>)
 mod tests {
     use super::*;
 
-    fn told(headers: &HeaderMap) -> [&str; 4] {
+    fn forwarded(headers: &HeaderMap) -> [&str; 4] {
         [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, FORWARDED].map(|name| {
             headers
                 .get(name)
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_upstream_who_asked_and_how() {
+    fn says_who_sent_the_request_and_how() {
         for (address, tls, host, want) in [
             (
                 "192.0.2.7:1",
@@ -148,7 +148,7 @@ mod tests {
                 &Peer::new(address.parse().unwrap(), tls),
                 host.as_ref(),
             );
-            assert_eq!(told(&headers), want);
+            assert_eq!(forwarded(&headers), want);
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
         append_forwarded(&mut headers, &peer, None);
         assert_eq!(headers.get_all(X_FORWARDED_FOR).iter().count(), 1);
         assert_eq!(
-            told(&headers),
+            forwarded(&headers),
             [
                 "198.51.100.1, 198.51.100.2, 192.0.2.7",
                 "http",

@@ -5,11 +5,11 @@ use http::{
     header::{ALLOW, MAX_FORWARDS, VIA},
 };
 
-use super::{Error, fields::tokens, forwarded::PSEUDONYM};
+use super::{Error, header_filter::tokens, provenance::PSEUDONYM};
 use crate::{body::Body, route::METHODS};
 
-/// How often a request may have come through a gateway of this name: once, because somebody may
-/// put one in front of another.
+/// How often a request may have come through a gateway of this name: once, because one may stand
+/// in front of another.
 const MAX_PASSES: usize = 1;
 
 /// What becomes of a request that goes no further; `None`: it does.
@@ -18,7 +18,9 @@ const MAX_PASSES: usize = 1;
 /// the status of it). An `OPTIONS` with `Max-Forwards` goes one hop less far, and is answered
 /// here when it has none left (RFC 9110 section 7.6.2). The other method that has the field,
 /// `TRACE`, is not served.
-pub(super) fn end(request: &mut Request<Body>) -> Option<Result<Response<Body>, Error>> {
+pub(super) fn check_loop_and_max_forwards(
+    request: &mut Request<Body>,
+) -> Option<Result<Response<Body>, Error>> {
     if passes(request.headers()) > MAX_PASSES {
         return Some(Err(Error::Loop));
     }
@@ -45,7 +47,7 @@ fn count_down(headers: &mut HeaderMap) -> bool {
     match hops.map(|hops| hops.checked_sub(1)) {
         Some(None) => return false,
         Some(Some(left)) => headers.insert(MAX_FORWARDS, HeaderValue::from(left)),
-        // Nobody further on shall read a number where there is none.
+        // The next hop must not read a number into what is none.
         None => headers.remove(MAX_FORWARDS),
     };
     true
@@ -58,7 +60,7 @@ fn read(written: &HeaderValue) -> Option<u16> {
     is_number.then(|| digits.parse().unwrap_or(u16::MAX))
 }
 
-/// What the gateway itself can be asked for.
+/// The response to `OPTIONS` for the gateway itself.
 fn options() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -74,10 +76,10 @@ mod tests {
 
     use super::*;
 
-    fn request(method: &Method, fields: &[(HeaderName, &'static str)]) -> Request<Body> {
+    fn request(method: &Method, headers: &[(HeaderName, &'static str)]) -> Request<Body> {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = method.clone();
-        for (name, value) in fields {
+        for (name, value) in headers {
             request
                 .headers_mut()
                 .append(name, HeaderValue::from_static(value));
@@ -102,7 +104,7 @@ mod tests {
                     .headers_mut()
                     .append(VIA, HeaderValue::from_static(hop));
             }
-            let ended = end(&mut request);
+            let ended = check_loop_and_max_forwards(&mut request);
             assert_eq!(matches!(ended, Some(Err(Error::Loop))), ends, "{via:?}");
             assert_eq!(ended.is_some(), ends, "{via:?}");
         }
@@ -126,9 +128,9 @@ mod tests {
             (&[""], Some(&[])),
             (&["0", "0"], Some(&[])),
         ] {
-            let fields: Vec<_> = written.iter().map(|value| (MAX_FORWARDS, *value)).collect();
-            let mut options = request(&Method::OPTIONS, &fields);
-            let response = end(&mut options).map(Result::unwrap);
+            let sent: Vec<_> = written.iter().map(|value| (MAX_FORWARDS, *value)).collect();
+            let mut options = request(&Method::OPTIONS, &sent);
+            let response = check_loop_and_max_forwards(&mut options).map(Result::unwrap);
             assert_eq!(response.is_none(), left.is_some(), "{written:?}");
             match left {
                 Some(left) => {
@@ -137,8 +139,8 @@ mod tests {
                 }
                 None => assert_eq!(response.unwrap().headers()[ALLOW], METHODS),
             }
-            let mut get = request(&Method::GET, &fields);
-            assert!(end(&mut get).is_none(), "{written:?}");
+            let mut get = request(&Method::GET, &sent);
+            assert!(check_loop_and_max_forwards(&mut get).is_none(), "{written:?}");
             let found: Vec<_> = get.headers().get_all(MAX_FORWARDS).iter().collect();
             assert_eq!(found, written, "others may have it, and mean nothing by it");
         }
