@@ -1,7 +1,7 @@
-//! The name of a request: in its answer, in its log line, and upstream.
+//! The ID of a request: in its response, in its log lines and upstream.
 //!
-//! The client's name is kept if it is sane, so that one name leads through several systems.
-//! Whatever it is, it cannot forge a field or a log line: names that are not sane are replaced.
+//! The client's ID is kept if it is valid, so that one ID leads through several systems. An invalid
+//! one is replaced: no ID can forge a header or a log line.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -17,39 +17,38 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-/// The field that carries the name, both ways.
+/// Carries the ID, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_LENGTH: usize = 128;
 
-/// A request's `X-Request-Id`: the client's if it is sane, else made here. An extension of every
+/// The value of `X-Request-Id`: the client's if it is valid, else made here. An extension of every
 /// request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(HeaderValue);
 
-/// Names every request and returns the name with the answer.
+/// Gives every request an ID and returns it with the response.
 #[derive(Clone, Debug)]
 pub struct RequestIdLayer {
-    names: Arc<Names>,
+    ids: Arc<Ids>,
 }
 
 /// A service behind [`RequestIdLayer`].
 #[derive(Clone, Debug)]
 pub struct RequestIdService<S> {
-    names: Arc<Names>,
+    ids: Arc<Ids>,
     inner: S,
 }
 
-/// Names that no other process makes, one after the other: they need not be secret, only
-/// distinct.
+/// IDs that no other process makes, one after the other: they need not be secret, only distinct.
 #[derive(Debug)]
-struct Names {
+struct Ids {
     process: u64,
     next: AtomicU64,
 }
 
 pin_project! {
-    /// The answer of a [`RequestIdService`].
+    /// The response of a [`RequestIdService`].
     #[derive(Debug)]
     pub struct ResponseFuture<F> {
         #[pin]
@@ -61,35 +60,35 @@ pin_project! {
 // === impl RequestId ===
 
 impl RequestId {
-    /// The one sane name among `headers`: 1 to 128 of `A-Za-z0-9._-`, in one field.
+    /// The one valid ID among `headers`: 1 to 128 of `A-Za-z0-9._-`, in one field.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(X_REQUEST_ID).iter();
         let (value, None) = (values.next()?, values.next()) else {
             return None;
         };
         let bytes = value.as_bytes();
-        let sane = (1..=MAX_LENGTH).contains(&bytes.len())
+        let is_valid = (1..=MAX_LENGTH).contains(&bytes.len())
             && bytes
                 .iter()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte));
-        sane.then(|| Self(value.clone()))
+        is_valid.then(|| Self(value.clone()))
     }
 
-    /// The name itself.
+    /// The ID as text.
     pub fn as_str(&self) -> &str {
         // ASCII is checked when the value is made, so this never falls back.
         self.0.to_str().unwrap_or_default()
     }
 
-    /// The value of the field.
+    /// The ID as a header value.
     pub fn as_header_value(&self) -> &HeaderValue {
         &self.0
     }
 }
 
-// === impl Names ===
+// === impl Ids ===
 
-impl Names {
+impl Ids {
     fn new() -> Self {
         // The keys of a `RandomState` are random, and so is the hash of nothing under them.
         Self { process: RandomState::new().hash_one(()), next: AtomicU64::new(0) }
@@ -100,21 +99,21 @@ impl Names {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let counted = self.next.fetch_add(1, Ordering::Relaxed);
         let number = u128::from(self.process) << 64 | u128::from(counted);
-        let mut name = [0; 32];
-        for (place, byte) in name.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-            place[0] = DIGITS[usize::from(byte >> 4)];
-            place[1] = DIGITS[usize::from(byte & 0xf)];
+        let mut id = [0; 32];
+        for (pair, byte) in id.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 0xf)];
         }
-        RequestId(HeaderValue::from_bytes(&name).expect("hexadecimal digits make a field value"))
+        RequestId(HeaderValue::from_bytes(&id).expect("hexadecimal digits make a field value"))
     }
 }
 
 // === impl RequestIdLayer ===
 
 impl RequestIdLayer {
-    /// A layer with names of its own.
+    /// A layer with IDs of its own.
     pub fn new() -> Self {
-        Self { names: Arc::new(Names::new()) }
+        Self { ids: Arc::new(Ids::new()) }
     }
 }
 
@@ -128,7 +127,7 @@ impl<S> Layer<S> for RequestIdLayer {
     type Service = RequestIdService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RequestIdService { names: Arc::clone(&self.names), inner }
+        RequestIdService { ids: Arc::clone(&self.ids), inner }
     }
 }
 
@@ -149,7 +148,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let id = RequestId::of(request.headers()).unwrap_or_else(|| {
-            let id = self.names.make();
+            let id = self.ids.make();
             request.headers_mut().insert(X_REQUEST_ID, id.0.clone());
             id
         });
@@ -184,14 +183,14 @@ mod tests {
 
     use super::*;
 
-    /// What is below the layer sees (field, extension), what is above it sees the answer's field.
+    /// The ID below the layer, in header and extension, and the ID in the response.
     async fn pass(layer: &RequestIdLayer, sent: &[&str]) -> (String, String) {
         let inner = service_fn(|request: Request<()>| async move {
             let id = request.extensions().get::<RequestId>().unwrap();
-            let mut fields = request.headers().get_all(X_REQUEST_ID).iter();
-            assert_eq!(fields.next(), Some(id.as_header_value()));
-            assert_eq!(fields.next(), None);
-            // Of the upstream, which has names of its own.
+            let mut values = request.headers().get_all(X_REQUEST_ID).iter();
+            assert_eq!(values.next(), Some(id.as_header_value()));
+            assert_eq!(values.next(), None);
+            // The upstream has IDs of its own.
             let response = Response::builder().header(X_REQUEST_ID, "theirs");
             Ok::<_, Infallible>(response.body(id.as_str().to_owned()).unwrap())
         });
@@ -201,23 +200,23 @@ mod tests {
             request.headers_mut().append(X_REQUEST_ID, value);
         }
         let response = layer.layer(inner).oneshot(request).await.unwrap();
-        let mut fields = response.headers().get_all(X_REQUEST_ID).iter();
-        let returned = fields.next().unwrap().to_str().unwrap().to_owned();
-        assert_eq!(fields.next(), None);
+        let mut values = response.headers().get_all(X_REQUEST_ID).iter();
+        let returned = values.next().unwrap().to_str().unwrap().to_owned();
+        assert_eq!(values.next(), None);
         (response.into_body(), returned)
     }
 
     #[tokio::test]
-    async fn keeps_a_sane_name() {
+    async fn keeps_a_valid_id() {
         let longest = "a".repeat(128);
-        for name in ["x", "Trace-1.2_3", longest.as_str()] {
-            let (seen, returned) = pass(&RequestIdLayer::new(), &[name]).await;
-            assert_eq!((seen.as_str(), returned.as_str()), (name, name));
+        for id in ["x", "Trace-1.2_3", longest.as_str()] {
+            let (seen, returned) = pass(&RequestIdLayer::new(), &[id]).await;
+            assert_eq!((seen.as_str(), returned.as_str()), (id, id));
         }
     }
 
     #[tokio::test]
-    async fn replaces_every_other_name() {
+    async fn replaces_every_other_id() {
         let too_long = "a".repeat(129);
         let cases: [&[&str]; 7] =
             [&[], &[""], &["a b"], &["a,b"], &["ñ"], &[&too_long], &["a", "b"]];
@@ -230,12 +229,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn makes_every_name_once() {
+    async fn makes_every_id_once() {
         let (one, other) = (RequestIdLayer::new(), RequestIdLayer::new());
-        let mut names = std::collections::HashSet::new();
+        let mut ids = std::collections::HashSet::new();
         for layer in [&one, &other] {
             for _ in 0..100 {
-                assert!(names.insert(pass(layer, &[]).await.0));
+                assert!(ids.insert(pass(layer, &[]).await.0));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Rules: they look at a request and pass it on, perhaps changed, or refuse it.
+//! Rules: they check a request and pass it on, perhaps changed, or refuse it.
 //!
 //! Several lines of the request path do nothing else, so the mechanism is written once. A rule
 //! is a plain struct with a synchronous function, tested without tower and without tokio.
@@ -14,20 +14,19 @@ use tower::{Layer, Service};
 
 use crate::body::Body;
 
-/// A rule looks at a request and passes it on, perhaps changed, or refuses it.
+/// Checks a request and passes it on, perhaps changed, or refuses it.
 pub trait Rule {
     /// Why a request is refused.
     type Error;
 
-    /// Passes `request` on or refuses it. A refusal gives the request back, because its body
-    /// may have to be drained.
+    /// Passes `request` on or refuses it. A refusal keeps its body, which may have to be drained.
     fn check(&self, request: Request<Body>) -> Result<Request<Body>, Refused<Self::Error>>;
 }
 
-/// A refused request together with the reason.
+/// A refused request: the reason and what is left of it.
 #[derive(Debug)]
 pub struct Refused<E> {
-    /// Why.
+    /// Why it is refused.
     pub error: E,
     /// The body that nobody will read.
     pub unread: Body,
@@ -52,7 +51,7 @@ impl<E> Refused<E> {
         Self { error: error.into(), unread: request.into_body() }
     }
 
-    /// Refuses a request whose body was read, or is of no use any more.
+    /// Refuses a request whose body was read or need not be.
     pub fn bare(error: impl Into<E>) -> Self {
         Self { error: error.into(), unread: Body::empty() }
     }
@@ -61,7 +60,7 @@ impl<E> Refused<E> {
 // === impl RuleLayer ===
 
 impl<R> RuleLayer<R> {
-    /// A layer that asks `rule`.
+    /// A layer that applies `rule`.
     pub fn new(rule: R) -> Self {
         Self(Arc::new(rule))
     }

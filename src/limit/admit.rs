@@ -1,4 +1,4 @@
-//! How many requests may be in flight at all.
+//! How many requests may be in flight.
 
 use std::{
     sync::{
@@ -14,9 +14,9 @@ use tower::{Layer, Service};
 use super::{Error, Metrics, guarded::ResponseFuture, metrics::Reason};
 use crate::{body::Body, rule::Refused};
 
-/// Lets in as many requests as there may be at once and refuses the rest at once: a queue would
-/// only make everybody late. A request is in flight until the body of its answer has ended, so
-/// that a slow reader counts.
+/// Admits so many requests at once and refuses the rest immediately: a queue would only make
+/// everybody late. A request is in flight until the body of its response has ended, so that a slow
+/// reader counts.
 #[derive(Clone, Debug)]
 pub struct AdmitLayer {
     max: usize,
@@ -24,7 +24,7 @@ pub struct AdmitLayer {
     metrics: Metrics,
 }
 
-/// A place of the requests in flight.
+/// The right to be in flight, given back when it is dropped.
 #[derive(Debug)]
 pub struct Permit(Arc<AtomicUsize>);
 
@@ -38,17 +38,17 @@ pub struct Admit<S> {
 // === impl AdmitLayer ===
 
 impl AdmitLayer {
-    /// A layer that lets `max_in_flight` requests in.
+    /// A layer that admits `max_in_flight` requests.
     pub fn new(max_in_flight: usize, metrics: Metrics) -> Self {
         Self { max: max_in_flight, taken: Arc::default(), metrics }
     }
 
-    /// The same with another limit: what either has let in counts against both.
+    /// The same with another limit: what either has admitted counts against both.
     pub fn limited_to(&self, max_in_flight: usize) -> Self {
         Self { max: max_in_flight, ..self.clone() }
     }
 
-    fn take(&self) -> Option<Permit> {
+    fn try_acquire(&self) -> Option<Permit> {
         let more = |taken| (taken < self.max).then_some(taken + 1);
         self.taken.fetch_update(Relaxed, Relaxed, more).ok()?;
         Some(Permit(Arc::clone(&self.taken)))
@@ -80,7 +80,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.layer.take() {
+        match self.layer.try_acquire() {
             Some(permit) => ResponseFuture::admitted(self.inner.call(request), Some(permit)),
             None => {
                 self.layer.metrics.refused(Reason::InFlight);
@@ -90,7 +90,7 @@ where
     }
 }
 
-// === impl Place ===
+// === impl Permit ===
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -116,26 +116,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lets_in_as_many_as_there_may_be_until_their_answers_have_ended() {
+    async fn admits_so_many_until_their_responses_have_ended() {
         let admit = admit();
-        let ask = async || {
+        let send = async || {
             admit
                 .clone()
                 .oneshot(Request::new(Body::full("unread")))
                 .await
         };
-        let first = ask().await.unwrap();
-        let second = ask().await.unwrap();
-        let refused = ask().await.unwrap_err();
+        let first = send().await.unwrap();
+        let second = send().await.unwrap();
+        let refused = send().await.unwrap_err();
         assert_eq!(refused.error, Error::Full);
         assert_eq!(refused.unread.collect().await.unwrap().to_bytes(), "unread");
 
         first.into_body().collect().await.unwrap();
-        let third = ask().await.unwrap();
-        assert!(ask().await.is_err());
+        let third = send().await.unwrap();
+        assert!(send().await.is_err());
         drop(second);
         drop(third);
-        assert!(ask().await.is_ok());
+        assert!(send().await.is_ok());
     }
 
     #[tokio::test]
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn gives_a_place_back_when_the_request_fails_or_is_given_up() {
+    async fn gives_a_permit_back_when_the_request_fails_or_is_given_up() {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let layer = AdmitLayer::new(1, metrics);
         let failing = layer.layer(service_fn(async |_: Request<Body>| {

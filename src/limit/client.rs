@@ -16,13 +16,13 @@ impl Client {
         Self(id)
     }
 
-    /// What tells it apart from others.
+    /// 128 bits that tell it apart from others.
     pub fn id(&self) -> u128 {
         self.0
     }
 
-    /// The client at an address. All of an IPv6 network of 64 bits is one: whoever has one
-    /// address of it has all of them.
+    /// The client at an address. All of an IPv6 network of 64 bits is one: who has one address of
+    /// it has all of them.
     pub fn at(peer: &Peer) -> Self {
         use std::hash::BuildHasher as _;
 

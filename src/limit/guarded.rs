@@ -1,4 +1,4 @@
-//! Let in with a guard that lives as long as the answer, or refused.
+//! Admitted with a guard that lives as long as the response, or refused.
 
 use std::{
     any::Any,
@@ -13,12 +13,12 @@ use super::Error;
 use crate::{body::Body, rule::Refused};
 
 pin_project! {
-    /// The answer of a service that lets in only so much.
+    /// The response of a service that admits only so much.
     #[project = Projected]
     pub enum ResponseFuture<F, G> {
-        /// Let in; the answer's body keeps the guard.
+        /// Admitted; the response's body keeps the guard.
         Admitted { #[pin] inner: F, guard: Option<G> },
-        /// Not let in.
+        /// Not admitted.
         Refused { error: Error, unread: Option<Body> },
     }
 }

@@ -1,17 +1,20 @@
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
-/// What is refused for its quantity.
+use crate::labels::labels;
+
+/// Counts what the limits refuse.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     refusals: [IntCounter; Reason::ALL.len()],
 }
 
-/// Why; the label of `vingate_limit_refusals_total`.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Reason {
-    InFlight,
-    ClientInFlight,
-    Rate,
+labels! {
+    /// Why a request is refused; the label of `vingate_limit_refusals_total`.
+    pub(super) enum Reason {
+        InFlight = "in_flight",
+        ClientInFlight = "client_in_flight",
+        Rate = "rate",
+    }
 }
 
 // === impl Metrics ===
@@ -30,21 +33,6 @@ impl Metrics {
     }
 
     pub(super) fn refused(&self, reason: Reason) {
-        self.refusals[reason as usize].inc();
-    }
-}
-
-// === impl Reason ===
-
-impl Reason {
-    /// Every reason, in the order of the discriminants.
-    const ALL: [Self; 3] = [Self::InFlight, Self::ClientInFlight, Self::Rate];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::InFlight => "in_flight",
-            Self::ClientInFlight => "client_in_flight",
-            Self::Rate => "rate",
-        }
+        self.refusals[reason.index()].inc();
     }
 }

@@ -1,4 +1,4 @@
-//! How much of the gateway one moment, one client or one request may take.
+//! How many requests and how much time: bounds for everybody, for one client, for one request.
 
 mod admit;
 mod client;

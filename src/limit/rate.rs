@@ -1,4 +1,4 @@
-//! How often a client may ask: a token bucket each.
+//! How many requests a second a client may send: a token bucket each.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,10 +14,10 @@ use crate::{
     rule::{Refused, Rule},
 };
 
-/// Refuses what a client asks above its rate. The [`Client`] is an extension of the request.
+/// Refuses the requests of a client above its rate. The [`Client`] is an extension of the request.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
-    /// `None`: as often as they like.
+    /// `None`: no limit.
     buckets: Option<Arc<DefaultKeyedRateLimiter<Client>>>,
     clock: DefaultClock,
     metrics: Metrics,
@@ -46,7 +46,7 @@ impl RateLimit {
         })
     }
 
-    /// Forgets clients whose bucket is full again, every so often, for as long as it is polled.
+    /// Forgets clients whose bucket is full again, at intervals, for as long as it is polled.
     pub async fn forget_idle(self) {
         let Some(buckets) = self.buckets else {
             return;
@@ -100,19 +100,19 @@ mod tests {
     }
 
     #[test]
-    fn lets_a_burst_through_and_then_says_how_long_to_wait() {
+    fn admits_a_burst_and_then_says_how_long_to_wait() {
         let limit = limit(Some((1, 3)));
         for _ in 0..3 {
             assert_eq!(check(&limit, 1), Ok(()));
         }
-        let Err(Error::Rate { retry_after }) = check(&limit, 1) else { panic!("let in") };
+        let Err(Error::Rate { retry_after }) = check(&limit, 1) else { panic!("admitted") };
         let second = Duration::from_secs(1);
         assert!(retry_after <= second && retry_after > second / 2, "{retry_after:?}");
         assert_eq!(check(&limit, 2), Ok(()), "others have a bucket of their own");
     }
 
     #[test]
-    fn without_a_rate_everybody_asks_as_often_as_they_like() {
+    fn without_a_rate_there_is_no_limit() {
         let limit = limit(None);
         assert!((0..1000).all(|_| check(&limit, 1).is_ok()));
     }

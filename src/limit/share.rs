@@ -1,5 +1,5 @@
-//! How many requests in flight may be one client's: a quarter, so that nobody who misbehaves
-//! takes all the places.
+//! How many requests in flight may be one client's: a quarter, so that no client takes all of
+//! them.
 
 use std::{
     sync::Arc,
@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 use super::{Client, Error, Metrics, guarded::ResponseFuture, metrics::Reason};
 use crate::{body::Body, rule::Refused};
 
-/// Refuses what a client asks above its share. The [`Client`] is an extension of the request.
+/// Refuses the requests of a client above its share. The [`Client`] is an extension of the request.
 #[derive(Clone, Debug)]
 pub struct ShareLayer {
     max: usize,
@@ -35,7 +35,7 @@ struct Shares {
     taken: Mutex<HashMap<Client, usize>>,
 }
 
-/// A place of a client's share.
+/// A part of a client's share, given back when it is dropped.
 #[derive(Debug)]
 pub struct Permit {
     shares: Arc<Shares>,
@@ -50,7 +50,7 @@ impl ShareLayer {
         Self { max: share_of(max_in_flight), shares: Arc::default(), metrics }
     }
 
-    /// The same with another limit: what either has let in counts against both.
+    /// The same with another limit: what either has admitted counts against both.
     pub fn limited_to(&self, max_in_flight: usize) -> Self {
         Self { max: share_of(max_in_flight), ..self.clone() }
     }
@@ -82,13 +82,15 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let permit = match request.extensions().get::<Client>() {
-            Some(client) => match Shares::take(&self.layer.shares, *client, self.layer.max) {
-                Some(permit) => Some(permit),
-                None => {
-                    self.layer.metrics.refused(Reason::ClientInFlight);
-                    return ResponseFuture::refused(Error::ClientFull, request.into_body());
+            Some(client) => {
+                match Shares::try_acquire(&self.layer.shares, *client, self.layer.max) {
+                    Some(permit) => Some(permit),
+                    None => {
+                        self.layer.metrics.refused(Reason::ClientInFlight);
+                        return ResponseFuture::refused(Error::ClientFull, request.into_body());
+                    }
                 }
-            },
+            }
             None => None,
         };
         ResponseFuture::admitted(self.inner.call(request), permit)
@@ -102,7 +104,7 @@ fn share_of(max_in_flight: usize) -> usize {
 // === impl Shares ===
 
 impl Shares {
-    fn take(this: &Arc<Self>, client: Client, max: usize) -> Option<Permit> {
+    fn try_acquire(this: &Arc<Self>, client: Client, max: usize) -> Option<Permit> {
         let mut taken = this.taken.lock();
         let count = taken.entry(client).or_default();
         if *count >= max {
@@ -113,7 +115,7 @@ impl Shares {
     }
 }
 
-// === impl Place ===
+// === impl Permit ===
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -141,24 +143,24 @@ mod tests {
         let share = layer.layer(service_fn(async |_: Request<Body>| {
             Ok::<_, Refused<Error>>(Response::new(Body::full("answer")))
         }));
-        let ask = async |client: u128| {
+        let send = async |client: u128| {
             let mut request = Request::new(Body::empty());
             request.extensions_mut().insert(Client::named(client));
             share.clone().oneshot(request).await
         };
-        let held = [ask(1).await.unwrap(), ask(1).await.unwrap()];
-        assert_eq!(ask(1).await.unwrap_err().error, Error::ClientFull);
-        assert!(ask(2).await.is_ok());
+        let held = [send(1).await.unwrap(), send(1).await.unwrap()];
+        assert_eq!(send(1).await.unwrap_err().error, Error::ClientFull);
+        assert!(send(2).await.is_ok());
         let [first, second] = held;
         drop(first);
-        let third = ask(1).await.unwrap();
-        assert!(ask(1).await.is_err());
+        let third = send(1).await.unwrap();
+        assert!(send(1).await.is_err());
         drop((second, third));
-        assert!(layer.shares.taken.lock().is_empty(), "who asks nothing takes no memory");
+        assert!(layer.shares.taken.lock().is_empty(), "a client without requests takes no memory");
     }
 
     #[tokio::test]
-    async fn whoever_has_no_name_is_not_counted() {
+    async fn a_request_without_a_client_is_not_counted() {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let share = ShareLayer::new(1, metrics).layer(service_fn(async |_: Request<Body>| {
             Ok::<_, Refused<Error>>(Response::new(Body::full("answer")))
