@@ -14,6 +14,7 @@
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`]: the nouns of a request
 //! * [`json`]: read strictly, changed in place
+//! * [`problem`], [`proxy_status`]: what a response says of a failure
 //! * [`tls`]: to the servers that are called · [`files`]: read, fingerprinted and watched
 //! * [`auth`]: who is calling, what they may do, with which credential they go upstream
 //! * [`limit`]: how much one moment, one client, one request may take
@@ -66,6 +67,8 @@ pub mod limit;
 pub mod loader;
 pub mod normalize;
 pub mod peer;
+pub mod problem;
+pub mod proxy_status;
 pub mod reload;
 pub mod request_id;
 pub mod route;

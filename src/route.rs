@@ -2,24 +2,28 @@
 
 use http::Method;
 
-/// An endpoint of the Sync API, as far as the gateway treats it in a way of its own.
-///
-/// Decided once a request; metric labels, scopes, normalization and dispatch read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Route {
-    /// `/api/batch/scraping/`, asked for results: `GET`, `QUERY`, or `POST` that says it is a
-    /// `GET`.
-    Batch,
-    /// `/api/v2/vehicles/{vin}/status`
-    VehicleStatus,
-    /// `/api/upsert-vehicle-info`
-    VehicleUpsert,
-    /// `/api/vehicles`
-    VehicleList,
-    /// `/api/upsert-tax-identity`
-    TaxIdentity,
-    /// Everything else, also endpoints that Sync may add.
-    Other,
+use crate::labels::labels;
+
+labels! {
+    /// An endpoint of the Sync API, as far as the gateway treats it in a way of its own; a metric
+    /// label.
+    ///
+    /// Decided once a request; metrics, scopes, normalization and dispatch read it.
+    #[derive(Hash)]
+    pub enum Route {
+        /// `/api/batch/scraping/` with `GET`, `QUERY`, or `POST` overridden with `GET`.
+        Batch = "batch",
+        /// `/api/v2/vehicles/{vin}/status`
+        VehicleStatus = "vehicle_status",
+        /// `/api/upsert-vehicle-info`
+        VehicleUpsert = "vehicle_upsert",
+        /// `/api/vehicles`
+        VehicleList = "vehicle_list",
+        /// `/api/upsert-tax-identity`
+        TaxIdentity = "tax_identity",
+        /// Everything else, also endpoints that Sync may add.
+        Other = "other",
+    }
 }
 
 /// What a request needs to be allowed to do.
@@ -31,8 +35,8 @@ pub enum Access {
     Write,
 }
 
-/// The methods that anybody has a use for, as `Allow` lists them: others pass, too, but for those
-/// that are about the way to a server.
+/// The usual methods, for `Allow`. Others are forwarded, too, but for those that are about the
+/// connection.
 pub const METHODS: &str = "GET, HEAD, OPTIONS, QUERY, POST, PUT, PATCH, DELETE";
 
 /// The batch endpoint's path as Sync prints it.
@@ -44,23 +48,13 @@ const VEHICLE_STATUS_SUFFIX: &str = "/status";
 // === impl Route ===
 
 impl Route {
-    /// Every route, in the order of [`Route::index`].
-    pub const ALL: [Self; 6] = [
-        Self::Batch,
-        Self::VehicleStatus,
-        Self::VehicleUpsert,
-        Self::VehicleList,
-        Self::TaxIdentity,
-        Self::Other,
-    ];
-
     /// The route of a request.
     ///
     /// `overridden` says that a `POST` carries `X-HTTP-Method-Override: GET`, which counts on
     /// the batch path only.
     pub fn of(method: &Method, path: &str, overridden: bool) -> Self {
         match path {
-            "/api/batch/scraping/" | "/api/batch/scraping" => match *method {
+            path if is_batch_path(path) => match *method {
                 Method::GET | Method::QUERY => Self::Batch,
                 Method::POST if overridden => Self::Batch,
                 _ => Self::Other,
@@ -68,7 +62,7 @@ impl Route {
             "/api/vehicles" => Self::VehicleList,
             "/api/upsert-vehicle-info" => Self::VehicleUpsert,
             "/api/upsert-tax-identity" => Self::TaxIdentity,
-            _ if vehicle_status_vin(path).is_some() => Self::VehicleStatus,
+            path if vehicle_status_vin(path).is_some() => Self::VehicleStatus,
             _ => Self::Other,
         }
     }
@@ -82,23 +76,11 @@ impl Route {
             _ => Access::Write,
         }
     }
+}
 
-    /// The metric label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Batch => "batch",
-            Self::VehicleStatus => "vehicle_status",
-            Self::VehicleUpsert => "vehicle_upsert",
-            Self::VehicleList => "vehicle_list",
-            Self::TaxIdentity => "tax_identity",
-            Self::Other => "other",
-        }
-    }
-
-    /// The place in [`Route::ALL`], for tables of handles by route.
-    pub fn index(self) -> usize {
-        self as usize
-    }
+/// Whether it is the batch endpoint's path, with or without the last slash.
+pub fn is_batch_path(path: &str) -> bool {
+    path.strip_suffix('/').unwrap_or(path) == BATCH_PATH.trim_end_matches('/')
 }
 
 /// The `{vin}` of a `/api/v2/vehicles/{vin}/status` path, as it stands there.
@@ -158,13 +140,6 @@ mod tests {
             (Method::DELETE, Route::Other, Access::Write),
         ] {
             assert_eq!(route.access(&method), access, "{method} {route:?}");
-        }
-    }
-
-    #[test]
-    fn indexes_the_list_of_all_routes() {
-        for (index, route) in Route::ALL.into_iter().enumerate() {
-            assert_eq!(route.index(), index);
         }
     }
 }

@@ -8,9 +8,11 @@ use http::{
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
-use serde_json::json;
 
-use crate::body::Body;
+use crate::{
+    body::Body,
+    problem::{self, Code},
+};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,44 +40,33 @@ pub(super) enum Error {
 // === impl Error ===
 
 impl Error {
-    /// The status and the problem's detail.
-    fn parts(&self) -> (StatusCode, &str) {
+    /// The problem's code and detail.
+    fn parts(&self) -> (Code, &str) {
         match self {
-            Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, detail),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "the admin token is needed"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "there is nothing at this path"),
+            Self::BadRequest(detail) => (Code::BadRequest, detail),
+            Self::Unauthorized => (Code::Unauthorized, "the admin token is needed"),
+            Self::NotFound => (Code::NotFound, "there is nothing at this path"),
             Self::MethodNotAllowed(_) => {
-                (StatusCode::METHOD_NOT_ALLOWED, "this path does not allow the method")
+                (Code::MethodNotAllowed, "this path does not allow the method")
             }
-            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "the body took too long"),
-            Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
+            Self::RequestTimeout => (Code::RequestTimeout, "the body took too long"),
+            Self::PayloadTooLarge => (Code::PayloadTooLarge, "the body is too large"),
             Self::UnsupportedMediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
+                (Code::UnsupportedMediaType, "the body must be application/json")
             }
             Self::MisdirectedRequest => (
-                StatusCode::MISDIRECTED_REQUEST,
+                Code::MisdirectedRequest,
                 "use an address, localhost or a name of admin.hosts as the host",
             ),
-            Self::Internal => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed, its log says why")
-            }
+            Self::Internal => (Code::Internal, "the gateway failed, its log says why"),
         }
     }
 }
 
 impl From<Error> for Response<Body> {
     fn from(error: Error) -> Self {
-        let (status, detail) = error.parts();
-        let title = status.canonical_reason().unwrap_or_default();
-        let code = title.trim_end_matches(" Server Error").replace(' ', "");
-        let problem = json!({
-            "type": format!("urn:vingate:problem:{code}"),
-            "title": title,
-            "status": status.as_u16(),
-            "code": code,
-            "detail": detail,
-        });
-        let mut response = response(status, "application/problem+json", problem.to_string());
+        let (code, detail) = error.parts();
+        let mut response = protected(problem::response(code, detail, None, &[]));
         let (name, value) = match error {
             Error::MethodNotAllowed(methods) => (ALLOW, methods),
             Error::Unauthorized => (WWW_AUTHENTICATE, "Bearer"),
@@ -88,7 +79,7 @@ impl From<Error> for Response<Body> {
     }
 }
 
-/// A response that no browser keeps, guesses the type of, frames, or runs anything in.
+/// A response with this body.
 pub(super) fn response(
     status: StatusCode,
     media_type: &'static str,
@@ -96,9 +87,15 @@ pub(super) fn response(
 ) -> Response<Body> {
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = status;
+    let media_type = HeaderValue::from_static(media_type);
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    protected(response)
+}
+
+/// A response that no browser keeps, guesses the type of, frames, or runs anything in.
+fn protected(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     for (name, value) in [
-        (CONTENT_TYPE, media_type),
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -26,7 +26,7 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
     let headers = request.headers_mut();
     let wants_trailers =
         headers.contains_key(TE) && header_filter::has_token(headers, TE, "trailers");
-    let trusted = peer.is_some_and(|peer| is_trusted(&peer, config));
+    let trusted = peer.is_some_and(|peer| peer.is_trusted_proxy);
     header_filter::strip_request(headers, &config.credential_headers, trusted);
     if !is_length_known {
         headers.remove(CONTENT_LENGTH);
@@ -42,15 +42,6 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
         append_forwarded(headers, &peer, host.as_ref());
     }
     Trailers::announced(headers, &config.credential_headers)
-}
-
-/// Whether the peer is a proxy whose word on the client's address stands.
-fn is_trusted(peer: &Peer, config: &Config) -> bool {
-    let address = peer.address.ip().to_canonical();
-    config
-        .trusted_proxies
-        .iter()
-        .any(|net| net.contains(&address))
 }
 
 /// The name that the client called the gateway by: the authority of the target without its user,

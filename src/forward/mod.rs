@@ -31,7 +31,6 @@ use std::{
 use futures_util::future::BoxFuture;
 use http::{HeaderName, Method, Request, Response, header::TRAILER};
 use http_body::Body as _;
-use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::Instrument as _;
@@ -54,8 +53,6 @@ use crate::{
 /// What the forwarding needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Peers whose `Forwarded` and `X-Forwarded-*` headers are appended to, not replaced.
-    pub trusted_proxies: Vec<IpNet>,
     /// Headers that carry a credential, besides `Authorization` and `Cookie`, those of accounts
     /// included: `Connection` cannot nominate them away, and they are no trailers.
     pub credential_headers: Vec<HeaderName>,

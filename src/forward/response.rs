@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header::WWW_AUTHENTICATE};
+use http::{Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
@@ -14,10 +14,8 @@ use crate::{
     auth::Credential,
     body::{Body, Tunnel},
     cache::{Cause, InvalidationScope},
-    upstream,
+    proxy_status, upstream,
 };
-
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// What has to be remembered of a request until its response comes.
 pub(super) struct ResponseContext {
@@ -102,12 +100,8 @@ impl ResponseContext {
             let cache = &self.shared.cache;
             cache.invalidate(scope, Cause::Unauthorized, None).await;
         }
-        if response.status() == StatusCode::UNAUTHORIZED
-            && credential.is_some_and(|credential| credential.is_account)
-        {
-            response.headers_mut().remove(WWW_AUTHENTICATE);
-            let status = HeaderValue::from_static("vingate; received-status=401");
-            response.headers_mut().append(PROXY_STATUS, status);
+        if credential.is_some_and(|credential| credential.is_account) {
+            proxy_status::on_account_refused(response.status(), response.headers_mut());
         }
     }
 }

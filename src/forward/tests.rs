@@ -52,7 +52,6 @@ impl Invalidate for Recording {
 
 fn config() -> Config {
     Config {
-        trusted_proxies: vec!["192.0.2.0/24".parse().unwrap()],
         credential_headers: vec![HeaderName::from_static("x-api-key")],
         max_body: 64,
         body_idle_timeout: 30 * SECOND,

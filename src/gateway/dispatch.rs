@@ -1,4 +1,4 @@
-//! Which service answers: the last line of the path.
+//! Which service answers: the end of the request path.
 
 use std::task::{Context, Poll};
 
@@ -21,7 +21,7 @@ use crate::{
 /// The batch endpoint.
 pub type Batch = batch::Batch<Undocumented>;
 
-/// Where the batch endpoint passes on what is not documented.
+/// Takes what the batch endpoint passes on because it is not documented.
 pub type Undocumented = tower::util::MapErr<Forward, fn(forward::Error) -> Error>;
 
 /// Gives each request to the service of its route.
@@ -53,7 +53,7 @@ impl Service<Request<Body>> for Dispatch {
     type Future = Either<Forwarded, Batched>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // Both stand over one upstream, which is always ready; it bounds calls, not requests.
+        // Both are always ready: the upstream bounds calls, not requests.
         futures_util::ready!(self.batch.poll_ready(cx))?;
         self.forward.poll_ready(cx).map_err(Refused::bare)
     }

@@ -9,10 +9,11 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use super::{Config, route::overrides};
+use super::{Config, routing::is_overridden};
 use crate::{
     body::Body,
     request_id::X_REQUEST_ID,
+    route::is_batch_path,
     rule::{Refused, Rule},
 };
 
@@ -26,8 +27,8 @@ pub(super) struct Edge {
 /// Why a request is refused at the edge. Its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No `Host`, two, one that is none, or one that is not the target's.
-    #[error("the request does not name one valid host")]
+    /// No `Host`, two, an invalid one, or one that is not the target's.
+    #[error("exactly one valid host is needed")]
     Host,
     /// `Transfer-Encoding` is not `chunked` alone, or stands beside `Content-Length`.
     #[error("the framing of the body is ambiguous")]
@@ -39,21 +40,21 @@ pub enum Error {
     #[error("the path has a dot segment, a backslash or a control character")]
     Path,
     /// `X-HTTP-Method-Override` names another method than `GET`.
-    #[error("the method can be overridden with GET only")]
+    #[error("the method can only be overridden with GET")]
     Override,
     /// `CONNECT`, `TRACE`, or longer than any method is.
-    #[error("the method is not served here")]
+    #[error("the method is not allowed")]
     Method,
-    /// The target is longer than it may be.
+    /// The target is too long.
     #[error("the target is longer than {limit} bytes")]
     UriTooLong {
-        /// Bytes that would have been fine.
+        /// The most bytes that are taken.
         limit: usize,
     },
-    /// There are more fields than there may be.
-    #[error("there are more than {limit} fields")]
-    TooManyFields {
-        /// Fields that would have been fine.
+    /// There are too many header fields.
+    #[error("there are more than {limit} header fields")]
+    TooManyHeaders {
+        /// The most fields that are taken.
         limit: usize,
     },
     /// `Expect` is not `100-continue`.
@@ -71,24 +72,24 @@ impl Edge {
         Self { max_uri: config.max_uri, max_fields: config.max_fields }
     }
 
-    fn judge(&self, request: &Request<Body>) -> Result<(), Error> {
-        let (uri, fields) = (request.uri(), request.headers());
+    fn check_request(&self, request: &Request<Body>) -> Result<(), Error> {
+        let (uri, headers) = (request.uri(), request.headers());
         let (max_uri, max_fields) = (self.max_uri, self.max_fields);
         if uri_length(uri) > max_uri {
             return Err(Error::UriTooLong { limit: max_uri });
         }
-        // The name of the request may be ours.
-        let own = usize::from(fields.contains_key(X_REQUEST_ID));
-        if fields.len() - own > max_fields {
-            return Err(Error::TooManyFields { limit: max_fields });
+        // The request ID may be ours.
+        let own = usize::from(headers.contains_key(X_REQUEST_ID));
+        if headers.len() - own > max_fields {
+            return Err(Error::TooManyHeaders { limit: max_fields });
         }
-        judge_method(request.method())?;
-        judge_host(request.version(), uri, fields)?;
-        judge_framing(request.version(), fields)?;
-        judge_scheme(uri)?;
-        judge_path(uri.path())?;
-        judge_override(request)?;
-        judge_expectation(fields)
+        check_method(request.method())?;
+        check_host(request.version(), uri, headers)?;
+        check_framing(request.version(), headers)?;
+        check_scheme(uri)?;
+        check_path(uri.path())?;
+        check_override(request)?;
+        check_expectation(headers)
     }
 }
 
@@ -96,7 +97,7 @@ impl Rule for Edge {
     type Error = Error;
 
     fn check(&self, request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
-        match self.judge(&request) {
+        match self.check_request(&request) {
             Ok(()) => Ok(request),
             Err(error) => Err(Refused::new(error, request)),
         }
@@ -114,17 +115,17 @@ fn uri_length(uri: &Uri) -> usize {
 
 /// Methods that are about the way to a server, and not about what it serves. `TRACK` is what some
 /// servers call `TRACE`.
-fn judge_method(method: &Method) -> Result<(), Error> {
+fn check_method(method: &Method) -> Result<(), Error> {
     let is_served = !matches!(*method, Method::CONNECT | Method::TRACE)
         && method.as_str() != "TRACK"
         && method.as_str().len() <= MAX_METHOD;
     if is_served { Ok(()) } else { Err(Error::Method) }
 }
 
-/// One host that is one (RFC 9112 section 3.2, RFC 9113 section 8.3.1). Which it is decides
-/// nothing here: everything goes to the one upstream.
-fn judge_host(version: Version, uri: &Uri, fields: &HeaderMap) -> Result<(), Error> {
-    let mut hosts = fields.get_all(HOST).iter();
+/// Exactly one valid host (RFC 9112 section 3.2, RFC 9113 section 8.3.1). Which it is does not
+/// matter: everything goes to the one upstream.
+fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
+    let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (host, None) => host,
         _ => return Err(Error::Host),
@@ -141,7 +142,7 @@ fn judge_host(version: Version, uri: &Uri, fields: &HeaderMap) -> Result<(), Err
         (Some(Some(target)), Some(host)) if version == Version::HTTP_2 && target != host => {
             Err(Error::Host)
         }
-        // The authority of an absolute target counts and `Host` is only asked to be there.
+        // The authority of an absolute target counts, but there must be a `Host`.
         (Some(Some(_)), None) if version == Version::HTTP_11 => Err(Error::Host),
         (Some(Some(_)), _) | (None, Some(_)) => Ok(()),
         (None, None) if version < Version::HTTP_11 => Ok(()),
@@ -154,14 +155,14 @@ fn authority(bytes: &[u8]) -> Option<Authority> {
     let authority = Authority::try_from(bytes).ok()?;
     let host = authority.host();
     let has_user = authority.as_str().contains('@');
-    // The port is what stands behind the host; one that is no number is none to `port_u16`.
+    // `port_u16` gives none for a port that is not a number.
     let has_odd_port = authority.port_u16().is_none() && authority.as_str().len() != host.len();
     (!host.is_empty() && !has_user && !has_odd_port).then_some(authority)
 }
 
 /// `Transfer-Encoding` is `chunked`, alone (RFC 9112 section 6.1).
-fn judge_framing(version: Version, fields: &HeaderMap) -> Result<(), Error> {
-    let mut encodings = fields.get_all(TRANSFER_ENCODING).iter();
+fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Error> {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(encoding) = encodings.next() else {
         return Ok(());
     };
@@ -169,24 +170,24 @@ fn judge_framing(version: Version, fields: &HeaderMap) -> Result<(), Error> {
         .as_bytes()
         .trim_ascii()
         .eq_ignore_ascii_case(b"chunked");
-    let is_alone = encodings.next().is_none() && !fields.contains_key(CONTENT_LENGTH);
+    let is_alone = encodings.next().is_none() && !headers.contains_key(CONTENT_LENGTH);
     match version == Version::HTTP_11 && is_chunked && is_alone {
         true => Ok(()),
         false => Err(Error::Framing),
     }
 }
 
-/// A target in absolute form is one that HTTP has.
-fn judge_scheme(uri: &Uri) -> Result<(), Error> {
+/// The scheme of an absolute target is `http` or `https`.
+fn check_scheme(uri: &Uri) -> Result<(), Error> {
     match uri.scheme() {
         Some(scheme) if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS => Err(Error::Target),
         _ => Ok(()),
     }
 }
 
-/// No segment that means another path to somebody: `.` and `..`, also encoded; backslashes;
+/// Nothing that others may read as another path: `.` and `..`, also encoded, backslashes and
 /// control characters.
-fn judge_path(path: &str) -> Result<(), Error> {
+fn check_path(path: &str) -> Result<(), Error> {
     if !path.starts_with('/') {
         return Err(Error::Target);
     }
@@ -194,7 +195,7 @@ fn judge_path(path: &str) -> Result<(), Error> {
     if !path.bytes().any(|byte| matches!(byte, b'.' | b'%' | b'\\')) {
         return Ok(());
     }
-    // Who decodes before it looks for segments finds more of them.
+    // A server that decodes first finds more segments.
     let decoded = decode_separators(path);
     // A parameter does not make a dot segment harmless: some servers cut it off first.
     let mut names = decoded
@@ -224,19 +225,18 @@ fn decode_separators(path: &str) -> String {
     decoded
 }
 
-/// Only `GET` may be meant by a `POST`, and only where that is said at all.
-fn judge_override(request: &Request<Body>) -> Result<(), Error> {
-    let is_batch = matches!(request.uri().path(), "/api/batch/scraping" | "/api/batch/scraping/");
-    let is_post = *request.method() == Method::POST;
-    match overrides(request.headers()) {
-        Some(false) if is_batch && is_post => Err(Error::Override),
+/// A `POST` to the batch endpoint may be overridden with `GET` and with nothing else.
+fn check_override(request: &Request<Body>) -> Result<(), Error> {
+    let is_batch = is_batch_path(request.uri().path()) && *request.method() == Method::POST;
+    match is_overridden(request.headers()) {
+        Some(false) if is_batch => Err(Error::Override),
         _ => Ok(()),
     }
 }
 
-fn judge_expectation(fields: &HeaderMap) -> Result<(), Error> {
+fn check_expectation(headers: &HeaderMap) -> Result<(), Error> {
     let is_met = |expected: &[u8]| expected.trim_ascii().eq_ignore_ascii_case(b"100-continue");
-    match fields
+    match headers
         .get_all(EXPECT)
         .iter()
         .all(|expected| is_met(expected.as_bytes()))

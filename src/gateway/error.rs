@@ -1,21 +1,22 @@
-//! What a caller sees of each error: the only place that knows status, code and public text.
+//! What a client sees of each error: the only place that knows code and public text.
 //!
-//! Every match names every variant, so that a new error cannot reach a caller as something that
+//! Every match names every variant, so that a new error cannot reach a client as something that
 //! nobody decided on.
 
-use std::{borrow::Cow, convert::Infallible, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
-use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
-use serde::Serialize;
+use http::HeaderValue;
 
 use super::edge;
 use crate::{
     auth, batch, body, forward, limit,
     loader::{self, CallError},
-    normalize, upstream,
+    normalize,
+    problem::{Code, Violation},
+    upstream,
 };
 
-/// Why a request has no answer but the gateway's own.
+/// Why the gateway answers a request itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It could be read in more than one way.
@@ -24,29 +25,29 @@ pub enum Error {
     /// It is one too many, or took too long.
     #[error(transparent)]
     Limit(#[from] limit::Error),
-    /// Its caller is turned away.
+    /// Its token does not allow it.
     #[error(transparent)]
     Auth(#[from] auth::Error),
     /// It names a vehicle that cannot be one.
     #[error(transparent)]
     Normalize(#[from] normalize::Error),
-    /// The batch has no answer.
+    /// The batch failed.
     #[error(transparent)]
     Batch(#[from] batch::Error),
-    /// The upstream has none.
+    /// Forwarding failed.
     #[error(transparent)]
     Forward(#[from] forward::Error),
-    /// Something here is broken.
-    #[error("a panic while the request was served")]
+    /// A fault of the gateway's own.
+    #[error("a panic while the request was handled")]
     Panic,
 }
 
-/// What a caller is told.
+/// What a client sees of an error: a problem, and the headers that go with it.
 #[derive(Debug)]
 pub(super) struct ProblemDetails {
-    pub(super) kind: Kind,
-    pub(super) detail: Cow<'static, str>,
-    pub(super) problems: Vec<Problem>,
+    pub(super) code: Code,
+    pub(super) detail: String,
+    pub(super) problems: Vec<Violation>,
     /// `Retry-After`.
     pub(super) retry_after: Option<Duration>,
     /// `WWW-Authenticate`.
@@ -57,56 +58,22 @@ pub(super) struct ProblemDetails {
     pub(super) closes: bool,
 }
 
-/// One of several things that are wrong.
-#[derive(Debug, Serialize)]
-pub(super) struct Problem {
-    /// Where, as a JSON pointer (RFC 6901).
-    pub(super) pointer: String,
-    /// The caller's own value, shortened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) value: Option<String>,
-    pub(super) reason: String,
-}
-
-/// The problems a caller may be told of, each with its status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    BadGateway,
-    BadParameters,
-    BadRequest,
-    ExpectationFailed,
-    Forbidden,
-    HeadersTooLarge,
-    Internal,
-    MethodNotAllowed,
-    NotCached,
-    Overloaded,
-    PayloadTooLarge,
-    RateLimited,
-    RequestTimeout,
-    Unauthorized,
-    UnsupportedMediaType,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-    UriTooLong,
-}
-
 // === impl Error ===
 
 impl Error {
-    /// The refusal of the upstream that is passed on in place of a problem, and whether it is an
-    /// account that was refused.
-    pub(super) fn refusal(&self) -> Option<(&loader::ErrorResponse, bool)> {
+    /// The error response of the upstream that is passed on instead of a problem, and whether it
+    /// was sent to the credential of an account.
+    pub(super) fn passed_on(&self) -> Option<(&loader::ErrorResponse, bool)> {
         match self {
             Self::Batch(batch::Error::Call { error, of_account }) => match &**error {
-                CallError::Refused(refusal) => Some((refusal, *of_account)),
+                CallError::Refused(response) => Some((response, *of_account)),
                 _ => None,
             },
             _ => None,
         }
     }
 
-    /// What the caller is told.
+    /// What the client sees.
     pub(super) fn details(&self) -> ProblemDetails {
         match self {
             Self::Edge(error) => edge(*error),
@@ -115,7 +82,7 @@ impl Error {
             Self::Normalize(error) => normalize(error),
             Self::Batch(error) => batch(error),
             Self::Forward(error) => forward(error),
-            Self::Panic => ProblemDetails::new(Kind::Internal, "Something went wrong here."),
+            Self::Panic => ProblemDetails::new(Code::Internal, FAILED),
         }
     }
 }
@@ -126,70 +93,58 @@ impl From<Infallible> for Error {
     }
 }
 
-/// Seconds after which it is worth trying again when there is no better guess.
+/// Until it is worth trying again when there is no better guess.
 const SOON: Duration = Duration::from_secs(1);
 
+/// The detail of a fault of the gateway's own.
+const FAILED: &str = "the gateway failed";
+
 fn edge(error: edge::Error) -> ProblemDetails {
-    let kind = match error {
+    let code = match error {
         edge::Error::Host
         | edge::Error::Framing
         | edge::Error::Target
         | edge::Error::Path
-        | edge::Error::Override => Kind::BadRequest,
-        edge::Error::Method => Kind::MethodNotAllowed,
-        edge::Error::UriTooLong { .. } => Kind::UriTooLong,
-        edge::Error::TooManyFields { .. } => Kind::HeadersTooLarge,
-        edge::Error::Expectation => Kind::ExpectationFailed,
+        | edge::Error::Override => Code::BadRequest,
+        edge::Error::Method => Code::MethodNotAllowed,
+        edge::Error::UriTooLong { .. } => Code::UriTooLong,
+        edge::Error::TooManyHeaders { .. } => Code::HeadersTooLarge,
+        edge::Error::Expectation => Code::ExpectationFailed,
     };
-    ProblemDetails { closes: true, ..ProblemDetails::new(kind, sentence(error)) }
+    ProblemDetails::new(code, error).closing()
 }
 
 fn limit(error: limit::Error) -> ProblemDetails {
     match error {
-        limit::Error::Full | limit::Error::ClientFull => ProblemDetails {
-            retry_after: Some(SOON),
-            ..ProblemDetails::new(Kind::Overloaded, sentence(error))
-        },
-        limit::Error::Rate { retry_after } => ProblemDetails {
-            retry_after: Some(retry_after),
-            ..ProblemDetails::new(Kind::RateLimited, sentence(error))
-        },
-        limit::Error::Deadline => ProblemDetails {
-            proxy_error: Some("http_response_timeout"),
-            ..ProblemDetails::new(Kind::UpstreamTimeout, sentence(error))
-        },
-        limit::Error::SlowBody => ProblemDetails {
-            closes: true,
-            ..ProblemDetails::new(Kind::RequestTimeout, sentence(error))
-        },
+        limit::Error::Full | limit::Error::ClientFull => {
+            ProblemDetails::new(Code::Overloaded, error).after(SOON)
+        }
+        limit::Error::Rate { retry_after } => {
+            ProblemDetails::new(Code::RateLimited, error).after(retry_after)
+        }
+        limit::Error::Deadline => {
+            ProblemDetails::proxy(Code::UpstreamTimeout, "http_response_timeout", error)
+        }
+        limit::Error::SlowBody => ProblemDetails::new(Code::RequestTimeout, error).closing(),
     }
 }
 
 fn auth(error: &auth::Error) -> ProblemDetails {
-    let bearer = |parameters: String| HeaderValue::try_from(parameters).ok();
     match error {
-        auth::Error::Missing => ProblemDetails {
-            challenge: Some(HeaderValue::from_static("Bearer")),
-            ..ProblemDetails::new(Kind::Unauthorized, "A bearer token is needed.")
-        },
+        auth::Error::Missing => {
+            ProblemDetails::new(Code::Unauthorized, "a bearer token is needed").challenge("Bearer")
+        }
         auth::Error::Token(reason) => {
             let said = reason.public();
-            let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{said}\"");
-            ProblemDetails {
-                challenge: bearer(challenge),
-                ..ProblemDetails::new(Kind::Unauthorized, sentence(said))
-            }
+            ProblemDetails::new(Code::Unauthorized, said)
+                .challenge(&format!("Bearer error=\"invalid_token\", error_description=\"{said}\""))
         }
         auth::Error::Scope { needed } => {
-            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{needed}\"");
-            let detail = "The token does not allow this.";
-            ProblemDetails {
-                challenge: bearer(challenge),
-                ..ProblemDetails::new(Kind::Forbidden, detail)
-            }
+            ProblemDetails::new(Code::Forbidden, "the token does not allow this")
+                .challenge(&format!("Bearer error=\"insufficient_scope\", scope=\"{needed}\""))
         }
         auth::Error::NoAccount => {
-            ProblemDetails::new(Kind::Forbidden, "No account is configured for this subject.")
+            ProblemDetails::new(Code::Forbidden, "no account is configured for this subject")
         }
     }
 }
@@ -197,22 +152,21 @@ fn auth(error: &auth::Error) -> ProblemDetails {
 fn normalize(error: &normalize::Error) -> ProblemDetails {
     match error {
         // A path that somebody else could read in another way, like those that the edge refuses.
-        normalize::Error::PathEscape | normalize::Error::PathCharacter => ProblemDetails {
-            closes: true,
-            ..ProblemDetails::new(Kind::BadRequest, sentence(error))
-        },
-        normalize::Error::Twice { .. } => ProblemDetails::new(Kind::BadRequest, sentence(error)),
-        normalize::Error::PathVin(_) => ProblemDetails::new(Kind::BadParameters, sentence(error)),
+        normalize::Error::PathEscape | normalize::Error::PathCharacter => {
+            ProblemDetails::new(Code::BadRequest, error).closing()
+        }
+        normalize::Error::Twice { .. } => ProblemDetails::new(Code::BadRequest, error),
+        normalize::Error::PathVin(_) => ProblemDetails::new(Code::BadParameters, error),
         normalize::Error::Vehicle(problems) => ProblemDetails {
             problems: problems
                 .iter()
-                .map(|problem| Problem {
+                .map(|problem| Violation {
                     pointer: problem.pointer.to_owned(),
                     value: None,
                     reason: problem.reason.to_string(),
                 })
                 .collect(),
-            ..ProblemDetails::new(Kind::BadParameters, sentence(error))
+            ..ProblemDetails::new(Code::BadParameters, error)
         },
         normalize::Error::Body(failure) => body(failure),
     }
@@ -220,32 +174,30 @@ fn normalize(error: &normalize::Error) -> ProblemDetails {
 
 fn batch(error: &batch::Error) -> ProblemDetails {
     match error {
-        batch::Error::MediaType => ProblemDetails::new(Kind::UnsupportedMediaType, sentence(error)),
+        batch::Error::MediaType => ProblemDetails::new(Code::UnsupportedMediaType, error),
         batch::Error::NoMediaType
         | batch::Error::NotUtf8
         | batch::Error::Missing
         | batch::Error::Empty
-        | batch::Error::TooManyToPass { .. } => {
-            ProblemDetails::new(Kind::BadRequest, sentence(error))
-        }
-        // It may quote the body, which is the caller's own.
+        | batch::Error::TooManyToPass { .. } => ProblemDetails::new(Code::BadRequest, error),
+        // It may quote the body, which is the client's own.
         batch::Error::Json(json) => {
-            let detail = format!("The body is not the JSON that is asked for: {}.", json.in_full());
-            ProblemDetails::new(Kind::BadRequest, detail)
+            let detail = format!("the body is not JSON as documented: {}", json.in_full());
+            ProblemDetails::new(Code::BadRequest, detail)
         }
-        batch::Error::TooMany { .. } => ProblemDetails::new(Kind::PayloadTooLarge, sentence(error)),
+        batch::Error::TooMany { .. } => ProblemDetails::new(Code::PayloadTooLarge, error),
         batch::Error::Vehicles(problems) => ProblemDetails {
             problems: problems
                 .iter()
-                .map(|problem| Problem {
+                .map(|problem| Violation {
                     pointer: problem.pointer.clone(),
                     value: problem.value.clone(),
                     reason: problem.reason.clone(),
                 })
                 .collect(),
-            ..ProblemDetails::new(Kind::BadParameters, sentence(error))
+            ..ProblemDetails::new(Code::BadParameters, error)
         },
-        batch::Error::NotCached => ProblemDetails::new(Kind::NotCached, sentence(error)),
+        batch::Error::NotCached => ProblemDetails::new(Code::NotCached, error),
         batch::Error::Body(failure) => body(failure),
         batch::Error::Call { error, .. } => call(error),
     }
@@ -255,27 +207,26 @@ fn call(error: &CallError) -> ProblemDetails {
     match error {
         CallError::Upstream(error) => upstream(error),
         CallError::Incomplete(body::Failure::Idle) => {
-            ProblemDetails::proxy(Kind::UpstreamTimeout, "http_response_timeout", sentence(error))
+            ProblemDetails::proxy(Code::UpstreamTimeout, "http_response_timeout", error)
         }
         CallError::Incomplete(body::Failure::TooLarge { .. }) => {
-            ProblemDetails::proxy(Kind::BadGateway, "http_response_body_size", sentence(error))
+            ProblemDetails::proxy(Code::BadGateway, "http_response_body_size", error)
         }
         CallError::Incomplete(body::Failure::Incomplete(_)) => {
-            ProblemDetails::proxy(Kind::BadGateway, "http_response_incomplete", sentence(error))
+            ProblemDetails::proxy(Code::BadGateway, "http_response_incomplete", error)
         }
-        // A refusal is passed on as it came; this is what it would be without its bytes.
-        CallError::Shape(_) => {
-            let detail = "The upstream's answer is not of the documented shape.";
-            ProblemDetails::proxy(Kind::BadGateway, "http_protocol_error", detail)
-        }
+        // Its own words may quote the response.
+        CallError::Shape(_) => ProblemDetails::proxy(
+            Code::BadGateway,
+            "http_protocol_error",
+            "the upstream's response is not as documented",
+        ),
+        // An error response is passed on as it came; this is what it would be without its bytes.
         CallError::Status(_) | CallError::Refused(_) => {
-            ProblemDetails::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
+            ProblemDetails::proxy(Code::BadGateway, "http_protocol_error", error)
         }
-        CallError::Panic => ProblemDetails::new(Kind::Internal, "Something went wrong here."),
-        CallError::Abandoned => ProblemDetails {
-            retry_after: Some(SOON),
-            ..ProblemDetails::new(Kind::Overloaded, sentence(error))
-        },
+        CallError::Panic => ProblemDetails::new(Code::Internal, FAILED),
+        CallError::Abandoned => ProblemDetails::new(Code::Overloaded, error).after(SOON),
     }
 }
 
@@ -283,76 +234,50 @@ fn forward(error: &forward::Error) -> ProblemDetails {
     match error {
         forward::Error::Body(failure) => body(failure),
         forward::Error::Upstream(error) => upstream(error),
-        forward::Error::Coding => ProblemDetails::proxy(
-            Kind::BadGateway,
-            "http_response_transfer_coding",
-            sentence(error),
-        ),
+        forward::Error::Coding => {
+            ProblemDetails::proxy(Code::BadGateway, "http_response_transfer_coding", error)
+        }
         forward::Error::UnaskedUpgrade => {
-            ProblemDetails::proxy(Kind::BadGateway, "http_protocol_error", sentence(error))
+            ProblemDetails::proxy(Code::BadGateway, "http_protocol_error", error)
         }
         forward::Error::Loop => {
-            ProblemDetails::proxy(Kind::BadGateway, "proxy_loop_detected", sentence(error))
+            ProblemDetails::proxy(Code::BadGateway, "proxy_loop_detected", error)
         }
-        forward::Error::Stopped => ProblemDetails {
-            retry_after: Some(SOON),
-            ..ProblemDetails::new(Kind::Overloaded, sentence(error))
-        },
+        forward::Error::Stopped => ProblemDetails::new(Code::Overloaded, error).after(SOON),
     }
 }
 
 fn upstream(error: &upstream::Error) -> ProblemDetails {
-    let (kind, retry_after) = match error {
-        error if error.is_timeout() => (Kind::UpstreamTimeout, None),
+    let (code, retry_after) = match error {
+        error if error.is_timeout() => (Code::UpstreamTimeout, None),
         upstream::Error::Connect(_) | upstream::Error::Exchange(_) | upstream::Error::Timeout => {
-            (Kind::BadGateway, None)
+            (Code::BadGateway, None)
         }
         // The upstream is well: it is the gateway that has too much to ask of it.
-        upstream::Error::Full => (Kind::Overloaded, Some(SOON)),
+        upstream::Error::Full => (Code::Overloaded, Some(SOON)),
         upstream::Error::RetryAfter { rest } | upstream::Error::Open { rest } => {
-            (Kind::UpstreamUnavailable, Some(*rest))
+            (Code::UpstreamUnavailable, Some(*rest))
         }
     };
-    ProblemDetails {
-        retry_after,
-        ..ProblemDetails::proxy(kind, error.proxy_error(), sentence(error))
-    }
+    ProblemDetails { retry_after, ..ProblemDetails::proxy(code, error.proxy_error(), error) }
 }
 
 /// What is wrong with the body of a request.
 fn body(failure: &body::Failure) -> ProblemDetails {
     match failure {
-        body::Failure::Idle => ProblemDetails {
-            closes: true,
-            ..ProblemDetails::new(Kind::RequestTimeout, sentence(failure))
-        },
-        body::Failure::TooLarge { .. } => {
-            ProblemDetails::new(Kind::PayloadTooLarge, sentence(failure))
-        }
-        body::Failure::Incomplete(_) => ProblemDetails {
-            closes: true,
-            ..ProblemDetails::new(Kind::BadRequest, sentence(failure))
-        },
+        body::Failure::Idle => ProblemDetails::new(Code::RequestTimeout, failure).closing(),
+        body::Failure::TooLarge { .. } => ProblemDetails::new(Code::PayloadTooLarge, failure),
+        body::Failure::Incomplete(_) => ProblemDetails::new(Code::BadRequest, failure).closing(),
     }
 }
 
-/// An error's own words, as a sentence.
-fn sentence(words: impl ToString) -> Cow<'static, str> {
-    let mut words = words.to_string();
-    if let Some(first) = words.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    words.push('.');
-    words.into()
-}
-
-// === impl Told ===
+// === impl ProblemDetails ===
 
 impl ProblemDetails {
-    fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+    fn new(code: Code, detail: impl ToString) -> Self {
         Self {
-            kind,
-            detail: detail.into(),
+            code,
+            detail: detail.to_string(),
             problems: Vec::new(),
             retry_after: None,
             challenge: None,
@@ -361,86 +286,20 @@ impl ProblemDetails {
         }
     }
 
-    fn proxy(kind: Kind, error: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { proxy_error: Some(error), ..Self::new(kind, detail) }
+    fn proxy(code: Code, error: &'static str, detail: impl ToString) -> Self {
+        Self { proxy_error: Some(error), ..Self::new(code, detail) }
     }
 
-    /// `Retry-After` in whole seconds, rounded up: nobody is to come too early.
-    pub(super) fn retry_after(&self) -> Option<(http::HeaderName, HeaderValue)> {
-        let after = self.retry_after?;
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        Some((RETRY_AFTER, seconds.max(1).into()))
-    }
-}
-
-// === impl Kind ===
-
-impl Kind {
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::BadGateway => StatusCode::BAD_GATEWAY,
-            Self::BadParameters | Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotCached | Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Overloaded | Self::UpstreamUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::UriTooLong => StatusCode::URI_TOO_LONG,
-        }
+    fn after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
     }
 
-    /// Sync's own word where it has one.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::BadGateway => "BadGateway",
-            Self::BadParameters => "BadParameters",
-            Self::BadRequest => "BadRequest",
-            Self::ExpectationFailed => "ExpectationFailed",
-            Self::Forbidden => "Forbidden",
-            Self::HeadersTooLarge => "HeadersTooLarge",
-            Self::Internal => "Internal",
-            Self::MethodNotAllowed => "MethodNotAllowed",
-            Self::NotCached => "NotCached",
-            Self::Overloaded => "Overloaded",
-            Self::PayloadTooLarge => "PayloadTooLarge",
-            Self::RateLimited => "RateLimited",
-            Self::RequestTimeout => "RequestTimeout",
-            Self::Unauthorized => "Unauthorized",
-            Self::UnsupportedMediaType => "UnsupportedMediaType",
-            Self::UpstreamTimeout => "UpstreamTimeout",
-            Self::UpstreamUnavailable => "UpstreamUnavailable",
-            Self::UriTooLong => "UriTooLong",
-        }
+    fn challenge(self, challenge: &str) -> Self {
+        Self { challenge: HeaderValue::from_str(challenge).ok(), ..self }
     }
 
-    pub(super) fn title(self) -> &'static str {
-        match self {
-            Self::BadGateway => "The upstream gave no usable answer",
-            Self::BadParameters => "A vehicle is not valid",
-            Self::BadRequest => "The request is malformed",
-            Self::ExpectationFailed => "The expectation cannot be met",
-            Self::Forbidden => "This is not allowed",
-            Self::HeadersTooLarge => "The fields are too many",
-            Self::Internal => "Something went wrong here",
-            Self::MethodNotAllowed => "The method is not served",
-            Self::NotCached => "Not everything is cached",
-            Self::Overloaded => "Too much at once",
-            Self::PayloadTooLarge => "The request is too large",
-            Self::RateLimited => "Too many requests",
-            Self::RequestTimeout => "The request did not come in time",
-            Self::Unauthorized => "The caller is not known",
-            Self::UnsupportedMediaType => "The body is not JSON as it is",
-            Self::UpstreamTimeout => "The upstream did not answer in time",
-            Self::UpstreamUnavailable => "The upstream is not to be called now",
-            Self::UriTooLong => "The target is too long",
-        }
+    fn closing(self) -> Self {
+        Self { closes: true, ..self }
     }
 }
 

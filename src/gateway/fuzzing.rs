@@ -8,7 +8,7 @@ use http::{
 use percent_encoding::percent_decode_str;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Config, Error, edge::Edge, route::overrides};
+use super::{Config, Error, edge::Edge, routing::is_overridden};
 use crate::{
     body::Body,
     normalize::{self, NormalizeLayer},
@@ -141,7 +141,7 @@ fn normalized(mut request: Request<Body>) -> Option<Request<Body>> {
 }
 
 fn route(method: &Method, uri: &Uri, request: &Request<Body>) -> Route {
-    Route::of(method, uri.path(), overrides(request.headers()) == Some(true))
+    Route::of(method, uri.path(), is_overridden(request.headers()) == Some(true))
 }
 
 /// The same pairs in the same order; of the vehicle list `vin` and `plate` are clean.

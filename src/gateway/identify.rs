@@ -1,4 +1,4 @@
-//! Whom a request counts as.
+//! Which client a request counts against.
 
 use std::convert::Infallible;
 
@@ -12,7 +12,7 @@ use crate::{
     rule::{Refused, Rule},
 };
 
-/// Puts the [`Client`] into the extensions of a request: the caller's issuer and subject, else
+/// Puts the [`Client`] into the extensions of a request: the issuer and subject of its token, else
 /// the address that it comes from.
 #[derive(Debug)]
 pub(super) struct Identify;

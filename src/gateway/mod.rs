@@ -1,18 +1,18 @@
 //! The request path: its order is in `stack.rs`, one line a layer, each with its reason.
 //!
-//! Here is also the only place that knows what a caller sees of an error (`error.rs`).
+//! Here is also the only place that knows what a client sees of an error (`error.rs`).
 
 mod dispatch;
 mod edge;
 mod error;
+mod error_response;
 pub(crate) mod fuzzing;
 mod identify;
-mod peer;
-mod problem;
-mod refused;
 mod respond;
-mod route;
+mod routing;
 mod stack;
+mod trusted_proxies;
+mod unauthorized;
 
 use ipnet::IpNet;
 
@@ -27,8 +27,8 @@ pub use self::{
 pub struct Config {
     /// Bytes of a request target.
     pub max_uri: usize,
-    /// Fields of a request head.
+    /// Header fields of a request.
     pub max_fields: usize,
-    /// Peers whose `Forwarded` and `X-Forwarded-For` fields are believed.
+    /// Peers whose `Forwarded` and `X-Forwarded-*` are believed and appended to.
     pub trusted_proxies: Vec<IpNet>,
 }

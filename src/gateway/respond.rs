@@ -1,4 +1,4 @@
-//! Where errors end: below this line they are typed, above it there are answers only.
+//! Where errors end: below this line they are typed, above it there are only responses.
 
 use std::{
     convert::Infallible,
@@ -24,10 +24,10 @@ use tokio::time::timeout;
 use tower::{Layer, Service};
 use tracing::{debug, error};
 
-use super::{error::Error, problem};
+use super::{error::Error, error_response};
 use crate::{body::Body, request_id::RequestId, route::Route, rule::Refused};
 
-/// Turns errors, and panics, into answers.
+/// Turns errors and panics into responses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RespondLayer;
 
@@ -36,12 +36,12 @@ pub(super) struct RespondLayer;
 pub(super) struct Respond<S>(S);
 
 pin_project! {
-    /// The answer of [`Respond`].
+    /// The response of [`Respond`].
     #[project = Projected]
     pub(super) enum ResponseFuture<F> {
-        /// Nothing is wrong so far.
+        /// It is still being made.
         Serving { #[pin] inner: Guarded<F>, info: Option<RequestInfo> },
-        /// What the caller still sends is read, so that it can read the answer.
+        /// What the client still sends is read, so that it gets to read the response.
         Draining { response: BoxFuture<'static, Response<Body>> },
     }
 }
@@ -64,8 +64,8 @@ pub(super) struct RequestInfo {
 
 const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
 
-/// What is read of a body that nobody wants, so that the connection can be kept, and so that a
-/// caller that sends first and reads afterwards gets to read.
+/// Bytes that are read of a body that nobody wants, so that the connection can be kept, and so
+/// that a client that sends first and reads afterwards gets to read.
 const MAX_DRAINED: usize = 256 * 1024;
 
 /// How long that may take.
@@ -147,13 +147,13 @@ where
     }
 }
 
-// === impl Asked ===
+// === impl RequestInfo ===
 
 impl RequestInfo {
-    /// What the caller gets to see of `error`.
+    /// What the client sees of `error`.
     fn response(&self, error: &Error) -> Response<Body> {
-        let mut response = match error.refusal() {
-            Some((refusal, of_account)) => problem::passed_on(refusal, of_account),
+        let mut response = match error.passed_on() {
+            Some((received, of_account)) => error_response::passed_on(received, of_account),
             None => self.problem(error),
         };
         if self.is_batch {
@@ -164,8 +164,8 @@ impl RequestInfo {
         response
     }
 
-    /// `answer`, said to be the last: over HTTP/1 nobody finds the next request behind a body that
-    /// was not read (RFC 9112 section 9.6).
+    /// Says that `response` is the last: over HTTP/1 nobody finds the next request behind a body
+    /// that was not read (RFC 9112 section 9.6).
     fn last(&self, mut response: Response<Body>) -> Response<Body> {
         if self.version < Version::HTTP_2 {
             response
@@ -177,14 +177,14 @@ impl RequestInfo {
 
     fn problem(&self, error: &Error) -> Response<Body> {
         let details = error.details();
-        let (code, id) = (details.kind.code(), self.id.as_ref().map(RequestId::as_str));
+        let (code, id) = (details.code.as_str(), self.id.as_ref().map(RequestId::as_str));
         let source = std::error::Error::source(error);
-        if details.kind.status().is_server_error() {
-            error!(code, request_id = id, %error, source, "The request failed");
+        if details.code.status().is_server_error() {
+            error!(code, request_id = id, %error, source, "request failed");
         } else {
-            debug!(code, request_id = id, %error, "The request was refused");
+            debug!(code, request_id = id, %error, "request refused");
         }
-        problem::response(&details, self.id.as_ref(), self.version)
+        error_response::response(&details, self.id.as_ref(), self.version)
     }
 }
 

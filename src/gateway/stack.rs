@@ -10,10 +10,10 @@ use super::{
     dispatch::{Batch, Dispatch},
     edge::Edge,
     identify::Identify,
-    peer::TrustProxies,
-    refused::CountRefusedLayer,
     respond::RespondLayer,
-    route::RouteLayer,
+    routing::RouteLayer,
+    trusted_proxies::TrustProxies,
+    unauthorized::CountUnauthorizedLayer,
 };
 use crate::{
     auth::{AuthenticateLayer, Authorize},
@@ -32,27 +32,27 @@ pub type Gateway = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible
 /// What the path is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// The edge's limits.
+    /// The limits of a request head, and the proxies that are trusted.
     pub config: Config,
-    /// Counts and logs.
+    /// Counts and logs requests.
     pub telemetry: TelemetryLayer,
-    /// Requests at once.
+    /// Bounds requests in flight.
     pub admit: AdmitLayer,
-    /// Time for each.
+    /// Bounds the time until a response.
     pub deadline: DeadlineLayer,
-    /// Who is it.
+    /// Checks tokens.
     pub authenticate: AuthenticateLayer,
-    /// How often.
+    /// Bounds each client's requests a second.
     pub rate: RateLimit,
-    /// How many of one client at once.
+    /// Bounds each client's requests in flight.
     pub share: ShareLayer,
-    /// What may they do, and with which credential.
+    /// Checks scopes and selects the credential for the upstream.
     pub authorize: Authorize,
-    /// Vehicles in one spelling.
+    /// Brings vehicles into one spelling.
     pub normalize: NormalizeLayer,
-    /// Batches.
+    /// Answers batches.
     pub batch: Batch,
-    /// Everything else.
+    /// Forwards everything else.
     pub forward: Forward,
 }
 
@@ -61,31 +61,31 @@ pub fn stack(parts: Parts) -> Gateway {
     let Parts { config, telemetry, admit, deadline, authenticate, .. } = parts;
     let Parts { rate, share, authorize, normalize, batch, forward, .. } = parts;
     let path = ServiceBuilder::new()
-        // Identity first: every later line can name the request.
+        // First, so that every later line can name the request.
         .layer(RequestIdLayer::new())
         // Decided once; labels, scopes and dispatch read it.
         .layer(RouteLayer)
         // Counts refusals and panics too, so it stands above whatever makes them.
         .layer(telemetry)
-        // Below: typed errors, and bodies that nobody read. Above: answers only.
+        // Below: typed errors, and bodies that nobody read. Above: only responses.
         .layer(RespondLayer)
         // 400, 405, 414, 417, 431: what no later line should ever see.
         .layer(RuleLayer::new(Edge::new(&config)))
-        // The client's own address, as far as proxies that we trust say it.
+        // The client's own address, if a trusted proxy says it.
         .layer(RuleLayer::new(TrustProxies::new(config)))
-        // 503 before anything costs time; the permit lives as long as the answer's body.
+        // 503 before anything costs time; the permit lives as long as the response's body.
         .layer(admit)
-        // 504: from here on somebody may be waited for.
+        // 408, 504: from here on a request may have to wait.
         .layer(deadline)
         // A refused token counts against the address it came from.
-        .layer(CountRefusedLayer::new(rate.clone()))
-        // 401, or a caller.
+        .layer(CountUnauthorizedLayer::new(rate.clone()))
+        // 401, or a principal.
         .layer(authenticate)
-        // The client that a caller counts as.
+        // The client that a principal counts as.
         .layer(RuleLayer::new(Identify))
         // 429.
         .layer(RuleLayer::new(rate))
-        // 503: one client has its share and no more.
+        // 503 for a client that has its share in flight.
         .layer(share)
         // 403, or the credential that goes upstream.
         .layer(RuleLayer::new(authorize))

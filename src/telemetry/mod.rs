@@ -15,7 +15,7 @@ pub use self::{
     log::{InitError, Levels, Log, init, subscriber},
     metrics::Metrics,
     registry::registry,
-    requests::{Refusal, ResponseFuture, TelemetryLayer, TelemetryService},
+    requests::{ResponseFuture, TelemetryLayer, TelemetryService},
 };
 
 /// What the `[log]` table says, but for the [`Format`].

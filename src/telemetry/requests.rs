@@ -21,12 +21,7 @@ use super::{
     log::ACCESS,
     metrics::Metrics,
 };
-use crate::{body::Body, request_id::RequestId, route::Route};
-
-/// Marks an answer by which the gateway itself refuses a request: an extension of the answer, with
-/// the problem's `code`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal(pub &'static str);
+use crate::{body::Body, problem::Code, request_id::RequestId, route::Route};
 
 /// Counts, times and logs requests.
 #[derive(Clone, Debug)]
@@ -61,7 +56,8 @@ struct Exchange {
     method: MethodLabel,
     started_at: Instant,
     status: Option<StatusCode>,
-    refusal: Option<Refusal>,
+    /// The problem that the gateway itself responded with.
+    problem: Option<Code>,
     access: Access,
     id: Option<RequestId>,
 }
@@ -135,7 +131,7 @@ impl Exchange {
             method: MethodLabel::of(request.method()),
             started_at: Instant::now(),
             status: None,
-            refusal: None,
+            problem: None,
             access,
             id: if access == Access::Off { None } else { extensions.get().cloned() },
         }
@@ -143,7 +139,7 @@ impl Exchange {
 
     fn answered(&mut self, response: &Response<Body>) {
         self.status = Some(response.status());
-        self.refusal = response.extensions().get().copied();
+        self.problem = response.extensions().get().copied();
         self.count();
     }
 
@@ -157,7 +153,7 @@ impl Exchange {
         match self.access {
             Access::All => true,
             Access::Errors => {
-                self.refusal.is_some() || self.status.is_some_and(|s| s.is_server_error())
+                self.problem.is_some() || self.status.is_some_and(|s| s.is_server_error())
             }
             Access::Off => false,
         }
@@ -178,7 +174,7 @@ impl Drop for Exchange {
                 route = self.route.as_str(),
                 method = self.method.as_str(),
                 status = self.status.map(|status| status.as_u16()),
-                code = self.refusal.map(|Refusal(code)| code),
+                code = self.problem.map(Code::as_str),
                 seconds,
                 "a request ended",
             );

@@ -23,6 +23,8 @@ const LEVELS: [Level; 10] = [
         "json",
         "labels",
         "peer",
+        "problem",
+        "proxy_status",
         "request_id",
         "route",
         "rule",

@@ -133,7 +133,6 @@ fn lifetimes(file: &File) -> cache::Lifetimes {
 
 fn forward(file: &File, auth: &crate::auth::Config) -> forward::Config {
     forward::Config {
-        trusted_proxies: plain(&file.server.trusted_proxies),
         credential_headers: auth.credential_headers.clone(),
         max_body: file.limit.max_body.to_usize(),
         body_idle_timeout: file.server.body_idle_timeout.0,

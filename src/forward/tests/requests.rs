@@ -38,9 +38,10 @@ async fn believes_a_trusted_proxy() {
     request
         .headers_mut()
         .insert("x-forwarded-for", HeaderValue::from_static("1.1.1.1"));
+    let peer = Peer::new("192.0.2.1:5".parse().unwrap(), true);
     request
         .extensions_mut()
-        .insert(Peer::new("192.0.2.1:5".parse().unwrap(), true));
+        .insert(Peer { is_trusted_proxy: true, ..peer });
     forward.oneshot(request).await.unwrap();
     assert_eq!(seen.lock()[0].headers()["x-forwarded-for"], "1.1.1.1, 192.0.2.1");
 }

@@ -1,31 +1,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::StatusCode;
 
 use super::*;
 
-const ALL: [Kind; 18] = [
-    Kind::BadGateway,
-    Kind::BadParameters,
-    Kind::BadRequest,
-    Kind::ExpectationFailed,
-    Kind::Forbidden,
-    Kind::HeadersTooLarge,
-    Kind::Internal,
-    Kind::MethodNotAllowed,
-    Kind::NotCached,
-    Kind::Overloaded,
-    Kind::PayloadTooLarge,
-    Kind::RateLimited,
-    Kind::RequestTimeout,
-    Kind::Unauthorized,
-    Kind::UnsupportedMediaType,
-    Kind::UpstreamTimeout,
-    Kind::UpstreamUnavailable,
-    Kind::UriTooLong,
-];
-
-fn torn() -> body::Failure {
+fn incomplete() -> body::Failure {
     body::Failure::Incomplete("reset".into())
 }
 
@@ -46,7 +26,7 @@ fn every_error_has_its_status_and_code() {
         (edge::Error::Override.into(), 400, "BadRequest"),
         (edge::Error::Method.into(), 405, "MethodNotAllowed"),
         (edge::Error::UriTooLong { limit: 1 }.into(), 414, "UriTooLong"),
-        (edge::Error::TooManyFields { limit: 1 }.into(), 431, "HeadersTooLarge"),
+        (edge::Error::TooManyHeaders { limit: 1 }.into(), 431, "HeadersTooLarge"),
         (edge::Error::Expectation.into(), 417, "ExpectationFailed"),
         (limit::Error::Full.into(), 503, "Overloaded"),
         (limit::Error::ClientFull.into(), 503, "Overloaded"),
@@ -68,7 +48,7 @@ fn every_error_has_its_status_and_code() {
         (batch::Error::TooManyToPass { found: 2, limit: 1 }.into(), 400, "BadRequest"),
         (batch::Error::NotCached.into(), 504, "NotCached"),
         (batch::Error::Body(body::Failure::Idle).into(), 408, "RequestTimeout"),
-        (batch::Error::Body(torn()).into(), 400, "BadRequest"),
+        (batch::Error::Body(incomplete()).into(), 400, "BadRequest"),
         (batch::Error::Body(body::Failure::TooLarge { limit: 1 }).into(), 413, "PayloadTooLarge"),
         (call(CallError::Upstream(upstream::Error::Timeout)), 504, "UpstreamTimeout"),
         (call(CallError::Upstream(upstream::Error::Full)), 503, "Overloaded"),
@@ -83,12 +63,12 @@ fn every_error_has_its_status_and_code() {
             "UpstreamUnavailable",
         ),
         (call(CallError::Status(StatusCode::FOUND)), 502, "BadGateway"),
-        (call(CallError::Incomplete(torn())), 502, "BadGateway"),
+        (call(CallError::Incomplete(incomplete())), 502, "BadGateway"),
         (call(CallError::Incomplete(body::Failure::Idle)), 504, "UpstreamTimeout"),
         (call(CallError::Incomplete(body::Failure::TooLarge { limit: 1 })), 502, "BadGateway"),
         (call(CallError::Shape(json().into())), 502, "BadGateway"),
         (call(CallError::Abandoned), 503, "Overloaded"),
-        (forward::Error::Body(torn()).into(), 400, "BadRequest"),
+        (forward::Error::Body(incomplete()).into(), 400, "BadRequest"),
         (forward::Error::Upstream(upstream::Error::Timeout).into(), 504, "UpstreamTimeout"),
         (forward::Error::UnaskedUpgrade.into(), 502, "BadGateway"),
         (forward::Error::Loop.into(), 502, "BadGateway"),
@@ -97,15 +77,15 @@ fn every_error_has_its_status_and_code() {
     ] {
         let details = error.details();
         assert_eq!(
-            (details.kind.status().as_u16(), details.kind.code()),
+            (details.code.status().as_u16(), details.code.as_str()),
             (status, code),
             "{error:?}"
         );
-        assert!(error.refusal().is_none());
+        assert!(error.passed_on().is_none());
 
         // What is promised of whole families.
         let waits = matches!(status, 429 | 503);
-        assert_eq!(details.retry_after().is_some(), waits, "{error:?}");
+        assert_eq!(details.retry_after.is_some(), waits, "{error:?}");
         assert_eq!(
             details.challenge.is_some(),
             status == 401 || code == "Forbidden" && details.challenge.is_some()
@@ -117,18 +97,7 @@ fn every_error_has_its_status_and_code() {
             _ => matches!(code, "BadGateway" | "UpstreamTimeout" | "UpstreamUnavailable"),
         };
         assert_eq!(details.proxy_error.is_some(), is_upstreams, "{error:?}");
-        assert!(details.detail.ends_with('.') && !details.detail.starts_with(char::is_lowercase));
-    }
-}
-
-#[test]
-fn kinds_are_told_apart() {
-    for (nth, kind) in ALL.iter().enumerate() {
-        for other in &ALL[..nth] {
-            assert_ne!(kind.code(), other.code());
-            assert_ne!(kind.title(), other.title());
-        }
-        assert!(kind.status().is_client_error() || kind.status().is_server_error());
+        assert!(!details.detail.is_empty() && !details.detail.ends_with('.'));
     }
 }
 
@@ -154,23 +123,14 @@ fn a_challenge_says_no_more_than_it_must() {
 }
 
 #[test]
-fn nobody_is_told_to_come_too_early() {
-    for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
-        let error = limit::Error::Rate { retry_after: Duration::from_millis(millis) };
-        let (_, details) = limit(error).retry_after().unwrap();
-        assert_eq!(details, HeaderValue::from(seconds), "{millis} ms");
-    }
-}
-
-#[test]
-fn a_refusal_of_the_upstream_is_passed_on_and_not_told() {
-    let refusal = loader::ErrorResponse {
+fn an_error_response_of_the_upstream_is_passed_on_as_it_came() {
+    let received = loader::ErrorResponse {
         status: StatusCode::CONFLICT,
         content_type: None,
         retry_after: None,
         body: Bytes::from_static(b"x"),
     };
-    let error = call(CallError::Refused(refusal));
-    let (refusal, of_account) = error.refusal().unwrap();
-    assert_eq!((refusal.status.as_u16(), of_account), (409, true));
+    let error = call(CallError::Refused(received));
+    let (response, of_account) = error.passed_on().unwrap();
+    assert_eq!((response.status.as_u16(), of_account), (409, true));
 }

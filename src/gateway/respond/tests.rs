@@ -27,7 +27,7 @@ use crate::{
 
 const KIB: usize = 1024;
 
-/// The answer to a request that is refused with this body unread.
+/// The response to a request that is refused with this body unread.
 async fn refuse(body: Body) -> Response<Body> {
     refuse_request(Request::new(body)).await
 }
@@ -57,7 +57,7 @@ fn frames(every: Duration) -> (Body, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn turns_errors_and_panics_into_answers() {
+async fn turns_errors_and_panics_into_responses() {
     let code = async |response: Response<Body>| {
         let status = response.status();
         assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -179,16 +179,16 @@ fn is_last(response: &Response<Body>) -> bool {
 }
 
 #[tokio::test]
-async fn is_the_last_answer_only_after_a_body_that_was_not_read() {
-    let torn = || {
-        let frames = stream::iter([Ok(Frame::data(Bytes::from("x"))), Err("torn")]);
+async fn is_the_last_response_only_after_a_body_that_was_not_read() {
+    let incomplete = || {
+        let frames = stream::iter([Ok(Frame::data(Bytes::from("x"))), Err("incomplete")]);
         Body::new(StreamBody::new(frames))
     };
     for (body, last) in [
         (Body::empty(), false),
         (Body::full("x"), false),
         (Body::full(vec![b'x'; MAX_DRAINED]), false),
-        (torn(), true),
+        (incomplete(), true),
     ] {
         assert_eq!(is_last(&refuse(body).await), last);
     }
@@ -197,7 +197,7 @@ async fn is_the_last_answer_only_after_a_body_that_was_not_read() {
         .headers_mut()
         .insert(EXPECT, HeaderValue::from_static("100-continue"));
     assert!(is_last(&refuse_request(expecting).await));
-    let mut over_http2 = Request::new(torn());
+    let mut over_http2 = Request::new(incomplete());
     *over_http2.version_mut() = Version::HTTP_2;
     assert!(!is_last(&refuse_request(over_http2).await));
 }

@@ -42,17 +42,17 @@ fn request(method: &str, route: Option<Route>) -> Request<Body> {
     request
 }
 
-/// A service that answers every request with `status`, marked as `refusal`.
+/// A service that answers every request with `status`, marked as `problem`.
 fn answering(
     status: u16,
-    refusal: Option<&'static str>,
+    problem: Option<Code>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone
 {
     service_fn(move |_: Request<Body>| async move {
         let mut response = Response::new(Body::full("answer"));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        if let Some(code) = refusal {
-            response.extensions_mut().insert(Refusal(code));
+        if let Some(code) = problem {
+            response.extensions_mut().insert(code);
         }
         Ok(response)
     })
@@ -163,7 +163,7 @@ impl Subscriber for Lines {
 
 #[tokio::test(start_paused = true)]
 async fn logs_the_requests_that_are_asked_for() {
-    let cases = [(200, None), (404, None), (401, Some("Unauthorized")), (503, None)];
+    let cases = [(200, None), (404, None), (401, Some(Code::Unauthorized)), (503, None)];
     for (access, logged) in [
         (Access::All, vec![200, 404, 401, 503]),
         (Access::Errors, vec![401, 503]),
@@ -171,9 +171,9 @@ async fn logs_the_requests_that_are_asked_for() {
     ] {
         let lines = Lines::default();
         let guard = tracing::subscriber::set_default(lines.clone());
-        for (status, refusal) in cases {
+        for (status, problem) in cases {
             let layer = TelemetryLayer::new(metrics().1, access);
-            let service = layer.layer(answering(status, refusal));
+            let service = layer.layer(answering(status, problem));
             let answer = service.oneshot(request("GET", None)).await.unwrap();
             drop(answer);
         }
@@ -191,7 +191,7 @@ async fn logs_nothing_but_names_from_closed_sets() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let layer = TelemetryLayer::new(metrics().1, Access::All);
-    let service = RequestIdLayer::new().layer(layer.layer(answering(400, Some("BadRequest"))));
+    let service = RequestIdLayer::new().layer(layer.layer(answering(400, Some(Code::BadRequest))));
     let request = Request::builder()
         .method("SECRET")
         .uri("/secret?secret")

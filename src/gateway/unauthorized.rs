@@ -1,5 +1,5 @@
-//! Refused tokens count against the address that they come from: whoever has no valid token has
-//! no other name.
+//! Refused tokens count against the address that they come from: a client without a valid token
+//! has no other name.
 
 use std::{
     pin::Pin,
@@ -20,17 +20,17 @@ use crate::{
 
 /// Counts refused tokens against the rate of their address.
 #[derive(Clone, Debug)]
-pub(super) struct CountRefusedLayer(RateLimit);
+pub(super) struct CountUnauthorizedLayer(RateLimit);
 
-/// A service behind [`CountRefusedLayer`].
+/// A service behind [`CountUnauthorizedLayer`].
 #[derive(Clone, Debug)]
-pub(super) struct CountRefused<S> {
+pub(super) struct CountUnauthorized<S> {
     inner: S,
     rate: RateLimit,
 }
 
 pin_project! {
-    /// The answer of [`CountRefused`].
+    /// The response of [`CountUnauthorized`].
     pub(super) struct ResponseFuture<F> {
         #[pin]
         inner: F,
@@ -39,25 +39,25 @@ pin_project! {
     }
 }
 
-// === impl CountRefusedLayer ===
+// === impl CountUnauthorizedLayer ===
 
-impl CountRefusedLayer {
+impl CountUnauthorizedLayer {
     pub(super) fn new(rate: RateLimit) -> Self {
         Self(rate)
     }
 }
 
-impl<S> Layer<S> for CountRefusedLayer {
-    type Service = CountRefused<S>;
+impl<S> Layer<S> for CountUnauthorizedLayer {
+    type Service = CountUnauthorized<S>;
 
-    fn layer(&self, inner: S) -> CountRefused<S> {
-        CountRefused { inner, rate: self.0.clone() }
+    fn layer(&self, inner: S) -> CountUnauthorized<S> {
+        CountUnauthorized { inner, rate: self.0.clone() }
     }
 }
 
-// === impl CountRefused ===
+// === impl CountUnauthorized ===
 
-impl<S> Service<Request<Body>> for CountRefused<S>
+impl<S> Service<Request<Body>> for CountUnauthorized<S>
 where
     S: Service<Request<Body>, Error = Refused<Error>>,
 {
@@ -117,7 +117,7 @@ mod tests {
         let one = NonZeroU32::MIN;
         let rate = Rate { requests_per_second: one, burst: NonZeroU32::new(2).unwrap() };
         let metrics = limit::Metrics::register(&Registry::new()).unwrap();
-        let layer = CountRefusedLayer::new(RateLimit::new(Some(rate), metrics));
+        let layer = CountUnauthorizedLayer::new(RateLimit::new(Some(rate), metrics));
         let refusing = layer.layer(service_fn(move |_: Request<Body>| async move {
             Err::<(), _>(Refused::<Error>::bare(error()))
         }));

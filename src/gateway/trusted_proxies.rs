@@ -1,4 +1,4 @@
-//! The client behind proxies that we trust.
+//! The client behind trusted proxies.
 
 use std::{convert::Infallible, net::IpAddr};
 
@@ -12,11 +12,11 @@ use crate::{
     rule::{Refused, Rule},
 };
 
-/// Fills in [`Peer::client`] when the peer is a trusted proxy.
+/// Decides whether the peer is a trusted proxy, and who is the client behind it.
 ///
-/// Proxies append whom they got a request from, so the list is read from its end: the first
-/// address that is not a trusted proxy's is the client. What stands before it is only what the
-/// client says.
+/// Proxies append the address that a request came from, so the list is read from its end: the
+/// first address that is not a trusted proxy's is the client. What stands before it is only what
+/// the client says.
 #[derive(Debug)]
 pub(super) struct TrustProxies(Vec<IpNet>);
 
@@ -34,17 +34,17 @@ impl TrustProxies {
         self.0.iter().any(|net| net.contains(&address))
     }
 
-    fn client(&self, fields: &HeaderMap) -> Option<IpAddr> {
-        let said = match fields.contains_key(X_FORWARDED_FOR) {
-            true => elements(fields, X_FORWARDED_FOR).map(parse_node).collect(),
-            false => elements(fields, FORWARDED)
+    fn client(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        let said = match headers.contains_key(X_FORWARDED_FOR) {
+            true => elements(headers, X_FORWARDED_FOR).map(parse_node).collect(),
+            false => elements(headers, FORWARDED)
                 .map(|e| forwarded_for(e).and_then(parse_node))
                 .collect(),
         };
         let said: Vec<Option<IpAddr>> = said;
         let mut client = None;
         for address in said.into_iter().rev() {
-            // What is no address ends the trust: whoever wrote it is the last that is known.
+            // Before what is not an address, nothing can be trusted.
             client = Some(address?);
             if !self.trusts(address?) {
                 break;
@@ -62,10 +62,11 @@ impl Rule for TrustProxies {
             return Ok(request);
         }
         let peer = request.extensions().get::<Peer>().copied();
-        if let Some(mut peer) = peer.filter(|peer| self.trusts(peer.address.ip()))
-            && let Some(client) = self.client(request.headers())
-        {
-            peer.client = client.to_canonical();
+        if let Some(mut peer) = peer.filter(|peer| self.trusts(peer.address.ip())) {
+            peer.is_trusted_proxy = true;
+            if let Some(client) = self.client(request.headers()) {
+                peer.client = client.to_canonical();
+            }
             request.extensions_mut().insert(peer);
         }
         Ok(request)
@@ -73,8 +74,8 @@ impl Rule for TrustProxies {
 }
 
 /// The elements of a list field (RFC 9110 section 5.6.1), over all its lines.
-fn elements(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    fields
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers
         .get_all(name)
         .into_iter()
         .flat_map(|field| field.to_str().unwrap_or_default().split(','))
@@ -121,12 +122,9 @@ mod tests {
         let peer = Peer::new(format!("{peer}:1").parse().unwrap(), false);
         let request = request.extension(peer).body(Body::empty()).unwrap();
         let Ok(request) = TrustProxies::new(config).check(request);
-        request
-            .extensions()
-            .get::<Peer>()
-            .unwrap()
-            .client
-            .to_string()
+        let found = request.extensions().get::<Peer>().unwrap();
+        assert_eq!(found.is_trusted_proxy, !peer.address.ip().to_string().starts_with("192."));
+        found.client.to_string()
     }
 
     #[test]

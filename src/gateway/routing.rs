@@ -15,8 +15,8 @@ pub(super) struct RouteLayer;
 #[derive(Clone, Debug)]
 pub(super) struct Routed<S>(S);
 
-/// The field by which a client that cannot send a body with `GET` says that its `POST` is one.
-pub(super) const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+/// Says that a `POST` is a `GET`, for clients that cannot send a body with one.
+const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
 impl<S> Layer<S> for RouteLayer {
     type Service = Routed<S>;
@@ -37,16 +37,16 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Routed<S> {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> S::Future {
-        let overridden = overrides(request.headers()) == Some(true);
+        let overridden = is_overridden(request.headers()) == Some(true);
         let route = Route::of(request.method(), request.uri().path(), overridden);
         request.extensions_mut().insert(route);
         self.0.call(request)
     }
 }
 
-/// Whether the method is said to be `GET`; `None` if nothing is said.
-pub(super) fn overrides(fields: &HeaderMap) -> Option<bool> {
-    let mut said = fields.get_all(METHOD_OVERRIDE).iter().peekable();
+/// Whether the method is overridden with `GET`; `None` if it is not overridden.
+pub(super) fn is_overridden(headers: &HeaderMap) -> Option<bool> {
+    let mut said = headers.get_all(METHOD_OVERRIDE).iter().peekable();
     said.peek()?;
     Some(said.all(|method| method.as_bytes().trim_ascii().eq_ignore_ascii_case(b"GET")))
 }
