@@ -10,14 +10,18 @@ const ASCII: [u8; 128] = ascii();
 /// Marks a byte that cleaning removes. No cleaned text contains NUL: it is removed itself.
 const REMOVED: u8 = 0;
 
+/// What a spreadsheet puts before a text that could be taken for a number.
+pub(super) const TEXT_MARK: char = '\'';
+
 /// Cleans a VIN or plate without checking it.
 ///
-/// Full-width forms (U+FF01–FF5E) become ASCII. White space, controls (Cc), formats (Cf),
-/// dashes (Pd and U+2212) and `. _ / *` are removed. ASCII letters become upper case. Nothing
-/// else is repaired: an `O` stays an `O`. Borrows when there is nothing to do.
+/// Full-width forms (U+FF01–FF5E) become ASCII. White space and what looks like it, controls (Cc),
+/// formats (Cf), dashes and `. _ / *` are removed, and of what is left the apostrophes in front:
+/// a spreadsheet marks a text with one. ASCII letters become upper case. Nothing else is
+/// repaired: an `O` stays an `O`. Borrows when there is nothing to do.
 pub fn clean(text: &str) -> Cow<'_, str> {
     let is_clean = |byte: u8| byte.is_ascii() && clean_ascii(byte) == Some(byte);
-    if text.bytes().all(is_clean) {
+    if text.bytes().all(is_clean) && !text.starts_with(TEXT_MARK) {
         return Cow::Borrowed(text);
     }
     let mut cleaned = String::with_capacity(text.len());
@@ -27,7 +31,9 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 
 /// The characters of `text` that cleaning leaves, as it leaves them.
 pub(super) fn cleaned_chars(text: &str) -> impl Iterator<Item = char> {
-    text.chars().filter_map(clean_char)
+    text.chars()
+        .filter_map(clean_char)
+        .skip_while(|&c| c == TEXT_MARK)
 }
 
 /// What cleaning makes of an ASCII byte, `None` if it is removed.
@@ -37,19 +43,51 @@ pub(super) fn clean_ascii(byte: u8) -> Option<u8> {
     (cleaned != REMOVED).then_some(cleaned)
 }
 
-fn clean_char(c: char) -> Option<char> {
-    // The full-width block mirrors ASCII at a fixed distance.
-    let folded = match c {
+/// `c`, or the ASCII character of which it is the full-width form.
+pub(super) fn fold(c: char) -> char {
+    match c {
+        // The block mirrors ASCII at a fixed distance.
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         _ => c,
-    };
+    }
+}
+
+/// Whether a character is white space, or shown as if it were.
+pub(super) fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}')
+}
+
+/// Whether a character has no look of its own although its category does not say so: the rest of
+/// Unicode's `Default_Ignorable_Code_Point`.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{34f}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{2065}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// Whether a character is a dash to whoever types it, although its category says something else.
+fn looks_like_a_dash(c: char) -> bool {
+    matches!(c, '\u{2d7}' | '\u{2043}' | '\u{2212}')
+}
+
+/// What cleaning makes of a character, `None` if it is removed.
+pub(super) fn clean_char(c: char) -> Option<char> {
+    let folded = fold(c);
     if let Ok(byte) = u8::try_from(folded)
         && byte.is_ascii()
     {
         return clean_ascii(byte).map(char::from);
     }
-    let removed = folded.is_whitespace()
-        || folded == '\u{2212}'
+    let removed = is_blank(folded)
+        || is_invisible(folded)
+        || looks_like_a_dash(folded)
         || matches!(
             folded.general_category(),
             GeneralCategory::Control | GeneralCategory::Format | GeneralCategory::DashPunctuation
@@ -88,6 +126,13 @@ mod tests {
             ("３ＶＷｆｅ２１Ｃ０４Ｍ０００００１", "3VWFE21C04M000001"),
             ("ABC\u{ff0d}12\u{ff0e}3", "ABC123"),
             ("\u{ff0a}abc\u{ff3f}1\u{ff0f}2", "ABC12"),
+            ("A\u{3164}B\u{2800}C\u{fe0f}1\u{34f}2\u{ffa0}3\u{e0100}", "ABC123"),
+            ("ABC\u{2043}12\u{2d7}3", "ABC123"),
+            ("'ABC123", "ABC123"),
+            ("''ABC123", "ABC123"),
+            (" *'-'ABC123", "ABC123"),
+            ("\u{ff07}ABC123", "ABC123"),
+            ("'", ""),
             ("ABC\0", "ABC"),
             ("\0", ""),
             ("", ""),
@@ -103,6 +148,8 @@ mod tests {
             ("o0i1", "O0I1"),
             ("ñ1", "ñ1"),
             ("abc#1", "ABC#1"),
+            ("a'b'", "A'B'"),
+            ("\u{2019}a", "\u{2019}A"),
             ("ß", "ß"),
             ("A\u{301}", "A\u{301}"),
             ("а", "а"),

@@ -1,6 +1,6 @@
 //! VINs and plates, whatever somebody typed.
 
-use super::{Plate, Vin, clean};
+use super::{Invalid, Plate, Vin, clean};
 
 /// Reads a text as a VIN and as a plate.
 ///
@@ -17,7 +17,9 @@ pub fn vehicle(data: &[u8]) {
 
     let (vin, plate) = (Vin::parse(typed), Plate::parse(typed));
     assert_eq!(Vin::parse(&cleaned), vin, "its spelling decides what a VIN is");
-    assert_eq!(Plate::parse(&cleaned), plate, "its spelling decides what a plate is");
+    if plate != Err(Invalid::TwoPlates) {
+        assert_eq!(Plate::parse(&cleaned), plate, "its spelling decides what a plate is");
+    }
     if let Ok(vin) = vin {
         assert_eq!(vin.as_str(), cleaned);
         assert!(plate.is_err(), "a VIN is longer than any plate");
@@ -40,9 +42,10 @@ fn is_plain(c: char) -> bool {
 fn clean_slowly(ascii: &str) -> String {
     let removed =
         |c: &char| c.is_ascii_whitespace() || c.is_ascii_control() || "-._/*".contains(*c);
-    ascii
+    let left: String = ascii
         .to_ascii_uppercase()
         .chars()
         .filter(|c| !removed(c))
-        .collect()
+        .collect();
+    left.trim_start_matches('\'').to_owned()
 }

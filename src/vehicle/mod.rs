@@ -35,6 +35,8 @@ pub enum Invalid {
     VinLength(usize),
     /// A plate of more than 15 characters, counted after cleaning.
     PlateLength(usize),
+    /// Two plates in one text.
+    TwoPlates,
     /// A character that a VIN cannot have.
     VinCharacter(char),
     /// A character that a plate cannot have.
@@ -67,6 +69,7 @@ impl fmt::Display for Invalid {
             Self::Empty => f.write_str("is empty once blanks and punctuation are removed"),
             Self::VinLength(found) => write!(f, "has {found} characters, a VIN has 17"),
             Self::PlateLength(found) => write!(f, "has {found} characters, a plate has at most 15"),
+            Self::TwoPlates => f.write_str("holds two plates, each needs an entry of its own"),
             Self::VinCharacter(found @ ('I' | 'O' | 'Q')) => {
                 write!(f, "contains {found}, which no VIN has")
             }

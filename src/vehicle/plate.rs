@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::{
     Invalid,
-    clean::{clean_ascii, cleaned_chars},
+    clean::{TEXT_MARK, clean_ascii, clean_char, cleaned_chars, fold, is_blank},
 };
 
 /// A number plate: 1 to 15 of `0-9 A-Z`.
@@ -16,14 +16,67 @@ pub struct Plate {
     length: u8,
 }
 
+/// Characters of the shortest text that counts as one of two plates.
+const MIN_PART: u8 = 5;
+
+/// Characters up to which a text is one plate, however it is written.
+const MAX_SURE: u8 = 10;
+
 // === impl Plate ===
 
 impl Plate {
     /// Characters in the longest plate.
     pub const MAX_LENGTH: usize = 15;
 
-    /// Cleans `text` (see [`clean`](super::clean())) and checks what is left.
+    /// Cleans `text` (see [`clean`](super::clean())) and checks what is left. Two plates are none.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let plate = Self::parse_one(text);
+        match plate {
+            // What is short, or has another character, is not two.
+            Ok(Self { length: ..=MAX_SURE, .. }) => plate,
+            Ok(_) | Err(Invalid::PlateLength(_)) if Self::parse_two(text).is_some() => {
+                Err(Invalid::TwoPlates)
+            }
+            _ => plate,
+        }
+    }
+
+    /// The two plates that `text` holds, with a slash, a line break or blanks between them. A part
+    /// counts as a plate if it has 5 or more characters, a digit and a letter among them; together
+    /// they are longer than 10, since many write one plate in two groups.
+    pub fn parse_two(text: &str) -> Option<(Self, Self)> {
+        let mut cleaned = String::new();
+        // Where a separator was; many in a row are one, so that a long text costs no more.
+        let mut cuts = Vec::new();
+        for c in text.chars().map(fold) {
+            if c == '/' || is_blank(c) {
+                if cuts.last() != Some(&cleaned.len()) {
+                    cuts.push(cleaned.len());
+                }
+            } else {
+                cleaned.extend(clean_char(c));
+            }
+            if cleaned.len() > 2 * Self::MAX_LENGTH {
+                return None;
+            }
+        }
+        cuts.into_iter()
+            .filter_map(|cut| {
+                let (first, second) = cleaned.split_at(cut);
+                Some((Self::parse_part(first)?, Self::parse_part(second)?))
+            })
+            .find(|(first, second)| first.length + second.length > MAX_SURE)
+    }
+
+    fn parse_part(text: &str) -> Option<Self> {
+        let plate = Self::parse_one(text).ok()?;
+        let has = |is_kind: fn(&u8) -> bool| plate.as_bytes().iter().any(is_kind);
+        let is_likely =
+            plate.length >= MIN_PART && has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase);
+        is_likely.then_some(plate)
+    }
+
+    fn parse_one(text: &str) -> Result<Self, Invalid> {
         let mut bytes = [0; Self::MAX_LENGTH];
         let mut length = 0;
         for &byte in text.as_bytes() {
@@ -33,6 +86,9 @@ impl Plate {
             let Some(byte) = clean_ascii(byte) else {
                 continue;
             };
+            if length == 0 && char::from(byte) == TEXT_MARK {
+                continue;
+            }
             if !byte.is_ascii_alphanumeric() {
                 return Err(Invalid::PlateCharacter(char::from(byte)));
             }
@@ -69,7 +125,7 @@ impl Plate {
         let cleaned: String = cleaned_chars(text).collect();
         match cleaned.chars().find(|c| !c.is_ascii_alphanumeric()) {
             Some(foreign) => Err(Invalid::PlateCharacter(foreign)),
-            None => Self::parse(&cleaned),
+            None => Self::parse_one(&cleaned),
         }
     }
 }
@@ -111,9 +167,51 @@ mod tests {
     }
 
     #[test]
+    fn refuses_two_plates_in_one_text() {
+        for typed in [
+            "99AA9A/99AA9A",
+            "99AA9A / 99AA9A",
+            "99-AA-9A\n99-AA-8A",
+            "99aa9a\r\n99aa8a",
+            "ABC123 DEF456",
+            "ABC 123 DEF 456",
+            "ABC 123 / DEF 456",
+            "'ABC123\u{3164}DEF456",
+            "ABC123\u{ff0f}DEF456",
+            "ABC123\u{2028}DEF456",
+            "ABC12 DEF456",
+            "99AA9A/99AA9A/99AA9A",
+            "99AA9A/99AA9A/99AA9A/99AA9A",
+        ] {
+            assert_eq!(Plate::parse(typed), Err(Invalid::TwoPlates), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn takes_one_plate_in_groups_for_one() {
+        for (typed, parsed) in [
+            ("ABC12/DEF34", Ok("ABC12DEF34")),
+            ("ABC 123 D4", Ok("ABC123D4")),
+            ("ABC123-DEF456", Ok("ABC123DEF456")),
+            ("ABC123_DEF456", Ok("ABC123DEF456")),
+            ("ABC123\u{200b}DEF456", Ok("ABC123DEF456")),
+            ("ABCDEF 123456", Ok("ABCDEF123456")),
+            ("ABCDEFG 12345H", Ok("ABCDEFG12345H")),
+            ("A123 BCDEF4567", Ok("A123BCDEF4567")),
+            ("ABC123 DEF#456", Err(Invalid::PlateCharacter('#'))),
+        ] {
+            let plate = Plate::parse(typed);
+            assert_eq!(plate.as_ref().map(Plate::as_str), parsed.as_ref().copied(), "{typed:?}");
+        }
+    }
+
+    #[test]
     fn counts_a_plate_of_many_thousand_characters_without_overflow() {
         let typed = "A".repeat(70_000);
         assert_eq!(Plate::parse(&typed), Err(Invalid::PlateLength(70_000)));
+        // And looks for two plates only once, however many blanks there are.
+        let typed = format!("ABC{}123DEF45", " ".repeat(2_000_000));
+        assert_eq!(Plate::parse(&typed).unwrap().as_str(), "ABC123DEF45");
     }
 
     #[test]

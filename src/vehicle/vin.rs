@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::{
     Invalid,
-    clean::{clean_ascii, cleaned_chars},
+    clean::{TEXT_MARK, clean_ascii, cleaned_chars},
 };
 
 /// A vehicle identification number: 17 of `0-9 A-Z` without `I`, `O`, `Q` (ISO 3779).
@@ -36,6 +36,9 @@ impl Vin {
             let Some(byte) = clean_ascii(byte) else {
                 continue;
             };
+            if length == 0 && char::from(byte) == TEXT_MARK {
+                continue;
+            }
             if !is_vin_byte(byte) {
                 return Err(Invalid::VinCharacter(char::from(byte)));
             }
