@@ -72,6 +72,8 @@ fn strip(
     // Most heads have nothing to remove, and then this does not allocate.
     let mut unwanted: Vec<HeaderName> = headers
         .keys()
+        // Batch calls carry every credential header as it came, so forwarded requests do, too.
+        .filter(|name| !credential_headers.contains(name))
         .filter(|name| is_hop_by_hop(name.as_str()) || is_unwanted(name.as_str()))
         .cloned()
         .collect();
