@@ -11,9 +11,9 @@ pub enum Error {
     /// The call failed.
     #[error(transparent)]
     Upstream(#[from] upstream::Error),
-    /// The answer has a transfer coding besides `chunked`, and no answer was asked for in one.
-    #[error("the upstream's answer has an unknown transfer coding")]
-    Coding,
+    /// The body of the response broke off, or was malformed, before any of it was passed on.
+    #[error("the upstream's response broke off")]
+    Incomplete(#[source] body::Failure),
     /// The upstream switched protocols although the request did not ask for it.
     #[error("the upstream switched protocols without being asked")]
     UnaskedUpgrade,

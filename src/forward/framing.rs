@@ -1,26 +1,9 @@
 //! Where a response ends: said in one way, whatever the upstream wrote.
 
-use http::{
-    HeaderMap, HeaderValue, Response,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-};
+use http::{HeaderMap, HeaderValue, Response, header::CONTENT_LENGTH};
 use http_body::Body as _;
 
 use crate::body::Body;
-
-/// Whether what comes off the wire is the content: the HTTP client undoes `chunked` and nothing
-/// else, and after that nobody could tell (RFC 9112 section 6.1).
-pub(super) fn is_known(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => true,
-        (Some(coding), None) => coding
-            .as_bytes()
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    }
-}
 
 /// Leaves the length that the body has, one number, or none.
 ///
@@ -57,30 +40,13 @@ fn is_one_number(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
-    fn head(name: HeaderName, values: &[&'static str]) -> HeaderMap {
-        values
+    fn head(lengths: &[&'static str]) -> HeaderMap {
+        lengths
             .iter()
-            .map(|value| (name.clone(), HeaderValue::from_static(value)))
+            .map(|length| (CONTENT_LENGTH, HeaderValue::from_static(length)))
             .collect()
-    }
-
-    #[test]
-    fn knows_chunked_alone() {
-        for (codings, known) in [
-            (&[][..], true),
-            (&["chunked"], true),
-            (&["Chunked"], true),
-            (&["gzip, chunked"], false),
-            (&["gzip"], false),
-            (&["identity"], false),
-            (&["chunked", "chunked"], false),
-        ] {
-            assert_eq!(is_known(&head(TRANSFER_ENCODING, codings)), known, "{codings:?}");
-        }
     }
 
     #[test]
@@ -103,7 +69,7 @@ mod tests {
             (&["5"], unknown(), None),
         ] {
             let mut response = Response::new(body);
-            *response.headers_mut() = head(CONTENT_LENGTH, lengths);
+            *response.headers_mut() = head(lengths);
             settle_length(&mut response);
             let found: Vec<_> = response.headers().get_all(CONTENT_LENGTH).iter().collect();
             assert_eq!(found, left.into_iter().collect::<Vec<_>>(), "{lengths:?}");

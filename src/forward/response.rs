@@ -40,9 +40,6 @@ impl ResponseContext {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(response);
         }
-        if !framing::is_known(response.headers()) {
-            return Err(Error::Coding);
-        }
         self.strip(&mut response);
         location::rewrite(response.headers_mut(), &self.shared.origin);
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -55,7 +52,10 @@ impl ResponseContext {
             return Ok(response);
         }
         let idle_timeout = config.stream_idle_timeout;
-        Ok(response.map(|body| Body::new(ResponseBody::new(body, idle_timeout, trailers))))
+        let (head, body) = response.into_parts();
+        let body = ResponseBody::new(body, idle_timeout, trailers);
+        let body = body.begin().await.map_err(Error::Incomplete)?;
+        Ok(Response::from_parts(head, body))
     }
 
     /// Connects client and upstream for as long as they like.

@@ -234,8 +234,8 @@ fn forward(error: &forward::Error) -> ProblemDetails {
     match error {
         forward::Error::Body(failure) => body(failure),
         forward::Error::Upstream(error) => upstream(error),
-        forward::Error::Coding => {
-            ProblemDetails::proxy(Code::BadGateway, "http_response_transfer_coding", error)
+        forward::Error::Incomplete(_) => {
+            ProblemDetails::proxy(Code::BadGateway, "http_response_incomplete", error)
         }
         forward::Error::UnaskedUpgrade => {
             ProblemDetails::proxy(Code::BadGateway, "http_protocol_error", error)
@@ -250,9 +250,10 @@ fn forward(error: &forward::Error) -> ProblemDetails {
 fn upstream(error: &upstream::Error) -> ProblemDetails {
     let (code, retry_after) = match error {
         error if error.is_timeout() => (Code::UpstreamTimeout, None),
-        upstream::Error::Connect(_) | upstream::Error::Exchange(_) | upstream::Error::Timeout => {
-            (Code::BadGateway, None)
-        }
+        upstream::Error::Connect(_)
+        | upstream::Error::Exchange(_)
+        | upstream::Error::TransferCoding
+        | upstream::Error::Timeout => (Code::BadGateway, None),
         // The upstream is well: it is the gateway that has too much to ask of it.
         upstream::Error::Full => (Code::Overloaded, Some(SOON)),
         upstream::Error::RetryAfter { rest } | upstream::Error::Open { rest } => {

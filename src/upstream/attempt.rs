@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     Error, Metrics,
     client::{self, Client},
+    transfer_coding,
 };
 use crate::{body::Body, route::Route};
 
@@ -85,7 +86,7 @@ impl Future for ResponseFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let response = match this.inner.poll(cx) {
-            Poll::Ready(response) => response,
+            Poll::Ready(response) => response.and_then(transfer_coding::check),
             Poll::Pending => {
                 if let Some(sent) = this.sent {
                     // Nothing is ever said but that the other end is gone.

@@ -34,6 +34,9 @@ pub enum Error {
     /// The connection broke, or what came is not HTTP.
     #[error("the exchange with the upstream failed")]
     Exchange(#[source] legacy::Error),
+    /// The response has a transfer coding other than `chunked`, so nobody knows what it says.
+    #[error("the upstream's response has an unknown transfer coding")]
+    TransferCoding,
 }
 
 // === impl Error ===
@@ -43,14 +46,16 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
-            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
+            Self::TransferCoding | Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => {
+                false
+            }
         }
     }
 
     /// Whether what is held may be served although it is stale.
     pub fn permits_stale(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
+            Self::Connect(_) | Self::Timeout | Self::Exchange(_) | Self::TransferCoding => true,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => true,
         }
     }
@@ -60,6 +65,8 @@ impl Error {
         match self {
             Self::Connect(_) | Self::Timeout => true,
             Self::Exchange(error) => !is_callers(error),
+            // It was answered, in time: the next response may be readable.
+            Self::TransferCoding => false,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
@@ -68,7 +75,7 @@ impl Error {
     pub fn was_sent(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
-            Self::Timeout | Self::Exchange(_) => true,
+            Self::Timeout | Self::Exchange(_) | Self::TransferCoding => true,
         }
     }
 
@@ -76,6 +83,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout => true,
+            Self::TransferCoding => false,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
         }
@@ -89,6 +97,7 @@ impl Error {
             Self::Full => "connection_limit_reached",
             Self::RetryAfter { .. } | Self::Open { .. } => "destination_unavailable",
             Self::Exchange(error) => exchange_error(error),
+            Self::TransferCoding => "http_response_transfer_coding",
         }
     }
 }

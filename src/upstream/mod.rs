@@ -19,6 +19,7 @@ mod permit;
 mod retry;
 mod retry_after;
 mod stall;
+mod transfer_coding;
 
 use std::{fmt, sync::Arc, time::Duration};
 
