@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Keys, or tables of them, that a running gateway can change. All others take a restart, so that
 /// a new key does until somebody has seen to it.
-const LIVE: [&str; 11] = [
+const LIVE: [&str; 12] = [
     "server.trusted_proxies",
     "admin.token",
     "account",
@@ -15,6 +15,7 @@ const LIVE: [&str; 11] = [
     "batch",
     "cache.stale_while_revalidate",
     "cache.stale_if_error",
+    "cache.harmless_writes",
     "cache.ttl",
     "limit",
     "log.level",

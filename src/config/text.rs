@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::upstream::Origin;
+use crate::{forward::HarmlessWrite, upstream::Origin};
 
 /// Values with a textual form.
 pub(crate) trait Form: Sized {
@@ -111,6 +111,19 @@ impl Form for CredentialField {
 
     fn to_text(&self) -> String {
         self.0.to_string()
+    }
+}
+
+impl Form for HarmlessWrite {
+    const EXPECTED: &'static str = "a method and a path, such as \"POST /api/reports/*\"";
+    const EXAMPLE: &'static str = "POST /api/reports/*";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error| format!("{text:?}, {error}"))
+    }
+
+    fn to_text(&self) -> String {
+        self.to_string()
     }
 }
 

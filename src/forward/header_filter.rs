@@ -241,4 +241,24 @@ mod tests {
         strip_request(&mut headers, &[], false);
         assert_eq!(names(&headers), ["x"]);
     }
+
+    #[test]
+    fn keeps_what_is_configured_as_a_credential() {
+        let credentials = [
+            "api_key",
+            "x_api_key",
+            "x-api-key",
+            "proxy-authorization",
+            "x-forwarded-user",
+            "x-real-ip",
+            "x-method-override",
+        ];
+        let credential_headers = credentials.map(HeaderName::from_static);
+        let mut sent: Vec<_> = credentials.iter().map(|name| (*name, "1")).collect();
+        let nominations = credentials.join(", ");
+        sent.extend([("connection", &*nominations), ("other_key", "1"), ("api_key_", "1")]);
+        let mut headers = head(&sent);
+        strip_request(&mut headers, &credential_headers, false);
+        assert_eq!(names(&headers), credentials);
+    }
 }

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::{
+    HarmlessWrite,
     request_body::{BodyMonitor, Capture},
     response::ResponseContext,
     vehicle_refs::VehicleRefs,
@@ -27,7 +28,7 @@ use crate::{
 pub(super) struct Write {
     cache: Arc<dyn Invalidate>,
     cause: Cause,
-    named_by_path: VehicleRefs,
+    named_by_target: VehicleRefs,
     body: Option<Arc<BodyMonitor>>,
     partition: Option<Partition>,
     /// How long nothing of its vehicles is stored if its outcome stays unknown.
@@ -52,10 +53,14 @@ pub(super) enum Outcome {
 #[must_use = "dropped at once, the write counts as given up"]
 pub(super) struct Pending(Option<Arc<Write>>);
 
-/// Why a request would drop entries; `None` if it only reads.
-pub(super) fn cause(request: &Request<Body>) -> Option<Cause> {
+/// Why a request would drop entries; `None` if it changes nothing.
+pub(super) fn cause(request: &Request<Body>, harmless: &[HarmlessWrite]) -> Option<Cause> {
     let route = request.extensions().get().copied().unwrap_or(Route::Other);
     if route.access(request.method()) == Access::Read {
+        return None;
+    }
+    // What is documented to change vehicles is no harmless write, whatever is configured.
+    if route == Route::Other && harmless.iter().any(|write| write.matches(request)) {
         return None;
     }
     Some(match (route, request.method()) {
@@ -70,7 +75,7 @@ pub(super) fn cause(request: &Request<Body>) -> Option<Cause> {
 pub(super) fn capture_for(cause: Cause, body: &Body, limit: usize) -> Capture {
     match cause {
         // The path says it all, or nothing does.
-        Cause::VehicleStatus | Cause::TaxIdentity => Capture::Irrelevant,
+        Cause::VehicleStatus | Cause::TaxIdentity => Capture::Nothing,
         _ => Capture::of(body, limit),
     }
 }
@@ -91,15 +96,19 @@ fn partition(credential: &Credential) -> Option<Partition> {
 impl Write {
     /// The write that `request` is, before its body is sent; `body` watches it being sent.
     pub(super) fn new(request: &Request<Body>, cause: Cause, context: &ResponseContext) -> Self {
-        let mut named_by_path = VehicleRefs::default();
+        let mut named_by_target = VehicleRefs::default();
         if cause != Cause::TaxIdentity {
-            named_by_path.add_path(request.uri().path());
+            named_by_target.add_path(request.uri().path());
+            if cause == Cause::OtherWrite {
+                named_by_target.guess_plates(request.uri().path());
+            }
+            named_by_target.add_query(request.uri().query().unwrap_or_default());
         }
         let shared = &context.shared;
         Self {
             cache: Arc::clone(&shared.cache),
             cause,
-            named_by_path,
+            named_by_target,
             body: context.body.clone(),
             partition: context.credential.as_ref().and_then(partition),
             fence_for: shared.config.attempt_timeout,
@@ -110,10 +119,11 @@ impl Write {
 
     /// Everything that this write may have changed, as far as it was sent.
     fn scope(&self) -> InvalidationScope {
-        let mut refs = self.named_by_path.clone();
+        let mut refs = self.named_by_target.clone();
         let is_all = self.body.as_ref().is_none_or(|body| {
             body.with_capture(|capture| match capture {
-                Capture::Irrelevant => true,
+                Capture::Nothing => true,
+                Capture::Unreadable => false,
                 // A body of known length may end without anybody asking for its end, so a part may
                 // be the whole; whether it is, the JSON itself shows.
                 Capture::Whole(json) | Capture::Part { bytes: json, .. } => refs.add_json(json),
@@ -123,14 +133,13 @@ impl Write {
                 }
             })
         });
-        let names_none = refs.is_empty();
-        let VehicleRefs { mut vins, mut plates } = refs;
+        let VehicleRefs { mut vins, mut plates, is_sure } = refs;
         vins.sort_unstable();
         vins.dedup();
         plates.sort_unstable();
         plates.dedup();
-        // Whoever may have named more than was found, or names nothing, changes who knows what.
-        let partition = self.partition.filter(|_| names_none || !is_all);
+        // A write that may name more than was found, or names nothing for sure, may change anything.
+        let partition = self.partition.filter(|_| !is_sure || !is_all);
         InvalidationScope { vins, plates, partition }
     }
 

@@ -7,6 +7,7 @@
 
 mod error;
 mod framing;
+mod harmless_write;
 mod head;
 mod header_filter;
 mod hop_limit;
@@ -35,7 +36,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::Instrument as _;
 
-pub use self::error::Error;
+pub use self::{error::Error, harmless_write::HarmlessWrite};
 use self::{
     invalidate::{Outcome, Pending, Write},
     request_body::{BodyMonitor, Capture, RequestBody},
@@ -65,6 +66,8 @@ pub struct Config {
     pub stream_idle_timeout: Duration,
     /// How long nothing is stored of the vehicles of a write whose outcome is unknown.
     pub attempt_timeout: Duration,
+    /// Writes that change no vehicle, and so drop nothing.
+    pub harmless_writes: Vec<HarmlessWrite>,
 }
 
 /// Forwards requests to the upstream.
@@ -127,7 +130,7 @@ impl Service<Request<Body>> for Forward {
             return Box::pin(async { end });
         }
         let upgrade = upgrade::take(&mut request);
-        let cause = invalidate::cause(&request);
+        let cause = invalidate::cause(&request, &self.shared.config.harmless_writes);
         let trailers = head::prepare(&mut request, &self.shared.config, upgrade.is_some());
         let context = ResponseContext {
             shared: Arc::clone(&self.shared),
@@ -239,7 +242,7 @@ impl Shared {
         cause: Option<Cause>,
     ) -> (Request<Body>, Arc<BodyMonitor>) {
         let limit = self.config.max_body;
-        let capture = cause.map_or(Capture::Irrelevant, |cause| {
+        let capture = cause.map_or(Capture::Nothing, |cause| {
             invalidate::capture_for(cause, request.body(), limit)
         });
         let monitor = Arc::new(BodyMonitor::new(capture));

@@ -40,9 +40,11 @@ struct State {
 /// The JSON text that a body holds, as far as it was sent.
 #[derive(Debug, Default)]
 pub(super) enum Capture {
-    /// No JSON text that could name a vehicle, or one that need not be looked at.
+    /// There is no body, or it need not be looked at.
     #[default]
-    Irrelevant,
+    Nothing,
+    /// It is no JSON text, and may name anything.
+    Unreadable,
     /// Its beginning; more is to come.
     Part {
         /// The bytes so far.
@@ -147,7 +149,7 @@ impl Capture {
     /// Keeps up to `limit` bytes of a body.
     pub(super) fn of(body: &Body, limit: usize) -> Self {
         match body.is_end_stream() {
-            true => Self::Irrelevant,
+            true => Self::Nothing,
             false => Self::Part { bytes: Vec::new(), limit },
         }
     }
@@ -158,9 +160,9 @@ impl Capture {
         };
         if bytes.is_empty() {
             data = data.trim_ascii_start();
-            // Only an object or a list has members. 0xEF: the byte order mark that some write.
-            if !data.is_empty() && !matches!(data[0], b'{' | b'[' | 0xef) {
-                *self = Self::Irrelevant;
+            // Only these hold a text. 0xEF: the byte order mark that some write.
+            if !data.is_empty() && !matches!(data[0], b'{' | b'[' | b'"' | 0xef) {
+                *self = Self::Unreadable;
                 return;
             }
         }
@@ -173,7 +175,7 @@ impl Capture {
         bytes.extend_from_slice(data);
         if is_whole {
             let bytes = std::mem::take(bytes);
-            *self = if bytes.is_empty() { Self::Irrelevant } else { Self::Whole(bytes) };
+            *self = if bytes.is_empty() { Self::Nothing } else { Self::Whole(bytes) };
         }
     }
 }
@@ -207,14 +209,15 @@ mod tests {
             (vec!["{\"vin\"", ":1}"], "whole {\"vin\":1}"),
             (vec![" ", "\r\n [", "]"], "whole []"),
             (vec!["{", "\"too long\": 1234}"], "cut {\"too long\":"),
-            (vec!["vin=1", "{}"], "irrelevant"),
-            (vec!["\"text\""], "irrelevant"),
-            (vec!["", " "], "irrelevant"),
+            (vec!["vin=1", "{}"], "unreadable"),
+            (vec!["\"text\""], "whole \"text\""),
+            (vec!["", " "], "nothing"),
         ] {
             let (body, monitor) = monitored(frames.iter().map(|frame| Ok(*frame)).collect(), 12);
             assert_eq!(body.collect().await.unwrap().to_bytes(), frames.concat());
             let found = monitor.with_capture(|capture| match capture {
-                Capture::Irrelevant => "irrelevant".to_owned(),
+                Capture::Nothing => "nothing".to_owned(),
+                Capture::Unreadable => "unreadable".to_owned(),
                 Capture::Part { .. } => "part".to_owned(),
                 Capture::TooLong(bytes) => format!("cut {}", String::from_utf8_lossy(bytes)),
                 Capture::Whole(bytes) => format!("whole {}", String::from_utf8_lossy(bytes)),
@@ -242,6 +245,6 @@ mod tests {
 
     #[test]
     fn copies_nothing_where_there_is_no_body() {
-        assert!(matches!(Capture::of(&Body::empty(), 4), Capture::Irrelevant));
+        assert!(matches!(Capture::of(&Body::empty(), 4), Capture::Nothing));
     }
 }

@@ -138,6 +138,7 @@ fn forward(file: &File, auth: &crate::auth::Config) -> forward::Config {
         body_idle_timeout: file.server.body_idle_timeout.0,
         stream_idle_timeout: file.upstream.stream_idle_timeout.0,
         attempt_timeout: file.upstream.attempt_timeout.0,
+        harmless_writes: plain(&file.cache.harmless_writes),
     }
 }
 

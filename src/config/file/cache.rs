@@ -5,10 +5,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{
-    number::Part,
-    table::Table,
-    units::{DAY, KIB, MIB, Size, TIB, Time},
+use crate::{
+    config::{
+        number::Part,
+        table::Table,
+        text::Text,
+        units::{DAY, KIB, MIB, Size, TIB, Time},
+    },
+    forward::HarmlessWrite,
 };
 
 /// The cache of vehicles.
@@ -25,6 +29,8 @@ pub(crate) struct Cache {
     pub(crate) stale_while_revalidate: Life,
     /// How long after its life any result is served when the upstream fails.
     pub(crate) stale_if_error: Life,
+    /// Writes that change no vehicle, as method and path: they drop nothing.
+    pub(crate) harmless_writes: Vec<Text<HarmlessWrite>>,
     /// How long results stay fresh.
     pub(crate) ttl: Table<Ttl>,
 }
@@ -59,6 +65,7 @@ impl Default for Cache {
             capacity: Size(512 * MIB),
             stale_while_revalidate: Time(Duration::from_secs(300)),
             stale_if_error: Time(Duration::from_secs(3600)),
+            harmless_writes: Vec::new(),
             ttl: Table::default(),
         }
     }

@@ -198,3 +198,52 @@ async fn refuses_a_switch_of_protocols_that_was_not_requested() {
         .unwrap_err();
     assert!(matches!(refused, Error::UnaskedUpgrade));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_breaks_before_its_first_frame_is_no_response() {
+    let torn = || Err(BodyError::from("malformed chunk"));
+    for (frames, is_refused) in [
+        (vec![torn()], true),
+        (vec![Ok(Frame::trailers(HeaderMap::new())), torn()], true),
+        (vec![data("x"), torn()], false),
+        (vec![data("x")], false),
+        (vec![], false),
+    ] {
+        let (upstream, mut calls) = by_hand();
+        let (forward, _) = forward(upstream);
+        let exchange = tokio::spawn(forward.oneshot(request(Method::GET, "/", Body::empty())));
+        let response = Response::new(streamed(frames));
+        calls.recv().await.unwrap().1.send(Ok(response)).unwrap();
+        let refused = matches!(exchange.await.unwrap(), Err(Error::Incomplete(_)));
+        assert_eq!(refused, is_refused);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_does_not_wait_long_for_a_body_that_begins_later() {
+    let (upstream, mut calls) = by_hand();
+    let (forward, _) = forward(upstream);
+    let exchange = tokio::spawn(forward.oneshot(request(Method::GET, "/", Body::empty())));
+    let (_, response) = calls.recv().await.unwrap();
+    let (down, body) = sent_by_hand();
+    let began_at = tokio::time::Instant::now();
+    response.send(Ok(Response::new(body))).unwrap();
+    let response = exchange.await.unwrap().unwrap();
+    assert!(began_at.elapsed() < SECOND / 10, "the clock is the test's");
+    down.send(data("x")).unwrap();
+    drop(down);
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "x");
+}
+
+#[tokio::test]
+async fn a_frame_that_is_read_ahead_is_passed_on_and_counts_in_the_length() {
+    let (upstream, _) = responding(|| Response::new(Body::full("fine")));
+    let (forward, _) = forward(upstream);
+    let response = forward
+        .oneshot(request(Method::GET, "/", Body::empty()))
+        .await
+        .unwrap();
+    assert_eq!(response.body().size_hint().exact(), Some(4));
+    assert!(!response.body().is_end_stream());
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "fine");
+}
