@@ -1,8 +1,8 @@
 //! The program put together: every part made once, handed what it needs, and run.
 //!
 //! What follows from a configuration that can change at run time stands apart from the rest:
-//! [`Lasting`] is made once, and makes the stacks that requests meet from whatever is in force.
-//! [`Control`] puts another configuration in force; [`Newest`] is how connections hear of it.
+//! [`SharedState`] is made once, and makes the stacks of each configuration.
+//! [`Control`] applies another configuration; [`Reloadable`] is how connections hear of it.
 
 mod control;
 mod reloadable;

@@ -5,10 +5,10 @@ use std::task::{Context, Poll};
 use tokio::sync::watch;
 use tower::Service;
 
-/// Gives each request to the newest service; what it was given to answers it to its end.
+/// Gives each request to the current service, which serves it to its end.
 ///
 /// Connections call one service again and again, because a clone costs more than everything else
-/// about a request. So each keeps a clone and asks only whether it is still the newest, which is
+/// about a request. So each keeps a clone and asks only whether it is still current, which is
 /// the reading of one number. A clone of this begins without: whoever accepts connections must
 /// not keep the first service, its keys and its secrets, for ever.
 pub(super) struct Reloadable<S> {
@@ -16,7 +16,7 @@ pub(super) struct Reloadable<S> {
     service: Option<S>,
 }
 
-// === impl Newest ===
+// === impl Reloadable ===
 
 impl<S: Clone> Reloadable<S> {
     /// `first`, and what replaces it.
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_request_meets_the_newest_and_nobody_keeps_the_old() {
+    async fn every_request_meets_the_current_service_and_none_keeps_the_old() {
         let held = |generation: u32| {
             let held = Arc::new(generation);
             let weak = Arc::downgrade(&held);

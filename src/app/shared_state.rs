@@ -48,8 +48,7 @@ pub(super) struct Stacks<G = Gateway, A = Admin> {
     pub(super) admin: A,
 }
 
-/// What was learned of callers, which the next configuration takes over where it asks the same of
-/// them.
+/// What is known of clients. The next configuration takes it over where it asks the same of them.
 #[derive(Clone)]
 pub(super) struct ClientState {
     /// With the tokens that were verified: by these keys, for these issuers, with these scopes.
@@ -59,7 +58,7 @@ pub(super) struct ClientState {
     forgetting: Arc<AbortOnDropHandle<()>>,
 }
 
-// === impl Lasting ===
+// === impl SharedState ===
 
 impl SharedState {
     /// Everything, and what fetches published keys, if there are any: it must be run.
@@ -100,8 +99,8 @@ impl SharedState {
         &self.registry
     }
 
-    /// The stacks for `live`. `earlier` is what was learned under another configuration, and in
-    /// what that differs.
+    /// The stacks for `live`. `earlier` is what is known of clients under another configuration,
+    /// and in what that differs.
     pub(super) fn stacks(
         &self,
         live: Live,
@@ -163,7 +162,7 @@ impl SharedState {
     }
 }
 
-// === impl Learned ===
+// === impl ClientState ===
 
 impl ClientState {
     fn nothing(authenticate: AuthenticateLayer, rate: RateLimit) -> Self {

@@ -56,7 +56,7 @@ pub enum Error {
         /// Why.
         #[source]
         error: Failure,
-        /// Whether it went up with an account's credential, not the caller's own.
+        /// Whether it went up with an account's credential, not the client's own.
         of_account: bool,
     },
 }

@@ -1,4 +1,4 @@
-//! Batches: what callers ask for, and what the upstream answers.
+//! Batches: what clients ask for, and what the upstream responds.
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -112,10 +112,10 @@ fn passed_on(data: &[u8], tree: &Value, asked: &BatchRequest) {
     assert_eq!(tree, left, "another member has changed");
 }
 
-/// Takes an answer of the upstream apart, as an answer to a call for three vehicles.
+/// Takes a response of the upstream apart, as a response to a call for three vehicles.
 ///
 /// Every element is served as the bytes that it was, to whom it belongs; what nobody asked for
-/// and what comes twice is not stored; and the answer that is spliced of all of it is taken
+/// and what comes twice is not stored; and the response that is spliced of all of it is taken
 /// apart into the same.
 pub fn response(data: &[u8]) {
     let asked = [

@@ -27,7 +27,7 @@ pub struct BatchRequest {
     pub has_unknown: bool,
 }
 
-/// Problems that are told; a list of ten thousand bad vehicles need not be answered in full.
+/// Problems that are listed; a list of ten thousand bad vehicles need not be answered in full.
 const MAX_PROBLEMS: usize = 100;
 
 /// Bytes of `{"vin":"…","plate":"…"},` with a plate of seven characters.

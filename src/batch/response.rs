@@ -1,4 +1,4 @@
-//! The head of a batch answer: what it says about where its parts come from and how long they
+//! The head of a batch response: what it says about where its parts come from and how long they
 //! are good.
 
 use std::{fmt::Write as _, time::Duration};
@@ -19,7 +19,7 @@ use crate::{
     cache::{CacheStatus, Directives, Freshness},
 };
 
-/// Makes the answer of what was gathered.
+/// Makes the response of what was gathered.
 pub(super) struct Composer<'a> {
     pub(super) method: &'a Method,
     pub(super) fields: &'a HeaderMap,
@@ -28,7 +28,7 @@ pub(super) struct Composer<'a> {
     pub(super) is_cacheable: bool,
 }
 
-/// How many vehicles were answered in which way, and how long the answer is good.
+/// How many vehicles came from where, and how long the response is good.
 #[derive(Debug)]
 pub(super) struct Tally {
     counts: [u64; CacheStatus::ALL.len()],
@@ -45,7 +45,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 // === impl Composer ===
 
 impl Composer<'_> {
-    /// A 200, or a 304 if the caller has the same answer already.
+    /// A 200, or a 304 if the caller has the same response already.
     pub(super) fn compose(&self, gathered: Gathered, tally: &Tally) -> Response<Body> {
         let etag = etag(&gathered.parts);
         let is_known = self
@@ -80,7 +80,7 @@ impl Composer<'_> {
 // === impl Tally ===
 
 impl Tally {
-    /// Counts the parts of an answer.
+    /// Counts the parts of a response.
     pub(super) fn of(parts: &[Part], now: Instant) -> Self {
         let mut counts = [0; CacheStatus::ALL.len()];
         let (mut filled_at, mut fresh_until) = (now, None);
@@ -97,7 +97,7 @@ impl Tally {
         }
     }
 
-    /// How many vehicles were answered this way.
+    /// How many vehicles came from there.
     pub(super) fn count(&self, from: CacheStatus) -> u64 {
         self.counts[from.index()]
     }
@@ -167,7 +167,7 @@ impl Tally {
     }
 }
 
-/// Says of an answer that it did not come by way of the cache.
+/// Says of a response that it did not come by way of the cache.
 /// `asked` distinct vehicles were asked for.
 pub(super) fn mark_bypassed(mut response: Response<Body>, asked: usize) -> Response<Body> {
     let status =

@@ -1,8 +1,8 @@
-//! The body of a batch answer, spliced from elements as the upstream sent them.
+//! The body of a batch response, spliced from elements as the upstream sent them.
 //!
 //! Its length is known from the start, and it is put together while it is taken: a reader that
 //! is slow, or gone, holds references to cached elements and one frame, not a copy of the
-//! answer.
+//! response.
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use crate::cache::Entry;
 pub struct Splice {
     /// With bytes, in order.
     entries: std::vec::IntoIter<Arc<Entry>>,
-    /// How much of the answer is still to come.
+    /// How much of the response is still to come.
     left: usize,
     is_begun: bool,
 }
@@ -49,7 +49,7 @@ impl Splice {
         }
     }
 
-    /// Bytes of the whole answer, as long as none was taken.
+    /// Bytes of the whole response, as long as none was taken.
     pub fn len(&self) -> usize {
         self.left
     }

@@ -36,7 +36,7 @@ struct Sync {
     info: Option<Value>,
     /// The answer's status; with another than 200, `info` does not matter.
     status: StatusCode,
-    /// From a call to its answer.
+    /// From a call to its response.
     latency: Duration,
     /// Calls so far.
     calls: usize,

@@ -1,7 +1,7 @@
 //! Batches that say more than the documentation knows.
 //!
 //! What an unknown member or a query string means is for Sync to say, so nothing of such a
-//! request may be answered from what others were told. It goes up as it is, but for the
+//! request may be answered from what others have received. It goes up as it is, but for the
 //! spelling of its vehicles.
 
 use bytes::Bytes;

@@ -2,11 +2,11 @@
 
 use super::{Mutex, flight::Hashed, store::Store, table::Table};
 
-/// Places of keys, grouped by shard.
+/// Indices of keys, grouped by shard.
 pub(super) struct ByShard<'a, F> {
     store: &'a Store<F>,
-    places: Vec<usize>,
-    /// Of each shard's group in `places`.
+    indices: Vec<usize>,
+    /// Where each shard's group ends in `indices`.
     ends: Vec<usize>,
 }
 
@@ -14,7 +14,7 @@ pub(super) struct ByShard<'a, F> {
 
 impl<'a, F> ByShard<'a, F> {
     pub(super) fn new(store: &'a Store<F>, keys: &[Hashed]) -> Self {
-        // Counted first, so that each has its place at once.
+        // Counted first, so that each index is known at once.
         let mut ends = vec![0; store.shards().count()];
         for hashed in keys {
             ends[store.shard_index(hashed.hash)] += 1;
@@ -23,13 +23,13 @@ impl<'a, F> ByShard<'a, F> {
         for next in &mut ends {
             end += std::mem::replace(next, end);
         }
-        let mut places = vec![0; keys.len()];
+        let mut indices = vec![0; keys.len()];
         for (nth, hashed) in keys.iter().enumerate() {
             let next = &mut ends[store.shard_index(hashed.hash)];
-            places[*next] = nth;
+            indices[*next] = nth;
             *next += 1;
         }
-        Self { store, places, ends }
+        Self { store, indices, ends }
     }
 
     /// Each shard with its group, unless that is empty.
@@ -37,7 +37,7 @@ impl<'a, F> ByShard<'a, F> {
         let starts = std::iter::once(&0).chain(&self.ends);
         let groups = starts
             .zip(&self.ends)
-            .map(|(&start, &end)| &self.places[start..end]);
+            .map(|(&start, &end)| &self.indices[start..end]);
         self.store
             .shards()
             .zip(groups)

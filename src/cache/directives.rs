@@ -95,7 +95,7 @@ impl Directives {
         if self.no_store || self.no_cache || self.max_age.is_some_and(|max| entry.age(now) > max) {
             return Verdict::Unusable;
         }
-        // As a rule nobody asks for how long, and a comparison costs less than a difference.
+        // Most requests do not ask for how long, and a comparison costs less than a difference.
         if self.min_fresh.is_none() && now < entry.fresh_until() {
             return Verdict::Fresh;
         }

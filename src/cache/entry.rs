@@ -28,7 +28,7 @@ pub enum Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classes(u8);
 
-/// What the upstream answered for one vehicle. `Debug` does not show its bytes.
+/// What the upstream's response has of one vehicle. `Debug` does not show its bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Element {
     /// The element's own bytes, as they came; empty if there was no element.
@@ -42,7 +42,7 @@ pub struct Element {
 pub struct Entry {
     /// What the table and the policy find it by.
     pub(super) key_hash: u64,
-    /// The partition's epoch when the call was composed.
+    /// The partition's epoch when the vehicle was looked up.
     pub(super) epoch: u32,
     element: Element,
     content_hash: ContentHash,
@@ -207,7 +207,7 @@ impl Entry {
         self.fresh_until
     }
 
-    /// How long ago the upstream answered.
+    /// How long ago the upstream's response came.
     pub(super) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.filled_at.instant)
     }

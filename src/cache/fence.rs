@@ -1,12 +1,12 @@
 //! Vehicles of which nothing is stored for a while.
 //!
 //! When nobody knows whether a write reached Sync, it may still take effect some time after it
-//! was given up. What is read meanwhile may be older than the write, so it is answered but not
+//! was given up. What is read meanwhile may be older than the write, so it is served but not
 //! stored.
 //!
-//! What is held off is known by 64 bits of a hash that nobody outside knows: two that share
-//! them would be held off together, which costs calls but is never wrong. When there are more
-//! than [`MAX_SUBJECTS`], everything is held off until the last that found no room is over.
+//! A name is known by 64 bits of a hash that nobody outside knows: two that share
+//! them are fenced together, which costs calls but is never wrong. When there are more
+//! than [`MAX_SUBJECTS`], everything is fenced until the last that found no room is over.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::{InvalidationScope, Key, Partition, store::Prehashed};
 use crate::vehicle::{Plate, Vin};
 
-/// Times are whole seconds since the start, later ones for what is held off: it is held off for
+/// Times are whole seconds since the start, rounded up for the end of a fence: it stands for
 /// up to a second longer than asked for.
 pub(super) struct StoreFence {
     hashing: RandomState,
@@ -34,7 +34,7 @@ pub(super) struct StoreFence {
     ends: PlainMutex<Ends>,
 }
 
-/// When what is held off is so no more.
+/// When each fence is over.
 #[derive(Default)]
 struct Ends {
     names: Subjects,
@@ -57,7 +57,7 @@ enum Subject {
 }
 
 /// So many names are told apart, and so many partitions: what a map of 2^20 places takes, which is
-/// 17 MiB for as long as anything is held off. Two bodies of the default size can name as many.
+/// 17 MiB for as long as any fence stands. Two bodies of the default size can name as many.
 const MAX_SUBJECTS: usize = 7 << 17;
 
 /// Subjects that are added under one lock, for which a look-up may have to wait.

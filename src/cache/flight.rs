@@ -3,7 +3,7 @@
 //! A request that misses vehicles which nobody else is asking for leads them: they become its
 //! flight. Whoever misses one of them meanwhile joins, and waits for its outcome. The duty to
 //! bring that outcome about is a [`Lease`](super::Leases), which is apart from the request: a
-//! caller who hangs up takes its waiters along, and nothing else.
+//! client that hangs up takes its waiters along, and nothing else.
 
 use std::sync::{
     Arc,

@@ -38,10 +38,10 @@ pub(super) struct Store<F> {
     policy: Policy<u64, Arc<Entry>, BuildHasherDefault<Prehashed>>,
     evicted: Arc<Evicted>,
     /// Counts, by the hash of a partition, how often that partition was dropped. Two partitions
-    /// that share a place are dropped together, which costs calls but is never wrong, and takes
-    /// no memory that callers could make grow.
+    /// that share a counter are dropped together, which costs calls but is never wrong, and takes
+    /// no memory that clients could make grow.
     epochs: Box<[AtomicU32]>,
-    /// Taken, by the hash of a partition, while a request claims what it has to ask for. Two that
+    /// Taken, by the hash of a partition, while a request looks up what has to be fetched. Two that
     /// want the same at once would otherwise each lead a part of it, in twice as many calls.
     lookup_locks: Box<[LookupLock]>,
     /// Told when a partition was dropped.
@@ -183,26 +183,26 @@ impl<F> Store<F> {
 
     /// How often the partition was dropped so far.
     pub(super) fn epoch(&self, partition: Partition) -> u32 {
-        self.place(partition).load(Ordering::Acquire)
+        self.counter(partition).load(Ordering::Acquire)
     }
 
-    /// Makes all that was filled or composed for the partition so far unusable.
+    /// Makes all that was filled or led for the partition so far unusable.
     pub(super) fn advance_epoch(&self, partition: Partition) {
-        self.place(partition).fetch_add(1, Ordering::AcqRel);
+        self.counter(partition).fetch_add(1, Ordering::AcqRel);
         self.has_dropped.notify_one();
     }
 
     /// [`Store::advance_epoch`] for every partition there is.
     pub(super) fn advance_epochs(&self) {
-        for place in &self.epochs {
-            place.fetch_add(1, Ordering::AcqRel);
+        for counter in &self.epochs {
+            counter.fetch_add(1, Ordering::AcqRel);
         }
         self.has_dropped.notify_one();
     }
 
-    /// Which place it is differs from process to process, so that nobody can choose credentials
+    /// Which counter it is differs from process to process, so that nobody can choose credentials
     /// that share one with another's.
-    fn place(&self, partition: Partition) -> &AtomicU32 {
+    fn counter(&self, partition: Partition) -> &AtomicU32 {
         &self.epochs[self.hashing.hash_one(partition) as usize % EPOCHS]
     }
 
@@ -273,7 +273,7 @@ impl<F> Store<F> {
     /// than may be. Under no lock.
     pub(super) fn settle(&self) {
         self.drop_evicted();
-        // One run evicts a bounded number of entries; a few more catch up with a large answer.
+        // One run evicts a bounded number of entries; a few more catch up with a large response.
         for _ in 0..MAX_EVICTION_RUNS {
             if self.metrics.bytes.get() <= self.config.capacity as i64 {
                 return;

@@ -4,7 +4,7 @@
 //! slab; three hash tables of slot numbers find them, and the slots of one VIN (and of one
 //! plate) form a doubly linked list, so that a write drops what it changed without looking at
 //! anything else and a slot costs about a hundred bytes. Everything here is linear in the number
-//! of slots touched, also when a caller sends one VIN with ten thousand plates.
+//! of slots touched, also when a client sends one VIN with ten thousand plates.
 //!
 //! No locks, no clock, no policy: [`Store`](super::store) has those.
 
@@ -29,7 +29,7 @@ pub(super) struct Table<F> {
     plates: HashTable<u32>,
 }
 
-/// A vehicle's place in the table.
+/// What the table has of a vehicle.
 pub(super) struct Slot<F> {
     key: Key,
     /// What is held.

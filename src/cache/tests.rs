@@ -213,7 +213,7 @@ async fn parts_of_a_lease_land_and_fail_on_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn vehicles_that_an_answer_or_a_split_leaves_out_are_abandoned() {
+async fn vehicles_that_a_response_or_a_division_leaves_out_are_abandoned() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1), vehicle(2, 2), vehicle(3, 3)]);
     let Found { mut found, lead, .. } = lookup(&cache, &vehicles);
     let mut two = lead.unwrap();
@@ -316,7 +316,7 @@ async fn stores_nothing_while_a_writes_outcome_is_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_may_not_be_stored_still_reaches_its_waiters() {
+async fn a_response_that_may_not_be_stored_still_reaches_its_waiters() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     let first = lookup(&cache, &vehicles);
     let mut second = lookup(&cache, &vehicles);

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waits_for_the_answer_as_long_as_it_may() {
+    async fn waits_for_the_response_as_long_as_it_may() {
         let began_at = Instant::now();
         let silent = Fake::new(|_| std::future::pending::<Result<Response<Body>, Error>>());
         let response = attempt(silent, Request::new(Body::empty())).await;

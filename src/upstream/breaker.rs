@@ -49,7 +49,7 @@ pub(super) struct Generation(u32);
 pub(super) enum End {
     Success,
     Failure,
-    /// Its caller gave it up, or is to blame.
+    /// Its client gave it up, or is at fault.
     GivenUp,
 }
 
@@ -84,7 +84,7 @@ impl Breaker {
     pub(super) fn enter(&mut self, now: Instant) -> Result<Generation, Duration> {
         self.check(now)?;
         if !matches!(self.mode, Mode::Closed(_)) {
-            // Of a probe that takes longer than a call may, because its caller takes its time,
+            // Of a probe that takes longer than a call may, because its client takes its time,
             // nothing more is expected.
             self.turn(Mode::HalfOpen { until: now + self.config.probe_for });
         }

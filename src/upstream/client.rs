@@ -25,7 +25,7 @@ use crate::{body::Body, tls};
 /// Boxed, because the pool wants a future that is `Unpin`; connecting is rare.
 type Connector = BoxCloneSyncService<Uri, Stall<MaybeHttpsStream<TokioIo<TcpStream>>>, BoxError>;
 
-/// What is read from a connection at once, and the most that the head of an answer may take. A
+/// What is read from a connection at once, and the most that the head of a response may take. A
 /// stream holds a few of these at a time, whatever its length.
 const MAX_BUFFER: usize = 64 * 1024;
 
@@ -69,7 +69,7 @@ impl Client {
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls(config)?)
             .https_or_http()
-            // Sync is not known to speak HTTP/2, and one connection a call keeps a slow answer
+            // Sync is not known to speak HTTP/2, and one connection a call keeps a slow response
             // from holding up the others.
             .enable_http1()
             .wrap_connector(tcp);

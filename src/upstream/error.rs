@@ -12,7 +12,7 @@ pub enum Error {
     /// No connection could be made; nothing was sent.
     #[error("no connection to the upstream")]
     Connect(#[source] legacy::Error),
-    /// No head of an answer within the time of an attempt, or the upstream stopped taking the
+    /// No head of a response within the time of an attempt, or the upstream stopped taking the
     /// body before.
     #[error("no answer from the upstream in time")]
     Timeout,
@@ -25,7 +25,7 @@ pub enum Error {
         /// The rest of it.
         rest: Duration,
     },
-    /// Most calls of late have failed, so none is made for a while; nothing was sent.
+    /// Most of the latest calls have failed, so none is made for a while; nothing was sent.
     #[error("the upstream has failed too often")]
     Open {
         /// Until one is made again.
@@ -60,7 +60,7 @@ impl Error {
         }
     }
 
-    /// Whether it tells that the upstream is in trouble. What its callers do to it does not.
+    /// Whether it tells that the upstream is in trouble. What its clients do to it does not.
     pub fn trips_breaker(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout => true,

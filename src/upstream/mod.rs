@@ -2,7 +2,7 @@
 //!
 //! Whoever wants to make a call asks first ([`Upstream::reserve`]): Sync's own `Retry-After`, the
 //! circuit breaker, the number of calls at once and a client's share of them are asked at one
-//! moment, in [`admission`]. The answer is a [`Permit`], and only a permit sends a [`Call`]. So what
+//! moment, in [`admission`]. What comes is a [`Permit`], and only a permit sends a [`Call`]. So what
 //! waits for permission is not composed yet, and can be composed of whatever waits by then.
 //!
 //! `send` makes [attempts](attempt) over pooled [connections](client), and makes a call that

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_of_answers_that_ask_to_come_later() {
+    fn only_of_responses_that_ask_to_come_later() {
         for (status, want) in
             [(429, Some(2)), (503, Some(2)), (301, None), (500, None), (200, None)]
         {

@@ -1,9 +1,9 @@
 //! A time limit on connections that take nothing.
 //!
 //! The HTTP client waits without end for a connection to take what it has written, also when
-//! nobody waits for an answer any more, and meanwhile it keeps the socket and the caller's body.
+//! nobody waits for a response any more, and meanwhile it keeps the socket and the client's body.
 //! So the connection itself fails. Its clock runs only while there is something to write: a
-//! caller that is slow to give its body is somebody else's to judge, and not the upstream's fault.
+//! client that is slow to send its body is judged elsewhere, and is not the upstream's fault.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! How long an answer is good, by its content, and what a request may ask of it.
+//! How long a response is good, by its content, and what a request may ask of it.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn classes() -> Vec<(&'static str, Option<Value>, u32)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_good_as_long_as_its_content() {
+async fn a_response_is_fresh_as_long_as_its_content() {
     for (class, info, life) in classes() {
         let fixture = Fixture::new();
         fixture.set(|sync| sync.info = info);
@@ -59,7 +59,7 @@ async fn an_answer_is_good_as_long_as_its_content() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_may_ask_for_more_or_less_than_what_is_fresh() {
-    // Seconds since the answer came, the request's directives, and whether it is asked anew.
+    // Seconds since the response came, the request's directives, and whether it is asked anew.
     for (at, directives, asks) in [
         (100, "max-age=100", false),
         (101, "max-age=100", true),

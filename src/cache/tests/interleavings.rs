@@ -4,8 +4,8 @@
 //! behind locks, so what happens under one is a step, and the tests' [`lock`] lets shuttle choose
 //! whose step is next. Its depth-first scheduler runs every order: none is left to luck. (loom
 //! would also reorder the reads and writes inside a step, which the locks rule out.) Without such
-//! a lock are shared: the holds and the epochs, which are written before a lock is taken that
-//! their readers hold; `given_up`, `Evicted::any` and the gauges, which decide nothing but when
+//! a lock are shared: the fence and the epochs, which are written before a lock is taken that
+//! their readers hold; `has_leader`, `Evicted::any` and the gauges, which decide nothing but when
 //! work is done; and `Notify`, each use of which is a step, too. The policy's locks are its own.
 //!
 //! The upstream is a version for each vehicle, which a write raises before it is answered. What
@@ -15,7 +15,7 @@
 //!   with `no-cache` none older than the moment they asked;
 //! - when all is over, nothing can be had from the cache but the last version, and nothing of a
 //!   write whose outcome is unknown;
-//! - everybody is answered (shuttle reports threads that wait for ever), no seat and no slot is
+//! - everybody has a response (shuttle reports threads that wait for ever), nothing in flight and no slot is
 //!   left, and tables, policy and gauges say the same.
 //!
 //! Small programs are run in all orders each time, large ones in all orders when asked for

@@ -86,7 +86,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Mutex<T> {
     }
 }
 
-// === impl Turnstile ===
+// === impl LookupLock ===
 
 impl LookupLock {
     pub(in crate::cache) fn lock(&self) -> impl Sized {}

@@ -21,7 +21,7 @@ struct Slot {
 
 const SLOTS: usize = 10;
 
-/// Longer than a try takes, so that tries that hang count together, and short enough that an
+/// Longer than an attempt takes, so that attempts that hang count together, and short enough that an
 /// outage shows before many have waited for it.
 const SLOT: Duration = Duration::from_secs(3);
 
