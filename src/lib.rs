@@ -1,9 +1,9 @@
 //! vingate: a caching reverse proxy in front of the Sync vehicle API.
 //!
-//! Internal applications call it exactly as they would call Sync, only with a sloppier hand,
-//! larger batches and one token of their own house. It checks the token, brings VINs and plates
-//! into one spelling, answers vehicles from its cache, joins what others are asking for already,
-//! asks Sync for the rest in as few calls as possible, and forwards everything else.
+//! Internal applications call it exactly as they would call Sync, but may spell vehicles freely,
+//! send larger batches, and use one token of their own organisation. vingate checks the token,
+//! brings VINs and plates into one spelling, serves vehicles from its cache, fetches the rest in
+//! as few calls as possible, and forwards everything else.
 //!
 //! The library exists for the program, the tests and the benches; its API promises nothing.
 //!
@@ -12,41 +12,63 @@
 //! From the bottom; a module imports only what stands above it in this list, and neighbours on
 //! one line do not import each other (`tests/structure` holds the code to it).
 //!
-//! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`]: the nouns of a request
-//! * [`json`]: read strictly, changed in place
-//! * [`problem`], [`proxy_status`]: what a response says of a failure
-//! * [`tls`]: to the servers that are called · [`files`]: read, fingerprinted and watched
-//! * [`auth`]: who is calling, what they may do, with which credential they go upstream
-//! * [`limit`]: how much one moment, one client, one request may take
-//! * [`cache`]: what is held, what is being asked for, what a write takes away
-//! * [`upstream`]: calls to Sync, timed, counted and bounded, made again or not made at all
-//! * [`telemetry`]: logs and the metrics of requests
-//! * [`normalize`]: one spelling of vehicles in paths, queries and bodies
-//! * [`loader`]: what nobody holds, fetched in calls that many requests share
+//! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
+//!   [`problem`], [`proxy_status`], [`files`], [`tls`]: what every room speaks of
+//! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
+//!   [`limit`]: how much one moment, one client, one request may take · [`cache`]: what is held,
+//!   what is in flight, what a write invalidates · [`upstream`]: calls to Sync, permitted, timed,
+//!   made again or not made at all · [`telemetry`]: logs and the metrics of requests
+//! * [`loader`]: what nobody holds, fetched in calls that many requests share · [`normalize`]: one
+//!   spelling of vehicles in paths, queries and bodies
 //! * [`batch`]: the batch endpoint · [`forward`]: everything else
 //! * [`gateway`]: the request path; `gateway/stack.rs` is the file to read first
 //! * [`server`]: connections · [`admin`]: the admin listener · [`sandbox`]: Sync in memory
-//! * [`config`]: the file, from TOML to what the modules work with
+//! * [`config`]: the file, from TOML to what the rooms work with
 //! * [`app`]: every part made once and run · [`reload`]: the file read again while it runs
 //! * [`cli`]: the subcommands
 //!
 //! # Life of a request
 //!
-//! 1. [`server`] reads its head, within bounds of size and time, and adds the [`peer::Peer`].
-//! 2. It gets a [`request_id::RequestId`] and a [`route::Route`], decided once.
-//! 3. [`telemetry`] counts it, from here to the last byte of its answer.
-//! 4. The edge refuses what could be read in two ways; [`limit`] refuses what is too much.
-//! 5. [`auth`] turns its token into a caller. Every request is checked, also one that the cache
-//!    can answer.
-//! 6. The caller's rate and share are counted; its scope and account decide which credential goes
-//!    upstream, and so which partition of the cache it sees.
-//! 7. [`normalize`] brings its vehicles into one spelling: what is keyed is what is sent.
-//! 8. [`batch`] answers a batch: it claims all vehicles in one pass over the [`cache`], waits for
-//!    what others are fetching, fetches the rest, and splices the answer from the bytes that
-//!    Sync sent.
-//! 9. [`forward`] streams everything else, both ways. A write drops what it changed from the
-//!    cache before its answer leaves.
-//! 10. Errors end in one place, `gateway/respond.rs`, which alone knows what a caller sees.
+//! A batch request with one vehicle that nobody holds enters each room once, on the way down:
+//!
+//! 1. [`server`] reads the head of the request, within bounds of size and time, and adds the
+//!    [`peer::Peer`].
+//! 2. [`gateway`] takes it through `gateway/stack.rs`: it gets a [`request_id::RequestId`] and a
+//!    [`route::Route`], [`telemetry`] counts it to the last byte of its response, what could be
+//!    read in two ways is refused, and [`limit`] refuses what is too much.
+//! 3. [`auth`] checks its token, also when the cache can answer, and decides which credential goes
+//!    upstream, and so which partition of the cache the request sees.
+//! 4. [`normalize`] brings vehicles in path, query and body into one spelling: what is keyed is
+//!    what is sent.
+//! 5. [`batch`] reads the body, each vehicle once, and looks all of them up in one pass.
+//! 6. [`cache`] says of each: a hit, stale, joined to a call under way, or leading. For what the
+//!    request leads, and for what is refreshed behind stale entries, it gives out leases.
+//! 7. [`loader`] keeps the leases in the queue of their account. When there is a permit, it fills
+//!    a call from whatever waits in that queue, of this request and of others.
+//! 8. [`upstream`] gives the permit, sends the call, and makes it again where that can hurt nobody.
+//!
+//! And up again: the loader takes Sync's response apart and fills the leases, which stores the
+//! vehicle and wakes everybody who waits for it; batch splices the response from the bytes that
+//! Sync sent. Errors are typed on the way and end in `gateway/respond.rs`, which alone knows what
+//! a client sees of them. Any other request goes from [`normalize`] to [`forward`], which streams
+//! it both ways over a permit of its own; a write drops what it changed from the cache before its
+//! response leaves.
+//!
+//! # Glossary
+//!
+//! * **peer**: who is at the other end of a socket. **Client**: what limits count, a token's issuer
+//!   and subject, else an address. **Principal**: whom a token speaks for.
+//! * **credential**: the headers that say on whose behalf a call goes to Sync. **Account**: a
+//!   credential that the gateway holds for its clients.
+//! * **partition**: the part of the cache that calls with one credential fill.
+//! * **vehicle**: a VIN and a plate. **Element**: what Sync's response has of one vehicle. **Entry**:
+//!   an element that is held, with its lifetime.
+//! * **flight**: the vehicles that one request leads. **Lease**: the right and the duty to fetch one
+//!   of them. **Waiter**: what somebody waits with.
+//! * **call**: one request to Sync. **Attempt**: one try at it. **Permit**: the right to make a call.
+//! * **scope**: what a write may have changed. **Epoch**: how often a partition was dropped.
+//!   **Fence**: nothing of a scope is stored while it stands.
+//! * **effective config**: what the configuration file says, defaults included.
 
 pub mod admin;
 pub mod app;
