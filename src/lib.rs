@@ -24,7 +24,7 @@
 //! * [`gateway`]: the request path; `gateway/stack.rs` is the file to read first
 //! * [`server`]: connections · [`admin`]: the admin listener · [`sandbox`]: Sync in memory
 //! * [`config`]: the file, from TOML to what the rooms work with
-//! * [`app`]: every part made once and run · [`reload`]: the file read again while it runs
+//! * [`app`]: every part made once and run, and the file read again while it runs
 //! * [`cli`]: the subcommands
 //!
 //! # Life of a request
@@ -91,7 +91,6 @@ pub mod normalize;
 pub mod peer;
 pub mod problem;
 pub mod proxy_status;
-pub mod reload;
 pub mod request_id;
 pub mod route;
 pub mod rule;

@@ -1,10 +1,13 @@
 //! The program put together: every part made once, handed what it needs, and run.
 //!
-//! What follows from a configuration that can change at run time stands apart from the rest:
-//! [`SharedState`] is made once, and makes the stacks of each configuration.
-//! [`Control`] applies another configuration; [`Reloadable`] is how connections hear of it.
+//! What follows from the reloadable part of the configuration is apart from the rest:
+//! [`SharedState`] is made once, and makes the stacks that requests meet from the effective
+//! configuration. [`Reload`] reads the file again, [`Control`] applies it, and [`Reloadable`] is how
+//! connections come to use it.
 
 mod control;
+mod outcome;
+mod reload;
 mod reloadable;
 mod shared_state;
 
@@ -26,7 +29,7 @@ use crate::{
     server, upstream,
 };
 
-pub use self::control::{Control, Outcome};
+pub use self::{control::Control, outcome::ReloadOutcome, reload::Reload};
 
 /// A gateway that is bound and ready to run.
 pub struct App {
@@ -71,24 +74,28 @@ pub enum BuildError {
 impl App {
     /// Binds the listeners and wires the parts. Runs inside a tokio runtime.
     pub fn build(config: Config) -> Result<Self, BuildError> {
-        let Config { fixed, live, effective } = config;
-        let public = bind(fixed.server.listen)?;
-        let admin = bind(fixed.admin)?;
-        let (shared, refresher) = SharedState::build(&fixed, &live)?;
+        let Config { restart_only, reloadable, effective } = config;
+        let public = bind(restart_only.server.listen)?;
+        let admin = bind(restart_only.admin)?;
+        let (shared, refresher) = SharedState::build(&restart_only, &reloadable)?;
         let metrics = server::Metrics::register(shared.registry())?;
-        let (control, served) = Control::new(shared, live, effective)?;
-        let public =
-            Listener { listener: public, config: fixed.server, service: served.gateway, metrics };
+        let (control, served) = Control::new(shared, reloadable, effective)?;
+        let public = Listener {
+            listener: public,
+            config: restart_only.server,
+            service: served.gateway,
+            metrics,
+        };
         let admin = Listener {
             listener: admin,
-            config: server::Config::side(fixed.admin),
+            config: server::Config::side(restart_only.admin),
             service: served.admin,
             metrics: server::Metrics::unregistered()?,
         };
         Ok(Self { public, admin, control, refresher })
     }
 
-    /// What puts another configuration in force, also while the gateway runs.
+    /// What applies another configuration, also while the gateway runs.
     pub fn control(&self) -> Control {
         self.control.clone()
     }
@@ -118,7 +125,7 @@ impl App {
         let mut cut_at = Instant::now();
         let serving = public.serve(async {
             drain.await;
-            info!("Draining");
+            info!("draining");
             latch = Some(readiness.latch("draining"));
             cut_at = Instant::now() + until_cut;
         });
@@ -132,7 +139,7 @@ impl App {
         drop(stop_admin);
         let _ = admin.await;
         drop(latch);
-        info!("Drained");
+        info!("drained");
     }
 }
 

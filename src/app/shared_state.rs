@@ -13,7 +13,7 @@ use crate::{
     auth::{self, AuthenticateLayer, jwks},
     batch::{self, Batch},
     cache::{self, Cache, Partition},
-    config::{Changes, EffectiveConfig, Fixed, Live},
+    config::{Changes, EffectiveConfig, ReloadableConfig, RestartOnlyConfig},
     forward::Forward,
     gateway::{self, Gateway},
     limit::{self, AdmitLayer, DeadlineLayer, RateLimit, ShareLayer},
@@ -63,8 +63,8 @@ pub(super) struct ClientState {
 impl SharedState {
     /// Everything, and what fetches published keys, if there are any: it must be run.
     pub(super) fn build(
-        fixed: &Fixed,
-        live: &Live,
+        fixed: &RestartOnlyConfig,
+        live: &ReloadableConfig,
     ) -> Result<(Self, Option<jwks::Refresher>), BuildError> {
         let registry = telemetry::registry()?;
         let auth = auth::Metrics::register(&registry)?;
@@ -103,7 +103,7 @@ impl SharedState {
     /// and in what that differs.
     pub(super) fn stacks(
         &self,
-        live: Live,
+        live: ReloadableConfig,
         effective: &EffectiveConfig,
         earlier: Option<(&ClientState, &Changes)>,
     ) -> (Stacks, ClientState) {

@@ -159,7 +159,7 @@ fn cache_by_default() -> (cache::Config, cache::Lifetimes) {
                 [server]\nlisten = \"127.0.0.1:0\"";
     let config = crate::config::Config::parse(toml, Path::new("test.toml"), &|_| None);
     let config = config.unwrap_or_else(|problems| panic!("{problems}"));
-    (config.fixed.cache, config.live.lifetimes)
+    (config.restart_only.cache, config.reloadable.lifetimes)
 }
 
 fn finished() -> Value {

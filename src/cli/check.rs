@@ -29,7 +29,7 @@ pub fn run(path: &Path) -> ExitCode {
 }
 
 fn summary(path: &Path, config: &Config) -> String {
-    let auth = &config.live.auth;
+    let auth = &config.reloadable.auth;
     let callers = match auth.keys.len() {
         _ if !auth.enabled => "anyone, without a token".to_owned(),
         1 => "tokens of 1 key".to_owned(),
@@ -40,7 +40,7 @@ fn summary(path: &Path, config: &Config) -> String {
         1 => "1 account".to_owned(),
         accounts => format!("{accounts} accounts"),
     };
-    let tls = match &config.fixed.server.tls {
+    let tls = match &config.restart_only.server.tls {
         Some(tls) => {
             let until = humantime::format_rfc3339_seconds(tls.expires_at());
             format!(" over TLS, with a certificate until {until}")
@@ -50,8 +50,8 @@ fn summary(path: &Path, config: &Config) -> String {
     format!(
         "{}: fine\n  listen    {}{tls}\n  admin     {}\n  upstream  {} with {credential}\n  callers   {callers}",
         path.display(),
-        config.fixed.server.listen,
-        config.fixed.admin,
+        config.restart_only.server.listen,
+        config.restart_only.admin,
         auth.origin,
     )
 }

@@ -36,13 +36,13 @@ fn demo(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
             .start();
         let secret = secret()?;
         let config = config(listen, &sandbox.url(), &secret)?;
-        let _log = telemetry::init(config.fixed.format, config.live.telemetry.level)?;
+        let _log = telemetry::init(config.restart_only.format, config.reloadable.telemetry.level)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let token =
             config
-                .live
+                .reloadable
                 .auth
                 .issue("demo", Some("vehicles:read vehicles:write"), TTL, now)?;
         let app = App::build(config)?;

@@ -11,10 +11,9 @@ use tracing::info;
 
 use super::{env, fail, refuse, stop_signal};
 use crate::{
-    app::App,
+    app::{App, Reload},
     config::{Config, Loaded},
     files::Sources,
-    reload::Reload,
     telemetry,
 };
 
@@ -32,8 +31,8 @@ pub fn run(path: &Path) -> ExitCode {
 }
 
 fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Error>> {
-    let log = telemetry::init(config.fixed.format, config.live.telemetry.level)?;
-    let runtime = runtime(config.fixed.workers)?;
+    let log = telemetry::init(config.restart_only.format, config.reloadable.telemetry.level)?;
+    let runtime = runtime(config.restart_only.workers)?;
     let served = runtime.block_on(async {
         // Before anything is announced: from then on, a hangup must not end the process.
         let (stop, hangups) = (stop_signal()?, signal(SignalKind::hangup())?);
@@ -42,7 +41,7 @@ fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Er
             Reload { path: path.to_owned(), env, control: app.control(), levels: log.levels() };
         let _reloading = AbortOnDropHandle::new(tokio::spawn(reload.run(sources, hangups)));
         let (gateway, admin) = app.addresses()?;
-        info!(version = env!("CARGO_PKG_VERSION"), %gateway, %admin, "Serving");
+        info!(version = env!("CARGO_PKG_VERSION"), %gateway, %admin, "serving");
         app.run(stop).await;
         Ok(())
     });

@@ -18,7 +18,7 @@ pub fn run(path: &Path, subject: &str, scope: Option<&str>, ttl: Duration) -> Ex
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    match config.live.auth.issue(subject, scope, ttl, now) {
+    match config.reloadable.auth.issue(subject, scope, ttl, now) {
         Ok(token) => {
             println!("{token}");
             ExitCode::SUCCESS

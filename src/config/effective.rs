@@ -96,7 +96,7 @@ impl Changes {
     }
 
     /// Those of them that take a restart.
-    pub fn fixed(&self) -> impl Iterator<Item = &str> {
+    pub fn restart_only(&self) -> impl Iterator<Item = &str> {
         self.keys().filter(|key| is_fixed(key))
     }
 

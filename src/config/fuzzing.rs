@@ -19,20 +19,24 @@ pub fn config(data: &[u8]) {
     let env = |name: &str| (name.len() < 16).then(|| OsString::from(SECRET));
     match Config::parse(text, Path::new("/nowhere/vingate.toml"), &env) {
         Ok(config) => {
-            assert!((1..=500).contains(&config.live.batch.loader.chunk));
+            assert!((1..=500).contains(&config.reloadable.batch.loader.chunk));
             assert!(
-                config.live.batch.max_vehicles > 0 && config.live.batch.loader.max_parallel > 0
-            );
-            assert!(config.live.limit.max_in_flight > 0 && config.fixed.upstream.max_in_flight > 0);
-            assert!((0.0..1.0).contains(&config.live.lifetimes.ttl.jitter));
-            assert!(
-                !config.live.auth.enabled
-                    || !config.live.auth.keys.is_empty()
-                    || config.fixed.jwks.is_some()
+                config.reloadable.batch.max_vehicles > 0
+                    && config.reloadable.batch.loader.max_parallel > 0
             );
             assert!(
-                config.live.admin.token.is_some()
-                    || config.fixed.admin.ip().to_canonical().is_loopback()
+                config.reloadable.limit.max_in_flight > 0
+                    && config.restart_only.upstream.max_in_flight > 0
+            );
+            assert!((0.0..1.0).contains(&config.reloadable.lifetimes.ttl.jitter));
+            assert!(
+                !config.reloadable.auth.enabled
+                    || !config.reloadable.auth.keys.is_empty()
+                    || config.restart_only.jwks.is_some()
+            );
+            assert!(
+                config.reloadable.admin.token.is_some()
+                    || config.restart_only.admin.ip().to_canonical().is_loopback()
             );
             assert!(config.effective.shown().is_object());
             for printed in [config.effective.shown().to_string(), format!("{config:?}")] {

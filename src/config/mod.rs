@@ -50,17 +50,17 @@ pub use self::{
 #[derive(Debug)]
 pub struct Config {
     /// What a running gateway keeps.
-    pub fixed: Fixed,
+    pub restart_only: RestartOnlyConfig,
     /// What it can change.
-    pub live: Live,
-    /// All of it, to be shown and compared. A change is one of [`Live`] alone only if its
-    /// [`Changes`] have no key that is [fixed](Changes::fixed).
+    pub reloadable: ReloadableConfig,
+    /// All of it, to be shown and compared. A change is one of [`ReloadableConfig`] alone only if its
+    /// [`Changes`] have no key that is [restart-only](Changes::restart_only).
     pub effective: EffectiveConfig,
 }
 
 /// What takes a restart: what is bound, connected or allocated.
 #[derive(Debug)]
-pub struct Fixed {
+pub struct RestartOnlyConfig {
     /// Threads; `None`: one a core.
     pub workers: Option<NonZeroUsize>,
     /// Connections.
@@ -79,7 +79,7 @@ pub struct Fixed {
 
 /// What every request takes as it is when it comes.
 #[derive(Debug)]
-pub struct Live {
+pub struct ReloadableConfig {
     /// Who may see the admin listener.
     pub admin: admin::Config,
     /// Tokens and accounts.

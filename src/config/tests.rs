@@ -41,21 +41,21 @@ pub(super) fn refused(table: &[(&str, &[&str])]) {
 #[test]
 fn fills_in_what_is_not_there() {
     let config = parse(&with("")).unwrap();
-    assert_eq!(config.fixed.workers, None);
-    assert_eq!(config.fixed.server.listen.to_string(), "0.0.0.0:8080");
-    assert_eq!(config.fixed.server.max_head, 32 * 1024);
-    assert_eq!(config.fixed.admin.to_string(), "127.0.0.1:9090");
-    assert_eq!(config.fixed.upstream.origin.authority, "sync.example");
-    assert_eq!(config.fixed.upstream.attempt_timeout.as_secs(), 20);
-    assert_eq!(config.live.auth.origin, "http://sync.example");
-    assert_eq!(config.live.auth.credential_headers, ["x-api-key"]);
-    assert_eq!(config.live.batch.loader.chunk, 500);
-    assert_eq!(config.live.batch.loader.max_response, 64 << 20);
-    assert_eq!(config.fixed.cache.capacity, 512 << 20);
-    assert_eq!(config.live.lifetimes.ttl.finished.as_secs(), 900);
-    assert_eq!(config.live.limit.request_timeout.as_secs(), 60);
-    assert!(config.live.limit.rate.is_none());
-    assert_eq!(config.live.telemetry.level, tracing::Level::INFO);
+    assert_eq!(config.restart_only.workers, None);
+    assert_eq!(config.restart_only.server.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.restart_only.server.max_head, 32 * 1024);
+    assert_eq!(config.restart_only.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.restart_only.upstream.origin.authority, "sync.example");
+    assert_eq!(config.restart_only.upstream.attempt_timeout.as_secs(), 20);
+    assert_eq!(config.reloadable.auth.origin, "http://sync.example");
+    assert_eq!(config.reloadable.auth.credential_headers, ["x-api-key"]);
+    assert_eq!(config.reloadable.batch.loader.chunk, 500);
+    assert_eq!(config.reloadable.batch.loader.max_response, 64 << 20);
+    assert_eq!(config.restart_only.cache.capacity, 512 << 20);
+    assert_eq!(config.reloadable.lifetimes.ttl.finished.as_secs(), 900);
+    assert_eq!(config.reloadable.limit.request_timeout.as_secs(), 60);
+    assert!(config.reloadable.limit.rate.is_none());
+    assert_eq!(config.reloadable.telemetry.level, tracing::Level::INFO);
 }
 
 #[test]
@@ -75,20 +75,20 @@ fn gives_every_module_its_part() {
         "name = \"a\"\nheader = \"X-Key\"\nvalue = { env = \"TOKEN\" }\nsubjects = [\"*\"]\n",
     )))
     .unwrap();
-    assert_eq!(config.fixed.workers.map(NonZeroUsize::get), Some(3));
-    assert_eq!(config.live.gateway.trusted_proxies.len(), 2);
-    assert_eq!(config.live.forward.body_idle_timeout.as_secs(), 7);
-    assert_eq!(config.live.batch.body_idle_timeout.as_secs(), 7);
-    assert_eq!(config.live.forward.max_body, 1_000);
-    assert_eq!(config.live.limit.max_body, 1_000);
-    let rate = config.live.limit.rate.unwrap();
+    assert_eq!(config.restart_only.workers.map(NonZeroUsize::get), Some(3));
+    assert_eq!(config.reloadable.gateway.trusted_proxies.len(), 2);
+    assert_eq!(config.reloadable.forward.body_idle_timeout.as_secs(), 7);
+    assert_eq!(config.reloadable.batch.body_idle_timeout.as_secs(), 7);
+    assert_eq!(config.reloadable.forward.max_body, 1_000);
+    assert_eq!(config.reloadable.limit.max_body, 1_000);
+    let rate = config.reloadable.limit.rate.unwrap();
     assert_eq!((rate.requests_per_second.get(), rate.burst.get()), (50, 5));
-    assert!(config.live.lifetimes.ttl.absent.is_zero());
-    assert!(config.live.auth.scopes.is_some());
-    assert_eq!(config.live.auth.accounts[0].value, "Bearer hunter2");
-    assert!(config.live.auth.accounts[0].value.is_sensitive());
+    assert!(config.reloadable.lifetimes.ttl.absent.is_zero());
+    assert!(config.reloadable.auth.scopes.is_some());
+    assert_eq!(config.reloadable.auth.accounts[0].value, "Bearer hunter2");
+    assert!(config.reloadable.auth.accounts[0].value.is_sensitive());
     // Its field carries a credential, so it belongs to every credential.
-    assert_eq!(config.live.auth.credential_headers, ["x-api-key", "x-key"]);
+    assert_eq!(config.reloadable.auth.credential_headers, ["x-api-key", "x-key"]);
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Process {
         let path = file.0.to_str().unwrap();
         let mut program = Program::start(&["serve", "--config", path], &environment);
         let (address, admin) = program.addresses().await;
-        Self { program, address, admin, sandbox, issuer: parse(&text).live.auth, _file: file }
+        Self { program, address, admin, sandbox, issuer: parse(&text).reloadable.auth, _file: file }
     }
 
     /// A token of this subject.

@@ -41,7 +41,7 @@ const LEVELS: [Level; 10] = [
     apart(&["admin", "sandbox", "server"]),
     // Translates a file into everybody's `Config`, so nobody else knows of files.
     apart(&["config"]),
-    together(&["app", "reload"]),
+    apart(&["app"]),
     // Two that use all the others: who runs them, and who tries them.
     apart(&["cli", "fuzzing"]),
     apart(&["main"]),

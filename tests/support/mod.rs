@@ -22,7 +22,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use vingate::{
-    app::{App, Control, Outcome},
+    app::{App, Control, ReloadOutcome},
     auth,
     config::Config,
     sandbox,
@@ -74,7 +74,7 @@ impl Gateway {
     pub(crate) async fn in_front_of(sandbox: sandbox::Handle, toml: &str) -> Self {
         watch::begin();
         let text = configuration(toml, &sandbox.url());
-        let issuer = parse(&text).live.auth;
+        let issuer = parse(&text).reloadable.auth;
         let token = issuer.issue("tester", None, HOUR, now()).unwrap();
         let app = App::build(parse(&text)).unwrap();
         let (address, admin) = app.addresses().unwrap();
@@ -233,7 +233,7 @@ impl Gateway {
     }
 
     /// Puts what `toml` says now in force. Tokens are still those of the first key.
-    pub(crate) fn reload(&self, toml: &str) -> Outcome {
+    pub(crate) fn reload(&self, toml: &str) -> ReloadOutcome {
         let text = configuration(toml, &self.sandbox.url());
         self.control.apply(parse(&text))
     }

@@ -51,7 +51,7 @@ impl Program {
 
     /// Where it listens: for callers, and for operators.
     pub(crate) async fn addresses(&mut self) -> (SocketAddr, SocketAddr) {
-        let line = self.line_with("Serving").await;
+        let line = self.line_with("serving").await;
         let line = line.replace(['"', ',', '}'], " ").replace([':', '='], " ");
         let words: Vec<_> = line.split_whitespace().collect();
         let after = |name: &str| {

@@ -16,7 +16,7 @@ use std::{
     num::{NonZeroU32, NonZeroUsize},
 };
 
-use super::{Config, EffectiveConfig, Fixed, Live, file::File, text::Text};
+use super::{Config, EffectiveConfig, ReloadableConfig, RestartOnlyConfig, file::File, text::Text};
 use crate::{batch, cache, forward, gateway, limit, loader, normalize, server, telemetry};
 
 use self::context::Checked;
@@ -39,7 +39,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     }
 
     let (auth, jwks) = auth?;
-    let fixed = Fixed {
+    let restart_only = RestartOnlyConfig {
         workers: NonZeroUsize::new(file.server.workers.to_usize()),
         server: server(file, tls?),
         admin: file.admin.listen.0,
@@ -48,7 +48,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         cache: cache(file),
         format: file.log.format.0,
     };
-    let live = Live {
+    let reloadable = ReloadableConfig {
         admin: admin?,
         limit: limit(file),
         batch: batch(file),
@@ -60,7 +60,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         auth,
     };
     let effective = EffectiveConfig::new(shown(file), mem::take(&mut context.hidden));
-    Ok(Config { fixed, live, effective })
+    Ok(Config { restart_only, reloadable, effective })
 }
 
 fn server(file: &File, tls: Option<server::tls::Config>) -> server::Config {

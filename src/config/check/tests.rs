@@ -167,7 +167,13 @@ fn tls_is_in_force_as_its_paths() {
     let text = with("[server.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"");
     let path = folder.path().join("vingate.toml");
     let config = Config::parse(&text, &path, &|_| None).unwrap();
-    let expires_at = config.fixed.server.tls.as_ref().unwrap().expires_at();
+    let expires_at = config
+        .restart_only
+        .server
+        .tls
+        .as_ref()
+        .unwrap()
+        .expires_at();
     assert_eq!(humantime::format_rfc3339(expires_at).to_string(), "2100-01-01T00:00:00Z");
     let shown = &config.effective.shown()["server"]["tls"];
     assert_eq!(

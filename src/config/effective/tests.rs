@@ -86,17 +86,17 @@ fn what_is_bound_connected_or_allocated_takes_a_restart_and_the_rest_does_not() 
         ("unheard_of", true),
     ] {
         let changes = Changes(BTreeSet::from([key.to_owned()]));
-        assert_eq!(changes.fixed().next().is_some(), fixed, "{key}");
+        assert_eq!(changes.restart_only().next().is_some(), fixed, "{key}");
     }
     let changes = Changes(BTreeSet::from(["batch.chunk".into(), "log.format".into()]));
-    assert_eq!(changes.fixed().collect::<Vec<_>>(), ["log.format"]);
+    assert_eq!(changes.restart_only().collect::<Vec<_>>(), ["log.format"]);
     assert!(changes.touch("batch") && changes.touch("log") && !changes.touch("lo"));
 }
 
 #[test]
 fn what_may_change_reaches_nothing_that_may_not() {
     let none = config("");
-    let before = format!("{:?}", none.fixed);
+    let before = format!("{:?}", none.restart_only);
     for more in [
         "server.trusted_proxies = [\"10.0.0.0/8\"]",
         "admin.token = { env = \"WORD\" }",
@@ -111,8 +111,11 @@ fn what_may_change_reaches_nothing_that_may_not() {
     ] {
         let config = config(more);
         let changes = none.effective.changes(&config.effective);
-        assert!(!changes.is_empty() && changes.fixed().next().is_none(), "{more}: {changes:?}");
-        assert_eq!(format!("{:?}", config.fixed), before, "{more}");
+        assert!(
+            !changes.is_empty() && changes.restart_only().next().is_none(),
+            "{more}: {changes:?}"
+        );
+        assert_eq!(format!("{:?}", config.restart_only), before, "{more}");
     }
 }
 

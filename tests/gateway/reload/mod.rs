@@ -14,7 +14,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{net::TcpStream, task::JoinHandle};
 use vingate::{
-    app::Outcome,
+    app::ReloadOutcome,
     sandbox::{Class, Faults},
 };
 
@@ -32,8 +32,8 @@ fn account(variable: &str) -> String {
 }
 
 #[track_caller]
-fn applied(outcome: Outcome) -> Vec<String> {
-    let Outcome::Applied(changes) = outcome else { panic!("{outcome:?}") };
+fn applied(outcome: ReloadOutcome) -> Vec<String> {
+    let ReloadOutcome::Applied(changes) = outcome else { panic!("{outcome:?}") };
     changes.keys().map(str::to_owned).collect()
 }
 
@@ -188,7 +188,7 @@ async fn a_removed_key_takes_its_tokens_along_and_no_others() {
     let gateway = Gateway::start(OTHER_KEY).await;
     // A file with the other key alone signs with it.
     let text = configuration(OTHER_KEY, &gateway.sandbox.url());
-    let mut issuer = parse(&text).live.auth;
+    let mut issuer = parse(&text).reloadable.auth;
     issuer.keys.remove(0);
     let other = format!("Bearer {}", issuer.issue("tester", None, HOUR, now()).unwrap());
     let ask = async |token: &str| {
@@ -282,12 +282,12 @@ async fn operators_see_what_is_in_force() {
     assert_eq!(config().await["batch"]["chunk"], 500);
     applied(gateway.reload("[batch]\nchunk = 7"));
     assert_eq!(config().await["batch"]["chunk"], 7);
-    assert_eq!(gateway.reload("[batch]\nchunk = 7"), Outcome::Unchanged);
+    assert_eq!(gateway.reload("[batch]\nchunk = 7"), ReloadOutcome::Unchanged);
 
     // What takes a restart takes everything else in the file with it.
     let refused = gateway.reload("[batch]\nchunk = 8\n[cache]\ncapacity = \"1MiB\"");
-    let Outcome::Refused(changes) = refused else { panic!("{refused:?}") };
-    assert_eq!(changes.fixed().collect::<Vec<_>>(), ["cache.capacity"]);
+    let ReloadOutcome::Refused(changes) = refused else { panic!("{refused:?}") };
+    assert_eq!(changes.restart_only().collect::<Vec<_>>(), ["cache.capacity"]);
     assert_eq!(config().await["batch"]["chunk"], 7);
 
     applied(gateway.reload("[admin]\ntoken = { env = \"OPERATORS\" }"));

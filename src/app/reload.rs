@@ -1,24 +1,20 @@
 //! The configuration file, read again while the gateway runs: at SIGHUP, and when it has changed,
 //! or a file that it names.
 //!
-//! All of it counts or nothing does. A file with a problem changes nothing, nor does one with a
-//! change that takes a restart; either is reported once.
-
-mod metrics;
+//! It is applied as a whole or not at all. A file with a problem changes nothing, nor does one with
+//! a change that needs a restart; either is reported once.
 
 use std::{ffi::OsString, path::PathBuf};
 
 use tokio::{signal::unix::Signal, task::spawn_blocking};
 use tracing::{info, warn};
 
+use super::{control::Control, outcome::ReloadOutcome};
 use crate::{
-    app::{Control, Outcome},
     config::{Config, Loaded, Problems},
     files::{Sources, Watch},
     telemetry::Levels,
 };
-
-pub use self::metrics::Metrics;
 
 /// What is read again, and what it changes.
 pub struct Reload {
@@ -26,7 +22,7 @@ pub struct Reload {
     pub path: PathBuf,
     /// The environment; it cannot change.
     pub env: fn(&str) -> Option<OsString>,
-    /// The gateway.
+    /// The running gateway.
     pub control: Control,
     /// Its log.
     pub levels: Levels,
@@ -50,7 +46,7 @@ impl Reload {
         }
     }
 
-    /// Gives what was read, whatever came of it.
+    /// Returns what was read, also when it was not applied.
     async fn reload(&self) -> Option<Sources> {
         let (path, env) = (self.path.clone(), self.env);
         let loaded = spawn_blocking(move || Loaded::of(&path, &env)).await;
@@ -63,18 +59,18 @@ impl Reload {
     }
 
     fn apply(&self, config: Config) {
-        let level = config.live.telemetry.level;
+        let level = config.reloadable.telemetry.level;
         let outcome = self.control.apply(config);
         self.control.reloads().count(&outcome);
         match outcome {
-            Outcome::Applied(changes) => {
+            ReloadOutcome::Applied(changes) => {
                 self.levels.set(level);
-                info!(changed = list(changes.keys()), "Reloaded the configuration");
+                info!(changed = list(changes.keys()), "configuration reloaded");
             }
-            Outcome::Unchanged => info!("The configuration says what it said before"),
-            Outcome::Refused(changes) => {
-                let keys = list(changes.fixed());
-                warn!(keys, "the configuration is not reloaded: these keys take a restart");
+            ReloadOutcome::Unchanged => info!("configuration unchanged"),
+            ReloadOutcome::Refused(changes) => {
+                let keys = list(changes.restart_only());
+                warn!(keys, "configuration not reloaded: these keys need a restart");
             }
         }
     }
@@ -82,7 +78,7 @@ impl Reload {
     fn report(&self, problems: &Problems) {
         self.control.reloads().failed();
         for problem in problems.to_string().lines() {
-            warn!(problem, "the configuration is not reloaded");
+            warn!(problem, "configuration not reloaded");
         }
     }
 }

@@ -1,14 +1,25 @@
-//! What became of reloads.
+//! What came of a reload, and how often.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Registry};
 
-use crate::app::Outcome;
+use crate::config::Changes;
 
-/// Reloads by outcome, and the time of the last good one.
+/// What came of another configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// It is in effect, and differs in these keys from the one before.
+    Applied(Changes),
+    /// It says the same.
+    Unchanged,
+    /// Some of these keys need a restart, so nothing has changed.
+    Refused(Changes),
+}
+
+/// Reloads by outcome, and the time of the last successful one.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub(super) struct ReloadMetrics {
     applied: IntCounter,
     unchanged: IntCounter,
     refused: IntCounter,
@@ -16,25 +27,25 @@ pub struct Metrics {
     succeeded_at: Gauge,
 }
 
-// === impl Metrics ===
+// === impl ReloadMetrics ===
 
-impl Metrics {
+impl ReloadMetrics {
     /// Registers the metrics. A start counts as a success, without being a reload.
     ///
     /// # Errors
     ///
     /// If a metric of that name is registered already.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+    pub(super) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let reloads = IntCounterVec::new(
             Opts::new(
                 "vingate_config_reloads_total",
-                "Readings of the configuration file while running, by what became of them",
+                "Reloads of the configuration file, by outcome",
             ),
             &["outcome"],
         )?;
         let succeeded_at = Gauge::new(
             "vingate_config_last_reload_success_timestamp_seconds",
-            "When the configuration in force was last read, in seconds since 1970",
+            "When the effective configuration was last read, in seconds since 1970",
         )?;
         registry.register(Box::new(reloads.clone()))?;
         registry.register(Box::new(succeeded_at.clone()))?;
@@ -51,14 +62,14 @@ impl Metrics {
     }
 
     /// Counts a file without a problem.
-    pub(super) fn count(&self, outcome: &Outcome) {
+    pub(super) fn count(&self, outcome: &ReloadOutcome) {
         let counter = match outcome {
-            Outcome::Applied(_) => &self.applied,
-            Outcome::Unchanged => &self.unchanged,
-            Outcome::Refused(_) => &self.refused,
+            ReloadOutcome::Applied(_) => &self.applied,
+            ReloadOutcome::Unchanged => &self.unchanged,
+            ReloadOutcome::Refused(_) => &self.refused,
         };
         counter.inc();
-        if !matches!(outcome, Outcome::Refused(_)) {
+        if !matches!(outcome, ReloadOutcome::Refused(_)) {
             self.succeed();
         }
     }
