@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use vingate::cli;
 
-/// The cheapest of those tried. Without transparent huge pages: they would make a gateway hold
-/// half as much memory again, and save no time that could be measured.
+/// The fastest of those tried. Transparent huge pages are off: they would cost half as much memory
+/// again and save no measurable time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -20,43 +20,43 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the gateway.
+    /// Run the gateway.
     Serve(File),
-    /// Says everything that is wrong with a configuration file.
+    /// Check a configuration file and print all of its problems.
     Check(File),
-    /// Runs a gateway in front of a sandbox, with a token and lines to paste.
+    /// Run gateway and sandbox in one process; prints a token and commands to paste.
     Demo {
-        /// Where the gateway listens.
+        /// Address that the gateway listens on.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
     },
-    /// Runs the documented Sync API in memory.
+    /// Run the documented Sync API in memory.
     Sandbox {
-        /// Where it listens.
+        /// Address to listen on.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
         listen: SocketAddr,
     },
-    /// Signs a token with a configured HS256, HS384 or HS512 key.
+    /// Sign a token with a configured HS256, HS384 or HS512 key.
     Token {
         #[command(flatten)]
         file: File,
-        /// For whom: the claim `sub`.
+        /// The `sub` claim.
         #[arg(long, value_name = "S")]
         subject: String,
-        /// The claim `scope`, separated by blanks.
+        /// The `scope` claim: scopes, separated by spaces.
         #[arg(long, value_name = "A B")]
         scope: Option<String>,
-        /// How long it is good.
+        /// How long the token is valid.
         #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
         ttl: Duration,
     },
-    /// Prints the JSON Schema of the configuration file, for editors.
+    /// Print the JSON Schema of the configuration file, for editors.
     Schema,
 }
 
 #[derive(Args)]
 struct File {
-    /// The configuration file.
+    /// Configuration file.
     #[arg(
         long = "config",
         value_name = "FILE",

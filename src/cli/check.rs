@@ -1,42 +1,29 @@
 //! `vingate check`: every problem of the configuration file at once.
 
-use std::{
-    env,
-    io::{self, Write},
-    path::Path,
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
+use super::{env, exit, print};
 use crate::config::Config;
 
-/// Bad usage or bad configuration.
-const REFUSED: u8 = 2;
-
-/// Checks the file at `path` with the environment as it is: says on stdout what it would do, or
-/// on stderr what is wrong, with exit status 2.
+/// Checks the file at `path` in the environment of the process. Prints what it would do to
+/// standard output, or its problems to standard error.
 pub fn run(path: &Path) -> ExitCode {
-    match Config::load(path, &|name| env::var_os(name)) {
-        Ok(config) => {
-            let written = writeln!(io::stdout(), "{}", summary(path, &config));
-            written.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
-        }
-        Err(problems) => {
-            // Nobody is left to be told if that fails, and the status says it.
-            let _ = writeln!(io::stderr(), "{problems}");
-            ExitCode::from(REFUSED)
-        }
-    }
+    exit(
+        Config::load(path, &env)
+            .map_err(Into::into)
+            .and_then(|config| print(summary(path, &config))),
+    )
 }
 
 fn summary(path: &Path, config: &Config) -> String {
     let auth = &config.reloadable.auth;
-    let callers = match auth.keys.len() {
+    let clients = match auth.keys.len() {
         _ if !auth.enabled => "anyone, without a token".to_owned(),
         1 => "tokens of 1 key".to_owned(),
         keys => format!("tokens of {keys} keys"),
     };
     let credential = match auth.accounts.len() {
-        0 => "the caller's own credential".to_owned(),
+        0 => "each client's own credential".to_owned(),
         1 => "1 account".to_owned(),
         accounts => format!("{accounts} accounts"),
     };
@@ -48,7 +35,7 @@ fn summary(path: &Path, config: &Config) -> String {
         None => String::new(),
     };
     format!(
-        "{}: fine\n  listen    {}{tls}\n  admin     {}\n  upstream  {} with {credential}\n  callers   {callers}",
+        "{}: ok\n  listen    {}{tls}\n  admin     {}\n  upstream  {} with {credential}\n  clients   {clients}",
         path.display(),
         config.restart_only.server.listen,
         config.restart_only.admin,
@@ -59,18 +46,19 @@ fn summary(path: &Path, config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::BAD_CONFIG;
     use crate::server::tls::testing::{Authority, Folder};
 
     #[test]
-    fn a_fine_file_is_summed_up() {
+    fn a_valid_file_is_summed_up() {
         for (text, want) in [
-            ("auth.enabled = false", "the caller's own credential\n  callers   anyone"),
-            ("auth = { enabled = false, open = true }", "credential\n  callers   anyone"),
+            ("auth.enabled = false", "each client's own credential\n  clients   anyone"),
+            ("auth = { enabled = false, open = true }", "credential\n  clients   anyone"),
         ] {
             let text = format!("upstream.url = \"https://sync.example\"\n{text}");
             let config = Config::parse(&text, Path::new("a.toml"), &|_| None).unwrap();
             let summary = summary(Path::new("a.toml"), &config);
-            assert!(summary.starts_with("a.toml: fine\n"), "{summary}");
+            assert!(summary.starts_with("a.toml: ok\n"), "{summary}");
             assert!(summary.contains("https://sync.example with "), "{summary}");
             assert!(summary.contains(want), "{summary}");
         }
@@ -94,6 +82,6 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_bad_configuration() {
-        assert_eq!(run(Path::new("/no/where.toml")), ExitCode::from(REFUSED));
+        assert_eq!(run(Path::new("/no/where.toml")), ExitCode::from(BAD_CONFIG));
     }
 }

@@ -1,9 +1,8 @@
-//! `vingate demo`: gateway and sandbox in one process, with a token and lines to paste.
+//! `vingate demo`: gateway and sandbox in one process, with a token and commands to paste.
 
 use std::{
     error::Error,
     ffi::OsString,
-    io::{self, Write as _},
     net::SocketAddr,
     path::Path,
     process::ExitCode,
@@ -12,48 +11,42 @@ use std::{
 
 use aws_lc_rs::rand;
 
-use super::{fail, serve::runtime, stop_signal};
+use super::{exit, print, serve::runtime, stop_signal};
 use crate::{app::App, config::Config, sandbox::Sandbox, telemetry};
 
-/// How long the printed token is good.
+/// How long the printed token is valid.
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Serves on `listen`; the sandbox and the admin listener take any free port of the loopback.
 pub fn run(listen: SocketAddr) -> ExitCode {
-    match demo(listen) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&*error),
-    }
+    exit(demo(listen))
 }
 
 fn demo(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
     runtime(None)?.block_on(async {
         let stop = stop_signal()?;
-        // Counters are enough: nobody asks this process for the calls that it recorded.
-        let sandbox = Sandbox::bind(LOOPBACK.into())
-            .await?
-            .with_recording(0)
-            .start();
-        let secret = secret()?;
-        let config = config(listen, &sandbox.url(), &secret)?;
+        // Its counters are enough: nothing reads the calls that it would record.
+        let sandbox = Sandbox::bind(LOOPBACK.into()).await?;
+        let sandbox = sandbox.with_recording(0).start();
+        let config = config(listen, &sandbox.url(), &secret()?)?;
         let _log = telemetry::init(config.restart_only.format, config.reloadable.telemetry.level)?;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let token =
-            config
-                .reloadable
-                .auth
-                .issue("demo", Some("vehicles:read vehicles:write"), TTL, now)?;
-        let app = App::build(config)?;
+        let (app, token) = build(config)?;
         let (gateway, admin) = app.addresses()?;
-        let greeting = greeting(gateway, admin, &sandbox.url(), &token);
-        // A closed standard output is no reason not to serve.
-        let _ = io::stdout().write_all(greeting.as_bytes());
+        print(greeting(gateway, admin, &sandbox.url(), &token))?;
         app.run(stop).await;
         sandbox.stop().await;
         Ok(())
     })
+}
+
+/// The gateway, and a token that it accepts.
+fn build(config: Config) -> Result<(App, String), Box<dyn Error>> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let auth = &config.reloadable.auth;
+    let token = auth.issue("demo", Some("vehicles:read vehicles:write"), TTL, now)?;
+    Ok((App::build(config)?, token))
 }
 
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
@@ -100,7 +93,7 @@ access = "all"
 /// A secret of this process alone.
 fn secret() -> Result<String, Box<dyn Error>> {
     let mut random = [0; 32];
-    rand::fill(&mut random).map_err(|_| "no random numbers are to be had")?;
+    rand::fill(&mut random).map_err(|_| "no random numbers available")?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -115,21 +108,20 @@ A token for 24 hours:
 
   TOKEN={token}
 
-Two vehicles, as people type them. Ask twice: the second answer is a hit.
+Two vehicles, as people type them. Run it twice: the second response is a hit.
 
   curl -i -X GET http://{gateway}/api/batch/scraping/ -H "Authorization: Bearer $TOKEN" \
     -H 'Content-Type: application/json' \
     -d '{{"vehicles":[{{"vin":"3vw-fe21c04m000001","plate":"mff 956-m"}},{{"vin":"1N4MUZFY2GA189462","plate":"MF.F956M"}}]}}'
 
-A write, after which the first vehicle is asked for again:
+A write, after which the first vehicle is fetched again:
 
   curl -i -X PATCH http://{gateway}/api/v2/vehicles/3vw-fe21c04m000001/status -H "Authorization: Bearer $TOKEN" \
     -H 'Content-Type: application/json' -d '{{"vehicleStatusId":4}}'
 
-What was counted:
+The metrics of the cache:
 
   curl -s http://{admin}/metrics | grep ^vingate_cache
-
 "#
     )
 }

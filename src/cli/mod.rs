@@ -8,7 +8,9 @@ pub mod serve;
 pub mod token;
 
 use std::{
-    io,
+    error::Error,
+    fmt::Display,
+    io::{self, Write as _},
     process::{self, ExitCode},
 };
 
@@ -16,14 +18,35 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Problems;
 
-/// It failed while it ran, or was stopped before it had drained.
+/// It was stopped before it had drained.
 const FAILED: i32 = 1;
 
-/// What was asked for cannot be done: bad usage or a bad configuration. Nothing was bound.
-const BAD_USAGE: u8 = 2;
+/// Bad usage or a bad configuration; nothing was bound.
+const BAD_CONFIG: u8 = 2;
 
-/// Ends with SIGTERM or SIGINT; a second one ends the process at once. Made before anything is
-/// announced: once an address is printed, a signal must end the process in order.
+/// The exit status of a subcommand. Why it failed goes to standard error.
+fn exit(result: Result<(), Box<dyn Error>>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // If standard error cannot be written either, the status still tells.
+    if let Some(problems) = error.downcast_ref::<Problems>() {
+        let _ = writeln!(io::stderr(), "{problems}");
+        ExitCode::from(BAD_CONFIG)
+    } else {
+        let _ = writeln!(io::stderr(), "vingate: {error}");
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints `text` to standard output, which may be closed or full, and flushes it.
+fn print(text: impl Display) -> Result<(), Box<dyn Error>> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{text}")
+        .and_then(|()| output.flush())
+        .map_err(|error| format!("cannot write to standard output: {error}").into())
+}
+
+/// Ends with SIGTERM or SIGINT; a second one ends the process at once. Made before an address is
+/// printed: from then on, a signal must end the process in order.
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -40,16 +63,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
             process::exit(FAILED);
         });
     })
-}
-
-fn refuse(problems: &Problems) -> ExitCode {
-    eprintln!("{problems}");
-    ExitCode::from(BAD_USAGE)
-}
-
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("vingate: {error}");
-    ExitCode::FAILURE
 }
 
 /// The environment of the process.

@@ -1,21 +1,13 @@
-//! `vingate sandbox`: the documented Sync API in memory, until it is told to stop.
+//! `vingate sandbox`: the documented Sync API in memory, until a signal ends it.
 
-use std::{
-    error::Error,
-    io::{self, Write as _},
-    net::SocketAddr,
-    process::ExitCode,
-};
+use std::{error::Error, net::SocketAddr, process::ExitCode};
 
-use super::{fail, serve::runtime, stop_signal};
+use super::{exit, print, serve::runtime, stop_signal};
 use crate::sandbox::Sandbox;
 
-/// Serves on `listen` until SIGINT or SIGTERM. Prints its address and what to try.
+/// Serves on `listen`. Prints its address and requests to try.
 pub fn run(listen: SocketAddr) -> ExitCode {
-    match serve(listen) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&*error),
-    }
+    exit(serve(listen))
 }
 
 fn serve(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
@@ -24,9 +16,8 @@ fn serve(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
         let sandbox = Sandbox::bind(listen)
             .await
             .map_err(|error| format!("cannot serve the sandbox on {listen}: {error}"))?;
-        // A closed standard output is no reason not to serve.
-        let _ = io::stdout().write_all(greeting(sandbox.local_addr()).as_bytes());
-        // Nobody asks this process for its recorded calls: the counters do.
+        print(greeting(sandbox.local_addr()))?;
+        // Its counters are enough: nothing reads the calls that it would record.
         sandbox.with_recording(0).run(stop).await;
         Ok(())
     })
@@ -38,7 +29,7 @@ fn greeting(addr: SocketAddr) -> String {
          \n  curl -X GET http://{addr}/api/batch/scraping/ -H 'X-API-Key: trial' \
          -H 'Content-Type: application/json' \
          -d '{{\"vehicles\":[{{\"vin\":\"3VWFE21C04M000001\",\"plate\":\"MFF956M\"}}]}}'\n\
-         \n  curl http://{addr}/sandbox/calls\n\n"
+         \n  curl http://{addr}/sandbox/calls\n"
     )
 }
 

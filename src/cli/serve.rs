@@ -1,4 +1,4 @@
-//! `vingate serve`: the gateway, until it is told to stop.
+//! `vingate serve`: the gateway, until a signal ends it.
 
 use std::{error::Error, num::NonZeroUsize, path::Path, process::ExitCode};
 
@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
-use super::{env, fail, refuse, stop_signal};
+use super::{env, exit, stop_signal};
 use crate::{
     app::{App, Reload},
     config::{Config, Loaded},
@@ -17,17 +17,14 @@ use crate::{
     telemetry,
 };
 
-/// Serves what the file at `path` says.
+/// Serves as the file at `path` says.
 pub fn run(path: &Path) -> ExitCode {
     let Loaded { config, sources } = Loaded::of(path, &env);
-    let config = match config {
-        Ok(config) => config,
-        Err(problems) => return refuse(&problems),
-    };
-    match serve(path, config, sources) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&*error),
-    }
+    exit(
+        config
+            .map_err(Into::into)
+            .and_then(|config| serve(path, config, sources)),
+    )
 }
 
 fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Error>> {
@@ -50,7 +47,7 @@ fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Er
     served
 }
 
-/// A single worker needs no stealing of work, and is cheaper without it.
+/// A single worker is cheaper without work stealing.
 pub(super) fn runtime(workers: Option<NonZeroUsize>) -> std::io::Result<Runtime> {
     let mut builder = match workers.map(NonZeroUsize::get) {
         Some(1) => runtime::Builder::new_current_thread(),

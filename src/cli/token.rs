@@ -1,28 +1,29 @@
 //! `vingate token`: a token for trials, signed with a configured secret.
 
 use std::{
+    error::Error,
     path::Path,
     process::ExitCode,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{env, fail, refuse};
+use super::{env, exit, print};
 use crate::config::Config;
 
-/// Prints a token for `subject` that the file at `path` accepts for `ttl`.
+/// Prints a token for `subject`, valid for `ttl`, that the file at `path` accepts.
 pub fn run(path: &Path, subject: &str, scope: Option<&str>, ttl: Duration) -> ExitCode {
-    let config = match Config::load(path, &env) {
-        Ok(config) => config,
-        Err(problems) => return refuse(&problems),
-    };
+    exit(sign(path, subject, scope, ttl))
+}
+
+fn sign(
+    path: &Path,
+    subject: &str,
+    scope: Option<&str>,
+    ttl: Duration,
+) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(path, &env)?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    match config.reloadable.auth.issue(subject, scope, ttl, now) {
-        Ok(token) => {
-            println!("{token}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error),
-    }
+    print(config.reloadable.auth.issue(subject, scope, ttl, now)?)
 }

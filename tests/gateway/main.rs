@@ -9,6 +9,7 @@ mod admin;
 mod batch;
 mod breaker;
 mod cache;
+mod commands;
 mod drain;
 mod fleet;
 mod flights;

@@ -1,0 +1,71 @@
+//! Subcommands whose standard output cannot be written.
+
+use std::{
+    fs::{self, File},
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio::{process::Command, time::timeout};
+
+use crate::support::{SECRET, configuration};
+
+/// Every subcommand that prints, with its arguments.
+const PRINTING: [&[&str]; 5] = [
+    &["check", "--config", "FILE"],
+    &["token", "--config", "FILE", "--subject", "a"],
+    &["schema"],
+    &["demo", "--listen", "127.0.0.1:0"],
+    &["sandbox", "--listen", "127.0.0.1:0"],
+];
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn an_output_that_cannot_be_written_ends_with_a_sentence_and_status_1() {
+    let file = std::env::temp_dir().join(format!("vingate-output-{}", std::process::id()));
+    fs::write(&file, configuration("", "http://127.0.0.1:1")).unwrap();
+    for arguments in PRINTING {
+        for output in [closed(), full()] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
+            for argument in arguments {
+                match *argument {
+                    "FILE" => command.arg(&file),
+                    argument => command.arg(argument),
+                };
+            }
+            let child = command
+                .envs([("SYNC_ALL", "Bearer a"), ("JWT_SECRET", SECRET)])
+                .stdin(Stdio::null())
+                .stdout(output)
+                .stderr(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()
+                .unwrap();
+            let ended = timeout(PATIENCE, child.wait_with_output()).await;
+            let ended = ended.expect("it ends").unwrap();
+            let errors = String::from_utf8(ended.stderr).unwrap();
+            assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {errors}");
+            let sentence = "vingate: cannot write to standard output: ";
+            assert!(errors.starts_with(sentence), "{arguments:?}: {errors}");
+            assert_eq!(errors.lines().count(), 1, "{arguments:?}: {errors}");
+        }
+    }
+    fs::remove_file(file).unwrap();
+}
+
+/// A pipe whose reader is gone.
+fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+/// A disk without room.
+fn full() -> Stdio {
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap()
+        .into()
+}
