@@ -1,65 +1,35 @@
-//! What is in force, as people see it, and what makes another one different.
+//! The effective configuration as people see it, and what makes another one different.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, sync::LazyLock};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use serde_json::Value;
+use serde_json::{Map, Value as Json};
 
-/// Keys, or tables of them, that a running gateway can change. All others take a restart, so that
-/// a new key does until somebody has seen to it.
-const LIVE: [&str; 12] = [
-    "server.trusted_proxies",
-    "admin.token",
-    "account",
-    "auth",
-    "batch",
-    "cache.stale_while_revalidate",
-    "cache.stale_if_error",
-    "cache.harmless_writes",
-    "cache.ttl",
-    "limit",
-    "log.level",
-    "log.access",
-];
+use super::{context::Hidden, key, schema};
 
-/// Keys within those that take a restart all the same: what nobody should open by accident, and
-/// the source of published keys, which would begin without any.
-const FIXED: [&str; 4] = ["auth.enabled", "auth.open", "auth.jwks_url", "auth.jwks_ca"];
+/// The keys, or tables of them, that a running gateway can change, as they are declared.
+static RELOADABLE: LazyLock<Vec<String>> = LazyLock::new(schema::reloadable);
 
 /// A configuration as it is shown, and what tells it from another.
 #[derive(Clone)]
 pub struct EffectiveConfig {
     /// The file with all its defaults.
-    shown: Value,
-    /// By key: what is not shown, or stands in another file.
+    shown: Json,
     hidden: Hidden,
 }
-
-/// Hashes of what is not shown, by key.
-pub(crate) type Hidden = BTreeMap<String, Hash>;
-
-/// SHA-256.
-pub(crate) type Hash = [u8; 32];
 
 /// The keys in which two configurations differ; names, never values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes(BTreeSet<String>);
 
-pub(crate) fn hash(bytes: &[u8]) -> Hash {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
-}
-
-// === impl InForce ===
+// === impl EffectiveConfig ===
 
 impl EffectiveConfig {
-    pub(super) fn new(shown: Value, hidden: Hidden) -> Self {
+    pub(super) fn new(shown: Json, hidden: Hidden) -> Self {
         Self { shown, hidden }
     }
 
     /// The file with all its defaults, and every secret as `"***"`: what `GET /config` shows.
-    pub fn shown(&self) -> &Value {
+    pub fn shown(&self) -> &Json {
         &self.shown
     }
 
@@ -95,33 +65,30 @@ impl Changes {
         self.0.iter().map(String::as_str)
     }
 
-    /// Those of them that take a restart.
+    /// Those of them that need a restart.
     pub fn restart_only(&self) -> impl Iterator<Item = &str> {
-        self.keys().filter(|key| is_fixed(key))
+        self.keys().filter(|key| is_restart_only(key))
     }
 
     /// Whether `table`, or something in it, is among them.
     pub fn touch(&self, table: &str) -> bool {
-        self.keys().any(|key| is_in(key, table))
+        self.keys().any(|key| key::covers(table, key))
     }
 
-    fn compare(&mut self, old: &Value, new: &Value, key: String) {
+    fn compare(&mut self, old: &Json, new: &Json, key: String) {
         match (old, new) {
             _ if old == new => {}
-            (Value::Object(old), Value::Object(new)) => {
+            (Json::Object(old), Json::Object(new)) => {
                 let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
                 for name in names {
-                    let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                    let of = |table: &serde_json::Map<_, _>| table.get(name).cloned();
-                    self.compare(&of(old).unwrap_or_default(), &of(new).unwrap_or_default(), key);
+                    let of = |table: &Map<_, _>| table.get(name).cloned().unwrap_or_default();
+                    self.compare(&of(old), &of(new), key::join(&key, name));
                 }
             }
-            (Value::Array(old), Value::Array(new))
-                if old.iter().chain(new).any(Value::is_object) =>
-            {
+            (Json::Array(old), Json::Array(new)) if old.iter().chain(new).any(Json::is_object) => {
                 for nth in 0..old.len().max(new.len()) {
-                    let of = |array: &[Value]| array.get(nth).cloned().unwrap_or_default();
-                    self.compare(&of(old), &of(new), format!("{key}[{nth}]"));
+                    let of = |array: &[Json]| array.get(nth).cloned().unwrap_or_default();
+                    self.compare(&of(old), &of(new), key::element(&key, nth));
                 }
             }
             _ => {
@@ -131,14 +98,9 @@ impl Changes {
     }
 }
 
-fn is_fixed(key: &str) -> bool {
-    let among = |tables: &[&str]| tables.iter().any(|table| is_in(key, table));
-    !among(&LIVE) || among(&FIXED)
-}
-
-fn is_in(key: &str, table: &str) -> bool {
-    let below = key.strip_prefix(table);
-    below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+/// Whether a change of `key` needs a restart, as one of an unknown key does.
+fn is_restart_only(key: &str) -> bool {
+    !RELOADABLE.iter().any(|table| key::covers(table, key))
 }
 
 #[cfg(test)]

@@ -1,10 +1,19 @@
-//! Holds `config/vingate.toml` against the code.
+//! Holds `config/vingate.toml` against the declarations.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use serde_json::Value;
+use serde_json::Value as Json;
 
-use super::{Config, document::Document, file::File, path::KeyPath, read, schema};
+use super::{
+    Config, Env,
+    context::Context,
+    document::Document,
+    file::{Account, File, Rate},
+    key,
+    schema::{self, schema},
+    value::{Node, Value as _},
+};
+use crate::files::Sources;
 
 const TEXT: &str = include_str!("../../config/vingate.toml");
 
@@ -17,54 +26,116 @@ fn uncommented() -> String {
     TEXT.lines().map(|line| key(line) + "\n").collect()
 }
 
-fn read_all(text: &str) -> Value {
-    let mut problems = Vec::new();
-    let mut document = Document::parse(text, &mut problems).unwrap();
-    let (file, _) = read::read(&mut document, &mut problems).unwrap();
+/// Reads the example as a whole, and looks at what was read.
+fn read_all<T>(look: impl FnOnce(&File, &Context<'_>) -> T) -> T {
+    let (text, mut problems, mut sources) = (uncommented(), Vec::new(), Sources::default());
+    let document = Document::parse(&text, &mut problems).unwrap();
+    let outside: (_, Env<'_>) = (Path::new(""), &|_| None);
+    let mut context = Context::new(&document, &[], outside, &mut sources, &mut problems);
+    let root = Node { key: String::new(), value: &document.root };
+    let file = File::read(&root, &mut context).unwrap();
+    let seen = look(&file, &context);
     assert_eq!(problems, []);
-    serde_json::to_value(file).unwrap()
+    seen
 }
 
 /// Compares every key that has a default; what has none, or is one of several, is an example.
-fn same(written: &Value, default: &Value, key: &str) {
+fn same(written: &Json, default: &Json, key: &str) {
     match (written, default) {
-        (Value::Object(written), Value::Object(default)) => {
+        (Json::Object(written), Json::Object(default)) => {
             for (name, default) in default {
                 same(&written[name], default, &format!("{key}.{name}"));
             }
         }
-        (_, Value::Null) => {}
-        (Value::Array(written), Value::Array(_)) if written.iter().any(Value::is_object) => {}
+        (_, Json::Null) => {}
+        (Json::Array(written), Json::Array(_)) if written.iter().any(Json::is_object) => {}
         _ => assert_eq!(written, default, "{key}"),
     }
 }
 
 #[test]
 fn shows_every_key_with_its_default() {
-    let written = read_all(&uncommented());
-    same(&written, &serde_json::to_value(File::default()).unwrap(), "");
-    same(&written["limit"]["rate"], &read_all("[limit.rate]")["limit"]["rate"], "limit.rate");
-    let header = &read_all("[[account]]")["account"][0]["header"];
-    assert_eq!(&written["account"][0]["header"], header);
+    let written = read_all(|file, _| file.show());
+    same(&written, &File::default().show(), "");
+    same(&written["limit"]["rate"], &Rate::default().show(), "limit.rate");
+    assert_eq!(written["account"][0]["header"], Account::default().header.show());
 }
 
 #[test]
 fn shows_every_key() {
-    let text = uncommented();
-    let document = Document::parse(&text, &mut Vec::new()).unwrap();
+    read_all(|_, context| {
+        for key in schema::keys() {
+            let places = ["", "[0]", "[1]"].map(|index| {
+                let key = key.replacen("account.", &format!("account{index}."), 1);
+                key.replacen("auth.key.", &format!("auth.key{index}."), 1)
+            });
+            // Where a secret is kept is shown by one of its two keys.
+            let shown = key.ends_with(".env")
+                || key.ends_with(".file")
+                || places.iter().any(|key| context.is_written(key));
+            assert!(shown, "{key} is not in config/vingate.toml");
+        }
+    });
+}
+
+#[test]
+fn gives_the_reason_of_every_key_as_it_is_declared() {
+    let written = comments();
     for key in schema::keys() {
-        let places = ["", "[0]", "[1]"].map(|index| {
-            let key = key.replacen("account.", &format!("account{index}."), 1);
-            key.replacen("auth.key.", &format!("auth.key{index}."), 1)
-        });
-        // Where a secret is kept is shown by one of its two keys.
-        let shown = key.ends_with(".env")
-            || key.ends_with(".file")
-            || places
-                .iter()
-                .any(|key| document.node(&KeyPath::from(key.as_str())).is_some());
-        assert!(shown, "{key} is not in config/vingate.toml");
+        let declared = declared(&key);
+        if declared.get("description").is_none() || key.ends_with(".env") || key.ends_with(".file")
+        {
+            continue;
+        }
+        let mut about = declared["description"].as_str().unwrap().to_owned();
+        if !key.contains('.') {
+            about = format!("{about} {}", reload_note(&key, &declared));
+        }
+        assert_eq!(written.get(&key), Some(&about), "{key}");
     }
+}
+
+/// What is commented, by key.
+fn comments() -> BTreeMap<String, String> {
+    let (mut table, mut comment, mut comments) = (String::new(), Vec::new(), BTreeMap::new());
+    for line in TEXT.lines() {
+        let bare = line.strip_prefix('#').unwrap_or(line);
+        let key = if line.is_empty() || line == "#" || line.starts_with("# ---") {
+            comment.clear();
+            continue;
+        } else if line.starts_with("# ") {
+            comment.push(bare.trim());
+            continue;
+        } else if bare.starts_with('[') {
+            table = bare.replace(['[', ']'], "");
+            table.clone()
+        } else {
+            key::join(&table, bare.split_once(" = ").unwrap().0)
+        };
+        if !comment.is_empty() {
+            comments.insert(key, std::mem::take(&mut comment).join(" "));
+        }
+    }
+    comments
+}
+
+fn declared(key: &str) -> Json {
+    key.split('.').fold(schema(), |schema, name| {
+        schema.get("items").unwrap_or(&schema)["properties"][name].clone()
+    })
+}
+
+/// Which keys of a table a running gateway can change.
+fn reload_note(table: &str, declared: &Json) -> String {
+    let reloadable = schema::reloadable();
+    if reloadable.iter().any(|key| key == table) {
+        return "Reloaded: all keys.".to_owned();
+    }
+    let names = declared["properties"].as_object().unwrap().keys();
+    let names = names.filter(|name| reloadable.contains(&key::join(table, name)));
+    let names: Vec<_> = names.map(String::as_str).collect();
+    let names = if names.is_empty() { "no key".to_owned() } else { names.join(", ") };
+    format!("Reloaded: {names}.")
 }
 
 #[test]

@@ -1,36 +1,43 @@
 //! The configuration file, from TOML to what the modules work with.
 //!
-//! Two types: `File` is the file as it is written, [`Config`] is what follows from
-//! it, and cannot hold an invalid state. Between them every problem of the file is found at once,
-//! each with its key and line, because nobody wants to mend a file one start at a time:
+//! Two types: `File` is the file as it is written, [`Config`] is what follows from it, and cannot
+//! hold an invalid state. Between them every problem of the file is found at once, each with its
+//! key and line, so that a file need not be mended one start at a time:
 //!
-//! 1. `document` reads TOML into a tree that knows lines.
-//! 2. `read` makes a `File` of it, past whatever has the wrong name, type or range.
-//! 3. `check` sees to what one key cannot say by itself, and fetches secrets.
+//! 1. `document` parses TOML into a tree that knows lines.
+//! 2. `value` and `table` make a `File` of it, and note whatever has the wrong name, type or range.
+//! 3. `check` judges what takes more than one key, and fetches secrets.
 //!
+//! `file` declares every key once; schema, defaults and the rule of what needs a restart follow.
 //! Only this module knows TOML; every other has a plain `Config` of its own, and nothing below
 //! imports this one.
 
 mod check;
 mod choice;
+mod context;
 mod document;
 mod effective;
 mod file;
 pub(crate) mod fuzzing;
+mod key;
 mod nearest;
 mod number;
-mod path;
 mod problem;
-mod read;
 mod schema;
 mod secret;
 mod table;
 mod text;
 mod units;
+mod value;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path};
 
-use self::{check::Context, document::Document, effective::Hidden};
+use self::{
+    context::Context,
+    document::Document,
+    file::File,
+    value::{Node, Value as _},
+};
 use crate::{
     admin,
     auth::{self, jwks},
@@ -40,10 +47,10 @@ use crate::{
 };
 
 pub use self::{
+    context::Env,
     effective::{Changes, EffectiveConfig},
     problem::{Problem, Problems},
     schema::schema,
-    secret::Env,
 };
 
 /// A valid configuration, in the parts that the modules take.
@@ -121,7 +128,7 @@ impl Config {
         Loaded::of(path, env).config
     }
 
-    /// Checks `text` as if it stood in a file at `path`, which need not exist: relative paths
+    /// Checks `text` as if it were in a file at `path`, which need not exist: relative paths
     /// start at its folder, and problems name it.
     ///
     /// # Errors
@@ -138,34 +145,18 @@ impl Config {
         sources: &mut Sources,
     ) -> Result<Self, Problems> {
         let mut problems = Vec::new();
-        let folder = path.parent().unwrap_or(path);
-        match Self::find(text, folder, env, &mut problems, sources) {
+        let config = Document::parse(text, &mut problems).and_then(|document| {
+            let outside = (path.parent().unwrap_or(path), env);
+            let known = schema::keys();
+            let mut context = Context::new(&document, &known, outside, sources, &mut problems);
+            let root = Node { key: String::new(), value: &document.root };
+            let file = File::read(&root, &mut context)?;
+            check::check(&file, &mut context).ok()
+        });
+        match config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(Problems::new(path.to_owned(), problems)),
         }
-    }
-
-    /// The configuration in `text`, as far as there is one; `problems` is empty only if it is
-    /// valid.
-    fn find(
-        text: &str,
-        folder: &Path,
-        env: Env<'_>,
-        problems: &mut Vec<Problem>,
-        sources: &mut Sources,
-    ) -> Option<Self> {
-        let mut document = Document::parse(text, problems)?;
-        let (file, wrong) = read::read(&mut document, problems)?;
-        let mut context = Context {
-            document: &document,
-            folder,
-            env,
-            wrong: &wrong,
-            problems,
-            sources,
-            hidden: Hidden::new(),
-        };
-        check::check(&file, &mut context).ok()
     }
 }
 
@@ -175,21 +166,17 @@ impl Loaded {
     /// Reads and checks the file at `path`, and fetches the secrets that it names.
     pub fn of(path: &Path, env: Env<'_>) -> Self {
         let mut sources = Sources::default();
-        let config = match text(path, &mut sources) {
+        let text = match sources.read(path) {
+            Ok(bytes) => str::from_utf8(&bytes)
+                .map(str::to_owned)
+                .map_err(|_| "not UTF-8".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let config = match text {
             Ok(text) => Config::read(&text, path, env, &mut sources),
-            Err(text) => Err(Problems::whole(path.to_owned(), text)),
+            Err(found) => Err(Problems::whole(path.to_owned(), format!("cannot be read: {found}"))),
         };
         Self { config, sources }
-    }
-}
-
-fn text(path: &Path, sources: &mut Sources) -> Result<String, String> {
-    let bytes = sources
-        .read(path)
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err("cannot be read: not UTF-8".to_owned()),
     }
 }
 

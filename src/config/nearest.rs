@@ -1,76 +1,66 @@
-//! The key that somebody meant.
-
-use std::sync::LazyLock;
+//! The key that was probably meant.
 
 use strsim::normalized_damerau_levenshtein;
 
-use super::{
-    path::{KeyPath, Step},
-    schema,
-};
+use super::key;
 
-static KEYS: LazyLock<Vec<String>> = LazyLock::new(schema::keys);
-
-/// The known key nearest to an unknown one.
+/// The key of `known` that is nearest to `name`, an unknown key of `table`.
 ///
-/// The last name counts most, so that a key in the wrong table is led to the right one; of keys
-/// of one name, the one with the nearest way to it.
-pub(crate) fn to(unknown: &KeyPath) -> Option<String> {
-    let (last, above) = unknown.0.split_last()?;
-    let Step::Name(last) = last else { return None };
-    let (name, table) = (last.as_str(), plain(above));
-
+/// The name counts most, so that a key in the wrong table leads to the right one; of keys of one
+/// name, the one with the nearest table.
+pub(crate) fn to(table: &str, name: &str, known: &[String]) -> Option<String> {
+    let plain = without_indices(table);
     let likeness = |known: &str| {
         let (known_table, known_name) = known.rsplit_once('.').unwrap_or(("", known));
         let names = normalized_damerau_levenshtein(name, known_name);
-        let tables = normalized_damerau_levenshtein(&table, known_table);
+        let tables = normalized_damerau_levenshtein(&plain, known_table);
         3.0 * names + tables
     };
-    let known = KEYS.iter().map(|key| (key, likeness(key)));
+    let known = known.iter().map(|key| (key, likeness(key)));
     let (nearest, _) = known.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
 
-    // In the same table the suggestion names the same element of its array.
+    // In the same table, the suggestion names the same element of an array.
     Some(match nearest.rsplit_once('.') {
-        Some((known_table, known_name)) if known_table == table => {
-            format!("{}.{known_name}", KeyPath(above.to_vec()))
-        }
+        Some((known_table, known_name)) if known_table == plain => key::join(table, known_name),
         _ => nearest.clone(),
     })
 }
 
-/// A path without the places in arrays.
-fn plain(steps: &[Step]) -> String {
-    let names = steps.iter().filter(|step| matches!(step, Step::Name(_)));
-    KeyPath(names.cloned().collect()).to_string()
+fn without_indices(key: &str) -> String {
+    let parts = key
+        .split('[')
+        .map(|part| part.split_once(']').map_or(part, |(_, rest)| rest));
+    parts.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::schema;
 
     #[test]
     fn leads_to_the_key_that_was_meant() {
-        for (unknown, meant) in [
-            ("cache.capacty", "cache.capacity"),
-            ("cache.ttl.pendign", "cache.ttl.pending"),
-            ("cahce", "cache"),
-            ("uptream", "upstream"),
-            ("upstream.uri", "upstream.url"),
-            ("url", "upstream.url"),
-            ("server.max_body", "limit.max_body"),
-            ("account[1].vale", "account[1].value"),
-            ("auth.key[0].secert", "auth.key[0].secret"),
-            ("auth.keys", "auth.key"),
-            ("server.tls.certficate", "server.tls.certificate"),
-            ("admin.token.evn", "admin.token.env"),
+        for (table, unknown, meant) in [
+            ("cache", "capacty", "cache.capacity"),
+            ("cache.ttl", "pendign", "cache.ttl.pending"),
+            ("", "cahce", "cache"),
+            ("", "uptream", "upstream"),
+            ("upstream", "uri", "upstream.url"),
+            ("", "url", "upstream.url"),
+            ("server", "max_body", "limit.max_body"),
+            ("account[1]", "vale", "account[1].value"),
+            ("auth.key[0]", "secert", "auth.key[0].secret"),
+            ("auth", "keys", "auth.key"),
+            ("server.tls", "certficate", "server.tls.certificate"),
+            ("admin.token", "evn", "admin.token.env"),
         ] {
-            assert_eq!(to(&unknown.into()).as_deref(), Some(meant), "{unknown}");
+            let nearest = to(table, unknown, &schema::keys());
+            assert_eq!(nearest.as_deref(), Some(meant), "{table}.{unknown}");
         }
     }
 
     #[test]
-    fn an_element_of_an_array_is_no_key() {
-        assert_eq!(to(&"account[0]".into()), None);
-        assert_eq!(to(&KeyPath::default()), None);
+    fn without_known_keys_nothing_was_meant() {
+        assert_eq!(to("", "cache", &[]), None);
     }
 }

@@ -1,65 +1,41 @@
-//! The JSON Schema of the file, for editors and for suggestions.
+//! The JSON Schema of the file, for editors, and the list of its keys.
 
-use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::Value as Json;
 
-use super::file::File;
+use super::{file::File, key, table::RELOADABLE, value::Value};
 
 /// The schema of what [`Config::load`](super::Config::load) takes, as far as a schema can say it.
-pub fn schema() -> Value {
+pub fn schema() -> Json {
+    let mut schema = File::schema();
     // Draft 7 and no references: what every editor understands.
-    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<File>()
-        .to_value();
-    fit_to_toml(&mut schema);
+    schema["$schema"] = "http://json-schema.org/draft-07/schema#".into();
+    schema["title"] = "vingate".into();
     schema
 }
 
 /// Every key there is: `cache.ttl.finished`, and `account.name` for a key of an array's tables.
 pub(crate) fn keys() -> Vec<String> {
     let mut keys = Vec::new();
-    collect_keys(&schema(), "", &mut keys);
+    collect(&File::schema(), "", &|_| true, &mut keys);
     keys
 }
 
-fn collect_keys(schema: &Value, above: &str, keys: &mut Vec<String>) {
-    if let Some(items) = schema.get("items") {
-        collect_keys(items, above, keys);
-    }
-    let Some(Value::Object(properties)) = schema.get("properties") else { return };
-    for (name, below) in properties {
-        let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
-        collect_keys(below, &key, keys);
-        keys.push(key);
-    }
+/// The keys, or tables of them, that a running gateway can change.
+pub(crate) fn reloadable() -> Vec<String> {
+    let mut keys = Vec::new();
+    collect(&File::schema(), "", &|schema| schema[RELOADABLE] == true, &mut keys);
+    keys
 }
 
-/// TOML has no null; and the defaults of a table are those of its keys.
-fn fit_to_toml(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            if members
-                .get("default")
-                .is_some_and(|value| value.is_null() || value.is_object())
-            {
-                members.remove("default");
-            }
-            if let Some(Value::Array(words)) = members.get_mut("enum") {
-                words.retain(|word| !word.is_null());
-            }
-            if let Some(Value::Array(types)) = members.get_mut("type") {
-                types.retain(|name| name != "null");
-                if let [one] = types.as_mut_slice() {
-                    let one = one.take();
-                    members.insert("type".to_owned(), one);
-                }
-            }
-            members.values_mut().for_each(fit_to_toml);
+fn collect(schema: &Json, table: &str, is_wanted: &dyn Fn(&Json) -> bool, keys: &mut Vec<String>) {
+    let table_schema = schema.get("items").unwrap_or(schema);
+    let properties = table_schema["properties"].as_object();
+    for (name, schema) in properties.into_iter().flatten() {
+        let key = key::join(table, name);
+        collect(schema, &key, is_wanted, keys);
+        if is_wanted(schema) {
+            keys.push(key);
         }
-        Value::Array(elements) => elements.iter_mut().for_each(fit_to_toml),
-        _ => {}
     }
 }
 

@@ -1,21 +1,21 @@
 //! Secrets: named in the file, kept elsewhere.
 
 use std::{
-    borrow::Cow,
-    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
 };
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value as Json;
+use toml::de::DeValue;
 use zeroize::Zeroizing;
 
-use super::table;
+use super::{
+    context::{Checked, Context, Env},
+    table::table,
+    text::Variable,
+    value::{Node, Value},
+};
 use crate::files::Sources;
-
-/// Looks up an environment variable: the program's own, or a test's.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Where a secret is kept. `Debug` does not show it: it may be the secret itself, by mistake.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,65 +26,61 @@ pub(crate) enum Secret {
     File(PathBuf),
 }
 
-/// A secret that is kept outside of this file: `{ env = "NAME" }` or `{ file = "PATH" }`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
-struct Written {
-    /// The name of an environment variable.
-    #[serde(default)]
-    env: Option<String>,
-    /// The path of a file. One line break at its end is not a part of the secret.
-    #[serde(default)]
-    file: Option<PathBuf>,
+table! {
+    /// A secret that is kept outside of this file: `{ env = "NAME" }` or `{ file = "PATH" }`.
+    pub(crate) struct Reference {
+        /// The name of an environment variable.
+        env: Option<Variable> = None,
+        /// The path of a file. One line break at its end is not part of the secret.
+        file: Option<PathBuf> = None,
+    }
 }
 
 const EXPECTED: &str = "{ env = \"NAME\" } or { file = \"PATH\" }";
-
-/// The bytes of a file of at most 1 MiB.
-///
-/// The error says what was found, for a [`Problem`](super::Problem).
-pub(crate) fn contents(path: &Path, sources: &mut Sources) -> Result<Zeroizing<Vec<u8>>, String> {
-    sources
-        .read(path)
-        .map_err(|error| error.at(path).to_string())
-}
 
 // === impl Secret ===
 
 impl Secret {
     /// The secret itself; never empty.
-    ///
-    /// The error says what was found, for a [`Problem`](super::Problem), and never the secret.
-    pub(crate) fn resolve(
+    pub(crate) fn fetch(
+        &self,
+        key: &str,
+        context: &mut Context<'_>,
+    ) -> Checked<Zeroizing<Vec<u8>>> {
+        let bytes = self
+            .resolve(context.folder, context.env, context.sources)
+            .map_err(|found| context.expected(key, found, "a secret"))?;
+        context.hide(key, &bytes);
+        Ok(bytes)
+    }
+
+    /// The error says what was found, and never the secret.
+    fn resolve(
         &self,
         folder: &Path,
         env: Env<'_>,
         sources: &mut Sources,
     ) -> Result<Zeroizing<Vec<u8>>, String> {
-        let (mut bytes, place) = match self {
+        let (bytes, place) = match self {
             Self::Env(name) => {
-                // Who takes the secret itself for its name shall not find it in a log.
-                let named = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                if name.is_empty() || !name.chars().all(named) {
-                    return Err("a text that is no name of a variable".into());
-                }
-                let usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-                let shown = if name.chars().all(usual) { name } else { "of that name" };
+                let is_usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+                let shown = if name.chars().all(is_usual) { name } else { "of that name" };
                 let value = env(name).ok_or_else(|| format!("no environment variable {shown}"))?;
                 let bytes = Zeroizing::new(value.into_encoded_bytes());
-                (bytes, format!("the environment variable {shown}"))
+                (bytes, format!("environment variable {shown}"))
             }
             Self::File(path) => {
                 let path = folder.join(path);
-                (contents(&path, sources)?, path.display().to_string())
+                let mut bytes = sources
+                    .read(&path)
+                    .map_err(|error| error.at(&path).to_string())?;
+                if bytes.pop_if(|last| *last == b'\n').is_some() {
+                    bytes.pop_if(|last| *last == b'\r');
+                }
+                (bytes, path.display().to_string())
             }
         };
-        if matches!(self, Self::File(_)) && bytes.last() == Some(&b'\n') {
-            bytes.pop();
-            bytes.pop_if(|last| *last == b'\r');
-        }
-        if bytes.is_empty() { Err(format!("nothing in {place}")) } else { Ok(bytes) }
+        if bytes.is_empty() { Err(format!("an empty {place}")) } else { Ok(bytes) }
     }
 }
 
@@ -94,45 +90,42 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whoever asks for the configuration in force learns only that there is a secret.
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
+impl Value for Secret {
+    fn expected() -> String {
+        EXPECTED.to_owned()
     }
-}
 
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Written { env, file } = table::read(deserializer, EXPECTED)?;
-        let found = match (env, file) {
-            (Some(name), None) => return Ok(Self::Env(name)),
-            (None, Some(path)) => return Ok(Self::File(path)),
-            (Some(_), Some(_)) => "both env and file",
-            (None, None) => "neither env nor file",
+    fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
+        if !matches!(node.value, DeValue::Table(_)) {
+            return node.is_not(EXPECTED, context);
+        }
+        let secret = match <Reference as Value>::read(node, context)? {
+            Reference { env: Some(Variable(name)), file: None } => Ok(Self::Env(name)),
+            Reference { env: None, file: Some(path) } => Ok(Self::File(path)),
+            Reference { env: Some(_), file: Some(_) } => Err("both env and file".to_owned()),
+            Reference { env: None, file: None } => Err("neither env nor file".to_owned()),
         };
-        Err(de::Error::invalid_value(de::Unexpected::Other(found), &EXPECTED))
-    }
-}
-
-impl JsonSchema for Secret {
-    fn inline_schema() -> bool {
-        true
+        node.valid(secret, context)
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
+    fn show(&self) -> Json {
+        "***".into()
     }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
+    fn schema() -> Json {
+        let mut schema = <Reference as Value>::schema();
+        schema["minProperties"] = 1.into();
+        schema["maxProperties"] = 1.into();
+        schema
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{ffi::OsString, fs};
 
     use super::*;
+    use crate::config::value::read;
 
     fn env(name: &str) -> Option<OsString> {
         match name {
@@ -155,16 +148,15 @@ mod tests {
         };
         assert_eq!(*read("SET").unwrap(), b"hunter2\n");
         assert_eq!(read("UNSET").unwrap_err(), "no environment variable UNSET");
-        assert_eq!(read("EMPTY").unwrap_err(), "nothing in the environment variable EMPTY");
+        assert_eq!(read("EMPTY").unwrap_err(), "an empty environment variable EMPTY");
     }
 
     #[test]
     fn a_secret_in_the_place_of_a_name_is_not_shown() {
         for text in ["Bearer hunter2", "", "a=b", "hunter2!"] {
-            let found = Secret::Env(text.into())
-                .resolve(Path::new(""), &env, &mut Sources::default())
-                .unwrap_err();
-            assert_eq!(found, "a text that is no name of a variable");
+            let found = read::<Secret>(&format!("{{ env = {text:?} }}")).unwrap_err();
+            assert!(!found[0].contains("hunter2"), "{found:?}");
+            assert!(found[0].contains("expected the name of an environment variable"), "{found:?}");
         }
     }
 
@@ -230,11 +222,10 @@ mod tests {
             (r#""hunter2""#, None),
             (r#"["A"]"#, None),
         ] {
-            let read = Secret::deserialize(toml::de::ValueDeserializer::parse(text).unwrap());
-            assert_eq!(read.ok(), want, "{text}");
+            assert_eq!(read::<Secret>(text).ok(), want, "{text}");
         }
         let secret = Secret::Env("hunter2".into());
-        assert_eq!(serde_json::to_value(&secret).unwrap(), "***");
+        assert_eq!(secret.show(), "***");
         assert_eq!(format!("{secret:?}"), "Secret(***)");
     }
 }

@@ -1,96 +1,214 @@
-//! Tables that are written as tables.
+//! Tables: each key declared once, with its reason, type, default and whether it can be reloaded.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
+use serde_json::{Map, Value as Json, json};
+use toml::de::{DeTable, DeValue};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{self, value::MapAccessDeserializer},
+use super::{
+    context::Context,
+    key,
+    value::{Node, Value},
 };
 
-/// A table with the keys of `T`.
+/// Declares a table as a struct whose fields have defaults.
 ///
-/// A derived `Deserialize` would also read an array, its elements by position, so that
-/// `server = []` would pass for a table without keys.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(transparent)]
-pub(crate) struct Table<T>(pub(crate) T);
+/// The documentation of a key is what editors show for it. `#[required]` says that the table is
+/// incomplete without the key. `#[reload]` says that a running gateway can change the key and all
+/// that is below it; every other key needs a restart, so that a new key does until somebody has
+/// thought about it.
+macro_rules! table {
+    (
+        $(#[doc = $about:literal])*
+        pub(crate) struct $name:ident {
+            $($(#[$($attribute:tt)*])* $key:ident: $type:ty = $default:expr,)*
+        }
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Debug)]
+        pub(crate) struct $name { $(pub(crate) $key: $type,)* }
 
-/// Reads a `T` from a table only, or says that `expected` was expected.
-pub(crate) fn read<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-    expected: &'static str,
-) -> Result<T, D::Error> {
-    struct Visitor<T>(&'static str, PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
         }
 
-        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map))
+        impl $crate::config::table::Table for $name {
+            const ABOUT: &[&str] = &[$($about),*];
+
+            fn each(&mut self, visitor: &mut impl $crate::config::table::Visitor) {
+                use $crate::config::table::{Key, attribute};
+                $(visitor.visit(
+                    &Key { name: stringify!($key), above: &[$(attribute!($($attribute)*)),*] },
+                    &mut self.$key,
+                );)*
+            }
+        }
+    };
+}
+
+macro_rules! attribute {
+    (doc = $line:literal) => {
+        $crate::config::table::Attribute::About($line)
+    };
+    (required) => {
+        $crate::config::table::Attribute::Required
+    };
+    (reload) => {
+        $crate::config::table::Attribute::Reload
+    };
+}
+
+pub(crate) use {attribute, table};
+
+/// What `table!` makes of a declaration.
+pub(crate) trait Table: Clone + Default {
+    const ABOUT: &[&str];
+
+    /// Visits every key with its value.
+    fn each(&mut self, visitor: &mut impl Visitor);
+}
+
+pub(crate) trait Visitor {
+    fn visit<T: Value>(&mut self, key: &Key, value: &mut T);
+}
+
+/// A key as it is declared.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) above: &'static [Attribute],
+}
+
+/// What is declared above a key.
+#[derive(PartialEq)]
+pub(crate) enum Attribute {
+    /// A line of its documentation.
+    About(&'static str),
+    Required,
+    Reload,
+}
+
+/// The member of a key's schema that says that a running gateway can change it.
+pub(crate) const RELOADABLE: &str = "x-reloadable";
+
+/// Reads the keys of one table of the file.
+struct Reader<'c, 'd> {
+    key: &'c str,
+    /// `None`: the table is absent.
+    table: Option<&'c DeTable<'c>>,
+    known: Vec<&'static str>,
+    context: &'c mut Context<'d>,
+}
+
+/// Collects the schemas of the keys of one table.
+#[derive(Default)]
+struct Schemas {
+    properties: Map<String, Json>,
+    required: Vec<&'static str>,
+}
+
+fn sentences<'a>(lines: impl Iterator<Item = &'a str>) -> Json {
+    lines.map(str::trim).collect::<Vec<_>>().join(" ").into()
+}
+
+// === impl Visitor ===
+
+impl Visitor for Reader<'_, '_> {
+    fn visit<T: Value>(&mut self, &Key { name, above }: &Key, value: &mut T) {
+        self.known.push(name);
+        let key = key::join(self.key, name);
+        let read = match self.table.and_then(|table| table.get_key_value(name)) {
+            Some((name, node)) => Node::read(key, node, name.span().start, self.context),
+            // Of a list, the check reports that it is empty.
+            None if above.contains(&Attribute::Required) && value.show().is_null() => {
+                self.context.expected(&key, "nothing", T::expected());
+                None
+            }
+            None => T::absent(&key, self.context),
+        };
+        if let Some(read) = read {
+            *value = read;
         }
     }
+}
 
-    deserializer.deserialize_map(Visitor(expected, PhantomData))
+impl Visitor for Map<String, Json> {
+    fn visit<T: Value>(&mut self, key: &Key, value: &mut T) {
+        self.insert(key.name.to_owned(), value.show());
+    }
+}
+
+impl Visitor for Schemas {
+    fn visit<T: Value>(&mut self, &Key { name, above }: &Key, value: &mut T) {
+        let (mut schema, default) = (T::schema(), value.show());
+        let about = above.iter().filter_map(|attribute| match attribute {
+            Attribute::About(line) => Some(*line),
+            Attribute::Required | Attribute::Reload => None,
+        });
+        schema["description"] = sentences(about);
+        if above.contains(&Attribute::Reload) {
+            schema[RELOADABLE] = true.into();
+        }
+        // A table is required if one of its keys is.
+        let is_table = default.is_object();
+        if above.contains(&Attribute::Required) || is_table && schema.get("required").is_some() {
+            self.required.push(name);
+        }
+        // TOML has no null, and the defaults of a table are those of its keys.
+        if !default.is_null() && !is_table {
+            schema["default"] = default;
+        }
+        self.properties.insert(name.to_owned(), schema);
+    }
 }
 
 // === impl Table ===
 
-impl<T> Deref for Table<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer, "a table").map(Self)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Table<T> {
-    fn inline_schema() -> bool {
-        true
+impl<T: Table> Value for T {
+    fn expected() -> String {
+        "a table".to_owned()
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Default, Deserialize, PartialEq)]
-    #[serde(default)]
-    struct Keys {
-        a: bool,
-    }
-
-    #[test]
-    fn reads_tables_and_nothing_else() {
-        for (text, fine) in [
-            ("{}", true),
-            ("{ a = true }", true),
-            ("[]", false),
-            ("[true]", false),
-            ("true", false),
-            ("\"a\"", false),
-        ] {
-            let read =
-                Table::<Keys>::deserialize(toml::de::ValueDeserializer::parse(text).unwrap());
-            assert_eq!(read.is_ok(), fine, "{text}");
+    fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
+        let DeValue::Table(table) = node.value else {
+            return node.is_not(&Self::expected(), context);
+        };
+        let mut value = Self::default();
+        let mut reader = Reader { key: &node.key, table: Some(table), known: Vec::new(), context };
+        value.each(&mut reader);
+        let Reader { known, context, .. } = reader;
+        for name in table
+            .keys()
+            .filter(|name| !known.contains(&&**name.get_ref()))
+        {
+            context.unknown(&node.key, name.get_ref(), name.span().start);
         }
+        Some(value)
+    }
+
+    fn absent(key: &str, context: &mut Context<'_>) -> Option<Self> {
+        let mut value = Self::default();
+        value.each(&mut Reader { key, table: None, known: Vec::new(), context });
+        Some(value)
+    }
+
+    fn show(&self) -> Json {
+        let mut shown = Map::new();
+        self.clone().each(&mut shown);
+        shown.into()
+    }
+
+    fn schema() -> Json {
+        let mut schemas = Schemas::default();
+        Self::default().each(&mut schemas);
+        let mut schema = json!({
+            "type": "object",
+            "description": sentences(T::ABOUT.iter().copied()),
+            "properties": schemas.properties,
+            "additionalProperties": false,
+        });
+        if !schemas.required.is_empty() {
+            schema["required"] = schemas.required.into();
+        }
+        schema
     }
 }

@@ -6,6 +6,7 @@ fn env(name: &str) -> Option<OsString> {
     match name {
         "TOKEN" => Some("Bearer hunter2".into()),
         "WORD" => Some("hunter2".into()),
+        "LONG" => Some("hunter2-hunter2-hunter2-hunter2-hunter2".into()),
         "LINES" => Some("hunter2\nhunter3".into()),
         _ => None,
     }
@@ -122,16 +123,16 @@ fn tells_all_problems_at_once_each_with_its_line() {
             r#"2: server.listen: found "everywhere", expected an address and a port, such as "127.0.0.1:8080""#,
             r#"3: server.workers: found -1, expected a whole number from 0 to 1024"#,
             r#"4: server.max_head: found "1KiB", expected a size from "8KiB" to "1MiB""#,
-            r#"5: upstream.url: found nothing, expected an origin: scheme, host and perhaps a port, such as "https://sync.example""#,
+            r#"5: upstream.url: found nothing, expected scheme, host and optionally a port, such as "https://sync.example""#,
             r#"6: upstream.attempt_timeout: found "15 parsecs", expected a duration from "1ms" to "1h""#,
             r#"8: cache.capacty: unknown key, did you mean "cache.capacity"?"#,
             r#"9: cache.ttl.finished: found an integer, expected a duration from "0s" to "30days""#,
             r#"11: batch.chunk: found 501, expected a whole number from 1 to 500"#,
-            r#"12: account[0].subjects: found none, expected the subjects that use the account, or "*" for everyone"#,
-            r#"12: account[0].value: found nothing, expected a secret"#,
-            r#"15: account[1].name: found "a" again, after account[0].name, expected every account once"#,
+            r#"12: account[0].value: found nothing, expected { env = "NAME" } or { file = "PATH" }"#,
+            r#"12: account[0].subjects: found none, expected the subjects that use the account, or "*" for all others"#,
+            r#"15: account[1].name: found "a", already used by account[0].name, expected a different name for each account"#,
             r#"16: account[1].value: found no environment variable UNSET, expected a secret"#,
-            r#"17: account[1].subjects[1]: found an integer, expected a text that is not empty"#,
+            r#"17: account[1].subjects[1]: found an integer, expected a string that is not blank, such as "fleet""#,
             r#"19: log.level: found "loud", expected one of "error", "warn", "info", "debug", "trace""#,
             r#"20: retry: unknown key, did you mean "upstream.retry"?"#,
         ]
@@ -153,7 +154,7 @@ fn knows_the_places_of_elements_after_others_were_wrong() {
             "account = [\n5,\n{ name = \"a\", subjects = [\"*\"] }]\nserver.listen = \"127.0.0.1:1\"",
             &[
                 "4: account[0]: found an integer, expected a table",
-                "5: account[1].value: found nothing, expected a secret",
+                "5: account[1].value: found nothing, expected { env = \"NAME\" } or { file = \"PATH\" }",
             ],
         ),
     ]);
@@ -176,31 +177,31 @@ fn a_value_that_is_not_toml_hides_no_other_problem() {
             "batch.chunk = 0\ncache.capacity = 1GiB\nserver.drain_delay =\nserver.listen = 0.0.0.0:80",
             &[
                 "3: batch.chunk: found 0, expected a whole number from 1 to 500",
-                "4:18: cache.capacity: not TOML: neither a number, true or false, nor a text in quotes",
-                "5:21: server.drain_delay: not TOML: neither a number, true or false, nor a text in quotes",
-                "6:20: server.listen: not TOML: neither a number, true or false, nor a text in quotes",
+                "4:18: cache.capacity: invalid TOML: expected a number, true, false or a string in quotes",
+                "5:21: server.drain_delay: invalid TOML: expected a number, true, false or a string in quotes",
+                "6:20: server.listen: invalid TOML: expected a number, true, false or a string in quotes",
             ],
         ),
         (
             "server.trusted_proxies = [\n10.0.0.0/8,\n\"10.0.0.0/8\",\nten,\ntrue]",
             &[
-                "4:5: server.trusted_proxies[0]: not TOML: neither a number, true or false, nor a text in quotes",
-                "6:1: server.trusted_proxies[2]: not TOML: neither a number, true or false, nor a text in quotes",
+                "4:5: server.trusted_proxies[0]: invalid TOML: expected a number, true, false or a string in quotes",
+                "6:1: server.trusted_proxies[2]: invalid TOML: expected a number, true, false or a string in quotes",
                 "7: server.trusted_proxies[3]: found a boolean, expected a CIDR, such as \"10.0.0.0/8\"",
             ],
         ),
         (
             "server = { listen = everywhere, workers = all }",
             &[
-                "3:21: server.listen: not TOML: neither a number, true or false, nor a text in quotes",
-                "3:43: server.workers: not TOML: neither a number, true or false, nor a text in quotes",
+                "3:21: server.listen: invalid TOML: expected a number, true, false or a string in quotes",
+                "3:43: server.workers: invalid TOML: expected a number, true, false or a string in quotes",
             ],
         ),
         (
             "[batch]\nchunk = 1\n[batch]\nchunk = 0\nmax_parallel = 0",
             &[
-                "5:2: not TOML: duplicate key",
-                "6:1: not TOML: duplicate key",
+                "5:2: invalid TOML: duplicate key",
+                "6:1: invalid TOML: duplicate key",
                 "7: batch.max_parallel: found 0, expected a whole number from 1 to 1000",
             ],
         ),
@@ -208,12 +209,12 @@ fn a_value_that_is_not_toml_hides_no_other_problem() {
 }
 
 #[test]
-fn of_a_torn_text_only_the_tears_are_told() {
+fn of_a_malformed_text_only_the_syntax_errors_are_told() {
     for (text, want) in [
-        ("[server\nlisten = 5\n", vec!["1:8: not TOML: unclosed table, expected `]`"]),
+        ("[server\nlisten = 5\n", vec!["1:8: invalid TOML: unclosed table, expected `]`"]),
         (
             "listen: 5",
-            vec!["1:7: not TOML: invalid unquoted key, expected letters, numbers, `-`, `_`"],
+            vec!["1:7: invalid TOML: invalid unquoted key, expected letters, numbers, `-`, `_`"],
         ),
     ] {
         assert_eq!(problems(text), want, "{text}");
@@ -243,7 +244,7 @@ fn keeps_limits_where_they_make_sense() {
 }
 
 #[test]
-fn shows_what_is_in_force_without_secrets() {
+fn shows_the_effective_config_without_secrets() {
     let config = parse(&with(concat!(
         "admin.token.env = \"WORD\"\n",
         "server.listen = \"127.0.0.1:0\"\n",

@@ -1,40 +1,34 @@
-//! Texts that have a form: addresses, networks, names.
+//! Strings of a form: names, addresses, networks, URLs, paths.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, net::SocketAddr};
+use std::{net::SocketAddr, path::PathBuf};
 
 use http::{HeaderName, Uri, uri::Scheme};
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value as Json, json};
 
-use crate::{forward::HarmlessWrite, upstream::Origin};
+use super::value::Value;
+use crate::{auth::jwks::Source, forward::HarmlessWrite, upstream::Origin};
 
-/// Values with a textual form.
-pub(crate) trait Form: Sized {
-    /// What a text of this form is, for the message of a refusal.
-    const EXPECTED: &'static str;
-    /// A text of this form.
-    const EXAMPLE: &'static str;
-
-    /// Reads `text`, or says what was found instead, in words that give no secret away.
-    fn parse(text: &str) -> Result<Self, String>;
-
-    /// The value as a text again.
-    fn to_text(&self) -> String;
-}
-
-/// A `T`, written as a text.
+/// The name of a header that carries a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Text<T>(pub(crate) T);
+pub(crate) struct CredentialHeader(pub(crate) HeaderName);
 
-/// A field that carries a credential.
+/// One scope (RFC 6749 section 3.3). It is quoted in `WWW-Authenticate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CredentialField(pub(crate) HeaderName);
+pub(crate) struct Scope(pub(crate) String);
 
-/// Fields that frame or route a message. A credential in one of them would be taken for that, or
-/// not be passed on at all.
-const NO_CREDENTIAL_FIELDS: [&str; 12] = [
+/// Where keys are published. Key servers may take a credential in the query, which is not shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JwksUrl(pub(crate) String);
+
+/// The name of an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variable(pub(crate) String);
+
+/// Headers that frame or route a message. A credential in one of them would be taken for that, or
+/// would not be passed on at all.
+const NO_CREDENTIAL_HEADERS: [&str; 12] = [
     "connection",
     "content-length",
     "content-type",
@@ -49,174 +43,137 @@ const NO_CREDENTIAL_FIELDS: [&str; 12] = [
     "via",
 ];
 
-/// Names, subjects, issuers: any text that can be seen.
-impl Form for String {
-    const EXPECTED: &'static str = "a text that is not empty";
-    const EXAMPLE: &'static str = "fleet";
+/// Makes a type a value by what its strings are, an example, and how they are read and shown.
+macro_rules! text {
+    ($type:ident: $expected:literal, $example:literal, $read:expr, $show:expr) => {
+        impl Value for $type {
+            fn expected() -> String {
+                concat!($expected, ", such as \"", $example, "\"").to_owned()
+            }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        if text.trim().is_empty() {
-            return Err("nothing to see".into());
+            fn from_text(text: &str) -> Result<Self, String> {
+                $read(text)
+            }
+
+            fn show(&self) -> Json {
+                let show: fn(&Self) -> String = $show;
+                show(self).into()
+            }
+
+            fn schema() -> Json {
+                json!({ "type": "string", "minLength": 1, "examples": [$example] })
+            }
         }
-        if text.chars().any(char::is_control) {
-            return Err(format!("{text:?} with a control character"));
-        }
+    };
+}
+
+text!(String: "a string that is not blank", "fleet", visible, Self::clone);
+text!(PathBuf: "the path of a file", "tls/cert.pem", path, |path| path.display().to_string());
+text!(SocketAddr: "an address and a port", "127.0.0.1:8080", parsed, Self::to_string);
+text!(IpNet: "a CIDR", "10.0.0.0/8", parsed, Self::to_string);
+text!(Origin: "scheme, host and optionally a port", "https://sync.example", origin, Self::to_string);
+text!(
+    CredentialHeader: "the name of a header that can carry a credential", "X-API-Key",
+    credential_header, |header| header.0.to_string()
+);
+text!(Scope: "one scope, without quotes and backslashes", "vehicles:read", scope, |scope| scope.0.clone());
+text!(
+    HarmlessWrite: "a method and a path", "POST /api/reports/*",
+    |text: &str| text.parse().map_err(|error| format!("{text:?}, {error}")), Self::to_string
+);
+text!(
+    JwksUrl: "an https URL, an http URL on loopback, or a path", "https://login.example/jwks",
+    |text| visible(text).map(Self), |url| Source::masked(&url.0)
+);
+text!(
+    Variable: "the name of an environment variable", "SYNC_TOKEN",
+    variable, |_| "***".to_owned()
+);
+
+/// Names, subjects, issuers: any visible text.
+fn visible(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        Err("a blank string".to_owned())
+    } else if text.chars().any(char::is_control) {
+        Err(format!("{text:?} with a control character"))
+    } else {
         Ok(text.to_owned())
     }
-
-    fn to_text(&self) -> String {
-        self.clone()
-    }
 }
 
-impl Form for SocketAddr {
-    const EXPECTED: &'static str = "an address and a port, such as \"127.0.0.1:8080\"";
-    const EXAMPLE: &'static str = "127.0.0.1:8080";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("{text:?}"))
-    }
-
-    fn to_text(&self) -> String {
-        self.to_string()
-    }
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("an empty string".to_owned()) } else { Ok(text.into()) }
 }
 
-impl Form for IpNet {
-    const EXPECTED: &'static str = "a CIDR, such as \"10.0.0.0/8\"";
-    const EXAMPLE: &'static str = "10.0.0.0/8";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("{text:?}"))
-    }
-
-    fn to_text(&self) -> String {
-        self.to_string()
-    }
+/// What holds no secret, so that it may be shown.
+fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{text:?}"))
 }
 
-impl Form for CredentialField {
-    const EXPECTED: &'static str =
-        "the name of a field that carries a credential, such as \"X-API-Key\"";
-    const EXAMPLE: &'static str = "X-API-Key";
-
-    // A text that is no name may be a whole header line, secret and all: it is never shown.
-    fn parse(text: &str) -> Result<Self, String> {
-        let name: HeaderName = text.parse().map_err(|_| "a text that is no field name")?;
-        if NO_CREDENTIAL_FIELDS.contains(&name.as_str()) {
-            return Err(format!("{text:?}, which has another task"));
-        }
-        Ok(Self(name))
+// A text that is no name may be a whole header line, secret and all: it is never shown.
+fn credential_header(text: &str) -> Result<CredentialHeader, String> {
+    let name: HeaderName = text
+        .parse()
+        .map_err(|_| "a string that is not a header name")?;
+    if NO_CREDENTIAL_HEADERS.contains(&name.as_str()) {
+        return Err(format!("{text:?}, which frames or routes messages"));
     }
-
-    fn to_text(&self) -> String {
-        self.0.to_string()
-    }
+    Ok(CredentialHeader(name))
 }
 
-impl Form for HarmlessWrite {
-    const EXPECTED: &'static str = "a method and a path, such as \"POST /api/reports/*\"";
-    const EXAMPLE: &'static str = "POST /api/reports/*";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error| format!("{text:?}, {error}"))
+fn scope(text: &str) -> Result<Scope, String> {
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if text.is_empty() || !text.bytes().all(is_allowed) {
+        return Err(format!("{text:?}"));
     }
-
-    fn to_text(&self) -> String {
-        self.to_string()
-    }
+    Ok(Scope(text.to_owned()))
 }
 
-impl Form for Origin {
-    const EXPECTED: &'static str =
-        "an origin: scheme, host and perhaps a port, such as \"https://sync.example\"";
-    const EXAMPLE: &'static str = "https://sync.example";
-
-    // A URL may hold a password: it is shown only after it is known that it does not.
-    fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|_| "a text that is no URL")?;
-        let parts = uri.into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err("a text without scheme and host".into());
-        };
-        if authority.as_str().contains('@') {
-            return Err("a URL with a user".into());
-        }
-        if parts.path_and_query.is_some_and(|path| path != "/") || text.contains('#') {
-            return Err("a URL with a path, a query or a fragment".into());
-        }
-        let (host, port) = (authority.host(), authority.port_u16());
-        let default_port = match scheme.as_str() {
-            "http" => 80,
-            "https" => 443,
-            _ => return Err(format!("the scheme {:?}", scheme.as_str())),
-        };
-        let bare_host = host.trim_start_matches('[').trim_end_matches(']');
-        if ServerName::try_from(bare_host).is_err() {
-            return Err(format!("the host {host:?}"));
-        }
-        if port == Some(0) || port.is_none() && authority.as_str().len() != host.len() {
-            return Err(format!("{text:?} without a port that exists"));
-        }
-        let host = host.to_ascii_lowercase();
-        let authority = match port.filter(|port| *port != default_port) {
-            Some(port) => format!("{host}:{port}"),
-            None => host,
-        };
-        let authority = authority
-            .parse()
-            .map_err(|_| format!("the host {authority:?}"))?;
-        let scheme = if default_port == 443 { Scheme::HTTPS } else { Scheme::HTTP };
-        Ok(Self { scheme, authority })
+// It may be the secret itself, by mistake: it is never shown.
+fn variable(text: &str) -> Result<Variable, String> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if text.is_empty() || !text.bytes().all(is_allowed) {
+        return Err("a string that is not one".to_owned());
     }
-
-    fn to_text(&self) -> String {
-        format!("{}://{}", self.scheme, self.authority)
-    }
+    Ok(Variable(text.to_owned()))
 }
 
-// === impl Text ===
-
-impl<T: Form> Serialize for Text<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_text())
+// A URL may hold a password: it is shown only after it is known that it does not.
+fn origin(text: &str) -> Result<Origin, String> {
+    let uri: Uri = text.parse().map_err(|_| "a string that is not a URL")?;
+    let parts = uri.into_parts();
+    let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+        return Err("a string without scheme and host".into());
+    };
+    if authority.as_str().contains('@') {
+        return Err("a URL with a user".into());
     }
-}
-
-impl<'de, T: Form> Deserialize<'de> for Text<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor<T>(PhantomData<T>);
-
-        impl<T: Form> de::Visitor<'_> for Visitor<T> {
-            type Value = Text<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(T::EXPECTED)
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<T>, E> {
-                T::parse(text)
-                    .map(Text)
-                    .map_err(|found| de::Error::invalid_value(de::Unexpected::Other(&found), &self))
-            }
-        }
-
-        deserializer.deserialize_str(Visitor(PhantomData))
+    if parts.path_and_query.is_some_and(|path| path != "/") || text.contains('#') {
+        return Err("a URL with a path, a query or a fragment".into());
     }
-}
-
-impl<T: Form> JsonSchema for Text<T> {
-    fn inline_schema() -> bool {
-        true
+    let (host, port) = (authority.host(), authority.port_u16());
+    let default_port = match scheme.as_str() {
+        "http" => 80,
+        "https" => 443,
+        _ => return Err(format!("the scheme {:?}", scheme.as_str())),
+    };
+    let bare_host = host.trim_start_matches('[').trim_end_matches(']');
+    if ServerName::try_from(bare_host).is_err() {
+        return Err(format!("the host {host:?}"));
     }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Text".into()
+    if port == Some(0) || port.is_none() && authority.as_str().len() != host.len() {
+        return Err(format!("{text:?} with an invalid port"));
     }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 1, "examples": [T::EXAMPLE] })
-    }
+    let host = host.to_ascii_lowercase();
+    let authority = match port.filter(|port| *port != default_port) {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    };
+    let authority = authority
+        .parse()
+        .map_err(|_| format!("the host {authority:?}"))?;
+    let scheme = if default_port == 443 { Scheme::HTTPS } else { Scheme::HTTP };
+    Ok(Origin { scheme, authority })
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
-//! Durations and sizes: texts with a unit, between two bounds that stand in the type.
-//!
-//! The bounds are a part of the type so that the table that holds a key says all there is to say
-//! about it, and the reader, the schema and the message of a refusal cannot drift apart.
+//! Durations and sizes: strings with a unit, between two bounds that are part of the type.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value as Json, json};
+
+use super::value::Value;
 
 pub(crate) const MILLISECOND: u64 = 1;
 pub(crate) const MINUTE: u64 = 60_000 * MILLISECOND;
@@ -43,13 +41,12 @@ const SIZE_UNITS: [(&str, u64); 10] = [
     ("B", 1),
 ];
 
-/// Longer texts are no durations that anyone means, and sums that overflow humantime's seconds
-/// need more.
+/// Longer strings are no sensible durations, and it takes more to overflow humantime's seconds.
 const MAX_DURATION_TEXT: usize = 20;
 
 /// A duration with its unit; `None`: it is none.
 fn duration(text: &str) -> Option<Duration> {
-    // humantime lets a bare zero pass.
+    // humantime accepts a bare zero.
     if text.len() > MAX_DURATION_TEXT || text == "0" {
         return None;
     }
@@ -82,40 +79,29 @@ fn time_text(time: Duration) -> String {
 // === impl Time ===
 
 impl<const MIN: u64, const MAX: u64> Time<MIN, MAX> {
+    pub(crate) const fn seconds(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Value for Time<MIN, MAX> {
     fn expected() -> String {
-        let (min, max) = (Duration::from_millis(MIN), Duration::from_millis(MAX));
-        format!("a duration from \"{}\" to \"{}\"", time_text(min), time_text(max))
-    }
-}
-
-impl<const MIN: u64, const MAX: u64> Serialize for Time<MIN, MAX> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(self.0))
-    }
-}
-
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Time<MIN, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer, &Self::expected(), |text| {
-            let bounds = Duration::from_millis(MIN)..=Duration::from_millis(MAX);
-            duration(text)
-                .filter(|time| bounds.contains(time))
-                .map(Self)
-        })
-    }
-}
-
-impl<const MIN: u64, const MAX: u64> JsonSchema for Time<MIN, MAX> {
-    fn inline_schema() -> bool {
-        true
+        let [min, max] = [MIN, MAX].map(|bound| time_text(Duration::from_millis(bound)));
+        format!("a duration from \"{min}\" to \"{max}\"")
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        "Time".into()
+    fn from_text(text: &str) -> Result<Self, String> {
+        let bounds = Duration::from_millis(MIN)..=Duration::from_millis(MAX);
+        let time = duration(text).filter(|time| bounds.contains(time));
+        time.map(Self).ok_or_else(|| format!("{text:?}"))
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
+    fn show(&self) -> Json {
+        time_text(self.0).into()
+    }
+
+    fn schema() -> Json {
+        json!({
             "type": "string",
             "pattern": r"^\s*(\d[\d\s]*(\.[\d\s]+)?[A-Za-zµ]+\s*)+$",
             "maxLength": MAX_DURATION_TEXT,
@@ -133,64 +119,27 @@ impl<const MIN: u64, const MAX: u64> Size<MIN, MAX> {
     }
 }
 
-impl<const MIN: u64, const MAX: u64> Serialize for Size<MIN, MAX> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&size_text(self.0))
-    }
-}
-
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Size<MIN, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = format!("a size from \"{}\" to \"{}\"", size_text(MIN), size_text(MAX));
-        read(deserializer, &expected, |text| {
-            bytes(text)
-                .filter(|bytes| (MIN..=MAX).contains(bytes))
-                .map(Self)
-        })
-    }
-}
-
-impl<const MIN: u64, const MAX: u64> JsonSchema for Size<MIN, MAX> {
-    fn inline_schema() -> bool {
-        true
+impl<const MIN: u64, const MAX: u64> Value for Size<MIN, MAX> {
+    fn expected() -> String {
+        format!("a size from \"{}\" to \"{}\"", size_text(MIN), size_text(MAX))
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
+    fn from_text(text: &str) -> Result<Self, String> {
+        let bytes = bytes(text).filter(|bytes| (MIN..=MAX).contains(bytes));
+        bytes.map(Self).ok_or_else(|| format!("{text:?}"))
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
+    fn show(&self) -> Json {
+        size_text(self.0).into()
+    }
+
+    fn schema() -> Json {
+        json!({
             "type": "string",
             "pattern": r"^\s*\d+\s*([KMGT]i?B|kB|B)\s*$",
             "examples": ["32KiB", "512MiB", "1GB"],
         })
     }
-}
-
-/// Reads a text, or says that `expected` was expected.
-fn read<'de, D: Deserializer<'de>, T>(
-    deserializer: D,
-    expected: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<T, D::Error> {
-    struct Visitor<'a, F>(&'a str, F);
-
-    impl<T, F: Fn(&str) -> Option<T>> de::Visitor<'_> for Visitor<'_, F> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-            (self.1)(text).ok_or_else(|| {
-                de::Error::invalid_value(de::Unexpected::Other(&format!("{text:?}")), &self)
-            })
-        }
-    }
-
-    deserializer.deserialize_str(Visitor(expected, parse))
 }
 
 #[cfg(test)]

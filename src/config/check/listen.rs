@@ -4,23 +4,27 @@ use std::net::{IpAddr, SocketAddr};
 
 use secrecy::SecretString;
 
-use super::{Checked, Context};
-use crate::{admin, config::file::File};
+use crate::{
+    admin,
+    config::{
+        context::{Checked, Context},
+        file::File,
+    },
+};
 
 /// Checks who can reach what; gives who may see the admin listener.
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Config> {
-    let (server, listen) = (file.server.listen.0, file.admin.listen.0);
+    let (server, listen) = (file.server.listen, file.admin.listen);
     if clash(server, listen)
         && context.has_no_error("server.listen")
         && context.has_no_error("admin.listen")
     {
-        let written = context.document.node(&"admin.listen".into()).is_some();
-        let (key, this, other) = match written {
-            true => ("admin.listen", listen, format!("server.listen is {server}")),
-            false => ("server.listen", server, format!("admin.listen is {listen}")),
+        let (key, this, other) = match context.is_written("admin.listen") {
+            true => ("admin.listen", listen, format!("server.listen = {server}")),
+            false => ("server.listen", server, format!("admin.listen = {listen}")),
         };
-        let found = format_args!("{this}, while {other}");
-        context.expected(key, found, "addresses that both listeners can have");
+        let found = format_args!("{this}, which conflicts with {other}");
+        context.expected(key, found, "another address or port");
     }
 
     if !file.auth.enabled
@@ -33,13 +37,13 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
         context.expected(
             "auth.enabled",
             format_args!("false, with accounts that anyone who reaches {server} could use"),
-            "tokens, a loopback server.listen, or auth.open = true",
+            "true, a loopback server.listen, or auth.open = true",
         );
     }
 
     let token = match &file.admin.token {
         Some(secret) => {
-            let bytes = context.secret("admin.token", secret)?;
+            let bytes = secret.fetch("admin.token", context)?;
             Some(token(&bytes, context)?)
         }
         None => {
@@ -47,7 +51,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
                 context.expected(
                     "admin.token",
                     "nothing",
-                    format_args!("a token, because {listen} is not on loopback"),
+                    format_args!("a token, because {listen} is not loopback"),
                 );
             }
             None
@@ -62,7 +66,7 @@ fn token(bytes: &[u8], context: &mut Context<'_>) -> Checked<SecretString> {
     text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
         .map(SecretString::from)
         .ok_or_else(|| {
-            let found = "a secret with blanks or other invisible characters";
+            let found = "a secret with spaces or other invisible characters";
             context.expected("admin.token", found, "visible ASCII characters")
         })
 }
@@ -78,7 +82,7 @@ fn clash(a: SocketAddr, b: SocketAddr) -> bool {
         return false;
     }
     let (a, b) = (a.ip().to_canonical(), b.ip().to_canonical());
-    // `[::]` takes IPv4 connections, too, on systems as they are shipped.
+    // `[::]` takes IPv4 connections, too, by default.
     let takes = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
     a == b || takes(a, b) || takes(b, a)
 }

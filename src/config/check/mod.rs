@@ -1,12 +1,11 @@
 //! From the file as written to [`Config`], which holds no invalid state.
 //!
-//! Types have seen to everything that one key can say by itself; here is what takes two keys, or
+//! Types have checked everything that one key can say by itself; here is what takes two keys, or
 //! the world outside of the file. One file a subject; each gives its part of the configuration,
 //! or notes why not.
 
 mod account;
 mod auth;
-mod context;
 mod listen;
 mod tls;
 mod upstream;
@@ -16,23 +15,22 @@ use std::{
     num::{NonZeroU32, NonZeroUsize},
 };
 
-use super::{Config, EffectiveConfig, ReloadableConfig, RestartOnlyConfig, file::File, text::Text};
+use super::{
+    Config, ReloadableConfig, RestartOnlyConfig,
+    context::{Checked, Context, Reported},
+    effective::EffectiveConfig,
+    file::File,
+    value::{Value as _, values},
+};
 use crate::{batch, cache, forward, gateway, limit, loader, normalize, server, telemetry};
-
-use self::context::Checked;
-pub(crate) use self::context::Context;
 
 /// Checks `file` as a whole; the problems are in `context`.
 pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let admin = listen::check(file, context);
     let tls = tls::check(file, context);
     let upstream = upstream::check(file, context);
-    let origin = upstream
-        .as_ref()
-        .map(|upstream| &upstream.origin)
-        .map_err(|reported| *reported);
     let accounts = account::check(file, context);
-    let auth = auth::check(file, accounts, origin, context);
+    let auth = auth::check(file, accounts, required(&file.upstream.url).cloned(), context);
     let jitter = file.cache.ttl.jitter.0;
     if jitter >= 1.0 {
         context.expected("cache.ttl.jitter", jitter, "a number below 1");
@@ -42,11 +40,11 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let restart_only = RestartOnlyConfig {
         workers: NonZeroUsize::new(file.server.workers.to_usize()),
         server: server(file, tls?),
-        admin: file.admin.listen.0,
+        admin: file.admin.listen,
         upstream: upstream?,
         jwks,
         cache: cache(file),
-        format: file.log.format.0,
+        format: file.log.format,
     };
     let reloadable = ReloadableConfig {
         admin: admin?,
@@ -59,14 +57,14 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         telemetry: telemetry(file),
         auth,
     };
-    let effective = EffectiveConfig::new(shown(file), mem::take(&mut context.hidden));
+    let effective = EffectiveConfig::new(file.show(), mem::take(&mut context.hidden));
     Ok(Config { restart_only, reloadable, effective })
 }
 
 fn server(file: &File, tls: Option<server::tls::Config>) -> server::Config {
     let server = &file.server;
     server::Config {
-        listen: server.listen.0,
+        listen: server.listen,
         tls,
         drain_timeout: server.drain_timeout.0,
         drain_delay: server.drain_delay.0,
@@ -138,7 +136,7 @@ fn forward(file: &File, auth: &crate::auth::Config) -> forward::Config {
         body_idle_timeout: file.server.body_idle_timeout.0,
         stream_idle_timeout: file.upstream.stream_idle_timeout.0,
         attempt_timeout: file.upstream.attempt_timeout.0,
-        harmless_writes: plain(&file.cache.harmless_writes),
+        harmless_writes: values(&file.cache.harmless_writes),
     }
 }
 
@@ -146,7 +144,7 @@ fn gateway(file: &File) -> gateway::Config {
     gateway::Config {
         max_uri: file.server.max_uri.to_usize(),
         max_fields: file.server.max_fields.to_usize(),
-        trusted_proxies: plain(&file.server.trusted_proxies),
+        trusted_proxies: values(&file.server.trusted_proxies),
     }
 }
 
@@ -158,16 +156,12 @@ fn normalize(file: &File) -> normalize::Config {
 }
 
 fn telemetry(file: &File) -> telemetry::Config {
-    telemetry::Config { level: file.log.level.0, access: file.log.access.0 }
+    telemetry::Config { level: file.log.level, access: file.log.access }
 }
 
-/// The file with its defaults and without its secrets.
-fn shown(file: &File) -> serde_json::Value {
-    serde_json::to_value(file).unwrap_or_default()
-}
-
-fn plain<T: Clone>(texts: &[Text<T>]) -> Vec<T> {
-    texts.iter().map(|text| text.0.clone()).collect()
+/// The value of a required key. Its absence is reported when it is read.
+fn required<T>(value: &Option<T>) -> Checked<&T> {
+    value.as_ref().ok_or(Reported)
 }
 
 #[cfg(test)]

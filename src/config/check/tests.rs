@@ -13,22 +13,22 @@ fn listeners_are_apart_and_not_open_by_accident() {
     const ACCOUNT: &str =
         "[[account]]\nname = \"a\"\nvalue = { env = \"TOKEN\" }\nsubjects = [\"*\"]";
     let open = "2: auth.enabled: found false, with accounts that anyone who reaches 0.0.0.0:8080 \
-                could use, expected tokens, a loopback server.listen, or auth.open = true";
+                could use, expected true, a loopback server.listen, or auth.open = true";
     refused(&[
         (
             "admin.listen = \"127.0.0.1:8080\"",
-            &["3: admin.listen: found 127.0.0.1:8080, while server.listen is 0.0.0.0:8080, \
-               expected addresses that both listeners can have"],
+            &["3: admin.listen: found 127.0.0.1:8080, which conflicts with \
+               server.listen = 0.0.0.0:8080, expected another address or port"],
         ),
         (
             "server.listen = \"[::]:9090\"",
-            &["3: server.listen: found [::]:9090, while admin.listen is 127.0.0.1:9090, \
-               expected addresses that both listeners can have"],
+            &["3: server.listen: found [::]:9090, which conflicts with \
+               admin.listen = 127.0.0.1:9090, expected another address or port"],
         ),
         (
             "admin.listen = \"0.0.0.0:9090\"",
             &[
-                "3: admin.token: found nothing, expected a token, because 0.0.0.0:9090 is not on loopback",
+                "3: admin.token: found nothing, expected a token, because 0.0.0.0:9090 is not loopback",
             ],
         ),
         ("[admin]\nlisten = \"0.0.0.0:9090\"\ntoken = { env = \"WORD\" }", &[]),
@@ -52,10 +52,10 @@ fn accounts_are_complete_and_share_no_subject() {
             "name = \"c\"\nvalue = { env = \"LINES\" }\nsubjects = [\"z\"]\nheader = \"Host\"\n",
         ),
         &[
-            "11: account[1].subjects[0]: found \"*\" again, after account[0].subjects[1], expected every subject in one account",
-            "11: account[1].subjects[2]: found \"y\" again, after account[1].subjects[1], expected every subject in one account",
-            "14: account[2].value: found a secret with line breaks or other control characters, expected the value of a header field",
-            "16: account[2].header: found \"Host\", which has another task, expected the name of a field that carries a credential, such as \"X-API-Key\"",
+            "11: account[1].subjects[0]: found \"*\", already used by account[0].subjects[1], expected each subject in one account",
+            "11: account[1].subjects[2]: found \"y\", already used by account[1].subjects[1], expected each subject in one account",
+            "14: account[2].value: found a secret with line breaks or other control characters, expected the value of a header",
+            "16: account[2].header: found \"Host\", which frames or routes messages, expected the name of a header that can carry a credential, such as \"X-API-Key\"",
         ],
     )]);
 }
@@ -77,15 +77,15 @@ fn keys_fit_their_algorithms() {
             "algorithm = \"EdDSA\"\npublic_key = { file = \"absent.pem\" }\nsubjects = []\n",
         ),
         &[
-            "3: auth.key[0]: found neither a secret nor a public_key, expected one of them",
-            "7: auth.key[1].id: found \"a\" again, after auth.key[0].id, expected every kid once",
+            "3: auth.key[0]: found neither secret nor public_key, expected one of them",
+            "7: auth.key[1].id: found \"a\", already used by auth.key[0].id, expected a different id for each key",
             "8: auth.key[1].algorithm: found \"HS384\", expected one of auth.algorithms",
             "9: auth.key[1].public_key: found a public_key for HS384, expected a secret",
             "13: auth.key[2].secret: found a secret for ES256, expected a public_key",
             "16: auth.key[3].algorithm: found \"none\", expected one of \"HS256\", \"HS384\", \"HS512\", \"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"EdDSA\"",
-            "19: auth.key[4].id: found nothing, expected the kid of its tokens",
+            "19: auth.key[4].id: found nothing, expected a string that is not blank, such as \"fleet\"",
             "21: auth.key[4].public_key: found etc/absent.pem: No such file or directory (os error 2), expected a secret",
-            "22: auth.key[4].subjects: found none, expected the subjects it vouches for, or no such key for any",
+            "22: auth.key[4].subjects: found none, expected at least one subject, or no subjects key to allow any",
         ],
     )]);
 }
@@ -100,7 +100,7 @@ fn tokens_need_a_key_and_scopes_come_in_pairs() {
     assert_eq!(
         problems(&format!("{url}auth.jwks_url = \"jwks.json\"")),
         [
-            "2: auth.issuer: found nothing, expected the keys' issuer",
+            "2: auth.issuer: found nothing, expected the issuer of the keys at auth.jwks_url",
             "2: auth.audience: found none, expected at least one audience with auth.jwks_url",
         ]
     );
@@ -114,13 +114,15 @@ fn tokens_need_a_key_and_scopes_come_in_pairs() {
     refused(&[
         (
             "[auth.scope]\nread = \"r\"",
-            &["3: auth.scope.write: found nothing, expected a scope: both are needed, or none"],
+            &[
+                "3: auth.scope.write: found nothing, expected one scope, without quotes and backslashes, such as \"vehicles:read\"",
+            ],
         ),
         (
             "[auth.scope]\nread = \"a b\"\nwrite = '\"'",
             &[
-                "4: auth.scope.read: found \"a b\", expected one scope, without blanks, quotes and backslashes",
-                "5: auth.scope.write: found \"\\\"\", expected one scope, without blanks, quotes and backslashes",
+                "4: auth.scope.read: found \"a b\", expected one scope, without quotes and backslashes, such as \"vehicles:read\"",
+                "5: auth.scope.write: found \"\\\"\", expected one scope, without quotes and backslashes, such as \"vehicles:read\"",
             ],
         ),
         (
@@ -138,8 +140,8 @@ fn tls_needs_a_certificate_and_its_key() {
         (
             "[server.tls]\nclient_ca = \"ca.pem\"",
             &[
-                "3: server.tls.certificate: found nothing, expected a file of certificates, PEM, the listener's own first",
-                "3: server.tls.key: found nothing, expected a file with the private key, PEM: PKCS #8, PKCS #1 or SEC 1",
+                "3: server.tls.certificate: found nothing, expected the path of a file, such as \"tls/cert.pem\"",
+                "3: server.tls.key: found nothing, expected the path of a file, such as \"tls/cert.pem\"",
             ],
         ),
         (
@@ -160,7 +162,7 @@ fn tls_needs_a_certificate_and_its_key() {
 }
 
 #[test]
-fn tls_is_in_force_as_its_paths() {
+fn tls_is_shown_as_its_paths() {
     let folder = Folder::new();
     let pair = Authority::new("authority").issue_until("vingate.example", 2100);
     folder.write_pair(&pair);

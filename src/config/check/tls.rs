@@ -1,43 +1,38 @@
-//! What the listener shows to callers.
+//! The certificate of the listener.
 
-use super::{Checked, Context, context::Reported};
+use super::required;
 use crate::{
-    config::file::File,
+    config::{
+        context::{Checked, Context, Reported},
+        file::File,
+    },
     server::tls::{Config, Files, Role},
 };
-
-const EXPECTED_CERTIFICATE: &str = "a file of certificates, PEM, the listener's own first";
-const EXPECTED_KEY: &str = "a file with the private key, PEM: PKCS #8, PKCS #1 or SEC 1";
-const EXPECTED_CA: &str = "a file of certificates, PEM";
 
 /// Checks `[server.tls]`, if it is there.
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Option<Config>> {
     let Some(written) = &file.server.tls else {
         return Ok(None);
     };
-    let (certificate, key) = (written.certificate.as_ref(), written.key.as_ref());
-    let certificate = context.required("server.tls.certificate", certificate, EXPECTED_CERTIFICATE);
-    let key = context.required("server.tls.key", key, EXPECTED_KEY);
     let files = Files {
-        certificate: context.folder.join(certificate?),
-        key: context.folder.join(key?),
+        certificate: context.folder.join(required(&written.certificate)?),
+        key: context.folder.join(required(&written.key)?),
         client_ca: written
             .client_ca
             .as_ref()
             .map(|path| context.folder.join(path)),
     };
     Config::load(files.clone()).map(Some).map_err(|errors| {
-        // Who serves with good files watches them. These are looked at until they are mended.
-        let Files { certificate, key, client_ca } = &files;
-        for path in [Some(certificate), Some(key), client_ca.as_ref()]
+        // A listener watches valid files itself. These are watched until they are repaired.
+        for path in [&files.certificate, &files.key]
             .into_iter()
-            .flatten()
+            .chain(&files.client_ca)
         {
             let _ = context.sources.read(path);
         }
         for error in errors {
             let key = format!("server.tls.{}", error.role.as_str());
-            context.expected(key, error.found, expected(error.role));
+            context.expected(&key, error.found, expected(error.role));
         }
         Reported
     })
@@ -45,8 +40,8 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Option<Co
 
 fn expected(role: Role) -> &'static str {
     match role {
-        Role::Certificate => EXPECTED_CERTIFICATE,
-        Role::Key => EXPECTED_KEY,
-        Role::ClientCa => EXPECTED_CA,
+        Role::Certificate => "a file of certificates, PEM, the listener's own first",
+        Role::Key => "a file with the private key, PEM: PKCS #8, PKCS #1 or SEC 1",
+        Role::ClientCa => "a file of certificates, PEM",
     }
 }

@@ -1,4 +1,4 @@
-//! Where Sync is, and whom to trust for it.
+//! Where Sync is, and the certificates to trust for it.
 
 use std::path::Path;
 
@@ -7,23 +7,21 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::{Checked, Context};
+use super::required;
 use crate::{
-    config::{file::File, secret, text::Form},
-    upstream::{self, Origin},
+    config::{
+        context::{Checked, Context},
+        file::File,
+    },
+    upstream,
 };
 
 /// Checks `[upstream]`.
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream::Config> {
     let written = &file.upstream;
-    let url = context.required("upstream.url", written.url.as_ref(), Origin::EXPECTED);
-    let ca = written
-        .ca
-        .as_ref()
-        .map(|path| certificates("upstream.ca", path, context))
-        .transpose();
+    let ca = certificates("upstream.ca", written.ca.as_deref(), context);
     Ok(upstream::Config {
-        origin: url?.0.clone(),
+        origin: required(&written.url)?.clone(),
         ca: ca?,
         connect_timeout: written.connect_timeout.0,
         attempt_timeout: written.attempt_timeout.0,
@@ -45,18 +43,24 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
     })
 }
 
-/// The certificates of the PEM file that `key` names, each fit to be a root.
+/// The certificates of the PEM file at `path`, which `key` names, each fit to be a root.
 pub(super) fn certificates(
     key: &str,
-    path: &Path,
+    path: Option<&Path>,
     context: &mut Context<'_>,
-) -> Checked<Vec<CertificateDer<'static>>> {
-    let read = secret::contents(&context.folder.join(path), context.sources);
+) -> Checked<Option<Vec<CertificateDer<'static>>>> {
+    let Some(path) = path.map(|path| context.folder.join(path)) else { return Ok(None) };
+    let read = context
+        .sources
+        .read(&path)
+        .map_err(|error| error.at(&path).to_string());
     let found = read.and_then(|pem| {
         context.hide(key, &pem);
         roots(&pem)
     });
-    found.map_err(|found| context.expected(key, found, "a file of certificates, PEM"))
+    found
+        .map(Some)
+        .map_err(|found| context.expected(key, found, "a file of certificates, PEM"))
 }
 
 fn roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -96,9 +100,9 @@ AQH/MAoGCCqGSM49BAMCA0gAMEUCIGzRpfo/FpXGpX8qfqNQhq8/CVLK3Q/9Dpqi
     fn takes_certificates_that_can_be_roots() {
         assert_eq!(roots(CERTIFICATE.as_bytes()).unwrap().len(), 1);
         assert_eq!(roots(CERTIFICATE.repeat(2).as_bytes()).unwrap().len(), 2);
-        let torn = CERTIFICATE.replace("MIIBdTCC", "AAAAAAAA");
+        let damaged = CERTIFICATE.replace("MIIBdTCC", "AAAAAAAA");
         let key = CERTIFICATE.replace("CERTIFICATE", "PRIVATE KEY");
-        for pem in ["", "hello", &torn, &key, &CERTIFICATE[..200]] {
+        for pem in ["", "hello", &damaged, &key, &CERTIFICATE[..200]] {
             assert!(roots(pem.as_bytes()).is_err(), "{pem}");
         }
     }

@@ -55,8 +55,8 @@ fn names_the_keys_that_differ() {
 }
 
 #[test]
-fn what_is_bound_connected_or_allocated_takes_a_restart_and_the_rest_does_not() {
-    for (key, fixed) in [
+fn what_is_bound_connected_or_allocated_needs_a_restart_and_the_rest_does_not() {
+    for (key, needs_restart) in [
         ("server.listen", true),
         ("server.tls.certificate", true),
         ("server.trusted_proxies", false),
@@ -86,7 +86,7 @@ fn what_is_bound_connected_or_allocated_takes_a_restart_and_the_rest_does_not() 
         ("unheard_of", true),
     ] {
         let changes = Changes(BTreeSet::from([key.to_owned()]));
-        assert_eq!(changes.restart_only().next().is_some(), fixed, "{key}");
+        assert_eq!(changes.restart_only().next().is_some(), needs_restart, "{key}");
     }
     let changes = Changes(BTreeSet::from(["batch.chunk".into(), "log.format".into()]));
     assert_eq!(changes.restart_only().collect::<Vec<_>>(), ["log.format"]);
@@ -97,12 +97,14 @@ fn what_is_bound_connected_or_allocated_takes_a_restart_and_the_rest_does_not() 
 fn what_may_change_reaches_nothing_that_may_not() {
     let none = config("");
     let before = format!("{:?}", none.restart_only);
+    let mut changed = Changes::default();
     for more in [
         "server.trusted_proxies = [\"10.0.0.0/8\"]",
         "admin.token = { env = \"WORD\" }",
         ACCOUNT,
         "auth.issuer = \"i\"\nauth.audience = [\"a\"]\nauth.leeway = \"1s\"",
         "auth.algorithms = [\"ES256\"]\nauth.scope = { read = \"r\", write = \"w\" }",
+        "[[auth.key]]\nid = \"a\"\nalgorithm = \"HS256\"\nsecret = { env = \"LONG\" }",
         "batch = { max_vehicles = 1, chunk = 2, max_parallel = 3 }",
         "cache.stale_while_revalidate = \"1s\"\ncache.stale_if_error = \"2s\"",
         "cache.ttl = { finished = \"1s\", pending = \"2s\", failed = \"3s\", absent = \"4s\" }",
@@ -116,12 +118,17 @@ fn what_may_change_reaches_nothing_that_may_not() {
             "{more}: {changes:?}"
         );
         assert_eq!(format!("{:?}", config.restart_only), before, "{more}");
+        changed.0.extend(changes.0);
+    }
+    // A key that is declared reloadable belongs above.
+    for key in schema::reloadable() {
+        assert!(changed.touch(&key), "{key} is reloadable and not tried");
     }
 }
 
 #[test]
-fn what_stands_in_other_files_belongs_to_the_key_that_names_them() {
-    let folder = std::env::temp_dir().join(format!("vingate-in-force-{}", std::process::id()));
+fn what_is_in_other_files_belongs_to_the_key_that_names_them() {
+    let folder = std::env::temp_dir().join(format!("vingate-effective-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("vingate.toml");
     let text = with(&format!(

@@ -1,103 +1,87 @@
-//! `[auth]`: the tokens that callers show.
+//! `[auth]`: the tokens that clients send.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use jsonwebtoken::Algorithm;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{
-    auth::jwks::Source,
-    config::{
-        choice::OneOf,
-        secret::Secret,
-        table::Table,
-        text::Text,
-        units::{MINUTE, Time},
-    },
+use crate::config::{
+    secret::Secret,
+    table::table,
+    text::{JwksUrl, Scope},
+    units::{MINUTE, Time},
+    value::List,
 };
 
-/// The tokens that callers show.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Auth {
-    /// Whether a token is asked for. By default it is: a gateway holds keys to a foreign house.
-    pub(crate) enabled: bool,
-    /// Allows `enabled = false` together with accounts off loopback: then anyone who reaches the
-    /// listener uses the account. By default that is taken for a mistake.
-    pub(crate) open: bool,
-    /// The issuer that tokens must name, unless their key has its own. Required with jwks_url.
-    pub(crate) issuer: Option<Text<String>>,
-    /// Audiences of which a token must name one. Required with jwks_url; empty: not looked at.
-    pub(crate) audience: Vec<Text<String>>,
-    /// Algorithms that tokens may be signed with. By default one of each kind, the usual one.
-    pub(crate) algorithms: Vec<OneOf<Algorithm>>,
-    /// How far clocks may be apart: more than machines that keep time ever are.
-    pub(crate) leeway: Time<0, { 10 * MINUTE }>,
-    /// Where the issuer publishes its keys: https, http on loopback only, or a file.
-    #[serde(serialize_with = "masked")]
-    pub(crate) jwks_url: Option<Text<String>>,
-    /// Who signs that server's certificate, PEM. Absent: whom the system trusts.
-    pub(crate) jwks_ca: Option<PathBuf>,
-    /// Keys that are known beforehand.
-    pub(crate) key: Vec<Table<Key>>,
-    /// The scopes that tokens need. Absent: any valid token may do anything.
-    pub(crate) scope: Option<Table<Scope>>,
-}
-
-/// A key that verifies tokens.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["id", "algorithm"]))]
-pub(crate) struct Key {
-    /// The `kid` that tokens name it by.
-    pub(crate) id: Option<Text<String>>,
-    /// The one algorithm that it is used with.
-    pub(crate) algorithm: Option<OneOf<Algorithm>>,
-    /// The secret of an HS algorithm: as many random bytes as its hash has, or more.
-    pub(crate) secret: Option<Secret>,
-    /// The public key of every other algorithm, PEM.
-    pub(crate) public_key: Option<Secret>,
-    /// The issuer that its tokens must name. Absent: auth.issuer.
-    pub(crate) issuer: Option<Text<String>>,
-    /// The only subjects that it vouches for. Absent: any.
-    pub(crate) subjects: Option<Vec<Text<String>>>,
-}
-
-/// The scopes that tokens need.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["read", "write"]))]
-pub(crate) struct Scope {
-    /// To look something up.
-    pub(crate) read: Option<Text<String>>,
-    /// To change something.
-    pub(crate) write: Option<Text<String>>,
-}
-
-// === impl Auth ===
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            open: false,
-            issuer: None,
-            audience: Vec::new(),
-            algorithms: [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::HS256]
-                .map(OneOf)
-                .to_vec(),
-            leeway: Time(Duration::from_secs(30)),
-            jwks_url: None,
-            jwks_ca: None,
-            key: Vec::new(),
-            scope: None,
-        }
+table! {
+    /// The tokens that clients send.
+    pub(crate) struct Auth {
+        /// Whether requests need a token. By default they do: a gateway holds credentials of
+        /// another organisation.
+        enabled: bool = true,
+        /// Allows enabled = false together with accounts off loopback: then anyone who reaches the
+        /// listener uses the account. By default that is taken for a mistake.
+        open: bool = false,
+        /// The issuer that tokens must name, unless their key has its own. Required with jwks_url;
+        /// if absent, it is not checked.
+        #[reload]
+        issuer: Option<String> = None,
+        /// Audiences of which a token must name one. Required with jwks_url; if empty, it is not
+        /// checked.
+        #[reload]
+        audience: List<String> = List::new(),
+        /// Algorithms that tokens may be signed with; of HS256 HS384 HS512 RS256 RS384 RS512 PS256
+        /// PS384 PS512 ES256 ES384 EdDSA. By default the usual one of each kind.
+        #[reload]
+        algorithms: List<Algorithm> =
+            [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::HS256]
+                .map(Into::into)
+                .into(),
+        /// How far clocks may be apart. More than those of machines that keep time ever are.
+        #[reload]
+        leeway: Time<0, { 10 * MINUTE }> = Time::seconds(30),
+        /// Where the issuer publishes its keys: https, http on loopback only, or a file.
+        jwks_url: Option<JwksUrl> = None,
+        /// The CA certificates of that server, PEM. If absent, those that the system trusts.
+        jwks_ca: Option<PathBuf> = None,
+        /// Keys that verify tokens. While tokens are required, at least one of these, or jwks_url,
+        /// is, too.
+        #[reload]
+        key: List<Key> = List::new(),
+        /// The scopes that tokens need, both or none. If absent, any valid token may do anything.
+        #[reload]
+        scope: Option<Scopes> = None,
     }
 }
 
-/// Whoever asks for the configuration in force does not learn what the query of a URL says.
-fn masked<S: Serializer>(url: &Option<Text<String>>, serializer: S) -> Result<S::Ok, S::Error> {
-    let shown = url.as_ref().map(|url| Source::masked(&url.0));
-    shown.serialize(serializer)
+table! {
+    /// A key that verifies tokens.
+    pub(crate) struct Key {
+        /// The "kid" that tokens name it by.
+        #[required]
+        id: Option<String> = None,
+        /// The one algorithm that it is used with.
+        #[required]
+        algorithm: Option<Algorithm> = None,
+        /// The secret of an HS algorithm: at least as many random bytes as its hash has, for
+        /// HS256 for example those of openssl rand -hex 32.
+        secret: Option<Secret> = None,
+        /// The public key of every other algorithm, PEM.
+        public_key: Option<Secret> = None,
+        /// The issuer that its tokens must name. If absent, auth.issuer.
+        issuer: Option<String> = None,
+        /// The only subjects that its tokens may name. If absent, any.
+        subjects: Option<List<String>> = None,
+    }
+}
+
+table! {
+    /// The scopes that tokens need.
+    pub(crate) struct Scopes {
+        /// To look something up.
+        #[required]
+        read: Option<Scope> = None,
+        /// To change something.
+        #[required]
+        write: Option<Scope> = None,
+    }
 }

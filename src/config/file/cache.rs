@@ -1,86 +1,60 @@
 //! `[cache]`: the cache of vehicles.
 
-use std::time::Duration;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use crate::{
     config::{
         number::Part,
-        table::Table,
-        text::Text,
+        table::table,
         units::{DAY, KIB, MIB, Size, TIB, Time},
+        value::List,
     },
     forward::HarmlessWrite,
 };
 
-/// The cache of vehicles.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Cache {
-    /// Whether anything is kept.
-    pub(crate) enabled: bool,
-    /// Bytes held, keys and bookkeeping counted: some hundred thousand vehicles, and little
-    /// enough for a small machine.
-    pub(crate) capacity: Size<KIB, TIB>,
-    /// How long after its life a finished result is still served at once, while it is refreshed
-    /// behind: what is finished hardly changes.
-    pub(crate) stale_while_revalidate: Life,
-    /// How long after its life any result is served when the upstream fails.
-    pub(crate) stale_if_error: Life,
-    /// Writes that change no vehicle, as method and path: they drop nothing.
-    pub(crate) harmless_writes: Vec<Text<HarmlessWrite>>,
-    /// How long results stay fresh.
-    pub(crate) ttl: Table<Ttl>,
-}
-
 /// How long something is kept; zero: it is not.
-pub(crate) type Life = Time<0, { 30 * DAY }>;
+type Lifetime = Time<0, { 30 * DAY }>;
 
-/// How long a vehicle's results stay fresh, by what they say.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Ttl {
-    /// Every result finished and with a status: it changes when Sync looks again, which is rare.
-    pub(crate) finished: Life,
-    /// Some result without finishedDateTime, or status -1: somebody is waiting for it.
-    pub(crate) pending: Life,
-    /// Some result finished without a status: it may be tried again soon.
-    pub(crate) failed: Life,
-    /// No element, or its info empty, null or missing: long enough to break a flood of questions
-    /// for nothing, short enough for a vehicle that was just entered.
-    pub(crate) absent: Life,
-    /// Every life is longer or shorter by up to this part of it, below 1, so that what was
-    /// fetched together does not expire together.
-    pub(crate) jitter: Part,
-}
-
-// === impl Cache ===
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            capacity: Size(512 * MIB),
-            stale_while_revalidate: Time(Duration::from_secs(300)),
-            stale_if_error: Time(Duration::from_secs(3600)),
-            harmless_writes: Vec::new(),
-            ttl: Table::default(),
-        }
+table! {
+    /// The cache of vehicles.
+    pub(crate) struct Cache {
+        /// Whether anything is stored.
+        enabled: bool = true,
+        /// Bytes held, keys and bookkeeping included: some hundred thousand vehicles, and little
+        /// enough for a small machine.
+        capacity: Size<KIB, TIB> = Size(512 * MIB),
+        /// How long after its lifetime a finished result is still served at once while it is
+        /// refreshed in the background. Finished results hardly change.
+        #[reload]
+        stale_while_revalidate: Lifetime = Time::seconds(5 * 60),
+        /// How long after its lifetime any result is served when the upstream fails.
+        #[reload]
+        stale_if_error: Lifetime = Time::seconds(60 * 60),
+        /// Writes that change no vehicle, such as "POST /api/reports/*": method and path, with an
+        /// asterisk for the rest of a path. They drop nothing. All other writes drop the vehicles
+        /// that they name, or everything of their credential.
+        #[reload]
+        harmless_writes: List<HarmlessWrite> = List::new(),
+        /// How long a vehicle's results stay fresh, by what they say. Zero: they are not stored. A
+        /// change applies to what is stored afterwards.
+        #[reload]
+        ttl: Ttl = Ttl::default(),
     }
 }
 
-// === impl Ttl ===
-
-impl Default for Ttl {
-    fn default() -> Self {
-        Self {
-            finished: Time(Duration::from_secs(900)),
-            pending: Time(Duration::from_secs(10)),
-            failed: Time(Duration::from_secs(10)),
-            absent: Time(Duration::from_secs(30)),
-            jitter: Part(0.1),
-        }
+table! {
+    /// How long a vehicle's results stay fresh, by what they say.
+    pub(crate) struct Ttl {
+        /// Every result is finished and has a status. It changes when Sync looks again, which is
+        /// rare.
+        finished: Lifetime = Time::seconds(15 * 60),
+        /// Some result has no finishedDateTime, or status -1. Somebody is waiting for it.
+        pending: Lifetime = Time::seconds(10),
+        /// Some result is finished without a status. Sync may try again soon.
+        failed: Lifetime = Time::seconds(10),
+        /// No element, or its info is empty, null or missing. Long enough to break a flood of
+        /// questions for nothing, short enough for a vehicle that was just entered.
+        absent: Lifetime = Time::seconds(30),
+        /// Every lifetime is longer or shorter by up to this part of it, below 1, so that what was
+        /// fetched together does not expire together.
+        jitter: Part = Part(0.1),
     }
 }

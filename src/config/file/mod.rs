@@ -1,57 +1,124 @@
 //! The file as it is written: every key, its bounds, its default, and why that default.
 //!
-//! One file a table. The documentation of a key is what editors show for it, so it speaks to the
-//! operator. What may be left out without a default is an `Option`; what must not be left out is
-//! one, too, because the check reports it together with everything else.
+//! What may be left out without a default is an `Option`. What must not be left out is one, too,
+//! and `#[required]`: the rest is read and checked all the same, so that all problems are found at once.
 
-mod account;
-mod admin;
 mod auth;
-mod batch;
 mod cache;
-mod limit;
-mod log;
 mod server;
 mod upstream;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr};
 
-use super::table::Table;
+use tracing::Level;
+
+use super::{
+    number::Whole,
+    secret::Secret,
+    table::table,
+    units::{GIB, MIB, Size},
+    value::List,
+};
+use crate::telemetry::{Access, Format};
 
 pub(crate) use self::{
-    account::Account,
-    admin::Admin,
-    auth::{Auth, Key, Scope},
-    batch::Batch,
+    auth::{Auth, Key},
     cache::Cache,
-    limit::Limit,
-    log::Log,
     server::Server,
-    upstream::Upstream,
+    upstream::{Account, Upstream},
 };
 
-/// The configuration of vingate.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(title = "vingate", extend("required" = ["upstream"]))]
-pub(crate) struct File {
-    /// The listener for callers, and what a connection may take.
-    pub(crate) server: Table<Server>,
+table! {
+    /// The configuration of vingate.
+    pub(crate) struct File {
+        /// The listener for clients, and what a connection may take.
+        server: Server = Server::default(),
+        /// The listener for operators: metrics, health, readiness, purge.
+        admin: Admin = Admin::default(),
+        /// Where Sync is, and how it is called.
+        upstream: Upstream = Upstream::default(),
+        /// The accounts at Sync. Without any, each client's own credential goes upstream; with one
+        /// or more, a subject without an account gets a 403.
+        #[reload]
+        account: List<Account> = List::new(),
+        /// The tokens that clients send.
+        auth: Auth = Auth::default(),
+        /// The batch endpoint.
+        #[reload]
+        batch: Batch = Batch::default(),
+        /// The cache of vehicles.
+        cache: Cache = Cache::default(),
+        /// How much of the gateway one moment, one client or one request may take.
+        #[reload]
+        limit: Limit = Limit::default(),
+        /// What is logged.
+        log: Log = Log::default(),
+    }
+}
+
+table! {
     /// The listener for operators: metrics, health, readiness, purge.
-    pub(crate) admin: Table<Admin>,
-    /// Where Sync is, and how it is called.
-    pub(crate) upstream: Table<Upstream>,
-    /// The accounts at Sync. None: the caller's own credential goes upstream.
-    pub(crate) account: Vec<Table<Account>>,
-    /// The tokens that callers show.
-    pub(crate) auth: Table<Auth>,
+    pub(crate) struct Admin {
+        /// Where to listen. By default on this machine only, because it can empty the cache.
+        listen: SocketAddr = (Ipv4Addr::LOCALHOST, 9090).into(),
+        /// The bearer token for everything but /metrics, /healthz and /readyz. If absent, none is
+        /// required, which is allowed on a loopback address only.
+        #[reload]
+        token: Option<Secret> = None,
+    }
+}
+
+table! {
     /// The batch endpoint.
-    pub(crate) batch: Table<Batch>,
-    /// The cache of vehicles.
-    pub(crate) cache: Table<Cache>,
+    pub(crate) struct Batch {
+        /// Vehicles in one client request; above: 413. A large fleet, at most 20 calls.
+        max_vehicles: Whole<1, 1_000_000> = Whole(10_000),
+        /// Vehicles in one upstream call. Sync takes 500, and fewer calls are kinder to it.
+        chunk: Whole<1, 500> = Whole(500),
+        /// Upstream calls at once for one client request, so that one large batch does not take all
+        /// of upstream.max_in_flight.
+        max_parallel: Whole<1, 1_000> = Whole(4),
+    }
+}
+
+table! {
     /// How much of the gateway one moment, one client or one request may take.
-    pub(crate) limit: Table<Limit>,
+    pub(crate) struct Limit {
+        /// Client requests at once; above: 503. One client gets at most a quarter of it. Most are
+        /// answered from the cache within a millisecond, so that many mean that something is stuck.
+        max_in_flight: Whole<1, 1_000_000> = Whole(2048),
+        /// Bytes of a request body that is buffered: batches, vehicle writes, GET bodies of unknown
+        /// length; above: 413. Streams are unbounded. Sixteen times what a batch of 10,000 vehicles
+        /// takes.
+        max_body: Size<1, GIB> = Size(8 * MIB),
+        /// Requests a second for each client: by issuer and subject, else by peer address; above:
+        /// 429. If absent, there is no limit.
+        rate: Option<Rate> = None,
+    }
+}
+
+table! {
+    /// Requests a second for each client.
+    pub(crate) struct Rate {
+        /// In the long run. More than an application that batches ever needs.
+        requests_per_second: Whole<1, 1_000_000_000> = Whole(50),
+        /// At once. Two seconds' worth.
+        burst: Whole<1, 1_000_000_000> = Whole(100),
+    }
+}
+
+table! {
     /// What is logged.
-    pub(crate) log: Table<Log>,
+    pub(crate) struct Log {
+        /// "json" for machines, which read most logs, or "text" for people.
+        format: Format = Format::Json,
+        /// The least severe level that is written: "error", "warn", "info", "debug" or "trace". By
+        /// default what an operator wants to know.
+        #[reload]
+        level: Level = Level::INFO,
+        /// Which requests get a line: "all", "errors" (status 500 and above, and refusals) or
+        /// "off". By default errors, because a line costs more than a hit; the metrics count all.
+        #[reload]
+        access: Access = Access::Errors,
+    }
 }

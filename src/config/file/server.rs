@@ -1,100 +1,76 @@
-//! `[server]`: the listener for callers.
+//! `[server]`: the listener for clients.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    time::Duration,
 };
 
 use ipnet::IpNet;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::config::{
     number::Whole,
-    table::Table,
-    text::Text,
+    table::table,
     units::{HOUR, KIB, MIB, Size, Time, Timeout},
+    value::List,
 };
 
-/// The listener for callers, and what a connection may take.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Server {
-    /// Where to listen. By default on every address, because callers are other machines.
-    pub(crate) listen: Text<SocketAddr>,
-    /// Threads; 0: one a core, which is what the work, never blocking, can use.
-    pub(crate) workers: Whole<0, 1024>,
-    /// How long a stop waits for what is in flight before it cuts it: what Kubernetes grants
-    /// before it kills.
-    pub(crate) drain_timeout: Timeout,
-    /// Between "not ready" and closing the listener. Behind a load balancer that looks at
-    /// /readyz: a little more than its interval. By default no wait, as nothing says there is
-    /// one.
-    pub(crate) drain_delay: Time<0, HOUR>,
-    /// Bytes of request line and fields; above: 431. Room for a token of 8 KiB and a few cookies.
-    pub(crate) max_head: Size<{ 8 * KIB }, MIB>,
-    /// Fields of a request; above: 431. More than any client sends, and few enough to search.
-    pub(crate) max_fields: Whole<1, 10_000>,
-    /// Bytes of a request's URI; above, within max_head: 414. What other servers take.
-    pub(crate) max_uri: Size<64, { 64 * KIB }>,
-    /// Connections at once; further ones wait. Mind the limit on open files: each takes one, and
-    /// each call to the upstream another.
-    pub(crate) max_connections: Whole<1, 1_000_000>,
-    /// HTTP/2 requests at once on one connection: enough for a busy client, too few for one that
-    /// opens streams only to reset them.
-    pub(crate) max_streams: Whole<1, 65_536>,
-    /// From the first byte of a request's head to its end: a slow network needs a second or two,
-    /// whoever needs more is holding a connection.
-    pub(crate) header_timeout: Timeout,
-    /// How long a connection without a request is kept: longer than the pause between two
-    /// requests of a busy client.
-    pub(crate) idle_timeout: Timeout,
-    /// How long a request body may stand still.
-    pub(crate) body_idle_timeout: Timeout,
-    /// How long a caller may take no byte of its answer.
-    pub(crate) write_idle_timeout: Timeout,
-    /// Networks, as CIDRs, whose X-Forwarded-* and Forwarded fields are believed. By default
-    /// none: anyone can send them.
-    pub(crate) trusted_proxies: Vec<Text<IpNet>>,
-    /// TLS on this listener, 1.2 and 1.3. Absent: plain HTTP. HTTP/1.1 and HTTP/2 either way. The
-    /// files are read again when they change; what is in order is in use some five seconds later.
-    pub(crate) tls: Option<Table<Tls>>,
+table! {
+    /// The listener for clients, and what a connection may take.
+    pub(crate) struct Server {
+        /// Where to listen. By default on every address, because clients are other machines.
+        listen: SocketAddr = (Ipv4Addr::UNSPECIFIED, 8080).into(),
+        /// Threads; 0: one for each core, which is all that threads that never block can use.
+        workers: Whole<0, 1024> = Whole(0),
+        /// How long a shutdown waits for requests in flight before it cuts them. As long as
+        /// Kubernetes waits before it kills.
+        drain_timeout: Timeout = Time::seconds(30),
+        /// How long the listener stays open after /readyz has turned "not ready". Behind a load
+        /// balancer that polls /readyz, a little more than its interval. By default no time, since
+        /// nothing says that there is one.
+        drain_delay: Time<0, HOUR> = Time::seconds(0),
+        /// Bytes of request line and headers; above: 431. Room for a token of 8 KiB and some
+        /// cookies.
+        max_head: Size<{ 8 * KIB }, MIB> = Size(32 * KIB),
+        /// Headers of a request; above: 431. More than any client sends, and few enough to search.
+        max_fields: Whole<1, 10_000> = Whole(100),
+        /// Bytes of a request's URI; above, within max_head: 414. As much as other servers take.
+        max_uri: Size<64, { 64 * KIB }> = Size(8 * KIB),
+        /// Connections at once; more have to wait. Mind the limit on open files: each connection
+        /// takes one, and each call to the upstream another.
+        max_connections: Whole<1, 1_000_000> = Whole(10_000),
+        /// HTTP/2 requests at once on one connection. Enough for a busy client, too few for one
+        /// that opens streams only to reset them.
+        max_streams: Whole<1, 65_536> = Whole(128),
+        /// From the first byte of a request's head to its last. A slow network needs a second or
+        /// two; more is an attempt to hold the connection.
+        header_timeout: Timeout = Time::seconds(10),
+        /// How long a connection without a request is kept. Longer than a busy client pauses
+        /// between two requests.
+        idle_timeout: Timeout = Time::seconds(60),
+        /// How long a request body may make no progress.
+        body_idle_timeout: Timeout = Time::seconds(30),
+        /// How long a client may take no byte of its response.
+        write_idle_timeout: Timeout = Time::seconds(30),
+        /// Networks, as CIDRs, whose X-Forwarded-* and Forwarded headers are trusted. By default
+        /// none, because anyone can send them.
+        #[reload]
+        trusted_proxies: List<IpNet> = List::new(),
+        /// TLS 1.2 and 1.3 on this listener. If absent, plain HTTP. HTTP/1.1 and HTTP/2 either way.
+        /// The files are read again when they change; valid ones are in use some five seconds later.
+        tls: Option<Tls> = None,
+    }
 }
 
-/// TLS on the listener.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["certificate", "key"]))]
-pub(crate) struct Tls {
-    /// The certificate chain, PEM, the listener's own certificate first.
-    pub(crate) certificate: Option<PathBuf>,
-    /// Its private key, PEM: PKCS #8, PKCS #1 or SEC 1, not encrypted.
-    pub(crate) key: Option<PathBuf>,
-    /// Who signs the certificates of clients, PEM. Absent: none are asked for.
-    pub(crate) client_ca: Option<PathBuf>,
-}
-
-// === impl Server ===
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            listen: Text((Ipv4Addr::UNSPECIFIED, 8080).into()),
-            workers: Whole(0),
-            drain_timeout: Time(Duration::from_secs(30)),
-            drain_delay: Time(Duration::ZERO),
-            max_head: Size(32 * KIB),
-            max_fields: Whole(100),
-            max_uri: Size(8 * KIB),
-            max_connections: Whole(10_000),
-            max_streams: Whole(128),
-            header_timeout: Time(Duration::from_secs(10)),
-            idle_timeout: Time(Duration::from_secs(60)),
-            body_idle_timeout: Time(Duration::from_secs(30)),
-            write_idle_timeout: Time(Duration::from_secs(30)),
-            trusted_proxies: Vec::new(),
-            tls: None,
-        }
+table! {
+    /// TLS on the listener.
+    pub(crate) struct Tls {
+        /// The certificate chain, PEM, the listener's own certificate first.
+        #[required]
+        certificate: Option<PathBuf> = None,
+        /// Its private key, PEM: PKCS #8, PKCS #1 or SEC 1, not encrypted.
+        #[required]
+        key: Option<PathBuf> = None,
+        /// The CA certificates of clients, PEM. If absent, clients are asked for no certificate.
+        client_ca: Option<PathBuf> = None,
     }
 }

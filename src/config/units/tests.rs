@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::value::read;
 
 #[test]
 fn reads_durations() {
@@ -76,22 +77,19 @@ fn keeps_within_the_bounds_of_the_type() {
     for (text, fine) in
         [("1ms", true), ("60s", true), ("999us", false), ("61s", false), ("0s", false)]
     {
-        let read: Result<Bounded, _> = serde_json::from_value(text.into());
-        assert_eq!(read.is_ok(), fine, "{text}");
+        assert_eq!(Bounded::from_text(text).is_ok(), fine, "{text}");
     }
     for (text, fine) in [("1KiB", true), ("1MiB", true), ("1B", false), ("2MiB", false)] {
-        let read: Result<Size<KIB, MIB>, _> = serde_json::from_value(text.into());
-        assert_eq!(read.is_ok(), fine, "{text}");
+        assert_eq!(Size::<KIB, MIB>::from_text(text).is_ok(), fine, "{text}");
     }
 }
 
 #[test]
 fn says_what_was_found_and_what_was_expected() {
-    let error = serde_json::from_value::<Timeout>("15 parsecs".into()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        r#"invalid value: "15 parsecs", expected a duration from "1ms" to "1h""#
-    );
-    let error = serde_json::from_value::<Size<KIB, GIB>>("7".into()).unwrap_err();
-    assert_eq!(error.to_string(), r#"invalid value: "7", expected a size from "1KiB" to "1GiB""#);
+    let problems = read::<Timeout>("\"15 parsecs\"").unwrap_err();
+    assert_eq!(problems, [r#"found "15 parsecs", expected a duration from "1ms" to "1h""#]);
+    let problems = read::<Size<KIB, GIB>>("\"7\"").unwrap_err();
+    assert_eq!(problems, [r#"found "7", expected a size from "1KiB" to "1GiB""#]);
+    let problems = read::<Size<KIB, GIB>>("7").unwrap_err();
+    assert_eq!(problems, [r#"found an integer, expected a size from "1KiB" to "1GiB""#]);
 }

@@ -1,0 +1,146 @@
+//! What reading and checking need: where keys are, the world outside, and a place for problems.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::OsString,
+    fmt::Display,
+    path::Path,
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::{document::Document, key, nearest, problem::Problem};
+use crate::files::Sources;
+
+/// Looks up an environment variable: the program's own, or a test's.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// By key, the SHA-256 of what is not shown or is in another file.
+pub(crate) type Hidden = BTreeMap<String, [u8; 32]>;
+
+/// What reading and checking need.
+pub(crate) struct Context<'a> {
+    /// Where relative paths start.
+    pub(crate) folder: &'a Path,
+    /// Where secrets may be.
+    pub(crate) env: Env<'a>,
+    /// The files that were read so far.
+    pub(crate) sources: &'a mut Sources,
+    /// What they and the secrets held.
+    pub(crate) hidden: Hidden,
+    document: &'a Document<'a>,
+    /// Every key that a file may have.
+    known: &'a [String],
+    /// Where the keys and elements that were read are.
+    starts: HashMap<String, usize>,
+    /// Keys that could not be read: defaults are in their place.
+    wrong: Vec<String>,
+    problems: &'a mut Vec<Problem>,
+}
+
+/// The problem is noted, so there is nothing more to say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reported;
+
+/// A valid thing, or nothing after noting why.
+pub(crate) type Checked<T> = Result<T, Reported>;
+
+/// Nobody reads on beyond these.
+const MAX_PROBLEMS: usize = 1_000;
+
+// === impl Context ===
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        document: &'a Document<'a>,
+        known: &'a [String],
+        (folder, env): (&'a Path, Env<'a>),
+        sources: &'a mut Sources,
+        problems: &'a mut Vec<Problem>,
+    ) -> Self {
+        let (hidden, starts, wrong) = (Hidden::new(), HashMap::new(), document.broken.clone());
+        Self { folder, env, sources, hidden, document, known, starts, wrong, problems }
+    }
+
+    /// Notes where a key is, and says whether there is something to read.
+    pub(crate) fn enter(&mut self, key: &str, start: usize) -> bool {
+        self.starts.insert(key.to_owned(), start);
+        !self.document.broken.iter().any(|broken| broken == key)
+    }
+
+    /// Whether the file has `key`.
+    pub(crate) fn is_written(&self, key: &str) -> bool {
+        self.starts.contains_key(key)
+    }
+
+    /// Whether nothing is wrong with what was read at or below `key`.
+    pub(crate) fn has_no_error(&self, key: &str) -> bool {
+        let mut wrong = self.wrong.iter();
+        !wrong.any(|wrong| key::covers(wrong, key) || key::covers(key, wrong))
+    }
+
+    /// Notes a problem with `key`, unless something else is wrong there already: a mistyped key is
+    /// not missing as well.
+    pub(crate) fn note(&mut self, key: &str, text: String) -> Reported {
+        if self.has_no_error(key) && self.problems.len() < MAX_PROBLEMS {
+            let start = key::ancestors(key).find_map(|key| self.starts.get(key));
+            let line = start.map(|start| self.document.position(*start).0);
+            self.problems
+                .push(Problem { key: key.to_owned(), line, column: None, text });
+        }
+        Reported
+    }
+
+    /// Notes that `found` is where `expected` should be.
+    pub(crate) fn expected(
+        &mut self,
+        key: &str,
+        found: impl Display,
+        expected: impl Display,
+    ) -> Reported {
+        self.note(key, format!("found {found}, expected {expected}"))
+    }
+
+    /// The same of a key that could not be read. Later problems there are a consequence.
+    pub(crate) fn unreadable(&mut self, key: &str, found: impl Display, expected: impl Display) {
+        self.expected(key, found, expected);
+        self.wrong.push(key.to_owned());
+    }
+
+    /// Notes that `table` has no key of this name.
+    pub(crate) fn unknown(&mut self, table: &str, name: &str, start: usize) {
+        let key = key::join(table, name);
+        // Each search takes a while.
+        if self.enter(&key, start) && self.problems.len() < MAX_PROBLEMS {
+            let text = match nearest::to(table, name, self.known) {
+                Some(known) => format!("unknown key, did you mean \"{known}\"?"),
+                None => "unknown key".to_owned(),
+            };
+            self.note(&key, text);
+            self.wrong.push(key);
+        }
+    }
+
+    /// Notes every text that is used again.
+    pub(crate) fn unique<'t>(
+        &mut self,
+        texts: impl IntoIterator<Item = (String, &'t str)>,
+        expected: &str,
+    ) {
+        let mut first = HashMap::new();
+        for (key, text) in texts {
+            if let Some(first) = first.get(text) {
+                self.expected(&key, format_args!("{text:?}, already used by {first}"), expected);
+            } else {
+                first.insert(text, key);
+            }
+        }
+    }
+
+    /// Notes what belongs to `key` and is not shown with it.
+    pub(crate) fn hide(&mut self, key: &str, bytes: &[u8]) {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+        self.hidden.insert(key.to_owned(), hash);
+    }
+}

@@ -1,0 +1,198 @@
+//! What a key can hold, and how it is read from the file, shown and described.
+//!
+//! serde stops at the first problem. Here each value notes its own, and the rest is read on.
+
+use std::ops::Deref;
+
+use serde_json::{Value as Json, json};
+use toml::{Spanned, de::DeValue};
+
+use super::{context::Context, key};
+
+/// What a key can hold.
+pub(crate) trait Value: Sized {
+    /// What the file should have, for the message of a problem.
+    fn expected() -> String;
+
+    /// Reads a string, or says what was found instead, in words that reveal no secret.
+    fn from_text(_text: &str) -> Result<Self, String> {
+        Err("a string".to_owned())
+    }
+
+    /// What is at `node`; `None` after noting why it cannot be used. Here: what strings stand for.
+    fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
+        match node.value {
+            DeValue::String(text) => node.valid(Self::from_text(text), context),
+            _ => node.is_not(&Self::expected(), context),
+        }
+    }
+
+    /// What follows from the absence of `key`, unless it is the default.
+    fn absent(_key: &str, _context: &mut Context<'_>) -> Option<Self> {
+        None
+    }
+
+    /// The value as in a file, without secrets.
+    fn show(&self) -> Json;
+
+    /// What the file may have, as a JSON Schema.
+    fn schema() -> Json;
+}
+
+/// A value in the file.
+pub(crate) struct Node<'t> {
+    pub(crate) key: String,
+    pub(crate) value: &'t DeValue<'t>,
+}
+
+/// The elements of an array.
+pub(crate) type List<T> = Vec<Item<T>>;
+
+/// An element of an array that knows its place: elements before it may have been wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Item<T> {
+    /// Its key.
+    pub(crate) at: String,
+    pub(crate) item: T,
+}
+
+/// The elements of a list.
+pub(crate) fn values<T: Clone>(list: &[Item<T>]) -> Vec<T> {
+    list.iter().map(|item| item.item.clone()).collect()
+}
+
+// === impl Node ===
+
+impl<'t> Node<'t> {
+    /// Reads what `spanned` holds at `key`.
+    pub(crate) fn read<T: Value>(
+        key: String,
+        spanned: &Spanned<DeValue<'_>>,
+        start: usize,
+        context: &mut Context<'_>,
+    ) -> Option<T> {
+        let is_readable = context.enter(&key, start);
+        let node = Node { key, value: spanned.get_ref() };
+        if is_readable { T::read(&node, context) } else { None }
+    }
+
+    /// Notes a value of another type than expected. It is not shown, since it may be a secret in
+    /// the wrong place.
+    pub(crate) fn is_not<T>(&self, expected: &str, context: &mut Context<'_>) -> Option<T> {
+        let name = self.value.type_str();
+        let article = if name.starts_with(['a', 'i']) { "an" } else { "a" };
+        context.unreadable(&self.key, format_args!("{article} {name}"), expected);
+        None
+    }
+
+    /// A value of the right type, unless it was `found` to be none of those expected.
+    pub(crate) fn valid<T: Value>(
+        &self,
+        value: Result<T, String>,
+        context: &mut Context<'_>,
+    ) -> Option<T> {
+        let noted = value.map_err(|found| context.unreadable(&self.key, found, T::expected()));
+        noted.ok()
+    }
+}
+
+// === impl Option ===
+
+impl<T: Value> Value for Option<T> {
+    fn expected() -> String {
+        T::expected()
+    }
+
+    fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
+        T::read(node, context).map(Some)
+    }
+
+    fn show(&self) -> Json {
+        self.as_ref().map_or(Json::Null, T::show)
+    }
+
+    fn schema() -> Json {
+        T::schema()
+    }
+}
+
+// === impl List ===
+
+impl<T> Deref for Item<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.item
+    }
+}
+
+impl<T> From<T> for Item<T> {
+    fn from(item: T) -> Self {
+        Self { at: String::new(), item }
+    }
+}
+
+impl<T: Value> Value for List<T> {
+    fn expected() -> String {
+        "an array".to_owned()
+    }
+
+    fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
+        let DeValue::Array(array) = node.value else {
+            return node.is_not("an array", context);
+        };
+        let items = array.iter().enumerate().filter_map(|(index, element)| {
+            let at = key::element(&node.key, index);
+            let item = Node::read(at.clone(), element, element.span().start, context)?;
+            Some(Item { at, item })
+        });
+        Some(items.collect())
+    }
+
+    fn show(&self) -> Json {
+        self.iter().map(|item| item.show()).collect()
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "array", "items": T::schema() })
+    }
+}
+
+// === impl bool ===
+
+impl Value for bool {
+    fn expected() -> String {
+        "true or false".to_owned()
+    }
+
+    fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
+        match node.value {
+            DeValue::Boolean(value) => Some(*value),
+            _ => node.is_not(&Self::expected(), context),
+        }
+    }
+
+    fn show(&self) -> Json {
+        (*self).into()
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "boolean" })
+    }
+}
+
+/// Reads one value, or lists its problems.
+#[cfg(test)]
+pub(super) fn read<T: Value>(text: &str) -> Result<T, Vec<String>> {
+    use super::document::Document;
+    use crate::files::Sources;
+
+    let (text, mut problems) = (format!("key = {text}"), Vec::new());
+    let document = Document::parse(&text, &mut problems).unwrap();
+    let DeValue::Table(root) = &document.root else { unreachable!() };
+    let (mut sources, outside) = (Sources::default(), (std::path::Path::new(""), |_: &str| None));
+    let mut context =
+        Context::new(&document, &[], (outside.0, &outside.1), &mut sources, &mut problems);
+    let value = Node::read("key".to_owned(), &root["key"], 0, &mut context);
+    value.ok_or_else(|| problems.into_iter().map(|problem| problem.text).collect())
+}
