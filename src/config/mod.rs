@@ -65,10 +65,10 @@ pub struct Config {
     pub effective: EffectiveConfig,
 }
 
-/// What takes a restart: what is bound, connected or allocated.
+/// What needs a restart: what is bound, connected or allocated.
 #[derive(Debug)]
 pub struct RestartOnlyConfig {
-    /// Threads; `None`: one a core.
+    /// Threads; `None`: one for each core.
     pub workers: Option<NonZeroUsize>,
     /// Connections.
     pub server: server::Config,
@@ -76,7 +76,7 @@ pub struct RestartOnlyConfig {
     pub admin: SocketAddr,
     /// Calls to Sync.
     pub upstream: upstream::Config,
-    /// Where the keys of tokens are published; `None`: nowhere, or no tokens are asked for.
+    /// Where the keys of tokens are published; `None`: nowhere, or tokens are not required.
     pub jwks: Option<jwks::Config>,
     /// The vehicle cache as a whole.
     pub cache: cache::Config,
@@ -84,7 +84,7 @@ pub struct RestartOnlyConfig {
     pub format: telemetry::Format,
 }
 
-/// What every request takes as it is when it comes.
+/// What each request takes as it is at that moment.
 #[derive(Debug)]
 pub struct ReloadableConfig {
     /// Who may see the admin listener.
@@ -95,7 +95,7 @@ pub struct ReloadableConfig {
     pub limit: limit::Config,
     /// The batch endpoint.
     pub batch: batch::Config,
-    /// How long the cache's entries live.
+    /// How long cached entries are fresh, and stale.
     pub lifetimes: cache::Lifetimes,
     /// Everything that is forwarded.
     pub forward: forward::Config,

@@ -11,20 +11,18 @@ use super::{
 
 /// Declares a table as a struct whose fields have defaults.
 ///
-/// The documentation of a key is what editors show for it. `#[required]` says that the table is
-/// incomplete without the key. `#[reload]` says that a running gateway can change the key and all
-/// that is below it; every other key needs a restart, so that a new key does until somebody has
-/// thought about it.
+/// The documentation of a key is what editors show for it; a key that is a table may leave it to
+/// that table. A `[Mark]` says what is special about the key.
 macro_rules! table {
     (
         $(#[doc = $about:literal])*
         pub(crate) struct $name:ident {
-            $($(#[$($attribute:tt)*])* $key:ident: $type:ty = $default:expr,)*
+            $($(#[doc = $reason:literal])* $([$mark:ident])* $key:ident: $type:ty = $default:expr,)*
         }
     ) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug)]
-        pub(crate) struct $name { $(pub(crate) $key: $type,)* }
+        pub(crate) struct $name { $($(#[doc = $reason])* pub(crate) $key: $type,)* }
 
         impl Default for $name {
             fn default() -> Self {
@@ -36,9 +34,12 @@ macro_rules! table {
             const ABOUT: &[&str] = &[$($about),*];
 
             fn each(&mut self, visitor: &mut impl $crate::config::table::Visitor) {
-                use $crate::config::table::{Key, attribute};
                 $(visitor.visit(
-                    &Key { name: stringify!($key), above: &[$(attribute!($($attribute)*)),*] },
+                    &$crate::config::table::Key {
+                        name: stringify!($key),
+                        about: &[$($reason),*],
+                        marks: &[$($crate::config::table::Mark::$mark),*],
+                    },
                     &mut self.$key,
                 );)*
             }
@@ -46,19 +47,7 @@ macro_rules! table {
     };
 }
 
-macro_rules! attribute {
-    (doc = $line:literal) => {
-        $crate::config::table::Attribute::About($line)
-    };
-    (required) => {
-        $crate::config::table::Attribute::Required
-    };
-    (reload) => {
-        $crate::config::table::Attribute::Reload
-    };
-}
-
-pub(crate) use {attribute, table};
+pub(crate) use table;
 
 /// What `table!` makes of a declaration.
 pub(crate) trait Table: Clone + Default {
@@ -75,15 +64,17 @@ pub(crate) trait Visitor {
 /// A key as it is declared.
 pub(crate) struct Key {
     pub(crate) name: &'static str,
-    pub(crate) above: &'static [Attribute],
+    pub(crate) about: &'static [&'static str],
+    pub(crate) marks: &'static [Mark],
 }
 
-/// What is declared above a key.
+/// What is special about a key.
 #[derive(PartialEq)]
-pub(crate) enum Attribute {
-    /// A line of its documentation.
-    About(&'static str),
+pub(crate) enum Mark {
+    /// Its table is incomplete without it.
     Required,
+    /// A running gateway can change it, and all that is below it. Every other key needs a restart,
+    /// so that a new key does until somebody has thought about it.
     Reload,
 }
 
@@ -93,8 +84,7 @@ pub(crate) const RELOADABLE: &str = "x-reloadable";
 /// Reads the keys of one table of the file.
 struct Reader<'c, 'd> {
     key: &'c str,
-    /// `None`: the table is absent.
-    table: Option<&'c DeTable<'c>>,
+    table: &'c DeTable<'c>,
     known: Vec<&'static str>,
     context: &'c mut Context<'d>,
 }
@@ -106,24 +96,30 @@ struct Schemas {
     required: Vec<&'static str>,
 }
 
-fn sentences<'a>(lines: impl Iterator<Item = &'a str>) -> Json {
-    lines.map(str::trim).collect::<Vec<_>>().join(" ").into()
+fn sentences(lines: &[&str]) -> Json {
+    let lines: Vec<_> = lines.iter().map(|line| line.trim()).collect();
+    lines.join(" ").into()
 }
 
 // === impl Visitor ===
 
 impl Visitor for Reader<'_, '_> {
-    fn visit<T: Value>(&mut self, &Key { name, above }: &Key, value: &mut T) {
+    fn visit<T: Value>(&mut self, &Key { name, marks, .. }: &Key, value: &mut T) {
         self.known.push(name);
         let key = key::join(self.key, name);
-        let read = match self.table.and_then(|table| table.get_key_value(name)) {
+        let read = match self.table.get_key_value(name) {
             Some((name, node)) => Node::read(key, node, name.span().start, self.context),
+            // A table may miss a key even if it is absent.
+            None if T::IS_TABLE => {
+                let value = &DeValue::Table(DeTable::new());
+                T::read(&Node { key, value }, self.context)
+            }
             // Of a list, the check reports that it is empty.
-            None if above.contains(&Attribute::Required) && value.show().is_null() => {
+            None if marks.contains(&Mark::Required) && value.show().is_null() => {
                 self.context.expected(&key, "nothing", T::expected());
                 None
             }
-            None => T::absent(&key, self.context),
+            None => None,
         };
         if let Some(read) = read {
             *value = read;
@@ -138,23 +134,20 @@ impl Visitor for Map<String, Json> {
 }
 
 impl Visitor for Schemas {
-    fn visit<T: Value>(&mut self, &Key { name, above }: &Key, value: &mut T) {
+    fn visit<T: Value>(&mut self, &Key { name, about, marks }: &Key, value: &mut T) {
         let (mut schema, default) = (T::schema(), value.show());
-        let about = above.iter().filter_map(|attribute| match attribute {
-            Attribute::About(line) => Some(*line),
-            Attribute::Required | Attribute::Reload => None,
-        });
-        schema["description"] = sentences(about);
-        if above.contains(&Attribute::Reload) {
+        if !about.is_empty() {
+            schema["description"] = sentences(about);
+        }
+        if marks.contains(&Mark::Reload) {
             schema[RELOADABLE] = true.into();
         }
         // A table is required if one of its keys is.
-        let is_table = default.is_object();
-        if above.contains(&Attribute::Required) || is_table && schema.get("required").is_some() {
+        if marks.contains(&Mark::Required) || T::IS_TABLE && schema.get("required").is_some() {
             self.required.push(name);
         }
         // TOML has no null, and the defaults of a table are those of its keys.
-        if !default.is_null() && !is_table {
+        if !default.is_null() && !T::IS_TABLE {
             schema["default"] = default;
         }
         self.properties.insert(name.to_owned(), schema);
@@ -164,6 +157,8 @@ impl Visitor for Schemas {
 // === impl Table ===
 
 impl<T: Table> Value for T {
+    const IS_TABLE: bool = true;
+
     fn expected() -> String {
         "a table".to_owned()
     }
@@ -173,21 +168,14 @@ impl<T: Table> Value for T {
             return node.is_not(&Self::expected(), context);
         };
         let mut value = Self::default();
-        let mut reader = Reader { key: &node.key, table: Some(table), known: Vec::new(), context };
+        let mut reader = Reader { key: &node.key, table, known: Vec::new(), context };
         value.each(&mut reader);
         let Reader { known, context, .. } = reader;
-        for name in table
-            .keys()
-            .filter(|name| !known.contains(&&**name.get_ref()))
-        {
-            context.unknown(&node.key, name.get_ref(), name.span().start);
+        for name in table.keys() {
+            if !known.contains(&&**name.get_ref()) {
+                context.unknown(&node.key, name.get_ref(), name.span().start);
+            }
         }
-        Some(value)
-    }
-
-    fn absent(key: &str, context: &mut Context<'_>) -> Option<Self> {
-        let mut value = Self::default();
-        value.each(&mut Reader { key, table: None, known: Vec::new(), context });
         Some(value)
     }
 
@@ -202,7 +190,7 @@ impl<T: Table> Value for T {
         Self::default().each(&mut schemas);
         let mut schema = json!({
             "type": "object",
-            "description": sentences(T::ABOUT.iter().copied()),
+            "description": sentences(T::ABOUT),
             "properties": schemas.properties,
             "additionalProperties": false,
         });

@@ -11,6 +11,9 @@ use super::{context::Context, key};
 
 /// What a key can hold.
 pub(crate) trait Value: Sized {
+    /// Whether it is a table, which has keys and defaults even if it is absent.
+    const IS_TABLE: bool = false;
+
     /// What the file should have, for the message of a problem.
     fn expected() -> String;
 
@@ -25,11 +28,6 @@ pub(crate) trait Value: Sized {
             DeValue::String(text) => node.valid(Self::from_text(text), context),
             _ => node.is_not(&Self::expected(), context),
         }
-    }
-
-    /// What follows from the absence of `key`, unless it is the default.
-    fn absent(_key: &str, _context: &mut Context<'_>) -> Option<Self> {
-        None
     }
 
     /// The value as in a file, without secrets.

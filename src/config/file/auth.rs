@@ -23,33 +23,26 @@ table! {
         open: bool = false,
         /// The issuer that tokens must name, unless their key has its own. Required with jwks_url;
         /// if absent, it is not checked.
-        #[reload]
-        issuer: Option<String> = None,
+        [Reload] issuer: Option<String> = None,
         /// Audiences of which a token must name one. Required with jwks_url; if empty, it is not
         /// checked.
-        #[reload]
-        audience: List<String> = List::new(),
+        [Reload] audience: List<String> = List::new(),
         /// Algorithms that tokens may be signed with; of HS256 HS384 HS512 RS256 RS384 RS512 PS256
         /// PS384 PS512 ES256 ES384 EdDSA. By default the usual one of each kind.
-        #[reload]
-        algorithms: List<Algorithm> =
+        [Reload] algorithms: List<Algorithm> =
             [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::HS256]
                 .map(Into::into)
                 .into(),
         /// How far clocks may be apart. More than those of machines that keep time ever are.
-        #[reload]
-        leeway: Time<0, { 10 * MINUTE }> = Time::seconds(30),
+        [Reload] leeway: Time<0, { 10 * MINUTE }> = Time::seconds(30),
         /// Where the issuer publishes its keys: https, http on loopback only, or a file.
         jwks_url: Option<JwksUrl> = None,
         /// The CA certificates of that server, PEM. If absent, those that the system trusts.
         jwks_ca: Option<PathBuf> = None,
         /// Keys that verify tokens. While tokens are required, at least one of these, or jwks_url,
         /// is, too.
-        #[reload]
-        key: List<Key> = List::new(),
-        /// The scopes that tokens need, both or none. If absent, any valid token may do anything.
-        #[reload]
-        scope: Option<Scopes> = None,
+        [Reload] key: List<Key> = List::new(),
+        [Reload] scope: Option<Scopes> = None,
     }
 }
 
@@ -57,11 +50,9 @@ table! {
     /// A key that verifies tokens.
     pub(crate) struct Key {
         /// The "kid" that tokens name it by.
-        #[required]
-        id: Option<String> = None,
+        [Required] id: Option<String> = None,
         /// The one algorithm that it is used with.
-        #[required]
-        algorithm: Option<Algorithm> = None,
+        [Required] algorithm: Option<Algorithm> = None,
         /// The secret of an HS algorithm: at least as many random bytes as its hash has, for
         /// HS256 for example those of openssl rand -hex 32.
         secret: Option<Secret> = None,
@@ -75,13 +66,11 @@ table! {
 }
 
 table! {
-    /// The scopes that tokens need.
+    /// The scopes that tokens need, both or none. If absent, any valid token may do anything.
     pub(crate) struct Scopes {
         /// To look something up.
-        #[required]
-        read: Option<Scope> = None,
+        [Required] read: Option<Scope> = None,
         /// To change something.
-        #[required]
-        write: Option<Scope> = None,
+        [Required] write: Option<Scope> = None,
     }
 }

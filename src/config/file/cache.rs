@@ -23,25 +23,22 @@ table! {
         capacity: Size<KIB, TIB> = Size(512 * MIB),
         /// How long after its lifetime a finished result is still served at once while it is
         /// refreshed in the background. Finished results hardly change.
-        #[reload]
-        stale_while_revalidate: Lifetime = Time::seconds(5 * 60),
+        [Reload] stale_while_revalidate: Lifetime = Time::seconds(5 * 60),
         /// How long after its lifetime any result is served when the upstream fails.
-        #[reload]
-        stale_if_error: Lifetime = Time::seconds(60 * 60),
+        [Reload] stale_if_error: Lifetime = Time::seconds(60 * 60),
         /// Writes that change no vehicle, such as "POST /api/reports/*": method and path, with an
         /// asterisk for the rest of a path. They drop nothing. All other writes drop the vehicles
         /// that they name, or everything of their credential.
-        #[reload]
-        harmless_writes: List<HarmlessWrite> = List::new(),
+        [Reload] harmless_writes: List<HarmlessWrite> = List::new(),
         /// How long a vehicle's results stay fresh, by what they say. Zero: they are not stored. A
         /// change applies to what is stored afterwards.
-        #[reload]
-        ttl: Ttl = Ttl::default(),
+        [Reload] ttl: Ttl = Ttl::default(),
     }
 }
 
 table! {
-    /// How long a vehicle's results stay fresh, by what they say.
+    /// How long a vehicle's results stay fresh, by what they say. Zero: they are not stored. A
+    /// change applies to what is stored afterwards.
     pub(crate) struct Ttl {
         /// Every result is finished and has a status. It changes when Sync looks again, which is
         /// rare.

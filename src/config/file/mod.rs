@@ -1,7 +1,7 @@
 //! The file as it is written: every key, its bounds, its default, and why that default.
 //!
 //! What may be left out without a default is an `Option`. What must not be left out is one, too,
-//! and `#[required]`: the rest is read and checked all the same, so that all problems are found at once.
+//! and `Required`: the rest is read and checked all the same, so that all problems are found at once.
 
 mod auth;
 mod cache;
@@ -31,27 +31,16 @@ pub(crate) use self::{
 table! {
     /// The configuration of vingate.
     pub(crate) struct File {
-        /// The listener for clients, and what a connection may take.
         server: Server = Server::default(),
-        /// The listener for operators: metrics, health, readiness, purge.
         admin: Admin = Admin::default(),
-        /// Where Sync is, and how it is called.
         upstream: Upstream = Upstream::default(),
         /// The accounts at Sync. Without any, each client's own credential goes upstream; with one
         /// or more, a subject without an account gets a 403.
-        #[reload]
-        account: List<Account> = List::new(),
-        /// The tokens that clients send.
+        [Reload] account: List<Account> = List::new(),
         auth: Auth = Auth::default(),
-        /// The batch endpoint.
-        #[reload]
-        batch: Batch = Batch::default(),
-        /// The cache of vehicles.
+        [Reload] batch: Batch = Batch::default(),
         cache: Cache = Cache::default(),
-        /// How much of the gateway one moment, one client or one request may take.
-        #[reload]
-        limit: Limit = Limit::default(),
-        /// What is logged.
+        [Reload] limit: Limit = Limit::default(),
         log: Log = Log::default(),
     }
 }
@@ -63,8 +52,7 @@ table! {
         listen: SocketAddr = (Ipv4Addr::LOCALHOST, 9090).into(),
         /// The bearer token for everything but /metrics, /healthz and /readyz. If absent, none is
         /// required, which is allowed on a loopback address only.
-        #[reload]
-        token: Option<Secret> = None,
+        [Reload] token: Option<Secret> = None,
     }
 }
 
@@ -91,14 +79,13 @@ table! {
         /// length; above: 413. Streams are unbounded. Sixteen times what a batch of 10,000 vehicles
         /// takes.
         max_body: Size<1, GIB> = Size(8 * MIB),
-        /// Requests a second for each client: by issuer and subject, else by peer address; above:
-        /// 429. If absent, there is no limit.
         rate: Option<Rate> = None,
     }
 }
 
 table! {
-    /// Requests a second for each client.
+    /// Requests a second for each client: by issuer and subject, else by peer address; above: 429.
+    /// If absent, there is no limit.
     pub(crate) struct Rate {
         /// In the long run. More than an application that batches ever needs.
         requests_per_second: Whole<1, 1_000_000_000> = Whole(50),
@@ -114,11 +101,9 @@ table! {
         format: Format = Format::Json,
         /// The least severe level that is written: "error", "warn", "info", "debug" or "trace". By
         /// default what an operator wants to know.
-        #[reload]
-        level: Level = Level::INFO,
+        [Reload] level: Level = Level::INFO,
         /// Which requests get a line: "all", "errors" (status 500 and above, and refusals) or
         /// "off". By default errors, because a line costs more than a hit; the metrics count all.
-        #[reload]
-        access: Access = Access::Errors,
+        [Reload] access: Access = Access::Errors,
     }
 }

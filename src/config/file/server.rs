@@ -53,23 +53,19 @@ table! {
         write_idle_timeout: Timeout = Time::seconds(30),
         /// Networks, as CIDRs, whose X-Forwarded-* and Forwarded headers are trusted. By default
         /// none, because anyone can send them.
-        #[reload]
-        trusted_proxies: List<IpNet> = List::new(),
-        /// TLS 1.2 and 1.3 on this listener. If absent, plain HTTP. HTTP/1.1 and HTTP/2 either way.
-        /// The files are read again when they change; valid ones are in use some five seconds later.
+        [Reload] trusted_proxies: List<IpNet> = List::new(),
         tls: Option<Tls> = None,
     }
 }
 
 table! {
-    /// TLS on the listener.
+    /// TLS 1.2 and 1.3 on this listener. If absent, plain HTTP. HTTP/1.1 and HTTP/2 either way. The
+    /// files are read again when they change; valid ones are in use some five seconds later.
     pub(crate) struct Tls {
         /// The certificate chain, PEM, the listener's own certificate first.
-        #[required]
-        certificate: Option<PathBuf> = None,
+        [Required] certificate: Option<PathBuf> = None,
         /// Its private key, PEM: PKCS #8, PKCS #1 or SEC 1, not encrypted.
-        #[required]
-        key: Option<PathBuf> = None,
+        [Required] key: Option<PathBuf> = None,
         /// The CA certificates of clients, PEM. If absent, clients are asked for no certificate.
         client_ca: Option<PathBuf> = None,
     }

@@ -21,8 +21,7 @@ table! {
     pub(crate) struct Upstream {
         /// The origin of Sync: scheme, host and optionally a port; no path, no query. Required,
         /// because a gateway that guesses where to send credentials is dangerous.
-        #[required]
-        url: Option<Origin> = None,
+        [Required] url: Option<Origin> = None,
         /// The CA certificates of the upstream, PEM. If absent, those that the system trusts.
         ca: Option<PathBuf> = None,
         /// Headers that carry a credential, besides Authorization and Cookie: requests that differ
@@ -49,16 +48,14 @@ table! {
         client_share: Part = Part(0.5),
         /// Bytes of one batch response: 500 vehicles with 128 KiB each.
         max_answer: Size<1, { 4 * GIB }> = Size(64 * MIB),
-        /// When a failed call is made again: without a connection, without a response in time, or
-        /// with a 429, 500, 502, 503 or 504, unless Retry-After asks for a wait.
         retry: Retry = Retry::default(),
-        /// When calls stop for a while. Meanwhile clients get cached results, or a 503.
         breaker: Breaker = Breaker::default(),
     }
 }
 
 table! {
-    /// When a failed call is made again.
+    /// When a failed call is made again: without a connection, without a response in time, or
+    /// with a 429, 500, 502, 503 or 504, unless Retry-After asks for a wait.
     pub(crate) struct Retry {
         /// Attempts in all, for safe methods only. What two retries do not heal, more do not.
         max_attempts: Whole<1, 10> = Whole(3),
@@ -69,7 +66,7 @@ table! {
 }
 
 table! {
-    /// When calls stop for a while.
+    /// When calls stop for a while. Meanwhile clients get cached results, or a 503.
     pub(crate) struct Breaker {
         /// The part of calls that fail (no connection, no response in time, a 5xx) at which calls
         /// stop. Below half, the upstream is still of use.
@@ -85,15 +82,12 @@ table! {
     /// An account at Sync, and the subjects of tokens that use it.
     pub(crate) struct Account {
         /// A label for people.
-        #[required]
-        name: Option<String> = None,
+        [Required] name: Option<String> = None,
         /// The header that carries the credential. By default HTTP's own.
         header: CredentialHeader = CredentialHeader(AUTHORIZATION),
         /// The whole value of that header, such as "Bearer ...".
-        #[required]
-        value: Option<Secret> = None,
+        [Required] value: Option<Secret> = None,
         /// Subjects of tokens that use this account. "*" stands for all that no account names.
-        #[required]
-        subjects: List<String> = List::new(),
+        [Required] subjects: List<String> = List::new(),
     }
 }
