@@ -66,7 +66,7 @@ fn gives_every_module_its_part() {
         "server.trusted_proxies = [\"10.0.0.0/8\", \"fd00::/8\"]\n",
         "server.body_idle_timeout = \"7s\"\n",
         "server.listen = \"127.0.0.1:0\"\n",
-        "admin = { listen = \"[::]:0\", token = { env = \"WORD\" } }\n",
+        "admin = { listen = \"[::]:0\", token = { env = \"WORD\" }, hosts = [\"gate\"] }\n",
         "auth.scope = { read = \"r\", write = \"w\" }\n",
         "limit.rate.burst = 5\n",
         "limit.max_body = \"1KB\"\n",
@@ -85,6 +85,7 @@ fn gives_every_module_its_part() {
     let rate = config.reloadable.limit.rate.unwrap();
     assert_eq!((rate.requests_per_second.get(), rate.burst.get()), (50, 5));
     assert!(config.reloadable.lifetimes.ttl.absent.is_zero());
+    assert_eq!(config.reloadable.admin.hosts, ["gate"]);
     assert!(config.reloadable.auth.scopes.is_some());
     assert_eq!(config.reloadable.auth.accounts[0].value, "Bearer hunter2");
     assert!(config.reloadable.auth.accounts[0].value.is_sensitive());

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use http::{HeaderName, Uri, uri::Scheme};
+use http::{
+    HeaderName, Uri,
+    uri::{Authority, Scheme},
+};
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 use serde_json::{Value as Json, json};
@@ -21,6 +24,10 @@ pub(crate) struct Scope(pub(crate) String);
 /// Where keys are published. Key servers may take a credential in the query, which is not shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JwksUrl(pub(crate) String);
+
+/// The name of a host, without a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostName(pub(crate) String);
 
 /// The name of an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +83,7 @@ text!(
     CredentialHeader: "the name of a header that can carry a credential", "X-API-Key",
     credential_header, |header| header.0.to_string()
 );
+text!(HostName: "a host name without a port", "vingate.internal", host_name, |name| name.0.clone());
 text!(Scope: "one scope, without quotes and backslashes", "vehicles:read", scope, |scope| scope.0.clone());
 text!(
     HarmlessWrite: "a method and a path", "POST /api/reports/*",
@@ -119,6 +127,13 @@ fn credential_header(text: &str) -> Result<CredentialHeader, String> {
         return Err(format!("{text:?}, which frames or routes messages"));
     }
     Ok(CredentialHeader(name))
+}
+
+fn host_name(text: &str) -> Result<HostName, String> {
+    let is_host = text
+        .parse::<Authority>()
+        .is_ok_and(|authority| authority.host() == text);
+    if is_host { Ok(HostName(text.to_owned())) } else { Err(format!("{text:?}")) }
 }
 
 fn scope(text: &str) -> Result<Scope, String> {

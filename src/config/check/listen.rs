@@ -41,6 +41,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
         );
     }
 
+    let hosts = file.admin.hosts.iter().map(|name| name.0.clone()).collect();
     let token = match &file.admin.token {
         Some(secret) => {
             let bytes = secret.fetch("admin.token", context)?;
@@ -57,7 +58,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
             None
         }
     };
-    Ok(admin::Config { token, hosts: Vec::new() })
+    Ok(admin::Config { token, hosts })
 }
 
 /// What can be sent after `Bearer` (RFC 6750 section 2.1, and any other visible character).

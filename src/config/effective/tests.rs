@@ -62,6 +62,7 @@ fn what_is_bound_connected_or_allocated_needs_a_restart_and_the_rest_does_not() 
         ("server.trusted_proxies", false),
         ("admin.listen", true),
         ("admin.token", false),
+        ("admin.hosts", false),
         ("upstream.url", true),
         ("upstream.request_timeout", true),
         ("account[3].value", false),
@@ -100,7 +101,7 @@ fn what_may_change_reaches_nothing_that_may_not() {
     let mut changed = Changes::default();
     for more in [
         "server.trusted_proxies = [\"10.0.0.0/8\"]",
-        "admin.token = { env = \"WORD\" }",
+        "admin.token = { env = \"WORD\" }\nadmin.hosts = [\"vingate.internal\"]",
         ACCOUNT,
         "auth.issuer = \"i\"\nauth.audience = [\"a\"]\nauth.leeway = \"1s\"",
         "auth.algorithms = [\"ES256\"]\nauth.scope = { read = \"r\", write = \"w\" }",

@@ -16,6 +16,7 @@ use super::{
     number::Whole,
     secret::Secret,
     table::table,
+    text::HostName,
     units::{GIB, MIB, Size},
     value::List,
 };
@@ -53,6 +54,9 @@ table! {
         /// The bearer token for everything but /metrics, /healthz and /readyz. If absent, none is
         /// required, which is allowed on a loopback address only.
         [Reload] token: Option<Secret> = None,
+        /// Names that this listener answers to, such as "vingate.internal", besides addresses and
+        /// localhost. A request for another host is refused: a foreign page may have sent it.
+        [Reload] hosts: List<HostName> = List::new(),
     }
 }
 

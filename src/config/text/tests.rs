@@ -69,6 +69,21 @@ fn reads_addresses_networks_and_names() {
 }
 
 #[test]
+fn a_host_has_no_port_and_no_user() {
+    for (text, fine) in [
+        ("vingate.internal", true),
+        ("gate", true),
+        ("vingate.internal:9090", false),
+        ("operator@gate", false),
+        ("http://gate", false),
+        ("a b", false),
+        ("", false),
+    ] {
+        assert_eq!(HostName::from_text(text).is_ok(), fine, "{text:?}");
+    }
+}
+
+#[test]
 fn every_example_has_the_form() {
     fn holds<T: Value>() {
         let schema = T::schema();
@@ -80,6 +95,7 @@ fn every_example_has_the_form() {
     holds::<SocketAddr>();
     holds::<IpNet>();
     holds::<CredentialHeader>();
+    holds::<HostName>();
     holds::<Scope>();
     holds::<JwksUrl>();
     holds::<Origin>();
