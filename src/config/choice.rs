@@ -4,15 +4,17 @@ use jsonwebtoken::Algorithm;
 use serde_json::{Value as Json, json};
 use tracing::Level;
 
-use super::value::Value;
+use super::value::{Form, Value};
 use crate::telemetry::{Access, Format};
 
 /// Makes a type the choice of one of these words.
 macro_rules! choice {
     ($type:ident: $($word:literal = $variant:ident),* $(,)?) => {
         impl Value for $type {
-            fn expected() -> String {
-                format!("one of {}", [$(concat!("\"", $word, "\"")),*].join(", "))
+            fn form() -> Form {
+                let words = [$(concat!("\"", $word, "\"")),*].join(", ");
+                let schema = json!({ "type": "string", "enum": [$($word),*] });
+                Form::new(format!("one of {words}"), schema)
             }
 
             fn from_text(text: &str) -> Result<Self, String> {
@@ -26,10 +28,6 @@ macro_rules! choice {
                 let words = [$(($word, Self::$variant)),*];
                 let word = words.iter().find(|(_, value)| value == self);
                 word.map(|(word, _)| *word).into()
-            }
-
-            fn schema() -> Json {
-                json!({ "type": "string", "enum": [$($word),*] })
             }
         }
     };
@@ -51,7 +49,7 @@ mod tests {
     use super::*;
 
     fn words<T: Value>() -> Vec<String> {
-        let schema = T::schema();
+        let schema = T::form().schema;
         let words = schema["enum"].as_array().unwrap().iter();
         words
             .map(|word| word.as_str().unwrap().to_owned())
@@ -68,7 +66,7 @@ mod tests {
             assert_eq!(Level::from_text(&word).unwrap().show(), word);
         }
         assert_eq!(Access::from_text("ALL").unwrap_err(), "\"ALL\"");
-        assert_eq!(Access::expected(), r#"one of "all", "errors", "off""#);
+        assert_eq!(Access::form().expected, r#"one of "all", "errors", "off""#);
     }
 
     #[test]

@@ -45,7 +45,12 @@ pub(crate) struct Reported;
 /// A valid thing, or nothing after noting why.
 pub(crate) type Checked<T> = Result<T, Reported>;
 
-/// Nobody reads on beyond these.
+/// The value of a required key. Its absence is reported when it is read.
+pub(crate) fn required<T>(value: &Option<T>) -> Checked<&T> {
+    value.as_ref().ok_or(Reported)
+}
+
+/// More are not worth reading.
 const MAX_PROBLEMS: usize = 1_000;
 
 // === impl Context ===

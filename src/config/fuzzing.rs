@@ -9,8 +9,8 @@ const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2-hunter2-hunter2-hu
 
 /// Reads a file.
 ///
-/// A refused one has problems, each of one line and at a place of the file. What is in force
-/// after an accepted one is within its bounds. No secret is in what either prints.
+/// A refused one has problems, each of one line and within the file. The configuration of an
+/// accepted one is within its bounds. Neither prints a secret.
 pub fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if text.contains("hunter2") {

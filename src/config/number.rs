@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::{
     context::Context,
-    value::{Node, Value},
+    value::{Form, Node, Value},
 };
 
 /// A whole number from `MIN` to `MAX`.
@@ -26,13 +26,14 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
 }
 
 impl<const MIN: u32, const MAX: u32> Value for Whole<MIN, MAX> {
-    fn expected() -> String {
-        format!("a whole number from {MIN} to {MAX}")
+    fn form() -> Form {
+        let schema = json!({ "type": "integer", "minimum": MIN, "maximum": MAX });
+        Form::new(format!("a whole number from {MIN} to {MAX}"), schema)
     }
 
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
         let DeValue::Integer(number) = node.value else {
-            return node.is_not(&Self::expected(), context);
+            return node.is_not(context);
         };
         let value = u32::from_str_radix(number.as_str(), number.radix()).ok();
         let value = value.filter(|value| (MIN..=MAX).contains(value)).map(Self);
@@ -42,24 +43,21 @@ impl<const MIN: u32, const MAX: u32> Value for Whole<MIN, MAX> {
     fn show(&self) -> Json {
         self.0.into()
     }
-
-    fn schema() -> Json {
-        json!({ "type": "integer", "minimum": MIN, "maximum": MAX })
-    }
 }
 
 // === impl Part ===
 
 impl Value for Part {
-    fn expected() -> String {
-        "a number from 0 to 1".to_owned()
+    fn form() -> Form {
+        let schema = json!({ "type": "number", "minimum": 0, "maximum": 1 });
+        Form::new("a number from 0 to 1", schema)
     }
 
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
         let text = match node.value {
             DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
             DeValue::Float(number) => number.as_str(),
-            _ => return node.is_not(&Self::expected(), context),
+            _ => return node.is_not(context),
         };
         // Neither infinite nor "not a number" is in the range.
         let value = text
@@ -72,10 +70,6 @@ impl Value for Part {
 
     fn show(&self) -> Json {
         self.0.into()
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "number", "minimum": 0, "maximum": 1 })
     }
 }
 

@@ -6,8 +6,8 @@ use super::{file::File, key, table::RELOADABLE, value::Value};
 
 /// The schema of what [`Config::load`](super::Config::load) takes, as far as a schema can say it.
 pub fn schema() -> Json {
-    let mut schema = File::schema();
-    // Draft 7 and no references: what every editor understands.
+    let mut schema = File::form().schema;
+    // Every editor understands draft 7 without references.
     schema["$schema"] = "http://json-schema.org/draft-07/schema#".into();
     schema["title"] = "vingate".into();
     schema
@@ -16,14 +16,14 @@ pub fn schema() -> Json {
 /// Every key there is: `cache.ttl.finished`, and `account.name` for a key of an array's tables.
 pub(crate) fn keys() -> Vec<String> {
     let mut keys = Vec::new();
-    collect(&File::schema(), "", &|_| true, &mut keys);
+    collect(&File::form().schema, "", &|_| true, &mut keys);
     keys
 }
 
 /// The keys, or tables of them, that a running gateway can change.
 pub(crate) fn reloadable() -> Vec<String> {
     let mut keys = Vec::new();
-    collect(&File::schema(), "", &|schema| schema[RELOADABLE] == true, &mut keys);
+    collect(&File::form().schema, "", &|schema| schema[RELOADABLE] == true, &mut keys);
     keys
 }
 

@@ -13,7 +13,7 @@ use super::{
     context::{Checked, Context, Env},
     table::table,
     text::Variable,
-    value::{Node, Value},
+    value::{Form, Node, Value},
 };
 use crate::files::Sources;
 
@@ -35,8 +35,6 @@ table! {
         file: Option<PathBuf> = None,
     }
 }
-
-const EXPECTED: &str = "{ env = \"NAME\" } or { file = \"PATH\" }";
 
 // === impl Secret ===
 
@@ -91,13 +89,16 @@ impl fmt::Debug for Secret {
 }
 
 impl Value for Secret {
-    fn expected() -> String {
-        EXPECTED.to_owned()
+    fn form() -> Form {
+        let mut schema = Reference::form().schema;
+        schema["minProperties"] = 1.into();
+        schema["maxProperties"] = 1.into();
+        Form::new("{ env = \"NAME\" } or { file = \"PATH\" }", schema)
     }
 
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
         if !matches!(node.value, DeValue::Table(_)) {
-            return node.is_not(EXPECTED, context);
+            return node.is_not(context);
         }
         let secret = match <Reference as Value>::read(node, context)? {
             Reference { env: Some(Variable(name)), file: None } => Ok(Self::Env(name)),
@@ -110,13 +111,6 @@ impl Value for Secret {
 
     fn show(&self) -> Json {
         "***".into()
-    }
-
-    fn schema() -> Json {
-        let mut schema = <Reference as Value>::schema();
-        schema["minProperties"] = 1.into();
-        schema["maxProperties"] = 1.into();
-        schema
     }
 }
 

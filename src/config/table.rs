@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     context::Context,
     key,
-    value::{Node, Value},
+    value::{Form, Node, Value},
 };
 
 /// Declares a table as a struct whose fields have defaults.
@@ -116,7 +116,7 @@ impl Visitor for Reader<'_, '_> {
             }
             // Of a list, the check reports that it is empty.
             None if marks.contains(&Mark::Required) && value.show().is_null() => {
-                self.context.expected(&key, "nothing", T::expected());
+                self.context.expected(&key, "nothing", T::form().expected);
                 None
             }
             None => None,
@@ -135,7 +135,7 @@ impl Visitor for Map<String, Json> {
 
 impl Visitor for Schemas {
     fn visit<T: Value>(&mut self, &Key { name, about, marks }: &Key, value: &mut T) {
-        let (mut schema, default) = (T::schema(), value.show());
+        let (mut schema, default) = (T::form().schema, value.show());
         if !about.is_empty() {
             schema["description"] = sentences(about);
         }
@@ -159,13 +159,24 @@ impl Visitor for Schemas {
 impl<T: Table> Value for T {
     const IS_TABLE: bool = true;
 
-    fn expected() -> String {
-        "a table".to_owned()
+    fn form() -> Form {
+        let mut schemas = Schemas::default();
+        Self::default().each(&mut schemas);
+        let mut schema = json!({
+            "type": "object",
+            "description": sentences(T::ABOUT),
+            "properties": schemas.properties,
+            "additionalProperties": false,
+        });
+        if !schemas.required.is_empty() {
+            schema["required"] = schemas.required.into();
+        }
+        Form::new("a table", schema)
     }
 
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
         let DeValue::Table(table) = node.value else {
-            return node.is_not(&Self::expected(), context);
+            return node.is_not(context);
         };
         let mut value = Self::default();
         let mut reader = Reader { key: &node.key, table, known: Vec::new(), context };
@@ -183,20 +194,5 @@ impl<T: Table> Value for T {
         let mut shown = Map::new();
         self.clone().each(&mut shown);
         shown.into()
-    }
-
-    fn schema() -> Json {
-        let mut schemas = Schemas::default();
-        Self::default().each(&mut schemas);
-        let mut schema = json!({
-            "type": "object",
-            "description": sentences(T::ABOUT),
-            "properties": schemas.properties,
-            "additionalProperties": false,
-        });
-        if !schemas.required.is_empty() {
-            schema["required"] = schemas.required.into();
-        }
-        schema
     }
 }

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 use serde_json::{Value as Json, json};
 
-use super::value::Value;
+use super::value::{Form, Value};
 use crate::{auth::jwks::Source, forward::HarmlessWrite, upstream::Origin};
 
 /// The name of a header that carries a credential.
@@ -54,8 +54,11 @@ const NO_CREDENTIAL_HEADERS: [&str; 12] = [
 macro_rules! text {
     ($type:ident: $expected:literal, $example:literal, $read:expr, $show:expr) => {
         impl Value for $type {
-            fn expected() -> String {
-                concat!($expected, ", such as \"", $example, "\"").to_owned()
+            fn form() -> Form {
+                Form::new(
+                    concat!($expected, ", such as \"", $example, "\""),
+                    json!({ "type": "string", "minLength": 1, "examples": [$example] }),
+                )
             }
 
             fn from_text(text: &str) -> Result<Self, String> {
@@ -65,10 +68,6 @@ macro_rules! text {
             fn show(&self) -> Json {
                 let show: fn(&Self) -> String = $show;
                 show(self).into()
-            }
-
-            fn schema() -> Json {
-                json!({ "type": "string", "minLength": 1, "examples": [$example] })
             }
         }
     };

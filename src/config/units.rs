@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::value::Value;
+use super::value::{Form, Value};
 
 pub(crate) const MILLISECOND: u64 = 1;
 pub(crate) const MINUTE: u64 = 60_000 * MILLISECOND;
@@ -85,9 +85,15 @@ impl<const MIN: u64, const MAX: u64> Time<MIN, MAX> {
 }
 
 impl<const MIN: u64, const MAX: u64> Value for Time<MIN, MAX> {
-    fn expected() -> String {
+    fn form() -> Form {
         let [min, max] = [MIN, MAX].map(|bound| time_text(Duration::from_millis(bound)));
-        format!("a duration from \"{min}\" to \"{max}\"")
+        let schema = json!({
+            "type": "string",
+            "pattern": r"^\s*(\d[\d\s]*(\.[\d\s]+)?[A-Za-zµ]+\s*)+$",
+            "maxLength": MAX_DURATION_TEXT,
+            "examples": ["250ms", "30s", "15m", "1h 30m"],
+        });
+        Form::new(format!("a duration from \"{min}\" to \"{max}\""), schema)
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
@@ -98,15 +104,6 @@ impl<const MIN: u64, const MAX: u64> Value for Time<MIN, MAX> {
 
     fn show(&self) -> Json {
         time_text(self.0).into()
-    }
-
-    fn schema() -> Json {
-        json!({
-            "type": "string",
-            "pattern": r"^\s*(\d[\d\s]*(\.[\d\s]+)?[A-Za-zµ]+\s*)+$",
-            "maxLength": MAX_DURATION_TEXT,
-            "examples": ["250ms", "30s", "15m", "1h 30m"],
-        })
     }
 }
 
@@ -120,8 +117,14 @@ impl<const MIN: u64, const MAX: u64> Size<MIN, MAX> {
 }
 
 impl<const MIN: u64, const MAX: u64> Value for Size<MIN, MAX> {
-    fn expected() -> String {
-        format!("a size from \"{}\" to \"{}\"", size_text(MIN), size_text(MAX))
+    fn form() -> Form {
+        let [min, max] = [MIN, MAX].map(size_text);
+        let schema = json!({
+            "type": "string",
+            "pattern": r"^\s*\d+\s*([KMGT]i?B|kB|B)\s*$",
+            "examples": ["32KiB", "512MiB", "1GB"],
+        });
+        Form::new(format!("a size from \"{min}\" to \"{max}\""), schema)
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
@@ -131,14 +134,6 @@ impl<const MIN: u64, const MAX: u64> Value for Size<MIN, MAX> {
 
     fn show(&self) -> Json {
         size_text(self.0).into()
-    }
-
-    fn schema() -> Json {
-        json!({
-            "type": "string",
-            "pattern": r"^\s*\d+\s*([KMGT]i?B|kB|B)\s*$",
-            "examples": ["32KiB", "512MiB", "1GB"],
-        })
     }
 }
 

@@ -14,27 +14,32 @@ pub(crate) trait Value: Sized {
     /// Whether it is a table, which has keys and defaults even if it is absent.
     const IS_TABLE: bool = false;
 
-    /// What the file should have, for the message of a problem.
-    fn expected() -> String;
+    /// What the file may have.
+    fn form() -> Form;
 
     /// Reads a string, or says what was found instead, in words that reveal no secret.
     fn from_text(_text: &str) -> Result<Self, String> {
         Err("a string".to_owned())
     }
 
-    /// What is at `node`; `None` after noting why it cannot be used. Here: what strings stand for.
+    /// What is at `node`; `None` after noting why it cannot be used. By default, it is a string.
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
         match node.value {
             DeValue::String(text) => node.valid(Self::from_text(text), context),
-            _ => node.is_not(&Self::expected(), context),
+            _ => node.is_not(context),
         }
     }
 
     /// The value as in a file, without secrets.
     fn show(&self) -> Json;
+}
 
-    /// What the file may have, as a JSON Schema.
-    fn schema() -> Json;
+/// What the file may have.
+pub(crate) struct Form {
+    /// In words, for the message of a problem.
+    pub(crate) expected: String,
+    /// As a JSON Schema, for editors.
+    pub(crate) schema: Json,
 }
 
 /// A value in the file.
@@ -59,6 +64,14 @@ pub(crate) fn values<T: Clone>(list: &[Item<T>]) -> Vec<T> {
     list.iter().map(|item| item.item.clone()).collect()
 }
 
+// === impl Form ===
+
+impl Form {
+    pub(crate) fn new(expected: impl Into<String>, schema: Json) -> Self {
+        Self { expected: expected.into(), schema }
+    }
+}
+
 // === impl Node ===
 
 impl<'t> Node<'t> {
@@ -76,10 +89,10 @@ impl<'t> Node<'t> {
 
     /// Notes a value of another type than expected. It is not shown, since it may be a secret in
     /// the wrong place.
-    pub(crate) fn is_not<T>(&self, expected: &str, context: &mut Context<'_>) -> Option<T> {
+    pub(crate) fn is_not<T: Value>(&self, context: &mut Context<'_>) -> Option<T> {
         let name = self.value.type_str();
         let article = if name.starts_with(['a', 'i']) { "an" } else { "a" };
-        context.unreadable(&self.key, format_args!("{article} {name}"), expected);
+        context.unreadable(&self.key, format_args!("{article} {name}"), T::form().expected);
         None
     }
 
@@ -89,7 +102,7 @@ impl<'t> Node<'t> {
         value: Result<T, String>,
         context: &mut Context<'_>,
     ) -> Option<T> {
-        let noted = value.map_err(|found| context.unreadable(&self.key, found, T::expected()));
+        let noted = value.map_err(|found| context.unreadable(&self.key, found, T::form().expected));
         noted.ok()
     }
 }
@@ -97,8 +110,8 @@ impl<'t> Node<'t> {
 // === impl Option ===
 
 impl<T: Value> Value for Option<T> {
-    fn expected() -> String {
-        T::expected()
+    fn form() -> Form {
+        T::form()
     }
 
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
@@ -107,10 +120,6 @@ impl<T: Value> Value for Option<T> {
 
     fn show(&self) -> Json {
         self.as_ref().map_or(Json::Null, T::show)
-    }
-
-    fn schema() -> Json {
-        T::schema()
     }
 }
 
@@ -131,13 +140,13 @@ impl<T> From<T> for Item<T> {
 }
 
 impl<T: Value> Value for List<T> {
-    fn expected() -> String {
-        "an array".to_owned()
+    fn form() -> Form {
+        Form::new("an array", json!({ "type": "array", "items": T::form().schema }))
     }
 
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
         let DeValue::Array(array) = node.value else {
-            return node.is_not("an array", context);
+            return node.is_not(context);
         };
         let items = array.iter().enumerate().filter_map(|(index, element)| {
             let at = key::element(&node.key, index);
@@ -150,32 +159,24 @@ impl<T: Value> Value for List<T> {
     fn show(&self) -> Json {
         self.iter().map(|item| item.show()).collect()
     }
-
-    fn schema() -> Json {
-        json!({ "type": "array", "items": T::schema() })
-    }
 }
 
 // === impl bool ===
 
 impl Value for bool {
-    fn expected() -> String {
-        "true or false".to_owned()
+    fn form() -> Form {
+        Form::new("true or false", json!({ "type": "boolean" }))
     }
 
     fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
         match node.value {
             DeValue::Boolean(value) => Some(*value),
-            _ => node.is_not(&Self::expected(), context),
+            _ => node.is_not(context),
         }
     }
 
     fn show(&self) -> Json {
         (*self).into()
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "boolean" })
     }
 }
 

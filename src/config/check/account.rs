@@ -2,11 +2,10 @@
 
 use http::HeaderValue;
 
-use super::required;
 use crate::{
     auth,
     config::{
-        context::{Checked, Context},
+        context::{Checked, Context, required},
         file::{Account, File},
         value::{Item, values},
     },

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use http::header::{AUTHORIZATION, COOKIE};
 use jsonwebtoken::AlgorithmFamily;
 
-use super::{required, upstream::certificates};
+use super::upstream::certificates;
 use crate::{
     auth::{self, Account, Scopes, jwks},
     config::{
-        context::{Checked, Context},
+        context::{Checked, Context, required},
         file::{File, Key},
         value::{Item, Value as _, values},
     },

@@ -9,6 +9,7 @@ use crate::{
     config::{
         context::{Checked, Context},
         file::File,
+        secret::Secret,
     },
 };
 
@@ -41,35 +42,25 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
         );
     }
 
-    let hosts = file.admin.hosts.iter().map(|name| name.0.clone()).collect();
-    let token = match &file.admin.token {
-        Some(secret) => {
-            let bytes = secret.fetch("admin.token", context)?;
-            Some(token(&bytes, context)?)
-        }
-        None => {
-            if !is_loopback(listen) && context.has_no_error("admin.listen") {
-                context.expected(
-                    "admin.token",
-                    "nothing",
-                    format_args!("a token, because {listen} is not loopback"),
-                );
-            }
-            None
-        }
-    };
-    Ok(admin::Config { token, hosts })
+    if file.admin.token.is_none() && !is_loopback(listen) && context.has_no_error("admin.listen") {
+        let expected = format_args!("a token, because {listen} is not loopback");
+        context.expected("admin.token", "nothing", expected);
+    }
+    let secret = file.admin.token.as_ref();
+    let token = secret.map(|secret| token(secret, context)).transpose();
+    let hosts = file.admin.hosts.iter().map(|name| name.0.clone());
+    Ok(admin::Config { token: token?, hosts: hosts.collect() })
 }
 
 /// What can be sent after `Bearer` (RFC 6750 section 2.1, and any other visible character).
-fn token(bytes: &[u8], context: &mut Context<'_>) -> Checked<SecretString> {
-    let text = std::str::from_utf8(bytes).ok();
-    text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
-        .map(SecretString::from)
-        .ok_or_else(|| {
-            let found = "a secret with spaces or other invisible characters";
-            context.expected("admin.token", found, "visible ASCII characters")
-        })
+fn token(secret: &Secret, context: &mut Context<'_>) -> Checked<SecretString> {
+    let bytes = secret.fetch("admin.token", context)?;
+    let text = str::from_utf8(&bytes).ok();
+    let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
+    text.map(SecretString::from).ok_or_else(|| {
+        let found = "a secret with spaces or other invisible characters";
+        context.expected("admin.token", found, "visible ASCII characters")
+    })
 }
 
 fn is_loopback(address: SocketAddr) -> bool {

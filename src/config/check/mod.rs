@@ -16,10 +16,10 @@ use std::{
 };
 
 use super::{
-    Config, ReloadableConfig, RestartOnlyConfig,
-    context::{Checked, Context, Reported},
+    context::{Checked, Context, required},
     effective::EffectiveConfig,
     file::File,
+    parts::{Config, ReloadableConfig, RestartOnlyConfig},
     value::{Value as _, values},
 };
 use crate::{batch, cache, forward, gateway, limit, loader, normalize, server, telemetry};
@@ -157,11 +157,6 @@ fn normalize(file: &File) -> normalize::Config {
 
 fn telemetry(file: &File) -> telemetry::Config {
     telemetry::Config { level: file.log.level, access: file.log.access }
-}
-
-/// The value of a required key. Its absence is reported when it is read.
-fn required<T>(value: &Option<T>) -> Checked<&T> {
-    value.as_ref().ok_or(Reported)
 }
 
 #[cfg(test)]

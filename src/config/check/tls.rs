@@ -1,9 +1,8 @@
 //! The certificate of the listener.
 
-use super::required;
 use crate::{
     config::{
-        context::{Checked, Context, Reported},
+        context::{Checked, Context, Reported, required},
         file::File,
     },
     server::tls::{Config, Files, Role},

@@ -7,10 +7,9 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::required;
 use crate::{
     config::{
-        context::{Checked, Context},
+        context::{Checked, Context, required},
         file::File,
     },
     upstream,

@@ -54,8 +54,9 @@ table! {
         /// The bearer token for everything but /metrics, /healthz and /readyz. If absent, none is
         /// required, which is allowed on a loopback address only.
         [Reload] token: Option<Secret> = None,
-        /// Names that this listener answers to, such as "vingate.internal", besides addresses and
-        /// localhost. A request for another host is refused: a foreign page may have sent it.
+        /// Names that this listener has, such as "vingate.internal", besides addresses and
+        /// localhost. Without a token, requests for other hosts are refused: a foreign page may have
+        /// sent them.
         [Reload] hosts: List<HostName> = List::new(),
     }
 }
