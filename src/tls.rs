@@ -1,19 +1,19 @@
-//! TLS to the servers that the gateway calls: always verified, and set up in one way.
+//! TLS to the servers that the gateway calls: always verified, and set up in one place.
 
 use std::sync::Arc;
 
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::CertificateDer};
 
-/// What TLS to a server needs: TLS 1.2 or 1.3, and a certificate from `ca`, or from whom the
-/// system trusts if there is none.
+/// The configuration for TLS to a server: TLS 1.2 or 1.3, and a certificate that a root of `ca`
+/// vouches for, or one of the system's roots if there is none.
 ///
-/// `is_used` is `false` where only plain HTTP is spoken: then no roots are needed, and a machine
+/// `is_used` is `false` where only plain HTTP is spoken: then no roots are needed, and the system
 /// may have none.
 ///
 /// # Errors
 ///
-/// A certificate of `ca` that cannot be a root, or a system that trusts nobody.
+/// A certificate of `ca` that cannot be a root, or a system without roots.
 pub fn client_config(
     ca: Option<&[CertificateDer<'static>]>,
     is_used: bool,

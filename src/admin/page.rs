@@ -9,7 +9,7 @@ const NUMBERS: [(&str, &str); 10] = [
     ("Requests", "vingate_http_requests_total"),
     ("Requests in flight", "vingate_http_in_flight"),
     ("Requests refused by limits", "vingate_limit_refusals_total"),
-    ("Connections that did not end well", "vingate_http_connection_errors_total"),
+    ("Failed connections", "vingate_http_connection_errors_total"),
     ("Vehicles looked up", "vingate_cache_vehicles_total"),
     ("Vehicles in the cache", "vingate_cache_entries"),
     ("Bytes in the cache", "vingate_cache_bytes"),

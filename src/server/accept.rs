@@ -25,7 +25,7 @@ use crate::peer::Peer;
 /// Connections that the kernel keeps for us until they are accepted.
 const BACKLOG: u32 = 4096;
 
-/// A pause when nothing can be accepted, so that whatever is short can recover.
+/// A pause after a failure to accept, so that whatever is short can recover.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens on `address`. Port 0 is any free one.
@@ -34,7 +34,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // Connections of the last run that the kernel still remembers do not keep us from starting.
+    // Connections of the last run that the kernel still remembers must not prevent a start.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -43,8 +43,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves the connections of `listener` until `drain` is ready and what was in flight then has
 /// ended.
 ///
-/// From `drain` on, connections are accepted for `drain_delay` more, so that who finds us by our
-/// readiness has time to look elsewhere. Then the listener closes, kept connections are told to
+/// From `drain` on, connections are accepted for `drain_delay` more, so that load balancers have
+/// time to see that we are not ready. Then the listener closes, kept connections are told to
 /// close, and after `drain_timeout` what is left is cut.
 pub async fn serve<S: Service>(
     listener: TcpListener,
@@ -78,8 +78,8 @@ struct Acceptor<S> {
 }
 
 impl<S: Service> Acceptor<S> {
-    /// Accepts connections until `stop` is ready, and then those that the kernel has let in
-    /// already: their callers believe that they are connected.
+    /// Accepts connections until `stop` is ready, and then those that the kernel has accepted
+    /// already: their clients believe that they are connected.
     async fn run(&self, listener: TcpListener, mut stop: Pin<&mut impl Future<Output = ()>>) {
         let mut failing = false;
         loop {
@@ -91,36 +91,36 @@ impl<S: Service> Acceptor<S> {
             match accepted {
                 Ok((stream, address)) => {
                     failing = false;
-                    let place = select! {
+                    let permit = select! {
                         biased;
-                        place = self.connections.place() => place,
+                        permit = self.connections.permit() => permit,
                         () = stop.as_mut() => break,
                     };
-                    self.spawn(stream, address, place);
+                    self.spawn(stream, address, permit);
                 }
-                // It was gone before we came to it.
+                // The connection was gone before it was accepted.
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     self.metrics.note(Reason::Accept);
                     if !std::mem::replace(&mut failing, true) {
-                        warn!(%error, "no connection can be accepted");
+                        warn!(%error, "connection not accepted");
                     }
-                    // Out of descriptors, as a rule: then others have to give theirs back.
+                    // Mostly out of descriptors: then other connections have to give theirs back.
                     self.connections.make_room(Instant::now());
                     sleep(PAUSE).await;
                 }
             }
         }
         while let Some(Ok((stream, address))) = listener.accept().now_or_never()
-            && let Some(place) = self.connections.try_place()
+            && let Some(permit) = self.connections.try_permit()
         {
-            self.spawn(stream, address, place);
+            self.spawn(stream, address, permit);
         }
     }
 
-    fn spawn(&self, stream: TcpStream, address: SocketAddr, place: OwnedSemaphorePermit) {
-        // Answers are written whole: waiting for more to send only delays them. A socket that
-        // refuses is closed already, which its first read will tell.
+    fn spawn(&self, stream: TcpStream, address: SocketAddr, permit: OwnedSemaphorePermit) {
+        // Responses are written whole: waiting for more to send only delays them. A socket that
+        // refuses is closed already, as its first read will tell.
         let _ = stream.set_nodelay(true);
         let entry = self.connections.enter();
         let protocols = Arc::clone(&self.protocols);
@@ -128,7 +128,7 @@ impl<S: Service> Acceptor<S> {
         tokio::spawn(async move {
             let peer = Peer::new(address, protocols.are_secure());
             protocols
-                .serve(stream, peer, service, Arc::clone(&entry.state), place)
+                .serve(stream, peer, service, Arc::clone(&entry.state), permit)
                 .await;
         });
     }

@@ -1,4 +1,4 @@
-//! The body of an answer on its way to the connection.
+//! The body of a response on its way to the connection.
 
 use std::{
     cell::Cell,
@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use super::connection_state::ConnectionState;
 use crate::body::{Body, Error};
 
-/// The longest piece handed to HTTP/2 at once: one `DATA` frame of the size that everybody
+/// The longest piece handed to HTTP/2 at once: one `DATA` frame of the size that every peer
 /// accepts.
 ///
 /// hyper takes a whole frame of the body as soon as the stream's window allows one byte, and then
@@ -29,10 +29,10 @@ tokio::task_local! {
 /// What happened to a body while its stream was polled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// It was not asked.
+    /// It was not polled.
     #[default]
-    Unasked,
-    /// It was asked last, and had nothing yet.
+    NotPolled,
+    /// It was polled, and had nothing yet.
     Waiting,
     /// Its last frame was taken.
     Taken,
@@ -41,7 +41,7 @@ pub(super) enum Flow {
 /// A request that counts as in flight until this is dropped.
 pub(super) struct InFlight(Arc<ConnectionState>);
 
-/// The body of an answer. Its request is in flight until it is dropped.
+/// The body of a response. Its request is in flight until it is dropped.
 pub(super) struct ResponseBody {
     inner: Body,
     /// What is left of a frame that is handed out in pieces.
@@ -75,7 +75,7 @@ impl Drop for InFlight {
     }
 }
 
-// === impl AnswerBody ===
+// === impl ResponseBody ===
 
 impl ResponseBody {
     pub(super) fn new(inner: Body, http2: bool, in_flight: InFlight) -> Self {
@@ -118,7 +118,7 @@ impl http_body::Body for ResponseBody {
         }
         let polled = self.poll_piece(cx);
         let flow = if polled.is_pending() { Flow::Waiting } else { Flow::Taken };
-        // Outside of a stream nobody wants to know.
+        // Only streams want to know.
         let _ = FLOW.try_with(|cell| cell.set(flow));
         polled
     }

@@ -29,14 +29,14 @@ use crate::peer::Peer;
 /// hyper refuses to work with a smaller buffer.
 const MIN_HEAD: usize = 8 * 1024;
 
-/// Fields for which hyper needs no allocation: it is its own limit if none is set.
-const FIELDS_ON_STACK: usize = 100;
+/// Headers for which hyper needs no allocation: it is its own limit if none is set.
+const HEADERS_ON_STACK: usize = 100;
 
 /// Bytes that wait in one HTTP/2 stream to be written.
 const STREAM_SEND_BUFFER: usize = 64 * 1024;
 
 /// Streams that a peer may reset before they were looked at, and streams that its errors may make
-/// us reset, until the connection is given up: rapid reset (CVE-2023-44487) and its mirror image
+/// us reset, until the connection is closed: rapid reset (CVE-2023-44487) and its mirror image
 /// (CVE-2025-8671).
 const MAX_UNSEEN_RESETS: usize = 20;
 const MAX_ERROR_RESETS: usize = 256;
@@ -56,10 +56,10 @@ impl Protocols {
         let mut http1 = builder.http1();
         http1
             .timer(TokioTimer::new())
-            // The watch does better: see there.
+            // See `connection_state`.
             .header_read_timeout(None)
             .max_buf_size(config.max_head.max(MIN_HEAD));
-        if config.max_fields != FIELDS_ON_STACK {
+        if config.max_fields != HEADERS_ON_STACK {
             http1.max_headers(config.max_fields);
         }
         builder
@@ -90,11 +90,11 @@ impl Protocols {
         peer: Peer,
         service: S,
         state: Arc<ConnectionState>,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let socket = Socket::new(io, Arc::clone(&state), place);
+        let socket = Socket::new(io, Arc::clone(&state), permit);
         let service = ConnectionService::new(service, peer, Arc::clone(&state));
         let reason = match &self.tls {
             None => {
@@ -127,8 +127,7 @@ impl Protocols {
         }
     }
 
-    /// Speaks HTTP until either end has enough. Gives what the connection died of, if it did not
-    /// end well.
+    /// Speaks HTTP until either end closes. Returns why, if the connection failed.
     async fn speak<I, S: Service>(
         &self,
         io: I,
@@ -150,11 +149,11 @@ impl Protocols {
                 biased;
                 end = connection.as_mut() => break end.err().and_then(|error| {
                     let reason = Reason::of(&*error, state.is_http2());
-                    // Whoever leaves between two requests need not wait for our last word.
+                    // A client may leave between two requests without waiting for our end.
                     let parting = reason == Reason::Io && matches!(state.phase(), Phase::Idle(_));
                     (!parting).then_some(reason)
                 }),
-                command = poll_fn(|cx| state.poll_order(known, cx)) => match command {
+                command = poll_fn(|cx| state.poll_command(known, cx)) => match command {
                     Command::Cut => break Some(Reason::Drain),
                     Command::MakeRoom => match state.phase() {
                         Phase::Head(_) | Phase::Idle(_) => break Some(Reason::Evicted),
@@ -166,7 +165,7 @@ impl Protocols {
                         connection.as_mut().graceful_shutdown();
                     }
                 },
-                () = look.as_mut() => match self.judge(state.phase(), closing_at) {
+                () = look.as_mut() => match self.check_phase(state.phase(), closing_at) {
                     Verdict::LookAgainAt(then) => look.as_mut().reset(then),
                     Verdict::SlowHead => break Some(Reason::HeaderTimeout),
                     Verdict::SlowReader => break Some(Reason::WriteTimeout),
@@ -180,16 +179,16 @@ impl Protocols {
         }
     }
 
-    /// A connection that was asked to close may use the time of a pending write to do so: over
-    /// HTTP/2 the other end has to agree, and to take what is left of its answers.
-    fn judge(&self, phase: Phase, closing_at: Option<Instant>) -> Verdict {
+    /// A connection that was told to close may use the time of a pending write to do so: over
+    /// HTTP/2 the other end has to agree, and to take what is left of its responses.
+    fn check_phase(&self, phase: Phase, closing_at: Option<Instant>) -> Verdict {
         let now = Instant::now();
         match (phase, closing_at) {
             (Phase::Idle(since), Some(closing_at)) => {
                 let timeouts = Timeouts { idle: self.timeouts.write_idle, ..self.timeouts };
-                Phase::Idle(since.max(closing_at)).judge(now, &timeouts)
+                Phase::Idle(since.max(closing_at)).check(now, &timeouts)
             }
-            _ => phase.judge(now, &self.timeouts),
+            _ => phase.check(now, &self.timeouts),
         }
     }
 }

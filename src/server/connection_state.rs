@@ -1,9 +1,10 @@
 //! What a connection is doing, and since when.
 //!
 //! hyper can time the head of a request, but its clock also runs on a kept connection without a
-//! request, and it has none for callers that do not read their answers. So the server keeps its
-//! own note a connection: a few atomics, written where bytes and requests pass by, read when a
-//! timer of the connection's task fires. A request costs two readings of the clock and no timer.
+//! request, and it has none for clients that do not read their responses. So the server keeps a
+//! state of its own for each connection: a few atomics, written where bytes and requests pass by,
+//! read when a timer of the connection's task fires. A request costs two readings of the clock
+//! and no timer.
 
 use std::{
     sync::atomic::{
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 
 use super::phase::Phase;
 
-/// The note of one connection, shared by its socket, its requests, its task and the server.
+/// The state of one connection, shared by its socket, its requests, its task and the server.
 #[derive(Debug)]
 pub(super) struct ConnectionState {
     opened_at: Instant,
@@ -28,10 +29,10 @@ pub(super) struct ConnectionState {
     used: AtomicBool,
     /// Whether it carries another protocol by now.
     handed_over: AtomicBool,
-    /// Requests whose answer has not ended.
+    /// Requests whose response has not ended.
     in_flight: AtomicU32,
-    /// When the last of them ended.
-    quiet_since: Mark,
+    /// When the last of those ended.
+    idle_since: Mark,
     /// When the first byte of the head that is being read came.
     head_since: Mark,
     /// When the write that is pending was first refused.
@@ -44,15 +45,15 @@ pub(super) struct ConnectionState {
 #[derive(Debug, Default)]
 struct Mark(AtomicU64);
 
-/// What the server wants of a connection, the more urgent the greater.
+/// What the server tells a connection to do; a greater one is more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Command {
     /// Nothing.
     Serve,
-    /// Close if no request is in flight, because others wait to get in; else forget it.
+    /// Close if no request is in flight, because other connections wait; else ignore it.
     MakeRoom,
-    /// Finish what is in flight and close. Whoever has only just come may send a first request.
+    /// Finish what is in flight and close. A new connection may still send a first request.
     Drain,
     /// Finish what is in flight and close.
     Close,
@@ -60,10 +61,10 @@ pub(super) enum Command {
     Cut,
 }
 
-// === impl Watch ===
+// === impl ConnectionState ===
 
 impl ConnectionState {
-    /// The note of a connection that is opened now.
+    /// The state of a connection that is opened now.
     pub(super) fn new() -> Self {
         Self {
             opened_at: Instant::now(),
@@ -71,7 +72,7 @@ impl ConnectionState {
             used: AtomicBool::new(false),
             handed_over: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
-            quiet_since: Mark::default(),
+            idle_since: Mark::default(),
             head_since: Mark::default(),
             blocked_since: Mark::default(),
             command: AtomicU8::new(Command::Serve as u8),
@@ -84,7 +85,7 @@ impl ConnectionState {
         self.opened_at
     }
 
-    /// Whether it has carried a request, or a part of one.
+    /// Whether it has not carried a request yet, nor a part of one.
     pub(super) fn is_fresh(&self) -> bool {
         !self.used.load(Relaxed) && self.head_since.get(self.opened_at).is_none()
     }
@@ -94,16 +95,16 @@ impl ConnectionState {
         self.http2.load(Relaxed)
     }
 
-    /// The HTTP/2 preface has come: from here on heads are among other frames.
+    /// The HTTP/2 preface has come: from now on heads come among other frames.
     pub(super) fn note_http2(&self) {
         self.http2.store(true, Relaxed);
         self.head_since.clear();
-        self.quiet_since.set(self.opened_at);
+        self.idle_since.set(self.opened_at);
     }
 
-    /// TLS stands: only now can a request be expected.
+    /// The TLS handshake is done: only now can a request be expected.
     pub(super) fn note_secured(&self) {
-        self.quiet_since.set(self.opened_at);
+        self.idle_since.set(self.opened_at);
     }
 
     /// Bytes came in.
@@ -125,8 +126,8 @@ impl ConnectionState {
     pub(super) fn note_written(&self) {
         if self.blocked_since.is_set() {
             self.blocked_since.clear();
-            // An answer may end long before the other end has taken the last of it.
-            self.quiet_since.set(self.opened_at);
+            // A response may end long before the other end has taken the last of it.
+            self.idle_since.set(self.opened_at);
         }
     }
 
@@ -137,14 +138,14 @@ impl ConnectionState {
         self.used.store(true, Relaxed);
     }
 
-    /// The answer to a request has ended.
+    /// The response to a request has ended.
     pub(super) fn note_ended(&self) {
-        // The mark first: whoever sees no request in flight must not see an old mark.
-        self.quiet_since.set(self.opened_at);
+        // The mark first: a reader that sees no request in flight must not see an old mark.
+        self.idle_since.set(self.opened_at);
         self.in_flight.fetch_sub(1, AcqRel);
     }
 
-    /// A request was answered with an upgrade: what comes next is not HTTP.
+    /// The response to a request was an upgrade: what comes next is not HTTP.
     pub(super) fn hand_over(&self) {
         self.handed_over.store(true, Relaxed);
     }
@@ -154,11 +155,11 @@ impl ConnectionState {
         self.handed_over.load(Relaxed)
     }
 
-    /// Our last byte has gone out, and the other end has not closed yet: a head that was refused
-    /// is not waited for any more.
+    /// Our last byte has gone out, and the other end has not closed yet: the rest of a head that
+    /// was refused is not waited for any more.
     pub(super) fn note_closing(&self) {
         self.head_since.clear();
-        self.quiet_since.set(self.opened_at);
+        self.idle_since.set(self.opened_at);
     }
 
     /// What the connection is doing.
@@ -171,34 +172,34 @@ impl ConnectionState {
             Phase::Head(since)
         } else {
             Phase::Idle(
-                self.quiet_since
+                self.idle_since
                     .get(self.opened_at)
                     .unwrap_or(self.opened_at),
             )
         }
     }
 
-    /// Tells the connection's task what the server wants. A less urgent order changes nothing.
+    /// Gives the connection's task a command. A less urgent one changes nothing.
     pub(super) fn command(&self, command: Command) {
         self.command.fetch_max(command as u8, Relaxed);
         self.task.wake();
     }
 
-    /// Takes an order back, unless a more urgent one came since.
+    /// Takes a command back, unless a more urgent one came since.
     pub(super) fn forget(&self, command: Command) {
         let _ =
             self.command
                 .compare_exchange(command as u8, Command::Serve as u8, Relaxed, Relaxed);
     }
 
-    /// Whether the answers of this connection should be its last.
+    /// Whether the responses of this connection should be its last.
     pub(super) fn is_draining(&self) -> bool {
         self.command.load(Relaxed) >= Command::Drain as u8
     }
 
-    /// Ready as soon as there is an order more urgent than `known` that can be followed: nobody
-    /// is asked to close while the head of a request is coming in.
-    pub(super) fn poll_order(&self, known: Command, cx: &mut Context<'_>) -> Poll<Command> {
+    /// Ready as soon as there is a command more urgent than `known` that can be followed: no
+    /// connection is told to close while the head of a request is coming in.
+    pub(super) fn poll_command(&self, known: Command, cx: &mut Context<'_>) -> Poll<Command> {
         self.task.register(cx.waker());
         let command = Command::ALL[usize::from(self.command.load(Relaxed))];
         if command <= known {
@@ -213,7 +214,7 @@ impl ConnectionState {
     }
 }
 
-// === impl Order ===
+// === impl Command ===
 
 impl Command {
     const ALL: [Self; 5] = [Self::Serve, Self::MakeRoom, Self::Drain, Self::Close, Self::Cut];
@@ -291,26 +292,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn heeds_the_most_urgent_order() {
+    async fn follows_the_most_urgent_command() {
         let state = ConnectionState::new();
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Pending);
+        assert_eq!(state.poll_command(Command::Serve, &mut cx), Poll::Pending);
         state.command(Command::Close);
         state.command(Command::MakeRoom);
-        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Ready(Command::Close));
-        assert_eq!(state.poll_order(Command::Close, &mut cx), Poll::Pending);
+        assert_eq!(state.poll_command(Command::Serve, &mut cx), Poll::Ready(Command::Close));
+        assert_eq!(state.poll_command(Command::Close, &mut cx), Poll::Pending);
     }
 
     #[tokio::test]
-    async fn forgets_only_the_order_it_is_told_to() {
+    async fn forgets_only_the_given_command() {
         let state = ConnectionState::new();
         let mut cx = Context::from_waker(std::task::Waker::noop());
         state.command(Command::MakeRoom);
         state.forget(Command::MakeRoom);
-        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Pending);
+        assert_eq!(state.poll_command(Command::Serve, &mut cx), Poll::Pending);
         state.command(Command::Close);
         state.forget(Command::MakeRoom);
-        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Ready(Command::Close));
+        assert_eq!(state.poll_command(Command::Serve, &mut cx), Poll::Ready(Command::Close));
     }
 
     #[tokio::test]
@@ -318,10 +319,10 @@ mod tests {
         let state = ConnectionState::new();
         let mut cx = Context::from_waker(std::task::Waker::noop());
         state.command(Command::Drain);
-        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Pending, "fresh");
+        assert_eq!(state.poll_command(Command::Serve, &mut cx), Poll::Pending, "fresh");
         state.note_read();
-        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Pending, "a part of a head");
+        assert_eq!(state.poll_command(Command::Serve, &mut cx), Poll::Pending, "a part of a head");
         state.note_begun();
-        assert_eq!(state.poll_order(Command::Serve, &mut cx), Poll::Ready(Command::Drain));
+        assert_eq!(state.poll_command(Command::Serve, &mut cx), Poll::Ready(Command::Drain));
     }
 }

@@ -14,13 +14,13 @@ use super::{
     phase::Phase,
 };
 
-/// A connection is not asked to make room before it had this long for a request.
+/// A connection is not told to make room before it had this long for a request.
 const SETTLED_AFTER: Duration = Duration::from_millis(500);
 
-/// How often room is looked for while a connection waits for it.
+/// How often idle connections are looked for while another one waits for a permit.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
-/// Who has only just connected may send a first request this long into a drain.
+/// A client that has only just connected may send a first request this long into a drain.
 const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long the tasks of connections that were cut may take to notice.
@@ -28,22 +28,22 @@ const CUT_WITHIN: Duration = Duration::from_millis(100);
 
 /// The open connections of a listener.
 ///
-/// Their number is bounded by places. When all are taken, those that have been without a request
-/// for longest make room, so that idle connections never keep a caller out.
+/// Their number is bounded by permits. When all are taken, the connections that have been idle
+/// for longest are closed, so that they never keep a client out.
 #[derive(Debug)]
 pub(super) struct Connections {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     max: u32,
     open: Mutex<Open>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    watches: HashMap<u64, Arc<ConnectionState>>,
+    states: HashMap<u64, Arc<ConnectionState>>,
     next: u64,
 }
 
-/// A connection that is known to the server while this lives.
+/// A connection that the server knows until this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Entry {
@@ -57,43 +57,43 @@ pub(super) struct Entry {
 impl Connections {
     pub(super) fn new(max: usize) -> Self {
         let max = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
-        let places = Arc::new(Semaphore::new(max as usize));
-        Self { places, max, open: Mutex::default() }
+        let permits = Arc::new(Semaphore::new(max as usize));
+        Self { permits, max, open: Mutex::default() }
     }
 
-    /// A place, if one is free.
-    pub(super) fn try_place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+    /// A permit, if one is free.
+    pub(super) fn try_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
-    /// A place as soon as there is one. Others are asked to make room for it.
-    pub(super) async fn place(&self) -> OwnedSemaphorePermit {
+    /// A permit as soon as there is one. Idle connections are closed for it.
+    pub(super) async fn permit(&self) -> OwnedSemaphorePermit {
         loop {
-            if let Some(place) = self.try_place() {
-                return place;
+            if let Some(permit) = self.try_permit() {
+                return permit;
             }
             self.make_room(Instant::now());
-            let place = Arc::clone(&self.places).acquire_owned();
-            if let Ok(Ok(place)) = timeout(RETRY_EVERY, place).await {
-                return place;
+            let permit = Arc::clone(&self.permits).acquire_owned();
+            if let Ok(Ok(permit)) = timeout(RETRY_EVERY, permit).await {
+                return permit;
             }
         }
     }
 
-    /// Notes a connection that is opened now.
+    /// Registers a connection that is opened now.
     pub(super) fn enter(self: &Arc<Self>) -> Entry {
         let state = Arc::new(ConnectionState::new());
         let mut open = self.open.lock();
         let id = open.next;
         open.next += 1;
-        open.watches.insert(id, Arc::clone(&state));
+        open.states.insert(id, Arc::clone(&state));
         Entry { state, id, connections: Arc::clone(self) }
     }
 
-    /// Asks those that have been without a request for longest to close, about one in a hundred.
+    /// Tells the connections that have been idle for longest to close, about one in a hundred.
     pub(super) fn make_room(&self, now: Instant) {
         let mut idle = Vec::new();
-        for state in self.open.lock().watches.values() {
+        for state in self.open.lock().states.values() {
             match state.phase() {
                 Phase::Head(since) | Phase::Idle(since) if now >= since + SETTLED_AFTER => {
                     idle.push((since, Arc::clone(state)));
@@ -111,10 +111,10 @@ impl Connections {
         }
     }
 
-    /// Ends all connections: what is in flight is finished, or cut after `limit`.
+    /// Ends all connections: requests in flight are finished, or cut after `limit`.
     pub(super) async fn drain(&self, limit: Duration) {
         let started_at = Instant::now();
-        let mut all = std::pin::pin!(self.places.acquire_many(self.max));
+        let mut all = std::pin::pin!(self.permits.acquire_many(self.max));
 
         self.command(Command::Drain);
         if timeout(FIRST_REQUEST_WITHIN.min(limit), all.as_mut())
@@ -127,15 +127,15 @@ impl Connections {
         if timeout_at(started_at + limit, all.as_mut()).await.is_ok() {
             return;
         }
-        let connections = self.open.lock().watches.len();
-        warn!(connections, "what is still in flight is cut");
+        let connections = self.open.lock().states.len();
+        warn!(connections, "connections cut at the end of the drain");
         self.command(Command::Cut);
-        // An upgraded connection does not notice. It ends with the process.
+        // An upgraded connection is not told. It ends with the process.
         let _ = timeout(CUT_WITHIN, all).await;
     }
 
     fn command(&self, command: Command) {
-        for state in self.open.lock().watches.values() {
+        for state in self.open.lock().states.values() {
             state.command(command);
         }
     }
@@ -145,7 +145,7 @@ impl Connections {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.connections.open.lock().watches.remove(&self.id);
+        self.connections.open.lock().states.remove(&self.id);
     }
 }
 
@@ -157,9 +157,9 @@ mod tests {
 
     use super::*;
 
-    fn asked(entry: &Entry) -> bool {
+    fn is_told(entry: &Entry) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        entry.state.poll_order(Command::Serve, &mut cx) == Poll::Ready(Command::MakeRoom)
+        entry.state.poll_command(Command::Serve, &mut cx) == Poll::Ready(Command::MakeRoom)
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,30 +175,30 @@ mod tests {
         let fresh = connections.enter();
 
         connections.make_room(Instant::now());
-        assert_eq!(idle.iter().map(asked).collect::<Vec<_>>(), [true, false, false]);
-        assert!(!asked(&busy) && !asked(&fresh));
+        assert_eq!(idle.iter().map(is_told).collect::<Vec<_>>(), [true, false, false]);
+        assert!(!is_told(&busy) && !is_told(&fresh));
     }
 
     #[tokio::test(start_paused = true)]
     async fn forgets_connections_that_are_gone() {
         let connections = Arc::new(Connections::new(1));
         drop(connections.enter());
-        assert!(connections.open.lock().watches.is_empty());
+        assert!(connections.open.lock().states.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn gives_out_no_more_places_than_there_are() {
+    async fn gives_out_no_more_permits_than_there_are() {
         let connections = Connections::new(1);
-        let place = connections.try_place().unwrap();
-        assert!(connections.try_place().is_none());
+        let permit = connections.try_permit().unwrap();
+        assert!(connections.try_permit().is_none());
         assert!(
-            timeout(Duration::from_secs(9), connections.place())
+            timeout(Duration::from_secs(9), connections.permit())
                 .await
                 .is_err()
         );
-        drop(place);
+        drop(permit);
         assert!(
-            timeout(Duration::from_secs(9), connections.place())
+            timeout(Duration::from_secs(9), connections.permit())
                 .await
                 .is_ok()
         );

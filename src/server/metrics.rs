@@ -1,4 +1,4 @@
-//! What connections die of.
+//! Why connections fail.
 
 use std::{
     error::Error,
@@ -10,44 +10,46 @@ use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 use tracing::debug;
 
 use super::io::Unagreed;
+use crate::labels::labels;
 
 /// The counters of a listener's connections: a handle, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     errors: [IntCounter; Reason::ALL.len()],
-    /// Without labels, but only with a value if there is a certificate.
+    /// Without labels, and without a value unless there is a certificate.
     certificate_expires_at: IntGaugeVec,
 }
 
-/// Why a connection did not end well; the label of `vingate_http_connection_errors_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
-    /// What came is not HTTP.
-    Malformed,
-    /// The head of a request is larger than allowed.
-    HeadTooLarge,
-    /// The head of a request did not come in time.
-    HeaderTimeout,
-    /// The answer was not taken in time.
-    WriteTimeout,
-    /// The other end went away in the middle of a request or an answer.
-    Incomplete,
-    /// Our own answer broke off.
-    Answer,
-    /// The other end broke the rules of HTTP/2, or refused ours.
-    Http2,
-    /// No TLS came to be, or it broke.
-    Tls,
-    /// The socket failed.
-    Io,
-    /// It was closed without a request in flight, because others waited to get in.
-    Evicted,
-    /// It was cut, because it had not ended when the time to drain had.
-    Drain,
-    /// A connection could not be accepted.
-    Accept,
-    /// Anything else.
-    Other,
+labels! {
+    /// Why a connection failed; the label of `vingate_http_connection_errors_total`.
+    pub(super) enum Reason {
+        /// What came is not HTTP.
+        Malformed = "malformed",
+        /// The head of a request is larger than allowed.
+        HeadTooLarge = "head_too_large",
+        /// The head of a request did not come in time.
+        HeaderTimeout = "header_timeout",
+        /// The response was not taken in time.
+        WriteTimeout = "write_timeout",
+        /// The other end went away in the middle of a request or a response.
+        Incomplete = "incomplete",
+        /// The body of our own response failed.
+        Response = "response",
+        /// The other end broke the rules of HTTP/2, or refused ours.
+        Http2 = "http2",
+        /// The TLS handshake failed, or TLS broke later.
+        Tls = "tls",
+        /// The socket failed.
+        Io = "io",
+        /// It was closed without a request in flight, because others waited.
+        Evicted = "evicted",
+        /// It was cut at the end of the drain.
+        Drain = "drain",
+        /// A connection could not be accepted.
+        Accept = "accept",
+        /// Anything else.
+        Other = "other",
+    }
 }
 
 // === impl Metrics ===
@@ -61,7 +63,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Counters that nobody reads, for listeners beside the main one.
+    /// Counters that are not shown, for listeners other than the public one.
     pub fn unregistered() -> prometheus::Result<Self> {
         Ok(Self::new()?.0)
     }
@@ -69,25 +71,25 @@ impl Metrics {
     fn new() -> prometheus::Result<(Self, IntCounterVec)> {
         let opts = Opts::new(
             "vingate_http_connection_errors_total",
-            "Connections of callers that did not end well, by reason.",
+            "Client connections that failed, by reason",
         );
         let family = IntCounterVec::new(opts, &["reason"])?;
         let errors = Reason::ALL.map(|reason| family.with_label_values(&[reason.as_str()]));
         let opts = Opts::new(
             "vingate_http_certificate_expiry_timestamp_seconds",
-            "When the first certificate of the listener's chain ceases to be valid.",
+            "Expiry of the first certificate of the listener's chain to expire, in seconds since 1970",
         );
         let certificate_expires_at = IntGaugeVec::new(opts, &[])?;
         Ok((Self { errors, certificate_expires_at }, family))
     }
 
-    /// Counts and notes an end. The line carries nothing that the other end has sent.
+    /// Counts and logs a failure. The line carries nothing that the other end has sent.
     pub(super) fn note(&self, reason: Reason) {
-        self.errors[reason as usize].inc();
-        debug!(reason = reason.as_str(), "a connection did not end well");
+        self.errors[reason.index()].inc();
+        debug!(reason = reason.as_str(), "connection failed");
     }
 
-    /// The listener's certificate, from now on, is one that is valid until then.
+    /// The listener's certificate is valid until then.
     pub(super) fn certificate_expires(&self, at: SystemTime) {
         let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.certificate_expires_at
@@ -104,48 +106,13 @@ impl Metrics {
 
     #[cfg(test)]
     pub(super) fn count(&self, reason: Reason) -> u64 {
-        self.errors[reason as usize].get()
+        self.errors[reason.index()].get()
     }
 }
 
 // === impl Reason ===
 
 impl Reason {
-    pub(super) const ALL: [Self; 13] = [
-        Self::Malformed,
-        Self::HeadTooLarge,
-        Self::HeaderTimeout,
-        Self::WriteTimeout,
-        Self::Incomplete,
-        Self::Answer,
-        Self::Http2,
-        Self::Tls,
-        Self::Io,
-        Self::Evicted,
-        Self::Drain,
-        Self::Accept,
-        Self::Other,
-    ];
-
-    /// The metric label.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::HeadTooLarge => "head_too_large",
-            Self::HeaderTimeout => "header_timeout",
-            Self::WriteTimeout => "write_timeout",
-            Self::Incomplete => "incomplete",
-            Self::Answer => "answer",
-            Self::Http2 => "http2",
-            Self::Tls => "tls",
-            Self::Io => "io",
-            Self::Evicted => "evicted",
-            Self::Drain => "drain",
-            Self::Accept => "accept",
-            Self::Other => "other",
-        }
-    }
-
     /// What hyper's `error` means.
     pub(super) fn of(error: &(dyn Error + 'static), http2: bool) -> Self {
         let Some(hyper) = error.downcast_ref::<hyper::Error>() else {
@@ -159,7 +126,7 @@ impl Reason {
             _ if hyper.is_parse_too_large() => Self::HeadTooLarge,
             _ if hyper.is_parse() => Self::Malformed,
             _ if hyper.is_incomplete_message() => Self::Incomplete,
-            _ if hyper.is_user() => Self::Answer,
+            _ if hyper.is_user() => Self::Response,
             Some(reason) => reason,
             None if http2 => Self::Http2,
             None => Self::Other,
@@ -178,15 +145,6 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn indexes_its_reasons_and_names_each_once() {
-        let names: std::collections::HashSet<_> = Reason::ALL.map(Reason::as_str).into();
-        assert_eq!(names.len(), Reason::ALL.len());
-        for (index, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, index);
-        }
-    }
 
     #[test]
     fn shows_every_reason_from_the_start() {

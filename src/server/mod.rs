@@ -1,13 +1,13 @@
 //! Connections: accepted, bounded, watched and drained.
 //!
-//! A listener serves HTTP/1.0, HTTP/1.1 and HTTP/2: over TLS what ALPN says, else what the first
-//! bytes say. Everything that a caller may hold for as long as it likes has a bound here: the
-//! number of connections, the time of a handshake, the size and time of a head, the time without
-//! a request, the time in which nothing of an answer is taken. What a caller sends as a body is
-//! the concern of those who read it.
+//! A listener serves HTTP/1.0, HTTP/1.1 and HTTP/2: over TLS as ALPN says, else as the first bytes
+//! say. Everything that a client could hold for as long as it likes has a bound here: the number
+//! of connections, the time of a handshake, the size and time of a head, the time without a
+//! request, the time in which no byte of a response is taken. Request bodies are bounded where
+//! they are read.
 //!
-//! When all `max_connections` places are taken, the connections that have been without a request
-//! for longest are closed to make room; if all are busy, new ones wait in the kernel's queue.
+//! When `max_connections` are open, those that have been idle for longest are closed to make room;
+//! if all are busy, new ones wait in the kernel's queue.
 
 mod accept;
 mod body;
@@ -40,15 +40,15 @@ use crate::body::Body;
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// What to show to callers; `None`: no TLS.
+    /// The certificate and its key; `None`: no TLS.
     pub tls: Option<tls::Config>,
-    /// After this, what is still in flight is cut.
+    /// After this, requests still in flight are cut.
     pub drain_timeout: Duration,
     /// Between "not ready" and closing the listener.
     pub drain_delay: Duration,
-    /// Bytes of request line and fields; hyper needs 8 KiB at least, less counts as that.
+    /// Bytes of request line and headers; hyper needs 8 KiB at least, less counts as that.
     pub max_head: usize,
-    /// Fields of a request head. Other than 100, it costs an allocation a request.
+    /// Headers of a request. Other than 100, it costs an allocation a request.
     pub max_fields: usize,
     /// Connections at once.
     pub max_connections: usize,
@@ -58,12 +58,11 @@ pub struct Config {
     pub header_timeout: Duration,
     /// A kept connection without a request.
     pub idle_timeout: Duration,
-    /// A caller that takes no byte of its answer.
+    /// A client that takes no byte of its response.
     pub write_idle_timeout: Duration,
 }
 
-/// What can answer requests over a connection: a stack that has turned all of its errors into
-/// answers.
+/// What can serve a connection: a stack that has turned all of its errors into responses.
 pub trait Service:
     tower::Service<
         Request<Body>,
@@ -91,8 +90,7 @@ impl<S> Service for S where
 // === impl Config ===
 
 impl Config {
-    /// A listener with the limits of a side entrance, as those for operators and trials are: few
-    /// callers, each of whom is known.
+    /// A listener with fixed limits, for few and known clients: operators, and trials.
     pub fn side(listen: SocketAddr) -> Self {
         Self {
             listen,

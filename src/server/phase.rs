@@ -11,16 +11,16 @@ pub(super) struct Timeouts {
     pub(super) header: Duration,
     /// Without a request.
     pub(super) idle: Duration,
-    /// A write that the other end takes no byte of.
+    /// With a write of which the other end takes no byte.
     pub(super) write_idle: Duration,
 }
 
-/// What a connection was seen doing.
+/// What a connection is doing, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The other end does not take what is written to it.
     Blocked(Instant),
-    /// Requests are being answered.
+    /// Requests are in flight.
     Busy,
     /// The head of a request is coming.
     Head(Instant),
@@ -28,24 +28,24 @@ pub(super) enum Phase {
     Idle(Instant),
 }
 
-/// What becomes of a connection that was looked at.
+/// What is to be done with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It may go on; nothing can be wrong with it before this.
+    /// Nothing; no timeout can be over before this.
     LookAgainAt(Instant),
-    /// It has been without a request for too long.
+    /// Close it: it has been without a request for too long.
     Idle,
-    /// The head of its request takes too long.
+    /// Close it: the head of its request takes too long.
     SlowHead,
-    /// It does not take its answer.
+    /// Close it: it does not take its response.
     SlowReader,
 }
 
 // === impl Phase ===
 
 impl Phase {
-    /// What becomes of a connection that is in this phase at `now`.
-    pub(super) fn judge(self, now: Instant, timeouts: &Timeouts) -> Verdict {
+    /// What is to be done with a connection that is in this phase at `now`.
+    pub(super) fn check(self, now: Instant, timeouts: &Timeouts) -> Verdict {
         let (deadline, late) = match self {
             Self::Blocked(since) => (since + timeouts.write_idle, Verdict::SlowReader),
             Self::Busy => return Verdict::LookAgainAt(now + timeouts.shortest()),
@@ -64,7 +64,7 @@ impl Phase {
 // === impl Timeouts ===
 
 impl Timeouts {
-    /// Never zero: somebody looks again after that long.
+    /// Never zero: it is how long until the next look.
     fn shortest(&self) -> Duration {
         self.header
             .min(self.idle)
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn judges_each_phase_by_its_own_deadline() {
+    async fn each_phase_has_its_own_deadline() {
         let t0 = Instant::now();
         for (phase, seconds, verdict) in [
             (Phase::Idle(t0), 0, Verdict::LookAgainAt(t0 + after(10))),
@@ -101,7 +101,7 @@ mod tests {
             (Phase::Blocked(t0), 31, Verdict::SlowReader),
             (Phase::Busy, 1000, Verdict::LookAgainAt(t0 + after(1010))),
         ] {
-            assert_eq!(phase.judge(t0 + after(seconds), &TIMEOUTS), verdict, "{phase:?} {seconds}");
+            assert_eq!(phase.check(t0 + after(seconds), &TIMEOUTS), verdict, "{phase:?} {seconds}");
         }
     }
 }

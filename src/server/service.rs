@@ -33,7 +33,7 @@ pub(super) struct ConnectionService<S> {
 }
 
 pin_project! {
-    /// The answer of a [`ConnectionService`].
+    /// The response of a [`ConnectionService`].
     pub(super) struct ServiceFuture<S: Service<Request<Body>>> {
         #[pin]
         inner: Either<S::Future, Oneshot<S, Request<Body>>>,
@@ -67,8 +67,8 @@ where
         }
         request.extensions_mut().insert(self.peer);
 
-        // A clone costs a request more than everything else here: as a rule the service is ready,
-        // and this one is called again and again.
+        // A clone costs a request more than everything else here, and the service is nearly
+        // always ready.
         let mut service = self.inner.borrow_mut();
         let inner = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => Either::Left(service.call(request)),
@@ -78,8 +78,8 @@ where
     }
 }
 
-/// Makes one field of a `Cookie` that came in several, as HTTP/2 allows so that each can be
-/// compressed by itself (RFC 9113 section 8.2.3): everywhere else they are one.
+/// Joins a `Cookie` that came in several fields, as HTTP/2 allows so that each can be compressed
+/// by itself (RFC 9113 section 8.2.3). Everywhere else it is one field.
 fn join_crumbs(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
         return;
@@ -95,7 +95,7 @@ fn join_crumbs(headers: &mut HeaderMap) {
     headers.insert(COOKIE, whole);
 }
 
-// === impl AnswerFuture ===
+// === impl ServiceFuture ===
 
 impl<S> Future for ServiceFuture<S>
 where

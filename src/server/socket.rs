@@ -45,7 +45,7 @@ pin_project! {
         // The other end has closed, or is gone.
         ended: bool,
         lingering: Option<Lingering>,
-        _place: OwnedSemaphorePermit,
+        _permit: OwnedSemaphorePermit,
     }
 }
 
@@ -59,8 +59,8 @@ struct Lingering {
 // === impl Socket ===
 
 impl<I> Socket<I> {
-    pub(super) fn new(inner: I, state: Arc<ConnectionState>, place: OwnedSemaphorePermit) -> Self {
-        Self { inner, state, untouched: true, ended: false, lingering: None, _place: place }
+    pub(super) fn new(inner: I, state: Arc<ConnectionState>, permit: OwnedSemaphorePermit) -> Self {
+        Self { inner, state, untouched: true, ended: false, lingering: None, _permit: permit }
     }
 
     /// Whether not one byte has come.
@@ -188,8 +188,8 @@ mod tests {
     /// A socket, and its other end.
     async fn socket() -> (Socket<DuplexStream>, DuplexStream) {
         let (inner, other) = duplex(64);
-        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        (Socket::new(inner, Arc::new(ConnectionState::new()), place), other)
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        (Socket::new(inner, Arc::new(ConnectionState::new()), permit), other)
     }
 
     /// How long the socket takes to close.

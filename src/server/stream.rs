@@ -1,8 +1,8 @@
-//! The streams of an HTTP/2 connection: each a task, reset when its answer is not taken.
+//! The streams of an HTTP/2 connection: each a task, reset when its response is not taken.
 //!
-//! A stream whose window is shut blocks no write, so its socket tells nothing. But hyper asks for
-//! the next frame of a body only when the last one is on its way: a stream that waits although its
-//! body's frame was taken waits for its window.
+//! A stream whose window is closed blocks no write, so its socket does not show it. But hyper
+//! polls a body for its next frame only when the last one is on its way: a stream that waits
+//! although the frame of its body was taken waits for its window.
 
 use std::{
     cell::Cell,
@@ -67,7 +67,7 @@ impl<F: Future<Output = ()>> Future for Stream<F> {
             return Poll::Ready(());
         }
         match flow {
-            Flow::Unasked => {}
+            Flow::NotPolled => {}
             Flow::Waiting => this.stalled.set(None),
             Flow::Taken => match this.stalled.as_mut().as_pin_mut() {
                 Some(stalled) => stalled.reset(Instant::now() + this.streams.write_idle_timeout),

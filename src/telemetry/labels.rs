@@ -1,52 +1,18 @@
-//! Closed sets for what callers choose: methods and statuses.
+//! Closed sets of labels for what clients may choose: methods and statuses.
 
 use http::{Method, StatusCode};
 
-/// What the label says of values outside the registry.
+/// The label of values outside the registry.
 const OTHER: &str = "other";
 
 /// The methods of IANA's registry, sorted.
+#[rustfmt::skip]
 const METHODS: [&str; 40] = [
-    "ACL",
-    "BASELINE-CONTROL",
-    "BIND",
-    "CHECKIN",
-    "CHECKOUT",
-    "CONNECT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LABEL",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MKREDIRECTREF",
-    "MKWORKSPACE",
-    "MOVE",
-    "OPTIONS",
-    "ORDERPATCH",
-    "PATCH",
-    "POST",
-    "PRI",
-    "PROPFIND",
-    "PROPPATCH",
-    "PUT",
-    "QUERY",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "TRACE",
-    "UNBIND",
-    "UNCHECKOUT",
-    "UNLINK",
-    "UNLOCK",
-    "UPDATE",
-    "UPDATEREDIRECTREF",
-    "VERSION-CONTROL",
+    "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET",
+    "HEAD", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL",
+    "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "OPTIONS", "ORDERPATCH", "PATCH", "POST", "PRI",
+    "PROPFIND", "PROPPATCH", "PUT", "QUERY", "REBIND", "REPORT", "SEARCH", "TRACE", "UNBIND",
+    "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
 ];
 
 /// A method as a label: a registered one, or `other`.
@@ -54,7 +20,7 @@ const METHODS: [&str; 40] = [
 pub(super) struct MethodLabel(usize);
 
 /// A status as a label: a registered one, or `other`, which is also the label of requests that
-/// were given up before they had an answer.
+/// ended without a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StatusLabel(Option<StatusCode>);
 

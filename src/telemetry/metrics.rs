@@ -12,7 +12,7 @@ use prometheus::{
 use super::labels::{MethodLabel, StatusLabel};
 use crate::route::Route;
 
-/// Seconds. Cached answers take well under a millisecond, upstream calls up to a minute.
+/// Seconds. Responses from the cache take well under a millisecond, calls to Sync up to a minute.
 const BUCKETS: [f64; 17] = [
     0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
     30.0, 60.0,
@@ -44,19 +44,19 @@ impl Metrics {
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let in_flight = IntGauge::new(
             "vingate_http_in_flight",
-            "Requests whose answer has not been taken to its last byte.",
+            "Requests whose response has not been taken to its last byte",
         )?;
         let requests = IntCounterVec::new(
             Opts::new(
                 "vingate_http_requests_total",
-                "Requests by status of the answer; other: not registered, or given up before.",
+                "Requests by route, method and status; other: not registered, or no response was sent",
             ),
             &["route", "method", "status"],
         )?;
         let seconds = HistogramVec::new(
             HistogramOpts::new(
                 "vingate_http_request_seconds",
-                "Time from the head of a request to the end of its answer.",
+                "Time from the head of a request to the last byte of its response",
             )
             .buckets(BUCKETS.to_vec()),
             &["route"],
@@ -78,7 +78,7 @@ impl Metrics {
         self.0.in_flight.inc();
     }
 
-    /// The answer to a request has ended.
+    /// The response to a request has ended.
     pub(super) fn end(&self, route: Route, seconds: f64) {
         self.0.in_flight.dec();
         self.0.seconds_by[route.index()]
@@ -86,7 +86,7 @@ impl Metrics {
             .observe(seconds);
     }
 
-    /// The counter of requests with this answer.
+    /// The counter of requests with this response.
     pub(super) fn requests(
         &self,
         route: Route,

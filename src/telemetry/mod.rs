@@ -1,7 +1,7 @@
 //! Logs and metrics.
 //!
 //! Metrics are Prometheus's, with labels from closed sets only, and their handles are resolved
-//! once. Log lines are fixed sentences with fields. Neither ever carries a token, a VIN, a plate, a
+//! once. Log lines are fixed messages with fields. Neither ever carries a token, a VIN, a plate, a
 //! path or a query.
 
 mod labels;
@@ -41,7 +41,7 @@ pub enum Format {
 pub enum Access {
     /// Every request.
     All,
-    /// Answers of 500 and above, and what the gateway refused.
+    /// Responses of 500 and above, and what the gateway refused.
     Errors,
     /// None.
     Off,

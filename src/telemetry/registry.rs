@@ -1,17 +1,18 @@
-//! The registry that all modules register their metrics with.
+//! The registry of all metrics.
 
 use prometheus::{IntGauge, Opts, Registry};
 
 use super::log;
 
-/// A registry that knows the process and the build; everything else registers itself.
+/// A registry with the metrics of the process and the build; every module registers its own.
 pub fn registry() -> prometheus::Result<Registry> {
     let registry = Registry::new();
     #[cfg(target_os = "linux")]
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
 
-    let opts = Opts::new("vingate_build_info", "Always 1; the label tells what is running.")
-        .const_label("version", env!("CARGO_PKG_VERSION"));
+    let opts =
+        Opts::new("vingate_build_info", "Always 1; the label is the version that is running")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
     let build_info = IntGauge::with_opts(opts)?;
     build_info.set(1);
     registry.register(Box::new(build_info))?;

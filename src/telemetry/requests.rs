@@ -1,7 +1,7 @@
-//! Every request counted, timed and, if asked for, logged.
+//! Every request is counted, timed and, if configured, logged.
 //!
-//! A request lasts until the last byte of its answer was taken, so what is noted at its end hangs
-//! in the answer's body.
+//! A request lasts until the last byte of its response was taken, so the guard that notes its end
+//! is held by the body of the response.
 
 use std::{
     convert::Infallible,
@@ -39,7 +39,7 @@ pub struct TelemetryService<S> {
 }
 
 pin_project! {
-    /// The answer of a [`TelemetryService`].
+    /// The response of a [`TelemetryService`].
     #[derive(Debug)]
     pub struct ResponseFuture<F> {
         #[pin]
@@ -48,7 +48,7 @@ pin_project! {
     }
 }
 
-/// A request and its answer, noted when dropped.
+/// A request and its response, counted and logged when dropped.
 #[derive(Debug)]
 struct Exchange {
     metrics: Metrics,
@@ -114,7 +114,7 @@ where
         let Some(mut exchange) = this.exchange.take() else {
             return Poll::Ready(Ok(response));
         };
-        exchange.answered(&response);
+        exchange.respond(&response);
         Poll::Ready(Ok(response.map(|body| body.hold(exchange))))
     }
 }
@@ -137,7 +137,7 @@ impl Exchange {
         }
     }
 
-    fn answered(&mut self, response: &Response<Body>) {
+    fn respond(&mut self, response: &Response<Body>) {
         self.status = Some(response.status());
         self.problem = response.extensions().get().copied();
         self.count();
@@ -176,7 +176,7 @@ impl Drop for Exchange {
                 status = self.status.map(|status| status.as_u16()),
                 code = self.problem.map(Code::as_str),
                 seconds,
-                "a request ended",
+                "request ended",
             );
         }
     }

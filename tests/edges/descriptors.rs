@@ -84,7 +84,7 @@ async fn when_descriptors_run_out_the_idle_make_room() {
         let said = timeout(PATIENCE, log.next_line()).await.unwrap().unwrap();
         let said = said.expect("it says so");
         watch::search(&said);
-        if said.contains("no connection can be accepted") {
+        if said.contains("connection not accepted") {
             break;
         }
     }

@@ -94,7 +94,7 @@ async fn answers_that_break_off_are_counted() {
     let gateway = Gateway::start(&format!("{OPEN}{}", upstream.toml())).await;
     upstream.replies("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello", Then::Close);
     exchange(gateway.address, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    counted(&gateway, &[("answer", 1.0)]).await;
+    counted(&gateway, &[("response", 1.0)]).await;
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ const HTTP1: &[u8] = b"http/1.1";
 pub(super) struct Credentials {
     /// For rustls.
     pub(super) config: Arc<ServerConfig>,
-    /// When the first certificate of the chain ceases to be valid.
+    /// When the first certificate of the chain to expire does so.
     pub(super) expires_at: SystemTime,
 }
 
@@ -69,7 +69,7 @@ impl Credentials {
     }
 }
 
-/// A key hides itself, but nobody needs to rely on that.
+/// Without the key, although rustls hides it, too.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
@@ -131,11 +131,11 @@ fn verifier(
         .map_err(|_| Found::NoCertificate)
 }
 
-/// When `certificate` ceases to be valid.
+/// When `certificate` expires.
 ///
-/// webpki, with which rustls verifies, has read that, but says it only when it refuses a
-/// certificate for it: asked about the end of all days, it does so before anything else. That
-/// spares the program a second parser of certificates.
+/// webpki, with which rustls verifies, tells it only when it refuses a certificate as expired, and
+/// does so before any other check: so it verifies for a time that never comes. That spares the
+/// program a second parser of certificates.
 fn not_after(certificate: &CertificateDer<'_>) -> Result<SystemTime, webpki::Error> {
     let end = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
     let usage = KeyUsage::server_auth();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::files::Unreadable;
 
-/// Why one of the files cannot be used. Its text says what was found there, and shows nothing of
+/// Why one of the files cannot be used. Its text says what was found there, and quotes nothing of
 /// it: it may be the wrong file, with a key.
 #[derive(Debug, thiserror::Error)]
 #[error("server.tls.{}: found {found}", role.as_str())]
@@ -37,25 +37,25 @@ pub enum Found {
         /// Why.
         source: Unreadable,
     },
-    /// The file is torn, or of another format.
+    /// The file is incomplete, or of another format.
     #[error("a file that is not PEM")]
     NotPem,
-    /// The file is PEM at most by its name.
+    /// The file holds no certificate.
     #[error("a file without a certificate")]
     NoCertificate,
-    /// There is none, or it wants a password that nobody could type.
+    /// There is none, or it needs a password.
     #[error("a file without a private key, or with an encrypted one")]
     NoKey,
-    /// Something that calls itself a certificate.
-    #[error("a certificate that nobody can use ({0})")]
+    /// It is labelled as a certificate and is none.
+    #[error("a certificate that cannot be used ({0})")]
     Certificate(#[source] webpki::Error),
-    /// Something that calls itself a key.
+    /// It is labelled as a key and is none.
     #[error("a private key that cannot be used ({0})")]
     Key(#[source] rustls::Error),
-    /// Each is fine, but not together.
+    /// Each is valid, but they do not belong together.
     #[error("the private key of another certificate than the first")]
     KeyOfAnother,
-    /// TLS cannot be set up for another reason.
+    /// rustls refuses it for another reason.
     #[error("a certificate that TLS refuses ({0})")]
     Refused(#[source] rustls::Error),
 }

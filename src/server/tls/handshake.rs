@@ -23,8 +23,8 @@ impl Tls {
     /// Shakes hands over `socket` until `deadline`, or until the server wants the connection
     /// closed.
     ///
-    /// Gives the connection and what is to be spoken over it, or what it died of; nothing, if
-    /// nobody has to know.
+    /// Returns the connection and the protocol to speak over it, or why there is none: `None` is
+    /// no failure.
     pub(in crate::server) async fn accept<I>(
         &self,
         socket: Socket<I>,
@@ -45,28 +45,27 @@ impl Tls {
                     let negotiated = negotiated(stream.get_ref().1.alpn_protocol());
                     return Ok((stream, negotiated));
                 }
-                // Whoever only looked whether the port is open did nothing wrong.
+                // A probe of the port sends nothing.
                 Err((_, socket)) if socket.is_untouched() => return Err(None),
                 Err((error, mut socket)) => {
-                    // An alert went out; it says why, so it should arrive.
+                    // An alert went out. It says why, so it should arrive.
                     let _ = socket.shutdown().await;
                     name(&error)
                 }
             },
-            command = poll_fn(|cx| state.poll_order(Command::Serve, cx)) => return Err(match command {
+            command = poll_fn(|cx| state.poll_command(Command::Serve, cx)) => return Err(match command {
                 Command::Cut => Some(Reason::Drain),
                 Command::MakeRoom => Some(Reason::Evicted),
                 Command::Close | Command::Drain | Command::Serve => None,
             }),
             () = late.as_mut() => "not in time",
         };
-        debug!(failure, "a TLS handshake failed");
+        debug!(failure, "TLS handshake failed");
         Err(Some(Reason::Tls))
     }
 }
 
-/// HTTP/2 has to be agreed on; clients that know nothing of ALPN know nothing of it either
-/// (RFC 9113 §3.2).
+/// HTTP/2 has to be negotiated; clients without ALPN do not speak it (RFC 9113 §3.2).
 fn negotiated(protocol: Option<&[u8]>) -> Negotiated {
     match protocol {
         Some(HTTP2) => Negotiated::Http2,
@@ -74,7 +73,7 @@ fn negotiated(protocol: Option<&[u8]>) -> Negotiated {
     }
 }
 
-/// What went wrong, in words of ours: rustls' own may hold what the other end has sent.
+/// What went wrong, in our own words: those of rustls may hold what the other end has sent.
 fn name(error: &io::Error) -> &'static str {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) else {
         return "the other end went away";
@@ -91,7 +90,7 @@ fn name(error: &io::Error) -> &'static str {
         | Error::InappropriateMessage { .. }
         | Error::PeerMisbehaved(_)
         | Error::PeerSentOversizedRecord => "against the rules of TLS",
-        _ => "something else",
+        _ => "another failure",
     }
 }
 

@@ -1,10 +1,10 @@
 //! TLS on a listener.
 //!
 //! rustls with aws-lc-rs: TLS 1.2 and 1.3, HTTP/2 or HTTP/1.1 by ALPN, one certificate whatever
-//! name was asked for. All that a handshake needs is one value, which a renewal replaces as a
-//! whole. So no handshake meets half of a change, connections keep what they began with, and
-//! tickets of the old value are worthless with the new: nobody resumes past a client CA that is
-//! not trusted any more.
+//! name the client asks for. All that a handshake needs is one value, which a renewal replaces as
+//! a whole. So no handshake sees half of a change, connections keep the value that they began
+//! with, and tickets of the old value are worthless with the new: no client resumes past a client
+//! CA that is not trusted any more.
 
 mod credentials;
 mod error;
@@ -48,7 +48,7 @@ pub struct Config {
     credentials: Credentials,
 }
 
-/// What handshakes are made with, now: a handle, cheap to clone.
+/// What handshakes are made with: a handle, cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     current: Arc<ArcSwap<ServerConfig>>,
@@ -61,15 +61,15 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them; at least one. A certificate that has expired is
-    /// taken: most of what it is needed for works without, and nothing does without a listener.
+    /// Everything that is wrong with them; at least one problem. An expired certificate is taken:
+    /// clients that do not verify it still work, and without a listener none does.
     pub fn load(files: Files) -> Result<Self, Vec<Error>> {
         let mut sources = Sources::default();
         let credentials = Credentials::read(&files, &mut sources)?;
         Ok(Self { files, sources, credentials })
     }
 
-    /// When the first certificate of the chain ceases to be valid.
+    /// When the first certificate of the chain to expire does so.
     pub fn expires_at(&self) -> SystemTime {
         self.credentials.expires_at
     }
@@ -77,7 +77,7 @@ impl Config {
     /// Begins to use it, and keeps it up to date with the files until the task is dropped.
     pub(super) fn begin(&self, metrics: &Metrics) -> (Tls, AbortOnDropHandle<()>) {
         if self.credentials.have_expired(SystemTime::now()) {
-            warn!("the TLS certificate has expired");
+            warn!("TLS certificate expired");
         }
         metrics.certificate_expires(self.expires_at());
         let tls = Tls { current: Arc::new(ArcSwap::from(Arc::clone(&self.credentials.config))) };

@@ -202,7 +202,7 @@ async fn logs_nothing_but_names_from_closed_sets() {
     drop(service.oneshot(request).await.unwrap());
     assert_eq!(
         lines.0.lock().as_slice(),
-        ["message=a request ended request_id=\"id-1\" route=\"other\" method=\"other\" \
+        ["message=request ended request_id=\"id-1\" route=\"other\" method=\"other\" \
           status=400 code=\"BadRequest\" seconds=0.0 "]
     );
 }

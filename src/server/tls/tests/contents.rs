@@ -99,7 +99,7 @@ fn everything_that_is_wrong_is_said_at_once() {
         ("", "", Some(""), &[NO_CERTIFICATE, NO_KEY, NO_CA]),
         (key, certificate, None, &[NO_CERTIFICATE, NO_KEY]),
         (torn, key, None, &["certificate: found a file that is not PEM"]),
-        (&garbage, key, None, &["certificate: found a certificate that nobody can use (TrailingData(SignedData))"]),
+        (&garbage, key, None, &["certificate: found a certificate that cannot be used (TrailingData(SignedData))"]),
         (certificate, &encrypted, None, &[NO_KEY]),
         (certificate, &key[..60], None, &["key: found a file that is not PEM"]),
         (
