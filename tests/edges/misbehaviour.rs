@@ -113,6 +113,77 @@ async fn no_answer_is_a_502_or_504_that_says_why() {
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_right_behind_its_head_is_a_502_and_counted_as_one() {
+    let (gateway, upstream) = gateway().await;
+    let cases = [
+        ("no chunk size", chunked("zz"), Then::Close),
+        ("no chunk size, and hangs", chunked("zz\r\n"), Then::Hang),
+        ("an empty chunk size", chunked("\r\n"), Then::Keep),
+        ("a size of 2^64 + 5", chunked("10000000000000005\r\nhello"), Then::Keep),
+        ("no chunk at all", chunked(""), Then::Close),
+        ("a malformed trailer", chunked("0\r\nx : y\r\n\r\n"), Then::Keep),
+        ("nothing of a length", "content-length: 10\r\n\r\n".into(), Then::Close),
+        ("nothing of a body to the end", "\r\n".into(), Then::Reset),
+    ];
+    let count = cases.len();
+    for (name, reply, then) in cases {
+        upstream.replies(format!("HTTP/1.1 200 OK\r\n{reply}"), then);
+        let response = exchange(gateway.address, GET).await;
+        assert_eq!(statuses(&response), [502], "{name}: {response}");
+        let said = "\r\nproxy-status: vingate; error=http_response_incomplete\r\n";
+        assert!(response.contains(said), "{name}: {response}");
+        is_clean(&gateway, &upstream, name).await;
+    }
+    let series = r#"vingate_http_requests_total{method="GET",route="other",status="502"}"#;
+    assert_eq!(gateway.metric(series).await, count as f64);
+}
+
+#[tokio::test]
+async fn a_head_without_a_body_yet_is_passed_on() {
+    let (gateway, upstream) = gateway().await;
+    upstream.replies(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+        Then::Hang,
+    );
+    let mut caller = Caller::connect(gateway.address).await;
+    caller.send(GET).await;
+    let head = caller.read_to("\r\n\r\n").await;
+    assert_eq!(statuses(&head), [200], "{head}");
+}
+
+#[tokio::test]
+async fn a_batch_in_an_unknown_coding_is_a_502_and_not_stored() {
+    use crate::support::{BATCH, JSON};
+    let (gateway, upstream) = gateway().await;
+    let body = r#"{"vehicles":[{"vin":"3VWFE21C04M000001","plate":"A1"}]}"#;
+    let ask = format!(
+        "QUERY {BATCH} HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\nContent-Type: {JSON}\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let element = r#"{"vin":"3VWFE21C04M000001","plate":"A1","info":[]}"#;
+    let json = format!(r#"{{"vehicleData":[{element}]}}"#);
+    for coding in
+        ["foo", "chunked, gzip", "identity", "gzip", "chunked\r\ntransfer-encoding: chunked"]
+    {
+        for then in [Then::Close, Then::Hang] {
+            upstream.take_seen();
+            let reply = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: {coding}\r\n\r\n{json}");
+            upstream.replies(reply, then);
+            let response = exchange(gateway.address, &ask).await;
+            assert_eq!(statuses(&response), [502], "{coding}: {response}");
+            assert!(response.contains("error=http_response_transfer_coding"), "{response}");
+            assert_eq!(upstream.take_seen().len(), 1, "{coding}: asked, and once");
+        }
+    }
+    let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{json}", json.len());
+    upstream.replies(reply, Then::Keep);
+    let response = exchange(gateway.address, &ask).await;
+    assert!(response.ends_with(&json), "nothing else was stored: {response}");
+    assert!(response.contains("fwd=miss"), "{response}");
+}
+
+#[tokio::test]
 async fn what_breaks_off_is_never_a_whole_answer() {
     let (gateway, upstream) = gateway().await;
     let long = "y".repeat(100_000);
