@@ -199,3 +199,53 @@ async fn a_refused_account_is_not_the_callers_fault_and_keeps_its_entries() {
     assert!(held.field("cache-status").starts_with("vingate; hit;"));
     assert_eq!(held.text(), gateway.response_for([&vehicle(ONE)], ALL));
 }
+
+#[tokio::test]
+async fn forwarded_requests_carry_what_batch_calls_carry() {
+    let names = ["api_key", "x_tenant_key", "x-api-key", "proxy-authorization", "x-forwarded-user"];
+    let credential = |call: &vingate::sandbox::Call| {
+        let names = names.into_iter().chain(["authorization", "cookie"]);
+        let values = names.map(|name| {
+            let values = call.headers.get_all(name).into_iter();
+            (
+                name,
+                values
+                    .map(|value| value.to_str().unwrap().to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        });
+        values.collect::<Vec<_>>()
+    };
+
+    // The clients' own, twice and nominated away.
+    let own = format!("{OWN_CREDENTIALS}\n[upstream]\ncredential_headers = {names:?}\n");
+    let gateway = Gateway::start(&own).await;
+    for name in names.into_iter().chain(["authorization", "cookie"]) {
+        let sent = [(name, "SYNC_ONE"), (name, "SYNC_TWO"), ("connection", name)];
+        ask(&gateway, &sent).await;
+        let batch = credential(&gateway.sandbox.calls().pop().unwrap());
+        let mut request = Request::get("/api/vehicles");
+        for (name, value) in sent {
+            request = request.header(name, value);
+        }
+        gateway.send_bare(request, "").await;
+        let forwarded = credential(&gateway.sandbox.calls().pop().unwrap());
+        assert_eq!(batch, forwarded, "{name}");
+        assert!(batch.contains(&(name, vec!["SYNC_ONE".into(), "SYNC_TWO".into()])), "{name}");
+    }
+
+    // An account's.
+    for name in names {
+        let account = format!(
+            "[[account]]\nname = \"all\"\nheader = \"{name}\"\n\
+             value = {{ env = \"SYNC_ALL\" }}\nsubjects = [\"*\"]\n"
+        );
+        let gateway = Gateway::start(&account).await;
+        gateway.batch(&[ONE]).await;
+        let batch = credential(&gateway.sandbox.calls().pop().unwrap());
+        gateway.get("/api/vehicles").await;
+        let forwarded = credential(&gateway.sandbox.calls().pop().unwrap());
+        assert_eq!(batch, forwarded, "{name}");
+        assert!(batch.contains(&(name, vec!["SYNC_ALL".into()])), "{name}");
+    }
+}

@@ -116,12 +116,26 @@ async fn a_write_drops_what_it_names_and_nothing_else() {
     let patch = json!({"vehicleStatusId": 3}).to_string();
     let tax = json!({"taxIdentifier": "X", "legalName": "Y"}).to_string();
     let sink = "/sandbox/sink";
+    let other = "1HGCM82633A004352";
+    let (query, form) = (format!("{sink}?vin={vin}"), format!("{sink}?old_plat%45=+{plate}"));
+    let new = json!({"plate": "NEW123A"}).to_string();
+    let old_vin = json!({"vin": other, "oldVin": vin}).to_string();
+    let vins = json!({"vin": other, "vins": [vin]}).to_string();
+    let spanish = json!({"vin": other, "vehiculo": {"serie": vin, "placas": plate}}).to_string();
+    let member = json!({"vin": other, &vin: {"color": "red"}}).to_string();
     for (what, method, target, body, want) in [
         ("status", Method::PATCH, &*status, &patch, [false, false, true, true]),
         ("upsert", Method::PUT, "/api/upsert-vehicle-info", &upsert, [false, false, false, true]),
         ("nested", Method::POST, sink, &nested(&vin, &plate), [false, false, false, true]),
         ("nested vin", Method::POST, sink, &nested(&vin, ""), [false, false, true, true]),
         ("nested plate", Method::POST, sink, &nested("", &plate), [false, true, false, true]),
+        ("query", Method::POST, &*query, &new, [false, false, true, true]),
+        ("old VIN", Method::POST, sink, &old_vin, [false, false, true, true]),
+        ("list of VINs", Method::POST, sink, &vins, [false, false, true, true]),
+        ("in Spanish", Method::POST, sink, &spanish, [false, false, false, true]),
+        ("name of a member", Method::POST, sink, &member, [false, false, true, true]),
+        ("form in a query", Method::POST, &*form, &new, [false, true, false, true]),
+        ("VIN and no JSON", Method::POST, &*query, &"vin=x".to_owned(), [false; 4]),
         ("tax", Method::PUT, "/api/upsert-tax-identity", &tax, [false; 4]),
         ("nothing named", Method::POST, sink, &"{}".to_owned(), [false; 4]),
         ("no body", Method::POST, sink, &String::new(), [false; 4]),
@@ -139,6 +153,23 @@ async fn a_write_drops_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_harmless_write_drops_nothing() {
+    let toml = "[cache]\nharmless_writes = [\"POST /sandbox/*\"]";
+    let gateway = Gateway::start(toml).await;
+    let two = vehicles(&gateway, 2);
+    fill(&gateway, &two).await;
+    let named = json!({"vin": two[0].vin.as_str()});
+    for body in [named.to_string(), "{}".to_owned(), String::new()] {
+        write(&gateway, Method::POST, "/sandbox/sink", body)
+            .await
+            .expect(200);
+        assert_eq!(held(&gateway, &two).await, [true, true]);
+    }
+    patch(&gateway, two[0].vin.as_str()).await.expect(204);
+    assert_eq!(held(&gateway, &two).await, [false, true]);
+}
+
+#[tokio::test]
 async fn a_path_of_another_version_names_vehicles_too() {
     let gateway = Gateway::start("").await;
     let two = vehicles(&gateway, 2);
@@ -152,6 +183,12 @@ async fn a_path_of_another_version_names_vehicles_too() {
         .await
         .expect(200);
     assert_eq!(held(&gateway, &two).await, [false, true]);
+    let target = format!("/api/vehicles/{}", two[1].plate.as_str());
+    write(&gateway, Method::PUT, &target, json!({"plate": "NEW123A"}))
+        .await
+        .expect(200);
+    gateway.sandbox.clear_faults();
+    assert_eq!(held(&gateway, &two).await, [false, false]);
 }
 
 #[tokio::test]
