@@ -43,6 +43,26 @@ async fn names_every_problem_and_asks_nothing_upstream() {
 }
 
 #[tokio::test]
+async fn two_plates_in_one_text_are_a_problem_that_says_so() {
+    let gateway = Gateway::start("").await;
+    for plates in ["99AA9A/99AA9A", "99AA9A 99AA8A", "99-AA-9A\n99-AA-8A"] {
+        let refused = gateway.batch(&[ONE, (ONE.0, plates)]).await.expect(400);
+        let problem = refused.json();
+        assert_eq!(problem["code"], "BadParameters");
+        assert!(refused.text().contains("holds two plates"), "{}", refused.text());
+        let body = serde_json::json!({"vehicleInfo": {"vin": ONE.0, "plate": plates}});
+        let request = Request::put("/api/upsert-vehicle-info").header("content-type", JSON);
+        let refused = gateway.send(request, body.to_string()).await.expect(400);
+        assert!(refused.text().contains("holds two plates"), "{}", refused.text());
+    }
+    assert!(gateway.sandbox.calls().is_empty());
+    let marked = ("'3VWFE21C04M000001", "'MFF\u{3164}956\u{2043}M");
+    let first = gateway.batch(&[marked]).await.expect(200);
+    assert_eq!(first.body, gateway.batch(&[ONE]).await.expect(200).body);
+    assert_eq!(gateway.sandbox.counters().batches, 1);
+}
+
+#[tokio::test]
 async fn query_and_overridden_post_mean_the_same() {
     let gateway = Gateway::start("").await;
     let body = batch_body(&[ONE]);
