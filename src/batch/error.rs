@@ -7,9 +7,18 @@ use crate::{body, json::NotJson, loader::Failure};
 /// Why a batch request fails.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The body is said to be something else than JSON, or to be encoded.
-    #[error("the body is not application/json as it is")]
+    /// The `Content-Type` is not `application/json`.
+    #[error("the body must be application/json")]
     MediaType,
+    /// The body has this content coding; `None` if it has no name that can be repeated.
+    #[error("the body must have no content coding")]
+    ContentCoding(Option<String>),
+    /// There is no body: the client cannot send one with `GET`, or did not frame it.
+    #[error(
+        "the body is missing: a client that cannot send one with GET can use QUERY, or POST with \
+         X-HTTP-Method-Override: GET"
+    )]
+    NoBody,
     /// A `QUERY` without a `Content-Type` (RFC 10008 section 2.1).
     #[error("a QUERY must say the media type of its body")]
     NoMediaType,

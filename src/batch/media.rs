@@ -10,11 +10,11 @@ use crate::json::is_json;
 
 /// Accepts `application/json` as it is, whatever its parameters. A `GET` need not say it,
 /// because many clients cannot; a `QUERY` must (RFC 10008 section 2.1).
-pub(super) fn judge(method: &Method, fields: &HeaderMap) -> Result<(), Error> {
-    if fields.contains_key(CONTENT_ENCODING) {
-        return Err(Error::MediaType);
+pub(super) fn check(method: &Method, headers: &HeaderMap) -> Result<(), Error> {
+    if let Some(coding) = coding(headers) {
+        return Err(Error::ContentCoding(coding));
     }
-    let mut types = fields.get_all(CONTENT_TYPE).iter();
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
     match (types.next(), types.next()) {
         (None, _) if *method == Method::QUERY => Err(Error::NoMediaType),
         (None, _) => Ok(()),
@@ -22,6 +22,23 @@ pub(super) fn judge(method: &Method, fields: &HeaderMap) -> Result<(), Error> {
         _ => Err(Error::MediaType),
     }
 }
+
+/// The first content coding that is not `identity`. What is not a coding's name is not repeated.
+fn coding(headers: &HeaderMap) -> Option<Option<String>> {
+    let codings = headers.get_all(CONTENT_ENCODING).iter();
+    let codings = codings.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    let coding = codings
+        .map(<[u8]>::trim_ascii)
+        .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))?;
+    let is_name = coding.len() <= MAX_CODING
+        && coding
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
+    Some(is_name.then(|| String::from_utf8_lossy(coding).into_owned()))
+}
+
+/// Bytes of the name of a content coding. The longest that is registered has 15.
+const MAX_CODING: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -36,7 +53,7 @@ mod tests {
             for (name, value) in fields {
                 map.append(name, HeaderValue::from_static(value));
             }
-            judge(&Method::GET, &map).is_ok()
+            check(&Method::GET, &map).is_ok()
         };
         for (media_type, accepted) in [
             ("application/json", true),
@@ -51,14 +68,40 @@ mod tests {
             assert_eq!(with(&[(CONTENT_TYPE, media_type)]), accepted, "{media_type:?}");
         }
         assert!(with(&[]));
-        assert!(!with(&[(CONTENT_ENCODING, "identity")]));
         assert!(!with(&[(CONTENT_TYPE, "application/json"), (CONTENT_TYPE, "text/plain")]));
+    }
+
+    #[test]
+    fn names_the_content_coding_that_is_not_taken() {
+        for (values, expected) in [
+            (&[][..], None),
+            (&[""], None),
+            (&["identity"], None),
+            (&["Identity, identity", "identity"], None),
+            (&["gzip"], Some(Some("gzip"))),
+            (&["identity, br"], Some(Some("br"))),
+            (&["identity", "deflate"], Some(Some("deflate"))),
+            (&["x y"], Some(None)),
+            (&["\"gzip\""], Some(None)),
+            (&["3VWFE21C04M000001"], Some(None)),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            let found = match check(&Method::GET, &headers) {
+                Ok(()) => None,
+                Err(Error::ContentCoding(coding)) => Some(coding),
+                Err(error) => panic!("{values:?}: {error}"),
+            };
+            assert_eq!(found.as_ref().map(Option::as_deref), expected, "{values:?}");
+        }
     }
 
     #[test]
     fn a_query_must_say_what_it_sends() {
         let nothing = HeaderMap::new();
-        assert!(matches!(judge(&Method::QUERY, &nothing), Err(Error::NoMediaType)));
-        assert!(judge(&Method::POST, &nothing).is_ok());
+        assert!(matches!(check(&Method::QUERY, &nothing), Err(Error::NoMediaType)));
+        assert!(check(&Method::POST, &nothing).is_ok());
     }
 }

@@ -39,6 +39,7 @@ use crate::{
     auth::Credential,
     body::Body,
     cache::{self, CacheStatus, Directives, Partition},
+    json::without_bom,
     limit,
     loader::{self, Loader},
     rule::Refused,
@@ -103,7 +104,7 @@ where
 {
     async fn response(&self, request: Request<Body>) -> Result<Response<Body>, Refused<U::Error>> {
         let Config { max_vehicles, max_body, body_idle_timeout, .. } = self.config;
-        if let Err(error) = media::judge(request.method(), request.headers()) {
+        if let Err(error) = media::check(request.method(), request.headers()) {
             return Err(Refused::new(error, request));
         }
         let (head, mut unread) = request.into_parts();
@@ -111,6 +112,10 @@ where
             Ok(body) => body,
             Err(failure) => return Err(Refused { error: Error::from(failure).into(), unread }),
         };
+        if body.is_empty() {
+            return Err(Refused::bare(Error::NoBody));
+        }
+        let body = body.slice_ref(without_bom(&body));
         let asked = BatchRequest::parse(&body, max_vehicles).map_err(Refused::bare)?;
         if asked.has_unknown || head.uri.query().is_some() {
             if Directives::of(&head.headers).only_if_cached {

@@ -36,6 +36,9 @@ pub enum Error {
     /// The target is neither a path nor one at an HTTP host.
     #[error("the target is not a path")]
     Target,
+    /// `OPTIONS *`: nothing is wrong, but it is about the gateway and not about what is behind it.
+    #[error("the gateway answers for itself")]
+    ServerOptions,
     /// The path has a dot segment, a backslash or a control character.
     #[error("the path has a dot segment, a backslash or a control character")]
     Path,
@@ -87,9 +90,12 @@ impl Edge {
         check_host(request.version(), uri, headers)?;
         check_framing(request.version(), headers)?;
         check_scheme(uri)?;
+        check_expectation(headers)?;
+        if *request.method() == Method::OPTIONS && uri.path() == "*" {
+            return Err(Error::ServerOptions);
+        }
         check_path(uri.path())?;
-        check_override(request)?;
-        check_expectation(headers)
+        check_override(request)
     }
 }
 

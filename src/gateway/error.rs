@@ -5,12 +5,14 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use http::HeaderValue;
+use http::{HeaderValue, Response};
 
-use super::edge;
+use super::{edge, error_response};
 use crate::{
-    auth, batch, body, forward, limit,
-    loader::{self, CallError},
+    auth, batch,
+    body::{self, Body},
+    forward, limit,
+    loader::CallError,
     normalize,
     problem::{Code, Violation},
     upstream,
@@ -54,6 +56,8 @@ pub(super) struct ProblemDetails {
     pub(super) challenge: Option<HeaderValue>,
     /// The error type of `Proxy-Status` (RFC 9209).
     pub(super) proxy_error: Option<&'static str>,
+    /// Whether the body must come without a content coding: `Accept-Encoding`.
+    pub(super) wants_identity: bool,
     /// Whether nothing more is read from the connection.
     pub(super) closes: bool,
 }
@@ -61,12 +65,15 @@ pub(super) struct ProblemDetails {
 // === impl Error ===
 
 impl Error {
-    /// The error response of the upstream that is passed on instead of a problem, and whether it
-    /// was sent to the credential of an account.
-    pub(super) fn passed_on(&self) -> Option<(&loader::ErrorResponse, bool)> {
+    /// The response that is made instead of a problem: the gateway's options, or an error response
+    /// of the upstream, as it came.
+    pub(super) fn response(&self) -> Option<Response<Body>> {
         match self {
+            Self::Edge(edge::Error::ServerOptions) => Some(error_response::options()),
             Self::Batch(batch::Error::Call { error, of_account }) => match &**error {
-                CallError::Refused(response) => Some((response, *of_account)),
+                CallError::Refused(received) => {
+                    Some(error_response::passed_on(received, *of_account))
+                }
                 _ => None,
             },
             _ => None,
@@ -110,6 +117,8 @@ fn edge(error: edge::Error) -> ProblemDetails {
         edge::Error::UriTooLong { .. } => Code::UriTooLong,
         edge::Error::TooManyHeaders { .. } => Code::HeadersTooLarge,
         edge::Error::Expectation => Code::ExpectationFailed,
+        // It has a response of its own; this is what it would be without.
+        edge::Error::ServerOptions => Code::MethodNotAllowed,
     };
     ProblemDetails::new(code, error).closing()
 }
@@ -175,6 +184,18 @@ fn normalize(error: &normalize::Error) -> ProblemDetails {
 fn batch(error: &batch::Error) -> ProblemDetails {
     match error {
         batch::Error::MediaType => ProblemDetails::new(Code::UnsupportedMediaType, error),
+        batch::Error::ContentCoding(coding) => {
+            let detail = match coding {
+                Some(coding) => format!("{error}, it has {coding}"),
+                None => error.to_string(),
+            };
+            ProblemDetails {
+                wants_identity: true,
+                ..ProblemDetails::new(Code::UnsupportedMediaType, detail)
+            }
+        }
+        // What follows may be the body, sent without saying so.
+        batch::Error::NoBody => ProblemDetails::new(Code::BadRequest, error).closing(),
         batch::Error::NoMediaType
         | batch::Error::NotUtf8
         | batch::Error::Missing
@@ -283,6 +304,7 @@ impl ProblemDetails {
             retry_after: None,
             challenge: None,
             proxy_error: None,
+            wants_identity: false,
             closes: false,
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::{
-    HeaderValue, Response, Version,
-    header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    HeaderValue, Response, StatusCode, Version,
+    header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
 use super::error::ProblemDetails;
@@ -34,6 +34,9 @@ pub(super) fn response(
     if let Some(error) = details.proxy_error {
         proxy_status::set_error(headers, error);
     }
+    if details.wants_identity {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     if details.code == Code::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static(METHODS));
     }
@@ -41,6 +44,16 @@ pub(super) fn response(
     if details.closes && version < Version::HTTP_2 {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
+}
+
+/// The response to `OPTIONS *`.
+pub(super) fn options() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(METHODS));
     response
 }
 

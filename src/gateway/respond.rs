@@ -152,10 +152,7 @@ where
 impl RequestInfo {
     /// What the client sees of `error`.
     fn response(&self, error: &Error) -> Response<Body> {
-        let mut response = match error.passed_on() {
-            Some((received, of_account)) => error_response::passed_on(received, of_account),
-            None => self.problem(error),
-        };
+        let mut response = error.response().unwrap_or_else(|| self.problem(error));
         if self.is_batch {
             response
                 .headers_mut()

@@ -80,3 +80,53 @@ async fn query_and_overridden_post_mean_the_same() {
     }
     assert_eq!(gateway.sandbox.counters().batches, 1);
 }
+
+#[tokio::test]
+async fn ignores_a_byte_order_mark_and_the_coding_that_is_none() {
+    let gateway = Gateway::start("").await;
+    let plain = gateway.batch(&[ONE]).await.expect(200);
+    let marked = format!("\u{feff}{}", batch_body(&[ONE]));
+    for request in [
+        Request::get(BATCH).header("content-type", JSON),
+        Request::get(BATCH).header("content-encoding", "Identity"),
+        // Past the cache, too.
+        Request::get(format!("{BATCH}?x=1")),
+    ] {
+        let response = gateway.send(request, marked.clone()).await;
+        assert_eq!(response.expect(200).json(), plain.json());
+    }
+}
+
+#[tokio::test]
+async fn a_coding_that_is_not_taken_is_named() {
+    let gateway = Gateway::start("").await;
+    let request = Request::get(BATCH).header("content-encoding", "identity, gzip");
+    let refused = gateway.send(request, batch_body(&[ONE])).await.expect(415);
+    assert_eq!(refused.field("accept-encoding"), "identity");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("gzip"));
+    let request = Request::get(BATCH).header("content-type", "text/plain");
+    let refused = gateway.send(request, batch_body(&[ONE])).await.expect(415);
+    assert_eq!(refused.field("accept-encoding"), "", "it is not the coding");
+    assert_eq!(gateway.sandbox.counters().batches, 0);
+}
+
+#[tokio::test]
+async fn a_missing_body_is_told_from_a_bad_one_and_ends_the_connection() {
+    let gateway = Gateway::start("").await;
+    for (method, body, is_missing) in
+        [("GET", "", true), ("QUERY", "", true), ("GET", "{", false), ("GET", "\u{feff}", false)]
+    {
+        let request = Request::builder()
+            .method(method)
+            .uri(BATCH)
+            .header("content-type", JSON);
+        let refused = gateway.send(request, body).await.expect(400);
+        let problem = refused.json();
+        assert_eq!(problem["title"], "Bad Request");
+        let detail = problem["detail"].as_str().unwrap();
+        for name in ["QUERY", "X-HTTP-Method-Override: GET"] {
+            assert_eq!(detail.contains(name), is_missing, "{detail}");
+        }
+        assert_eq!(refused.field("connection") == "close", is_missing, "{method} {body}");
+    }
+}

@@ -122,6 +122,19 @@ fn refuses_paths_that_mean_another_path_to_somebody() {
 }
 
 #[test]
+fn answers_options_of_the_server_and_no_other_star() {
+    for (method, uri, headers, expected) in [
+        (Method::OPTIONS, "*", &[("host", "a")][..], Error::ServerOptions),
+        (Method::OPTIONS, "*", &[], Error::Host),
+        (Method::OPTIONS, "*", &[("host", "a"), ("expect", "x")], Error::Expectation),
+        (Method::GET, "*", &[("host", "a")], Error::Target),
+        (Method::POST, "*", &[("host", "a")], Error::Target),
+    ] {
+        assert_eq!(check(method, uri, Version::HTTP_11, headers), Err(expected));
+    }
+}
+
+#[test]
 fn bounds_targets_and_fields() {
     assert_eq!(get(&format!("/{}", "a".repeat(63))), Ok(()));
     assert_eq!(get(&format!("/{}", "a".repeat(64))), Err(Error::UriTooLong { limit: 64 }));

@@ -38,6 +38,8 @@ fn every_error_has_its_status_and_code() {
         (auth::Error::Scope { needed: "x".into() }.into(), 403, "Forbidden"),
         (auth::Error::NoAccount.into(), 403, "Forbidden"),
         (batch::Error::MediaType.into(), 415, "UnsupportedMediaType"),
+        (batch::Error::ContentCoding(None).into(), 415, "UnsupportedMediaType"),
+        (batch::Error::NoBody.into(), 400, "BadRequest"),
         (batch::Error::NoMediaType.into(), 400, "BadRequest"),
         (batch::Error::NotUtf8.into(), 400, "BadRequest"),
         (batch::Error::Json(json().into()).into(), 400, "BadRequest"),
@@ -81,7 +83,7 @@ fn every_error_has_its_status_and_code() {
             (status, code),
             "{error:?}"
         );
-        assert!(error.passed_on().is_none());
+        assert!(error.response().is_none());
 
         // What is promised of whole families.
         let waits = matches!(status, 429 | 503);
@@ -124,13 +126,14 @@ fn a_challenge_says_no_more_than_it_must() {
 
 #[test]
 fn an_error_response_of_the_upstream_is_passed_on_as_it_came() {
-    let received = loader::ErrorResponse {
+    let received = crate::loader::ErrorResponse {
         status: StatusCode::CONFLICT,
         content_type: None,
         retry_after: None,
         body: Bytes::from_static(b"x"),
     };
     let error = call(CallError::Refused(received));
-    let (response, of_account) = error.passed_on().unwrap();
-    assert_eq!((response.status.as_u16(), of_account), (409, true));
+    assert_eq!(error.response().unwrap().status(), StatusCode::CONFLICT);
+    let options = Error::from(edge::Error::ServerOptions).response().unwrap();
+    assert_eq!(options.status(), StatusCode::NO_CONTENT);
 }

@@ -20,13 +20,15 @@ use crate::{
 enum Want {
     /// Answered with this status and the connection closed; nothing goes upstream.
     Refused(u16),
+    /// Answered with this status here, and the connection is kept; nothing goes upstream.
+    Here(u16),
     /// Goes upstream as this (see [`Seen`](crate::upstream::Seen)), and the connection is kept.
     Is(&'static str),
     /// Goes upstream as this, and the connection is closed after its answer.
     Last(&'static str),
 }
 
-use Want::{Is, Last, Refused};
+use Want::{Here, Is, Last, Refused};
 
 /// The second request, and what the upstream sees of it.
 const PROBE: &[u8] = b"GET /probe HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -57,6 +59,7 @@ async fn hold(cases: &[(&str, &[u8], Want)]) {
             .collect();
         let (statuses, requests) = match want {
             Refused(status) => (vec![status], vec![]),
+            Here(status) => (vec![status, 200], vec![PROBED]),
             Is(request) => (vec![200, 200], vec![request, PROBED]),
             Last(request) => (vec![200], vec![request]),
         };

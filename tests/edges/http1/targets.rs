@@ -1,7 +1,7 @@
 //! Which resource is meant, and at whom: nothing that a caller says chooses another upstream,
 //! and the path that was judged is the path that is sent.
 
-use super::{Is, Last, Refused, Want, hold};
+use super::{Here, Is, Last, Refused, Want, hold};
 
 const A: Want = Is("GET /a");
 
@@ -87,7 +87,16 @@ async fn no_target_chooses_another_upstream() {
         ("a query alone", b"GET ?a HTTP/1.1\r\nHost: a\r\n\r\n", Refused(400)),
         ("a fragment alone", b"GET #a HTTP/1.1\r\nHost: a\r\n\r\n", Refused(400)),
         ("a star", b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", Refused(400)),
-        ("a star for OPTIONS", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Refused(400)),
+        ("a star for OPTIONS", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Here(204)),
+        (
+            "a star for OPTIONS with a body",
+            b"OPTIONS * HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+            Here(204),
+        ),
+        ("a star without a host", b"OPTIONS * HTTP/1.1\r\n\r\n", Refused(400)),
+        ("a star with a query", b"OPTIONS *?a HTTP/1.1\r\nHost: a\r\n\r\n", Refused(400)),
+        ("two stars", b"OPTIONS ** HTTP/1.1\r\nHost: a\r\n\r\n", Refused(400)),
+        ("a star for POST", b"POST * HTTP/1.1\r\nHost: a\r\n\r\n", Refused(400)),
     ])
     .await;
 }
