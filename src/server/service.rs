@@ -35,8 +35,9 @@ pub(super) struct ConnectionService<S> {
 pin_project! {
     /// The response of a [`ConnectionService`].
     pub(super) struct ServiceFuture<S: Service<Request<Body>>> {
+        // `None` if the request is malformed.
         #[pin]
-        inner: Either<S::Future, Oneshot<S, Request<Body>>>,
+        inner: Option<Either<S::Future, Oneshot<S, Request<Body>>>>,
         http2: bool,
         in_flight: Option<InFlight>,
     }
@@ -55,13 +56,16 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
 {
     type Response = Response<ResponseBody>;
-    type Error = Infallible;
+    type Error = h2::Error;
     type Future = ServiceFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = Some(InFlight::begin(&self.state));
         let http2 = request.version() == Version::HTTP_2;
         let mut request = request.map(Body::incoming);
+        if http2 && has_padded_value(request.headers()) {
+            return ServiceFuture { inner: None, http2, in_flight };
+        }
         if http2 {
             join_crumbs(request.headers_mut());
         }
@@ -74,8 +78,18 @@ where
             Poll::Ready(Ok(())) => Either::Left(service.call(request)),
             Poll::Pending => Either::Right(service.clone().oneshot(request)),
         };
-        ServiceFuture { inner, http2, in_flight }
+        ServiceFuture { inner: Some(inner), http2, in_flight }
     }
+}
+
+/// Whether a value begins or ends with white space: over HTTP/2 such a request is malformed
+/// (RFC 9113 section 8.2.1). HTTP/1 has it there as a matter of style, and hyper drops it.
+fn has_padded_value(headers: &HeaderMap) -> bool {
+    headers.values().any(|value| {
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let bytes = value.as_bytes();
+        bytes.first().is_some_and(is_space) || bytes.last().is_some_and(is_space)
+    })
 }
 
 /// Joins a `Cookie` that came in several fields, as HTTP/2 allows so that each can be compressed
@@ -101,11 +115,14 @@ impl<S> Future for ServiceFuture<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    type Output = Result<Response<ResponseBody>, Infallible>;
+    type Output = Result<Response<ResponseBody>, h2::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.inner.poll(cx));
+        let Some(inner) = this.inner.as_pin_mut() else {
+            return Poll::Ready(Err(h2::Reason::PROTOCOL_ERROR.into()));
+        };
+        let Ok(mut response) = ready!(inner.poll(cx));
         let in_flight = this
             .in_flight
             .take()
