@@ -13,7 +13,8 @@
 //! one line do not import each other (`tests/structure` holds the code to it).
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
-//!   [`problem`], [`proxy_status`], [`files`], [`tls`]: what every room speaks of
+//!   [`problem`], [`proxy_status`], [`files`], [`tls`], and the files `cache_control`, `digest`,
+//!   `headers`, `hex`, `labels`: what every room speaks of
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
 //!   [`limit`]: how much one moment, one client, one request may take · [`cache`]: what is held,
 //!   what is in flight, what a write invalidates · [`upstream`]: calls to Sync, permitted, timed,
@@ -76,13 +77,17 @@ pub mod auth;
 pub mod batch;
 pub mod body;
 pub mod cache;
+mod cache_control;
 pub mod cli;
 pub mod config;
+mod digest;
 pub mod files;
 pub mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;
+mod headers;
+mod hex;
 pub mod json;
 mod labels;
 pub mod limit;

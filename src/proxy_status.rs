@@ -2,11 +2,13 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 
+use crate::headers::{PSEUDONYM, pseudonym};
+
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// Says that a response stands for this failure, one of the error types of RFC 9209.
 pub fn set_error(headers: &mut HeaderMap, error: &'static str) {
-    let value = HeaderValue::try_from(format!("vingate; error={error}"));
+    let value = HeaderValue::try_from(format!("{PSEUDONYM}; error={error}"));
     headers.insert(PROXY_STATUS, value.expect("an error type is a token"));
 }
 
@@ -15,7 +17,7 @@ pub fn set_error(headers: &mut HeaderMap, error: &'static str) {
 pub fn on_account_refused(status: StatusCode, headers: &mut HeaderMap) {
     if status == StatusCode::UNAUTHORIZED {
         headers.remove(WWW_AUTHENTICATE);
-        let value = HeaderValue::from_static("vingate; received-status=401");
+        let value = HeaderValue::from_static(concat!(pseudonym!(), "; received-status=401"));
         headers.append(PROXY_STATUS, value);
     }
 }

@@ -13,12 +13,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-/// Carries the ID, both ways.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::{headers::X_REQUEST_ID, hex::hex};
 
 const MAX_LENGTH: usize = 128;
 
@@ -96,15 +95,10 @@ impl Ids {
 
     /// 32 hexadecimal digits: the process, then a counter.
     fn make(&self) -> RequestId {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let counted = self.next.fetch_add(1, Ordering::Relaxed);
         let number = u128::from(self.process) << 64 | u128::from(counted);
-        let mut id = [0; 32];
-        for (pair, byte) in id.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 0xf)];
-        }
-        RequestId(HeaderValue::from_bytes(&id).expect("hexadecimal digits make a field value"))
+        let id = HeaderValue::try_from(hex(&number.to_be_bytes()));
+        RequestId(id.expect("hexadecimal digits make a field value"))
     }
 }
 

@@ -4,7 +4,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Caller, Credential, digest};
+use super::{Caller, Credential};
+use crate::digest;
 
 /// An account: the field that its calls carry, and the subjects that use it.
 #[derive(Clone)]

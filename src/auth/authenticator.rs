@@ -9,11 +9,12 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use tokio::time::timeout;
 
 use super::{
-    Caller, Error, Identity, Metrics, Reason, digest,
+    Caller, Error, Identity, Metrics, Reason,
     jwks::{self, Fetch},
     token::{self, Unverified, Verifier},
     token_cache::TokenCache,
 };
+use crate::digest;
 
 /// Tells callers by their tokens.
 #[derive(Debug)]

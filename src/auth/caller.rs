@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::digest;
+use crate::digest;
 
 /// The sender of a request after its token was verified: an extension of every request below
 /// [`Authenticate`](super::Authenticate).

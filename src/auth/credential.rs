@@ -11,7 +11,8 @@ use http::{
     header::{AUTHORIZATION, COOKIE, Entry},
 };
 
-use super::{Account, digest};
+use super::Account;
+use crate::digest;
 
 /// The ordered values of a call's credential fields, hashed: an extension of every request below
 /// [`Authorize`](super::Authorize), which has put the fields themselves into the request's head.

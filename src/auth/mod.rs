@@ -14,7 +14,6 @@ mod authorize;
 mod caller;
 mod claims;
 mod credential;
-mod digest;
 mod error;
 pub(crate) mod fuzzing;
 mod header;

@@ -13,7 +13,8 @@ use std::{array, collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::RwLock;
 
-use super::{Identity, digest::Digest, token::Accepted};
+use super::{Identity, token::Accepted};
+use crate::digest::Digest;
 
 /// Tokens in all.
 const CAPACITY: usize = 65_536;
@@ -86,10 +87,8 @@ impl Accepted {
 mod tests {
     use jsonwebtoken::Algorithm;
 
-    use super::{
-        super::{Key, digest},
-        *,
-    };
+    use super::{super::Key, *};
+    use crate::digest;
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

@@ -3,7 +3,6 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use aws_lc_rs::digest;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
@@ -17,6 +16,9 @@ use super::{
 use crate::{
     body::Body,
     cache::{CacheStatus, Directives, Freshness},
+    digest,
+    headers::{ACCEPT_QUERY, PSEUDONYM, pseudonym},
+    hex::hex,
 };
 
 /// Makes the response of what was gathered.
@@ -39,7 +41,6 @@ pub(super) struct Tally {
 }
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 // === impl Composer ===
@@ -110,7 +111,7 @@ impl Tally {
         let (stale_on_error, joined) = (of(CacheStatus::StaleOnError), of(CacheStatus::Joined));
 
         let mut status = String::with_capacity(96);
-        status.push_str("vingate; ");
+        status.push_str(concat!(pseudonym!(), "; "));
         let directives = composer.directives;
         match () {
             () if !composer.is_cacheable => status.push_str("fwd=bypass"),
@@ -171,7 +172,7 @@ impl Tally {
 /// `asked` distinct vehicles were asked for.
 pub(super) fn mark_bypassed(mut response: Response<Body>, asked: usize) -> Response<Body> {
     let status =
-        format!("vingate; fwd=bypass; detail=\"hit=0 stale=0 joined=0 miss={asked} absent=0\"");
+        format!("{PSEUDONYM}; fwd=bypass; detail=\"hit=0 stale=0 joined=0 miss={asked} absent=0\"");
     let head = response.headers_mut();
     head.append(CACHE_STATUS, text(status));
     head.insert(ACCEPT_QUERY, JSON);
@@ -181,19 +182,9 @@ pub(super) fn mark_bypassed(mut response: Response<Body>, asked: usize) -> Respo
 /// A strong validator: a hash of the elements' own hashes in their order, which is the same
 /// after a restart and on every replica.
 fn etag(parts: &[Part]) -> String {
-    let mut hash = digest::Context::new(&digest::SHA256);
-    for part in parts.iter().filter(|part| !part.entry.bytes().is_empty()) {
-        hash.update(part.entry.content_hash());
-    }
-    let mut etag = String::with_capacity(34);
-    etag.push('"');
-    for byte in &hash.finish().as_ref()[..16] {
-        for nibble in [byte >> 4, byte & 15] {
-            etag.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
-        }
-    }
-    etag.push('"');
-    etag
+    let parts = parts.iter().filter(|part| !part.entry.bytes().is_empty());
+    let hash = digest::of_equally_long(parts.map(|part| &part.entry.content_hash()[..]));
+    format!("\"{}\"", hex(&hash[..16]))
 }
 
 /// Whether an `If-None-Match` field names `etag`, by weak comparison (RFC 9110 section 13.1.2).

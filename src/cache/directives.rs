@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, header::CACHE_CONTROL};
+use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{
     Class, Classes,
     entry::{Entry, Freshness},
 };
+use crate::cache_control::{Directive, directives};
 
 /// What a request asks of caches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,37 +57,29 @@ pub(super) enum Verdict {
 impl Directives {
     /// Reads every `Cache-Control` field of a request. Unknown directives are ignored; an
     /// argument that cannot be read counts as 0, the strictest.
-    pub fn of(fields: &HeaderMap) -> Self {
-        let mut directives = Self::default();
-        for field in fields.get_all(CACHE_CONTROL) {
-            // Bytes beyond ASCII cannot be part of any directive known here.
-            let text = String::from_utf8_lossy(field.as_bytes());
-            for directive in text.split(',') {
-                directives.read(directive);
-            }
-        }
-        directives
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut of_request = Self::default();
+        directives(headers).for_each(|directive| of_request.read(directive));
+        of_request
     }
 
-    fn read(&mut self, directive: &str) {
-        let (name, argument) = match directive.split_once('=') {
-            Some((name, argument)) => (name.trim(), Some(argument.trim())),
-            None => (directive.trim(), None),
-        };
-        let seconds = || argument.map_or(Duration::ZERO, seconds);
+    fn read(&mut self, directive: Directive<'_>) {
+        let argument = directive.seconds().map(Duration::from_secs);
+        let seconds = argument.unwrap_or_default();
         // Of a directive that stands twice, the stricter counts.
         let stricter = |old: Option<Duration>, new: Duration| Some(old.map_or(new, |o| o.min(new)));
-        match name.to_ascii_lowercase().as_str() {
-            "no-store" => self.no_store = true,
-            "no-cache" => self.no_cache = true,
-            "only-if-cached" => self.only_if_cached = true,
-            "max-age" => self.max_age = stricter(self.max_age, seconds()),
-            "min-fresh" => self.min_fresh = self.min_fresh.max(Some(seconds())),
-            "max-stale" => {
-                let limit = argument.map_or(Duration::MAX, self::seconds);
-                self.max_stale = stricter(self.max_stale, limit);
-            }
-            _ => {}
+        if directive.is("no-store") {
+            self.no_store = true;
+        } else if directive.is("no-cache") {
+            self.no_cache = true;
+        } else if directive.is("only-if-cached") {
+            self.only_if_cached = true;
+        } else if directive.is("max-age") {
+            self.max_age = stricter(self.max_age, seconds);
+        } else if directive.is("min-fresh") {
+            self.min_fresh = self.min_fresh.max(Some(seconds));
+        } else if directive.is("max-stale") {
+            self.max_stale = stricter(self.max_stale, argument.unwrap_or(Duration::MAX));
         }
     }
 
@@ -138,14 +131,4 @@ impl Directives {
     fn allows_stale(&self) -> bool {
         self.max_age.is_none() && self.min_fresh.is_none()
     }
-}
-
-/// A delta-seconds argument (RFC 9111 section 1.2.2), also when it is quoted.
-fn seconds(argument: &str) -> Duration {
-    let digits = argument.trim_matches('"');
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Duration::ZERO;
-    }
-    // A number too large to hold means "for ever", as the RFC asks for.
-    Duration::from_secs(digits.parse().unwrap_or(u64::from(u32::MAX)))
 }

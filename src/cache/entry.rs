@@ -6,10 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
 use tokio::time::Instant;
 
 use super::Ttl;
+use crate::digest;
 
 /// What a result of a vehicle is like, which decides how long it stays fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +169,8 @@ impl Entry {
         now: Moment,
     ) -> Self {
         let mut content_hash = ContentHash::default();
-        let whole = digest(&SHA256, &element.bytes);
-        content_hash.copy_from_slice(&whole.as_ref()[..size_of::<ContentHash>()]);
+        let whole = digest::of(&element.bytes);
+        content_hash.copy_from_slice(&whole[..size_of::<ContentHash>()]);
         Self {
             key_hash,
             epoch,

@@ -12,7 +12,7 @@ use std::{
 use aws_lc_rs::rand;
 
 use super::{exit, print, serve::runtime, stop_signal};
-use crate::{app::App, config::Config, sandbox::Sandbox, telemetry};
+use crate::{app::App, config::Config, hex::hex, sandbox::Sandbox, telemetry};
 
 /// How long the printed token is valid.
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -94,7 +94,7 @@ access = "all"
 fn secret() -> Result<String, Box<dyn Error>> {
     let mut random = [0; 32];
     rand::fill(&mut random).map_err(|_| "no random numbers available")?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&random))
 }
 
 fn greeting(gateway: SocketAddr, admin: SocketAddr, sandbox: &str, token: &str) -> String {

@@ -10,10 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 pub use self::watched::{LOOK_EVERY, Watch};
+use crate::digest::{self, Digest};
 
 /// Bytes of a file: more than any needs, and few enough to read whatever a path points at.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -24,7 +24,7 @@ const USUAL_BYTES: usize = 16 * 1024;
 /// Every file that was read or could not be, with the SHA-256 of its contents: tells contents
 /// apart without keeping a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Sources(BTreeMap<PathBuf, Option<[u8; 32]>>);
+pub struct Sources(BTreeMap<PathBuf, Option<Digest>>);
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -73,11 +73,7 @@ impl Sources {
     /// As [`read`]. It is remembered that the file could not be read.
     pub fn read(&mut self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
         let contents = read(path);
-        let hash = contents.as_ref().ok().map(|bytes| {
-            let mut hash = [0; 32];
-            hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-            hash
-        });
+        let hash = contents.as_ref().ok().map(|bytes| digest::of(bytes));
         self.0.insert(path.to_owned(), hash);
         contents
     }

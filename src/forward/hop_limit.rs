@@ -5,8 +5,8 @@ use http::{
     header::{ALLOW, MAX_FORWARDS, VIA},
 };
 
-use super::{Error, header_filter::tokens, provenance::PSEUDONYM};
-use crate::{body::Body, route::METHODS};
+use super::{Error, header_filter::tokens};
+use crate::{body::Body, headers::PSEUDONYM, route::METHODS};
 
 /// How often a request may have come through a gateway of this name: once, because one may stand
 /// in front of another.

@@ -8,14 +8,13 @@ use http::{
     header::{FORWARDED, VIA},
 };
 
-use crate::peer::Peer;
+use crate::{
+    headers::{VIA_1_1, X_FORWARDED_FOR, pseudonym},
+    peer::Peer,
+};
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// What the gateway is called in `Via`.
-pub(super) const PSEUDONYM: &str = "vingate";
 
 /// Appends the gateway to `Via`, with the version in which the message was received
 /// (RFC 9110 section 7.6.3).
@@ -23,9 +22,9 @@ pub(super) fn append_via(headers: &mut HeaderMap, received: Version) {
     headers.append(
         VIA,
         HeaderValue::from_static(match received {
-            Version::HTTP_10 => "1.0 vingate",
-            Version::HTTP_2 => "2 vingate",
-            _ => "1.1 vingate",
+            Version::HTTP_10 => concat!("1.0 ", pseudonym!()),
+            Version::HTTP_2 => concat!("2 ", pseudonym!()),
+            _ => VIA_1_1,
         }),
     );
 }
@@ -179,6 +178,6 @@ mod tests {
             append_via(&mut headers, version);
         }
         let via: Vec<_> = headers.get_all(VIA).iter().collect();
-        assert_eq!(via, ["1.0 vingate", "1.1 vingate", "2 vingate"]);
+        assert_eq!(via, [concat!("1.0 ", pseudonym!()), VIA_1_1, concat!("2 ", pseudonym!())]);
     }
 }

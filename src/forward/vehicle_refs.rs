@@ -12,7 +12,10 @@ use std::{borrow::Cow, fmt};
 use percent_encoding::percent_decode;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::vehicle::{Plate, Vin, clean};
+use crate::{
+    json::without_bom,
+    vehicle::{Plate, Vin, clean},
+};
 
 /// Vehicles by VIN or by plate; both may name the same one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,8 +71,7 @@ impl VehicleRefs {
     /// Adds what the members of a JSON text name. Gives `false` if it could not be read to its
     /// end; what it named until there counts all the same.
     pub(super) fn add_json(&mut self, json: &[u8]) -> bool {
-        let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-        let mut json = serde_json::Deserializer::from_slice(json);
+        let mut json = serde_json::Deserializer::from_slice(without_bom(json));
         Walk { refs: self, kind: Kind::Other }
             .deserialize(&mut json)
             .is_ok()

@@ -12,7 +12,7 @@ use http::{
 use super::{Config, routing::is_overridden};
 use crate::{
     body::Body,
-    request_id::X_REQUEST_ID,
+    headers::X_REQUEST_ID,
     route::is_batch_path,
     rule::{Refused, Rule},
 };

@@ -15,7 +15,7 @@ use futures_util::{
     future::{self, BoxFuture, CatchUnwind, Either, Ready},
 };
 use http::{
-    HeaderName, HeaderValue, Request, Response, Version,
+    HeaderValue, Request, Response, Version,
     header::{CONNECTION, EXPECT},
 };
 use http_body::Body as _;
@@ -25,7 +25,9 @@ use tower::{Layer, Service};
 use tracing::{debug, error};
 
 use super::{error::Error, error_response};
-use crate::{body::Body, request_id::RequestId, route::Route, rule::Refused};
+use crate::{
+    body::Body, headers::ACCEPT_QUERY, request_id::RequestId, route::Route, rule::Refused,
+};
 
 /// Turns errors and panics into responses.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +63,6 @@ pub(super) struct RequestInfo {
     /// Whether its body is drained.
     drains: bool,
 }
-
-const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
 
 /// Bytes that are read of a body that nobody wants, so that the connection can be kept, and so
 /// that a client that sends first and reads afterwards gets to read.

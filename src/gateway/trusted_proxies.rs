@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::Config;
 use crate::{
     body::Body,
+    headers::X_FORWARDED_FOR,
     peer::Peer,
     rule::{Refused, Rule},
 };
@@ -19,8 +20,6 @@ use crate::{
 /// the client says.
 #[derive(Debug)]
 pub(super) struct TrustProxies(Vec<IpNet>);
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 // === impl TrustProxies ===
 

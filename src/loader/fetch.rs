@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::{CallError, Config, Elements, ErrorResponse, Metrics};
 use crate::{
     body::{self, Body},
+    headers::{VIA_1_1, X_REQUEST_ID},
     route::{BATCH_PATH, Route},
     upstream::{self, Call, Permit},
     vehicle::{Plate, Vehicle, Vin},
@@ -66,7 +67,7 @@ impl Fetch {
         let mut head = HeaderMap::with_capacity(8);
         head.insert(ACCEPT, JSON);
         head.insert(CONTENT_TYPE, JSON);
-        head.insert(VIA, HeaderValue::from_static("1.1 vingate"));
+        head.insert(VIA, HeaderValue::from_static(VIA_1_1));
         for name in self.carried.iter() {
             for value in headers.get_all(name) {
                 head.append(name, value.clone());
@@ -123,7 +124,6 @@ impl Fetch {
     }
 }
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The body of a call. VINs and plates are letters and digits, so nothing needs escaping.

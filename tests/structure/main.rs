@@ -19,7 +19,11 @@ const LEVELS: [Level; 10] = [
     // Words that everybody speaks.
     together(&[
         "body",
+        "cache_control",
+        "digest",
         "files",
+        "headers",
+        "hex",
         "json",
         "labels",
         "peer",

@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 use tracing::debug;
 
 use super::{
-    super::{
-        Key, KeyError,
-        digest::{self, Digest},
-    },
+    super::{Key, KeyError},
     Error,
 };
-use crate::json::{UniqueMembers, without_bom};
+use crate::{
+    digest::{self, Digest},
+    json::{UniqueMembers, without_bom},
+};
 
 /// Keys of a set that are looked at: to check one takes time. Known issuers have a dozen.
 const MAX_KEYS: usize = 256;

@@ -17,7 +17,7 @@ use hyper_util::{
 use tokio::task::spawn_blocking;
 
 use super::{Config, Error, document::Document, freshness, source::Place};
-use crate::{body::Body, files, tls};
+use crate::{body::Body, files, headers::pseudonym, tls};
 
 /// How long a fetch may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +25,8 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a key set.
 const MAX_BYTES: usize = files::MAX_BYTES;
 
-const USER: HeaderValue = HeaderValue::from_static(concat!("vingate/", env!("CARGO_PKG_VERSION")));
+const USER: HeaderValue =
+    HeaderValue::from_static(concat!(pseudonym!(), "/", env!("CARGO_PKG_VERSION")));
 
 /// RFC 7517 section 8.5.2, and what most servers call it.
 const MEDIA_TYPES: HeaderValue =

@@ -5,10 +5,9 @@ use std::{
     time::Duration,
 };
 
-use http::{
-    HeaderMap,
-    header::{AGE, CACHE_CONTROL},
-};
+use http::{HeaderMap, header::AGE};
+
+use crate::cache_control::{directives, seconds};
 
 /// The least time between two fetches of a set that is fresh: key servers throttle who asks more
 /// often.
@@ -31,20 +30,11 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 ///
 /// What cannot be read counts as 0, and so do `no-cache` and `no-store`.
 pub(super) fn fresh_for(headers: &HeaderMap) -> Duration {
-    let directives = headers
-        .get_all(CACHE_CONTROL)
-        .into_iter()
-        .flat_map(|field| field.as_bytes().split(|&byte| byte == b','));
-    let lifetimes = directives.filter_map(|directive| {
-        let mut parts = directive.splitn(2, |&byte| byte == b'=');
-        let name = parts.next()?.trim_ascii();
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        if is("max-age") {
-            Some(seconds(parts.next().unwrap_or_default()))
-        } else if is("no-cache") || is("no-store") {
-            Some(0)
+    let lifetimes = directives(headers).filter_map(|directive| {
+        if directive.is("max-age") {
+            Some(directive.seconds().unwrap_or(0))
         } else {
-            None
+            (directive.is("no-cache") || directive.is("no-store")).then_some(0)
         }
     });
     let Some(life) = lifetimes.min() else {
@@ -79,26 +69,9 @@ fn part(draw: u64) -> f64 {
     draw as f64 / u64::MAX as f64
 }
 
-/// Seconds as RFC 9111 section 1.2.2 writes them, perhaps in quotes.
-fn seconds(text: &[u8]) -> u64 {
-    let text = text.trim_ascii();
-    let quoted = text
-        .strip_prefix(b"\"")
-        .and_then(|text| text.strip_suffix(b"\""));
-    let digits = quoted.unwrap_or(text);
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return 0;
-    }
-    // Digits that are no number are too many of them.
-    str::from_utf8(digits)
-        .ok()
-        .and_then(|digits| digits.parse().ok())
-        .unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderValue, header::CACHE_CONTROL};
 
     use super::*;
 

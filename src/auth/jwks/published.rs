@@ -11,13 +11,11 @@ use tokio::{
 };
 
 use super::{
-    super::{
-        Key,
-        digest::{self, Digest},
-    },
+    super::Key,
     document::Jwk,
     search::{Decision, UnknownKids},
 };
+use crate::digest::{self, Digest};
 
 /// The published keys in force.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::{collections::HashSet, mem, time::Duration};
 
 use tokio::time::Instant;
 
-use super::super::digest::Digest;
+use crate::digest::Digest;
 
 /// Between two fetches that unknown kids cause.
 const FETCH_EVERY: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 use super::*;
 
 fn kid(number: u32) -> Digest {
-    crate::auth::digest::of(&number.to_be_bytes())
+    crate::digest::of(&number.to_be_bytes())
 }
 
 fn seconds(seconds: u64) -> Duration {
