@@ -108,7 +108,7 @@ impl<'a> Scene<'a> {
         let mut steps = Vec::new();
         // They come in order: which is which makes no difference.
         steps.extend(
-            (self.requests.len() < REQUESTS.len()).then(|| Step::Push(self.requests.len())),
+            (self.requests.len() < REQUESTS.len()).then_some(Step::Push(self.requests.len())),
         );
         for (&nth, request) in &self.requests {
             if self.queue.next(&request.ticket, LIMITS) == Next::Call {
