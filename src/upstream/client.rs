@@ -29,6 +29,9 @@ type Connector = BoxCloneSyncService<Uri, Stall<MaybeHttpsStream<TokioIo<TcpStre
 /// stream holds a few of these at a time, whatever its length.
 const MAX_BUFFER: usize = 64 * 1024;
 
+/// Headers of a response. Sync sends a dozen; what stands before it may add some.
+const MAX_HEADERS: usize = 256;
+
 /// Sends requests to the origin, whatever their URI or `Host` may say.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -82,6 +85,7 @@ impl Client {
             .pool_idle_timeout(config.pool_idle_timeout)
             .pool_max_idle_per_host(config.max_in_flight)
             .http1_max_buf_size(MAX_BUFFER)
+            .http1_max_headers(MAX_HEADERS)
             .build(Connector::new(connector));
         Ok(Self { origin: config.origin.clone(), pool: Pool::Connections(Box::new(pool)) })
     }

@@ -6,7 +6,7 @@ use hyper_util::client::legacy;
 
 use super::stall::Stalled;
 
-/// Why a call has no answer.
+/// Why a call has no response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection could be made; nothing was sent.
@@ -14,7 +14,7 @@ pub enum Error {
     Connect(#[source] legacy::Error),
     /// No head of a response within the time of an attempt, or the upstream stopped taking the
     /// body before.
-    #[error("no answer from the upstream in time")]
+    #[error("no response from the upstream in time")]
     Timeout,
     /// As many calls run and wait as may, or it had to wait for too long; nothing was sent.
     #[error("too many calls to the upstream at once")]
@@ -45,7 +45,9 @@ impl Error {
     /// Whether the same call may be tried again, if its method is safe.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::Exchange(_) => true,
+            Self::Connect(_) | Self::Timeout => true,
+            // What cannot be read would be the same again.
+            Self::Exchange(error) => !is_malformed(error),
             Self::TransferCoding | Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => {
                 false
             }
@@ -64,8 +66,8 @@ impl Error {
     pub fn trips_breaker(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout => true,
-            Self::Exchange(error) => !is_callers(error),
-            // It was answered, in time: the next response may be readable.
+            // A response that cannot be read came in time: the next one may be readable.
+            Self::Exchange(error) => !is_clients(error) && !is_malformed(error),
             Self::TransferCoding => false,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
@@ -137,8 +139,13 @@ fn connect_error(error: &legacy::Error) -> &'static str {
 }
 
 /// Whether it was the body to send that failed.
-fn is_callers(error: &legacy::Error) -> bool {
+fn is_clients(error: &legacy::Error) -> bool {
     find::<hyper::Error>(error).is_some_and(hyper::Error::is_user)
+}
+
+/// Whether there is a response that is not HTTP, or has more headers than are taken.
+fn is_malformed(error: &legacy::Error) -> bool {
+    find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
 }
 
 fn exchange_error(error: &legacy::Error) -> &'static str {

@@ -33,6 +33,44 @@ async fn is_clean(gateway: &Gateway, upstream: &Upstream, name: &str) {
 }
 
 #[tokio::test]
+async fn takes_256_headers_and_no_more() {
+    let (gateway, upstream) = gateway().await;
+    for (count, want) in [(101, 200), (255, 200), (256, 502)] {
+        let headers: String = (0..count).map(|n| format!("x-{n}: y\r\n")).collect();
+        let reply = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\nok");
+        upstream.replies(&reply, Then::Keep);
+        let response = exchange(gateway.address, GET).await;
+        assert_eq!(statuses(&response), [want], "{count} and a length");
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_cannot_be_read_is_a_502_at_once_and_no_failure_of_the_upstream() {
+    let upstream = Upstream::start().await;
+    // More than one failure would open the breaker, and a retry would be a second call.
+    let breaker = "[upstream.breaker]\nmin_requests = 2\nopen_for = \"1h\"\n";
+    let gateway = Gateway::start(&format!("{OPEN}{}{TIMES}{breaker}", upstream.toml())).await;
+    let many: String = (0..300).map(|n| format!("x-{n}: y\r\n")).collect();
+    for head in ["HTTP/1.1 abc OK\r\n", "HTTP/1.1 200 OK\r\nx y\r\n", "HTTP/2 200 OK\r\n"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("HTTP/1.1 200 OK\r\n{many}")])
+    {
+        let before = gateway.metric(RETRIES).await;
+        for _ in 0..3 {
+            upstream.replies(&format!("{head}content-length: 2\r\n\r\nok"), Then::Keep);
+            let response = exchange(gateway.address, GET).await;
+            assert_eq!(statuses(&response), [502], "{head}");
+        }
+        assert_eq!(gateway.metric(RETRIES).await, before, "{head}");
+        assert_eq!(gateway.metric("vingate_upstream_breaker_state").await, 0.0, "{head}");
+        is_clean(&gateway, &upstream, &head).await;
+    }
+}
+
+const RETRIES: &str = "vingate_upstream_retries_total";
+
+#[tokio::test]
 async fn no_answer_is_a_502_or_504_that_says_why() {
     let (gateway, upstream) = gateway().await;
     let status = |line: &str| format!("{line}\r\ncontent-length: 2\r\n\r\nok");
