@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Caller, Credential};
+use super::{Credential, Principal};
 use crate::digest;
 
 /// An account: the field that its calls carry, and the subjects that use it.
@@ -20,7 +20,7 @@ pub struct Account {
     pub subjects: Vec<String>,
 }
 
-/// Which account a caller uses.
+/// Which account a principal uses.
 #[derive(Debug)]
 pub(super) struct Accounts {
     by_subject: HashMap<String, Arc<Assigned>, foldhash::fast::RandomState>,
@@ -82,9 +82,9 @@ impl Accounts {
         Self { by_subject, everyone_else }
     }
 
-    /// The account of `caller`: an exact subject beats `"*"`.
-    pub(super) fn of(&self, caller: &Caller) -> Option<&Assigned> {
-        caller
+    /// The account of `principal`: an exact subject beats `"*"`.
+    pub(super) fn of(&self, principal: &Principal) -> Option<&Assigned> {
+        principal
             .subject()
             .and_then(|subject| self.by_subject.get(subject))
             .or(self.everyone_else.as_ref())
@@ -116,8 +116,8 @@ mod tests {
         }
     }
 
-    fn caller(subject: &str) -> Caller {
-        Caller::Subject(Arc::new(Identity::new("", subject, true, true)))
+    fn principal(subject: &str) -> Principal {
+        Principal::Subject(Arc::new(Identity::new("", subject, true, true)))
     }
 
     #[test]
@@ -128,33 +128,33 @@ mod tests {
             account("own", &["audit"]),
         ];
         let accounts = Accounts::new(accounts, "https://sync");
-        for (caller, value) in [
-            (caller("billing"), "fleet"),
-            (caller("dispatch"), "fleet"),
-            (caller("audit"), "own"),
-            (caller("Billing"), "shared"),
-            (caller("billin"), "shared"),
-            (caller("*"), "shared"),
-            (Caller::Anyone, "shared"),
+        for (principal, value) in [
+            (principal("billing"), "fleet"),
+            (principal("dispatch"), "fleet"),
+            (principal("audit"), "own"),
+            (principal("Billing"), "shared"),
+            (principal("billin"), "shared"),
+            (principal("*"), "shared"),
+            (Principal::Anyone, "shared"),
         ] {
-            let subject = caller.subject().map(str::to_owned);
-            assert_eq!(accounts.of(&caller).unwrap().value, value, "{subject:?}");
+            let subject = principal.subject().map(str::to_owned);
+            assert_eq!(accounts.of(&principal).unwrap().value, value, "{subject:?}");
         }
     }
 
     #[test]
     fn a_subject_that_nobody_named_has_no_account() {
         let accounts = Accounts::new(vec![account("fleet", &["billing"])], "https://sync");
-        assert!(accounts.of(&caller("audit")).is_none());
-        assert!(accounts.of(&caller("*")).is_none());
-        assert!(accounts.of(&Caller::Anyone).is_none());
+        assert!(accounts.of(&principal("audit")).is_none());
+        assert!(accounts.of(&principal("*")).is_none());
+        assert!(accounts.of(&Principal::Anyone).is_none());
     }
 
     #[test]
     fn a_changed_secret_or_upstream_is_another_credential() {
         let digest = |value, origin| {
             let accounts = Accounts::new(vec![account(value, &["*"])], origin);
-            accounts.of(&Caller::Anyone).unwrap().credential
+            accounts.of(&Principal::Anyone).unwrap().credential
         };
         assert_eq!(digest("a", "https://sync"), digest("a", "https://sync"));
         assert_ne!(digest("a", "https://sync"), digest("b", "https://sync"));

@@ -9,14 +9,14 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use tokio::time::timeout;
 
 use super::{
-    Caller, Error, Identity, Metrics, Reason,
+    Error, Identity, Metrics, Principal, TokenError,
     jwks::{self, Fetch},
     token::{self, Unverified, Verifier},
     token_cache::TokenCache,
 };
 use crate::digest;
 
-/// Tells callers by their tokens.
+/// Turns bearer tokens into principals.
 #[derive(Debug)]
 pub(super) struct Authenticator {
     /// `None`: tokens are not asked for.
@@ -32,12 +32,12 @@ struct Tokens {
 
 /// What a request's token shows.
 #[derive(Debug)]
-pub(super) enum Judgement {
+pub(super) enum Authentication {
     /// Who is calling.
-    Caller(Caller),
+    Principal(Principal),
     /// Nobody who may.
     Refused(Error),
-    /// Nothing before this fetch has ended: see [`Authenticator::settle`].
+    /// Nothing before this fetch has ended: see [`Authenticator::wait_and_check`].
     Awaits(Fetch),
 }
 
@@ -50,38 +50,38 @@ impl Authenticator {
     }
 
     /// Judges the token in `headers` at `now` since 1970.
-    pub(super) fn judge(&self, headers: &HeaderMap, now: Duration) -> Judgement {
+    pub(super) fn check(&self, headers: &HeaderMap, now: Duration) -> Authentication {
         let Some(tokens) = &self.tokens else {
-            return Judgement::Caller(Caller::Anyone);
+            return Authentication::Principal(Principal::Anyone);
         };
-        let judgement = tokens.judge(headers, now);
-        match &judgement {
-            Judgement::Caller(_) => self.metrics.accepted(),
-            Judgement::Refused(error) => self.metrics.refused(error),
-            Judgement::Awaits(_) => {}
+        let authentication = tokens.check(headers, now);
+        match &authentication {
+            Authentication::Principal(_) => self.metrics.accepted(),
+            Authentication::Refused(error) => self.metrics.refused(error),
+            Authentication::Awaits(_) => {}
         }
-        judgement
+        authentication
     }
 
     /// Waits for `fetch`, and for another if that one did not look for this token's key, but not
     /// for long.
-    pub(super) async fn settle(
+    pub(super) async fn wait_and_check(
         &self,
         headers: &HeaderMap,
         mut fetch: Fetch,
-    ) -> Result<Caller, Error> {
+    ) -> Result<Principal, Error> {
         let settled = async {
             loop {
                 fetch.as_mut().await;
-                match self.judge(headers, unix_time()) {
-                    Judgement::Caller(caller) => return Ok(caller),
-                    Judgement::Refused(error) => return Err(error),
-                    Judgement::Awaits(next) => fetch = next,
+                match self.check(headers, unix_time()) {
+                    Authentication::Principal(principal) => return Ok(principal),
+                    Authentication::Refused(error) => return Err(error),
+                    Authentication::Awaits(next) => fetch = next,
                 }
             }
         };
         timeout(jwks::MAX_WAIT, settled).await.unwrap_or_else(|_| {
-            let error = Error::Token(Reason::UnknownKey);
+            let error = Error::Token(TokenError::UnknownKey);
             self.metrics.refused(&error);
             Err(error)
         })
@@ -91,20 +91,20 @@ impl Authenticator {
 // === impl Tokens ===
 
 impl Tokens {
-    fn judge(&self, headers: &HeaderMap, now: Duration) -> Judgement {
+    fn check(&self, headers: &HeaderMap, now: Duration) -> Authentication {
         match bearer(headers) {
             Ok(token) => match self.identify(token, now) {
-                Ok(identity) => Judgement::Caller(Caller::Subject(identity)),
-                Err(Unverified::Refused(reason)) => Judgement::Refused(Error::Token(reason)),
-                Err(Unverified::Awaits(fetch)) => Judgement::Awaits(fetch),
+                Ok(identity) => Authentication::Principal(Principal::Subject(identity)),
+                Err(Unverified::Refused(reason)) => Authentication::Refused(Error::Token(reason)),
+                Err(Unverified::Awaits(fetch)) => Authentication::Awaits(fetch),
             },
-            Err(error) => Judgement::Refused(error),
+            Err(error) => Authentication::Refused(error),
         }
     }
 
     fn identify(&self, token: &[u8], now: Duration) -> Result<Arc<Identity>, Unverified> {
         if token.len() > token::MAX_LENGTH {
-            return Err(Reason::TooLong.into());
+            return Err(TokenError::TooLong.into());
         }
         let digest = digest::of(token);
         if let Some(identity) = self.verified.get(&digest, now) {
@@ -125,7 +125,7 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Error> {
     let mut fields = headers.get_all(AUTHORIZATION).into_iter();
     let field = fields.next().ok_or(Error::Missing)?.as_bytes();
     if fields.next().is_some() {
-        return Err(Error::Token(Reason::Several));
+        return Err(Error::Token(TokenError::Several));
     }
     let (scheme, mut token) = field.split_at(memchr::memchr(b' ', field).unwrap_or(field.len()));
     while let [b' ', rest @ ..] = token {

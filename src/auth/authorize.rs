@@ -3,7 +3,7 @@
 use http::Request;
 
 use super::{
-    Account, Caller, Credential, CredentialFields, Error, Scopes,
+    Account, Credential, CredentialFields, Error, Principal, Scopes,
     account::{Accounts, Assigned},
 };
 use crate::{
@@ -19,7 +19,7 @@ pub struct Authorize {
     scopes: Option<Scopes>,
     fields: CredentialFields,
     origin: String,
-    /// `None`: callers bring credentials of their own.
+    /// `None`: clients bring credentials of their own.
     accounts: Option<Accounts>,
 }
 
@@ -36,18 +36,18 @@ impl Authorize {
         Self { scopes, fields, origin, accounts }
     }
 
-    fn judge(&self, request: &Request<Body>) -> Result<Option<&Assigned>, Error> {
+    fn authorize(&self, request: &Request<Body>) -> Result<Option<&Assigned>, Error> {
         // Without `Authenticate` before it this rule lets nobody pass.
-        let caller = request.extensions().get().ok_or(Error::Missing)?;
-        self.check_scope(caller, request)?;
+        let principal = request.extensions().get().ok_or(Error::Missing)?;
+        self.check_scope(principal, request)?;
         match &self.accounts {
-            Some(accounts) => accounts.of(caller).map(Some).ok_or(Error::NoAccount),
+            Some(accounts) => accounts.of(principal).map(Some).ok_or(Error::NoAccount),
             None => Ok(None),
         }
     }
 
-    fn check_scope(&self, caller: &Caller, request: &Request<Body>) -> Result<(), Error> {
-        let (Some(scopes), Caller::Subject(identity)) = (&self.scopes, caller) else {
+    fn check_scope(&self, principal: &Principal, request: &Request<Body>) -> Result<(), Error> {
+        let (Some(scopes), Principal::Subject(identity)) = (&self.scopes, principal) else {
             return Ok(());
         };
         // A request that nobody routed is judged by its method alone.
@@ -64,7 +64,7 @@ impl Rule for Authorize {
     type Error = Error;
 
     fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
-        let assigned = match self.judge(&request) {
+        let assigned = match self.authorize(&request) {
             Ok(assigned) => assigned,
             Err(error) => return Err(Refused::new(error, request)),
         };

@@ -20,7 +20,7 @@ use crate::digest;
 pub struct Credential {
     /// SHA-256 of the origin and the fields; `None` when the call carries none.
     pub digest: Option<[u8; 32]>,
-    /// Whether it is an account's, not the caller's own.
+    /// Whether it is an account's, not the client's own.
     pub is_account: bool,
 }
 

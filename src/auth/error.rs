@@ -1,6 +1,8 @@
-//! Why a caller is turned away.
+//! Why a request is refused.
 
-/// Why a caller is turned away.
+use crate::labels::labels;
+
+/// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No token was sent (401 without an error code, RFC 6750 section 3.1).
@@ -8,7 +10,7 @@ pub enum Error {
     Missing,
     /// The token is no good (401, `invalid_token`).
     #[error("the token was refused: {}", .0.as_str())]
-    Token(Reason),
+    Token(TokenError),
     /// The token's scopes do not reach this far (403, `insufficient_scope`).
     #[error("the token lacks a scope")]
     Scope {
@@ -20,43 +22,45 @@ pub enum Error {
     NoAccount,
 }
 
-/// Why a token is no good: for the log and the metric, the caller gets [`Reason::public`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// More than one `Authorization` field.
-    Several,
-    /// Longer than 8 KiB.
-    TooLong,
-    /// Not three parts of base64url, or header or claims are not an object with each name once.
-    Malformed,
-    /// `alg` is missing, not allowed, or not the key's.
-    Algorithm,
-    /// `typ` says that it is no access token.
-    Type,
-    /// `crit` asks for extensions, or `b64` for another encoding.
-    Critical,
-    /// No key, or more than one, fits.
-    UnknownKey,
-    /// The signature is not the key's.
-    Signature,
-    /// A claim is missing, or of another type than RFC 7519 gives it.
-    Claims,
-    /// `exp` has passed.
-    Expired,
-    /// `nbf` has not come.
-    NotYetValid,
-    /// `iss` is not the key's issuer.
-    Issuer,
-    /// `aud` is somebody else.
-    Audience,
-    /// The key does not vouch for `sub`.
-    Subject,
+labels! {
+    /// Why a token is no good: for the log and the metric, the client gets [`TokenError::public`].
+    #[derive(Hash)]
+    pub enum TokenError {
+        /// More than one `Authorization` field.
+        Several = "several",
+        /// Longer than 8 KiB.
+        TooLong = "too_long",
+        /// Not three parts of base64url, or header or claims are not an object with each name once.
+        Malformed = "malformed",
+        /// `alg` is missing, not allowed, or not the key's.
+        Algorithm = "algorithm",
+        /// `typ` says that it is no access token.
+        Type = "type",
+        /// `crit` asks for extensions, or `b64` for another encoding.
+        Critical = "critical",
+        /// No key, or more than one, fits.
+        UnknownKey = "unknown_key",
+        /// The signature is not the key's.
+        Signature = "signature",
+        /// A claim is missing, or of another type than RFC 7519 gives it.
+        Claims = "claims",
+        /// `exp` has passed.
+        Expired = "expired",
+        /// `nbf` has not come.
+        NotYetValid = "not_yet_valid",
+        /// `iss` is not the key's issuer.
+        Issuer = "issuer",
+        /// `aud` is somebody else.
+        Audience = "audience",
+        /// The key does not vouch for `sub`.
+        Subject = "subject",
+    }
 }
 
 // === impl Error ===
 
 impl Error {
-    /// Whether it is not known who the caller is (401), other than what it may not do (403).
+    /// Whether it is not known who sends the request (401), unlike what its sender may not do (403).
     pub fn is_unauthenticated(&self) -> bool {
         match self {
             Self::Missing | Self::Token(_) => true,
@@ -65,71 +69,17 @@ impl Error {
     }
 }
 
-// === impl Reason ===
+// === impl TokenError ===
 
-impl Reason {
-    /// Every reason, in the order of [`Reason::index`].
-    pub const ALL: [Self; 14] = [
-        Self::Several,
-        Self::TooLong,
-        Self::Malformed,
-        Self::Algorithm,
-        Self::Type,
-        Self::Critical,
-        Self::UnknownKey,
-        Self::Signature,
-        Self::Claims,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::Issuer,
-        Self::Audience,
-        Self::Subject,
-    ];
-
-    /// The metric label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Several => "several",
-            Self::TooLong => "too_long",
-            Self::Malformed => "malformed",
-            Self::Algorithm => "algorithm",
-            Self::Type => "type",
-            Self::Critical => "critical",
-            Self::UnknownKey => "unknown_key",
-            Self::Signature => "signature",
-            Self::Claims => "claims",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::Issuer => "issuer",
-            Self::Audience => "audience",
-            Self::Subject => "subject",
-        }
-    }
-
-    /// What the caller may know: enough to fetch a new token or to look at its clock, nothing
+impl TokenError {
+    /// What the client may know: enough to fetch a new token or to look at its clock, nothing
     /// that helps to forge one. Fit for `error_description` (RFC 6750 section 3).
     pub fn public(self) -> &'static str {
         match self {
             Self::Expired => "The access token expired",
             Self::NotYetValid => "The access token is not yet valid",
-            Self::Several
-            | Self::TooLong
-            | Self::Malformed
-            | Self::Algorithm
-            | Self::Type
-            | Self::Critical
-            | Self::UnknownKey
-            | Self::Signature
-            | Self::Claims
-            | Self::Issuer
-            | Self::Audience
-            | Self::Subject => "The access token is invalid",
+            _ => "The access token is invalid",
         }
-    }
-
-    /// The place in [`Reason::ALL`], for tables of handles by reason.
-    pub fn index(self) -> usize {
-        self as usize
     }
 }
 
@@ -142,7 +92,7 @@ mod tests {
     #[test]
     fn every_reason_has_its_place_and_a_label_of_its_own() {
         let mut labels = HashSet::from(["accepted", "missing"]);
-        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+        for (index, reason) in TokenError::ALL.into_iter().enumerate() {
             assert_eq!(reason.index(), index);
             assert!(labels.insert(reason.as_str()), "{reason:?}");
         }

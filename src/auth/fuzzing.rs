@@ -1,4 +1,4 @@
-//! Tokens, whatever a caller shows.
+//! Tokens, whatever a client sends.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::{
-    Caller, Key, Reason, Scopes,
+    Key, Principal, Scopes, TokenError,
     claims::Policy,
     keys::Keys,
     token::{Accepted, Unverified, Verifier},
@@ -35,7 +35,7 @@ pub fn token(data: &[u8]) {
     let verifier = verifier();
     let accepted = match verifier.verify(&token, NOW) {
         Ok(accepted) => accepted,
-        Err(Unverified::Refused(reason)) => return assert!(Reason::ALL.contains(&reason)),
+        Err(Unverified::Refused(reason)) => return assert!(TokenError::ALL.contains(&reason)),
         Err(Unverified::Awaits(_)) => panic!("there is nothing to wait for"),
     };
     is_what_it_says(&token, &accepted);
@@ -59,7 +59,7 @@ fn verifier() -> Verifier {
         scopes: Some(Scopes { read: "read".into(), write: "write".into() }),
     };
     let algorithms = vec![Algorithm::HS256, Algorithm::HS512, Algorithm::RS256];
-    // Weakly held by what it verifies, so the caller keeps the verifier.
+    // Weakly held by what it verifies, so whoever calls this keeps the verifier.
     Verifier::new(Keys::new(vec![key], None), algorithms, policy)
 }
 
@@ -107,6 +107,6 @@ fn is_what_it_says(token: &[u8], accepted: &Accepted) {
     let audiences = claims["aud"].as_array();
     assert!(is_ours(&claims["aud"]) || audiences.is_some_and(|all| all.iter().any(is_ours)));
     let subject = claims["sub"].as_str().expect("it names a subject");
-    let caller = Caller::Subject(accepted.identity.clone());
-    assert!(!subject.is_empty() && caller.subject() == Some(subject));
+    let principal = Principal::Subject(accepted.identity.clone());
+    assert!(!subject.is_empty() && principal.subject() == Some(subject));
 }

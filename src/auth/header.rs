@@ -6,7 +6,7 @@
 
 use jsonwebtoken::Algorithm;
 
-use super::Reason;
+use super::TokenError;
 use crate::json::UniqueMembers;
 
 /// What a token's header says.
@@ -19,24 +19,24 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads the JSON of a header.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, Reason> {
-        let members = UniqueMembers::parse(json).map_err(|_| Reason::Malformed)?;
+    pub(super) fn parse(json: &[u8]) -> Result<Self, TokenError> {
+        let members = UniqueMembers::parse(json).map_err(|_| TokenError::Malformed)?;
         let algorithm = members
             .get::<String>("alg")
             .ok()
             .flatten()
             .and_then(|name| name.parse().ok())
-            .ok_or(Reason::Algorithm)?;
+            .ok_or(TokenError::Algorithm)?;
         // RFC 7797 section 7: a JWT never has an unencoded payload.
         if members.contains("crit") || !matches!(members.get("b64"), Ok(None | Some(true))) {
-            return Err(Reason::Critical);
+            return Err(TokenError::Critical);
         }
         match members.get::<String>("typ") {
             Ok(None) => {}
             Ok(Some(media_type)) if is_access_token(&media_type) => {}
-            _ => return Err(Reason::Type),
+            _ => return Err(TokenError::Type),
         }
-        let key_id = members.get("kid").map_err(|_| Reason::UnknownKey)?;
+        let key_id = members.get("kid").map_err(|_| TokenError::UnknownKey)?;
         Ok(Self { algorithm, key_id })
     }
 }

@@ -10,7 +10,7 @@ use aws_lc_rs::{
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, crypto};
 use serde::Serialize;
 
-use super::Reason;
+use super::TokenError;
 
 /// Bits of the shortest RSA key (RFC 7518 section 3.3).
 const MIN_RSA_BITS: u32 = 2048;
@@ -179,10 +179,10 @@ impl Key {
 
     /// Whether `signature`, in base64url, is this key's under `message`.
     ///
-    /// [`Reason::Malformed`] if it is no base64url.
-    pub(super) fn verifies(&self, message: &[u8], signature: &str) -> Result<bool, Reason> {
+    /// [`TokenError::Malformed`] if it is no base64url.
+    pub(super) fn verifies(&self, message: &[u8], signature: &str) -> Result<bool, TokenError> {
         crypto::verify(signature, message, &self.verifying, self.algorithm)
-            .map_err(|_| Reason::Malformed)
+            .map_err(|_| TokenError::Malformed)
     }
 
     fn new(id: String, algorithm: Algorithm, verifying: DecodingKey) -> Self {

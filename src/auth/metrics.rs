@@ -2,22 +2,22 @@
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
-use super::{Error, Reason, jwks};
+use super::{Error, TokenError, jwks};
 
 /// The counters of this module, every label resolved once.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     accepted: IntCounter,
     missing: IntCounter,
-    refused: [IntCounter; Reason::ALL.len()],
-    refreshes: [IntCounter; jwks::Outcome::ALL.len()],
+    refused: [IntCounter; TokenError::ALL.len()],
+    refreshes: [IntCounter; jwks::FetchOutcome::ALL.len()],
 }
 
 // === impl Metrics ===
 
 impl Metrics {
     /// Registers `vingate_auth_tokens_total{outcome}`: `accepted`, `missing`, or a
-    /// [`Reason`], one count a request; and `vingate_auth_jwks_refreshes_total{outcome}`:
+    /// [`TokenError`], one count a request; and `vingate_auth_jwks_refreshes_total{outcome}`:
     /// `loaded`, or why not, one count a fetch.
     ///
     /// # Errors
@@ -40,8 +40,8 @@ impl Metrics {
         Ok(Self {
             accepted: tokens.with_label_values(&["accepted"]),
             missing: tokens.with_label_values(&["missing"]),
-            refused: Reason::ALL.map(|reason| tokens.with_label_values(&[reason.as_str()])),
-            refreshes: jwks::Outcome::ALL
+            refused: TokenError::ALL.map(|reason| tokens.with_label_values(&[reason.as_str()])),
+            refreshes: jwks::FetchOutcome::ALL
                 .map(|outcome| refreshes.with_label_values(&[outcome.as_str()])),
         })
     }
@@ -62,7 +62,7 @@ impl Metrics {
     }
 
     /// Counts a fetch of the published keys.
-    pub(super) fn refreshed(&self, outcome: jwks::Outcome) {
+    pub(super) fn refreshed(&self, outcome: jwks::FetchOutcome) {
         self.refreshes[outcome.index()].inc();
     }
 }
@@ -80,11 +80,11 @@ mod tests {
             let family = families.iter().find(|family| family.name() == name);
             family.unwrap().get_metric().len()
         };
-        assert_eq!(series("vingate_auth_tokens_total"), 2 + Reason::ALL.len());
-        assert_eq!(series("vingate_auth_jwks_refreshes_total"), jwks::Outcome::ALL.len());
+        assert_eq!(series("vingate_auth_tokens_total"), 2 + TokenError::ALL.len());
+        assert_eq!(series("vingate_auth_jwks_refreshes_total"), jwks::FetchOutcome::ALL.len());
 
-        metrics.refused(&Error::Token(Reason::Subject));
-        assert_eq!(metrics.refused[Reason::Subject.index()].get(), 1);
+        metrics.refused(&Error::Token(TokenError::Subject));
+        assert_eq!(metrics.refused[TokenError::Subject.index()].get(), 1);
         assert!(Metrics::register(&registry).is_err(), "only once");
     }
 }

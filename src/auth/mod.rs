@@ -1,17 +1,15 @@
 //! Who is calling, what they may do, and with which credential their calls go upstream.
 //!
-//! Two lines of the request path: [`AuthenticateLayer`] turns a token into a [`Caller`], and the
-//! rule [`Authorize`] turns a caller into a [`Credential`]. They are apart because the rate limit
-//! stands between them: it must know the caller, and must count the one who is then forbidden.
+//! Two lines of the request path: [`AuthenticateLayer`] turns a token into a [`Principal`], and the
+//! rule [`Authorize`] turns a principal into a [`Credential`]. They are apart because the rate limit
+//! stands between them: it must know the principal, and must count the one who is then forbidden.
 //! Only the first may have to wait, for a key that its issuer has just published ([`jwks`]).
 //!
 //! Every request passes both, also one that the cache could answer.
 
 mod account;
-mod authenticate;
 mod authenticator;
 mod authorize;
-mod caller;
 mod claims;
 mod credential;
 mod error;
@@ -21,7 +19,9 @@ mod issue;
 pub mod jwks;
 mod key;
 mod keys;
+mod layer;
 mod metrics;
+mod principal;
 mod scope;
 #[cfg(test)]
 mod testing;
@@ -36,14 +36,14 @@ use self::{authenticator::Authenticator, jwks::KeySet};
 
 pub use self::{
     account::Account,
-    authenticate::{Authenticate, AuthenticateLayer},
     authorize::Authorize,
-    caller::{Caller, Identity},
     credential::{Credential, CredentialFields},
-    error::{Error, Reason},
+    error::{Error, TokenError},
     issue::IssueError,
     key::{Key, KeyError},
+    layer::{Authenticate, AuthenticateLayer},
     metrics::Metrics,
+    principal::{Identity, Principal},
     scope::Scopes,
 };
 
@@ -64,7 +64,7 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// The scopes that reading and writing need; `None`: any valid token may do anything.
     pub scopes: Option<Scopes>,
-    /// The accounts at Sync; empty: the caller's own credential goes upstream.
+    /// The accounts at Sync; empty: the client's own credential goes upstream.
     pub accounts: Vec<Account>,
     /// Fields that carry a credential, besides `Authorization` and `Cookie`.
     pub credential_headers: Vec<HeaderName>,

@@ -189,7 +189,7 @@ pub(super) fn config() -> Config {
     }
 }
 
-/// What tells callers by their tokens, as `config` says.
+/// What `config` makes of tokens.
 pub(super) fn authenticator(config: Config) -> (Arc<Authenticator>, Registry) {
     let registry = Registry::new();
     let auth = config.build(None, Metrics::register(&registry).unwrap());

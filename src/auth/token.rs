@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 
 use super::{
-    Identity, Key, Reason,
+    Identity, Key, TokenError,
     claims::Policy,
     header::Header,
     jwks::{Fetch, Found},
@@ -46,7 +46,7 @@ pub(super) struct Accepted {
 #[derive(Debug)]
 pub(super) enum Unverified {
     /// It is no good.
-    Refused(Reason),
+    Refused(TokenError),
     /// Its key may come: to be verified again when the fetch has ended.
     Awaits(Fetch),
 }
@@ -61,48 +61,50 @@ impl Verifier {
     /// Verifies `token` at `now` since 1970.
     pub(super) fn verify(&self, token: &[u8], now: Duration) -> Result<Accepted, Unverified> {
         if token.len() > MAX_LENGTH {
-            return Err(Reason::TooLong.into());
+            return Err(TokenError::TooLong.into());
         }
-        let token = str::from_utf8(token).map_err(|_| Reason::Malformed)?;
-        let (message, signature) = token.rsplit_once('.').ok_or(Reason::Malformed)?;
-        let (header, claims) = message.split_once('.').ok_or(Reason::Malformed)?;
+        let token = str::from_utf8(token).map_err(|_| TokenError::Malformed)?;
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
         // A dot left in the claims is no base64url, so there are three parts.
         let header = Header::parse(&decode(header)?)?;
         let claims = decode(claims)?;
 
         if !self.algorithms.contains(&header.algorithm) {
-            return Err(Reason::Algorithm.into());
+            return Err(TokenError::Algorithm.into());
         }
         let key = match self.keys.find(header.key_id.as_deref(), header.algorithm) {
             Found::Key(key) => key,
             Found::Awaited(fetch) => return Err(Unverified::Awaits(fetch)),
-            Found::Nothing => return Err(Reason::UnknownKey.into()),
+            Found::Nothing => return Err(TokenError::UnknownKey.into()),
         };
         if key.algorithm != header.algorithm {
-            return Err(Reason::Algorithm.into());
+            return Err(TokenError::Algorithm.into());
         }
         if !key.verifies(message.as_bytes(), signature)? {
-            return Err(Reason::Signature.into());
+            return Err(TokenError::Signature.into());
         }
 
-        let claims = UniqueMembers::parse(&claims).map_err(|_| Reason::Malformed)?;
-        let (identity, until) = self.policy.judge(&claims, &key, now)?;
+        let claims = UniqueMembers::parse(&claims).map_err(|_| TokenError::Malformed)?;
+        let (identity, until) = self.policy.check(&claims, &key, now)?;
         Ok(Accepted { identity: Arc::new(identity), until, key: Arc::downgrade(&key) })
     }
 }
 
 // === impl Unverified ===
 
-impl From<Reason> for Unverified {
-    fn from(reason: Reason) -> Self {
+impl From<TokenError> for Unverified {
+    fn from(reason: TokenError) -> Self {
         Self::Refused(reason)
     }
 }
 
 /// Decodes base64url without padding, and without bits that nobody reads: one value has one
 /// spelling.
-fn decode(part: &str) -> Result<Vec<u8>, Reason> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::Malformed)
+fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| TokenError::Malformed)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) struct TokenCache {
 
 type Shard = HashMap<Digest, Accepted, foldhash::fast::RandomState>;
 
-// === impl Verified ===
+// === impl TokenCache ===
 
 impl TokenCache {
     fn with_capacity(capacity: usize) -> Self {

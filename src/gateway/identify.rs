@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use http::Request;
 
 use crate::{
-    auth::Caller,
+    auth::Principal,
     body::Body,
     limit::Client,
     peer::Peer,
@@ -23,8 +23,8 @@ impl Rule for Identify {
     fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Refused<Infallible>> {
         let extensions = request.extensions_mut();
         let named = extensions
-            .get::<Caller>()
-            .and_then(Caller::client_id)
+            .get::<Principal>()
+            .and_then(Principal::client_id)
             .map(Client::named);
         let at = || extensions.get::<Peer>().map(Client::at);
         if let Some(client) = named.or_else(at) {

@@ -134,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn refused_tokens_use_up_the_rate_of_their_address_and_nothing_else_does() {
         let missing: fn() -> Error = || auth::Error::Missing.into();
-        let forged: fn() -> Error = || auth::Error::Token(auth::Reason::Signature).into();
+        let forged: fn() -> Error = || auth::Error::Token(auth::TokenError::Signature).into();
         let forbidden: fn() -> Error = || auth::Error::NoAccount.into();
         for (error, times, is_limited) in [
             (missing, 2, false),

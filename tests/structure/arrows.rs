@@ -120,7 +120,7 @@ fn finds_every_form_of_a_path() {
             vec!["cache", "route", "vehicle"],
         ),
         ("use crate::*;", vec!["*"]),
-        ("fn f(x: &crate::cache::Key) -> Vec<crate::auth::Caller> {}", vec!["cache", "auth"]),
+        ("fn f(x: &crate::cache::Key) -> Vec<crate::auth::Principal> {}", vec!["cache", "auth"]),
         ("fn f() { println!(\"{}\", crate::cache::NAME) }", vec!["cache"]),
         ("use super::super::cache::Key;", vec!["cache"]),
         ("use super::super::{cache::Key, auth};", vec!["cache", "auth"]),
@@ -133,7 +133,7 @@ fn finds_every_form_of_a_path() {
         ("// use crate::cache;\n/// [`Key`](crate::cache::Key)\nfn f() {}", vec![]),
         ("const TEXT: &str = \"crate::cache\";", vec![]),
         ("#[cfg(test)] mod tests { use crate::cache::Key; }", vec![]),
-        ("#[cfg(test)] use crate::cache::{Key, Entry}; use crate::auth::Caller;", vec!["auth"]),
+        ("#[cfg(test)] use crate::cache::{Key, Entry}; use crate::auth::Principal;", vec!["auth"]),
         ("#[cfg(test)] mod tests; fn f() { crate::auth::f() }", vec!["auth"]),
     ] {
         let to: Vec<_> = arrows(text, 2).into_iter().map(|arrow| arrow.to).collect();

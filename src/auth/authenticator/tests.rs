@@ -23,10 +23,10 @@ fn headers(fields: &[&str]) -> HeaderMap {
 
 /// The subject, or the label of the refusal.
 fn outcome(authenticator: &Authenticator, fields: &[&str], now: Duration) -> String {
-    match authenticator.judge(&headers(fields), now) {
-        Judgement::Caller(caller) => caller.subject().unwrap_or("anyone").to_owned(),
-        Judgement::Refused(Error::Missing) => "missing".into(),
-        Judgement::Refused(Error::Token(reason)) => reason.as_str().into(),
+    match authenticator.check(&headers(fields), now) {
+        Authentication::Principal(principal) => principal.subject().unwrap_or("anyone").to_owned(),
+        Authentication::Refused(Error::Missing) => "missing".into(),
+        Authentication::Refused(Error::Token(reason)) => reason.as_str().into(),
         other => panic!("{other:?}"),
     }
 }
@@ -75,8 +75,8 @@ fn looks_for_tokens_in_authorization_only() {
         .header("proxy-authorization", format!("Bearer {token}"))
         .body(())
         .unwrap();
-    let judgement = authenticator.judge(request.headers(), NOW);
-    assert!(matches!(judgement, Judgement::Refused(Error::Missing)));
+    let authentication = authenticator.check(request.headers(), NOW);
+    assert!(matches!(authentication, Authentication::Refused(Error::Missing)));
 }
 
 #[test]
@@ -142,8 +142,8 @@ fn one_client_keeps_its_id_over_all_its_tokens() {
     let id = |changed| {
         let fields = [format!("Bearer {}", genuine(changed))];
         let fields: Vec<_> = fields.iter().map(String::as_str).collect();
-        match authenticator.judge(&headers(&fields), NOW) {
-            Judgement::Caller(caller) => caller.client_id().unwrap(),
+        match authenticator.check(&headers(&fields), NOW) {
+            Authentication::Principal(principal) => principal.client_id().unwrap(),
             other => panic!("{other:?}"),
         }
     };
@@ -178,8 +178,8 @@ fn counts_one_outcome_a_request() {
 fn never_prints_a_token() {
     let (authenticator, _) = authenticator(config());
     let token = genuine(json!({}));
-    let judgement = authenticator.judge(&headers(&[&format!("Bearer {token}")]), NOW);
-    let printed = format!("{authenticator:?} {judgement:?}");
+    let authentication = authenticator.check(&headers(&[&format!("Bearer {token}")]), NOW);
+    let printed = format!("{authenticator:?} {authentication:?}");
     assert!(!token.split('.').any(|part| printed.contains(part)));
     assert!(!printed.contains("billing"));
 }

@@ -23,20 +23,24 @@ fn rule(scopes: bool, accounts: Vec<Account>) -> Authorize {
         .authorize
 }
 
-fn subject(name: &str) -> Caller {
-    Caller::Subject(Arc::new(Identity::new("", name, true, true)))
+fn subject(name: &str) -> Principal {
+    Principal::Subject(Arc::new(Identity::new("", name, true, true)))
 }
 
-fn request(caller: Caller, fields: &[(&str, &str)]) -> Request<Body> {
+fn request(principal: Principal, fields: &[(&str, &str)]) -> Request<Body> {
     let mut request = Request::builder().method(Method::GET);
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    request.extension(caller).body(Body::empty()).unwrap()
+    request.extension(principal).body(Body::empty()).unwrap()
 }
 
-fn pass(rule: &Authorize, caller: Caller, fields: &[(&str, &str)]) -> (Vec<String>, Credential) {
-    let request = rule.check(request(caller, fields)).unwrap();
+fn pass(
+    rule: &Authorize,
+    principal: Principal,
+    fields: &[(&str, &str)],
+) -> (Vec<String>, Credential) {
+    let request = rule.check(request(principal, fields)).unwrap();
     let fields = request.headers().iter();
     let mut fields: Vec<_> = fields
         .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -68,8 +72,8 @@ fn reading_and_writing_need_their_scopes() {
         (Method::PATCH, Route::VehicleStatus, true, false, Some("v:w")),
         (Method::DELETE, Route::Other, false, false, Some("v:w")),
     ] {
-        let caller = Caller::Subject(Arc::new(Identity::new("", "s", may_read, may_write)));
-        let mut request = request(caller, &[]);
+        let principal = Principal::Subject(Arc::new(Identity::new("", "s", may_read, may_write)));
+        let mut request = request(principal, &[]);
         *request.method_mut() = method.clone();
         request.extensions_mut().insert(route);
         let found = match rule.check(request) {
@@ -83,11 +87,11 @@ fn reading_and_writing_need_their_scopes() {
 
 #[test]
 fn scopes_are_not_asked_for_when_none_are_configured_or_nobody_is_known() {
-    let none = Caller::Subject(Arc::new(Identity::new("", "s", false, false)));
+    let none = Principal::Subject(Arc::new(Identity::new("", "s", false, false)));
     assert!(rule(false, vec![]).check(request(none, &[])).is_ok());
     assert!(
         rule(true, vec![])
-            .check(request(Caller::Anyone, &[]))
+            .check(request(Principal::Anyone, &[]))
             .is_ok()
     );
 }
@@ -107,16 +111,16 @@ fn an_account_replaces_every_field_of_the_callers_credential() {
     ];
     let rule = rule(false, accounts);
     let own = [&OWN[..], &[("x-key", "own")]].concat();
-    for (caller, field) in [
+    for (principal, field) in [
         (subject("billing"), "authorization: Bearer fleet"),
         (subject("dispatch"), "x-key: shared"),
-        (Caller::Anyone, "x-key: shared"),
+        (Principal::Anyone, "x-key: shared"),
     ] {
-        let (fields, credential) = pass(&rule, caller.clone(), &own);
+        let (fields, credential) = pass(&rule, principal.clone(), &own);
         assert_eq!(fields, ["accept: */*", field]);
         assert!(credential.is_account);
-        let (_, bare) = pass(&rule, caller, &[]);
-        assert_eq!(credential, bare, "nothing of the caller's own is in it");
+        let (_, bare) = pass(&rule, principal, &[]);
+        assert_eq!(credential, bare, "nothing of the principal's own is in it");
     }
 }
 
@@ -138,8 +142,8 @@ fn accounts_share_a_credential_only_if_it_is_the_same() {
 #[test]
 fn a_subject_without_an_account_is_forbidden() {
     let rule = rule(false, vec![account(AUTHORIZATION, "a", &["billing"])]);
-    for caller in [subject("dispatch"), Caller::Anyone] {
-        let refused = rule.check(request(caller, &OWN)).unwrap_err();
+    for principal in [subject("dispatch"), Principal::Anyone] {
+        let refused = rule.check(request(principal, &OWN)).unwrap_err();
         assert!(matches!(refused.error, Error::NoAccount));
     }
 }
@@ -163,15 +167,15 @@ fn the_callers_own_credential_passes_as_it_is() {
 #[test]
 fn the_credential_is_what_counts_and_not_the_caller() {
     let rule = rule(false, vec![]);
-    let of = |caller| pass(&rule, caller, &OWN).1;
+    let of = |principal| pass(&rule, principal, &OWN).1;
     assert_eq!(of(subject("billing")), of(subject("dispatch")));
-    assert_eq!(of(subject("billing")), of(Caller::Anyone));
+    assert_eq!(of(subject("billing")), of(Principal::Anyone));
 }
 
 #[test]
 fn an_accounts_secret_is_never_printed() {
     let rule = rule(false, vec![account(AUTHORIZATION, "s3cret", &["*"])]);
-    let request = rule.check(request(Caller::Anyone, &[])).unwrap();
+    let request = rule.check(request(Principal::Anyone, &[])).unwrap();
     assert!(request.headers()[AUTHORIZATION].is_sensitive());
     assert!(!format!("{rule:?} {request:?}").contains("s3cret"));
 }

@@ -4,7 +4,7 @@ use jsonwebtoken::Algorithm;
 use super::{
     super::{
         Key,
-        authenticator::{Judgement, unix_time},
+        authenticator::{Authentication, unix_time},
         testing::{NOW, authenticator, config, key},
     },
     *,
@@ -14,8 +14,8 @@ use super::{
 fn accepts(config: Config, token: &str) -> bool {
     let field = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, field)]);
-    let judgement = authenticator(config).0.judge(&headers, unix_time());
-    matches!(judgement, Judgement::Caller(_))
+    let authentication = authenticator(config).0.check(&headers, unix_time());
+    matches!(authentication, Authentication::Principal(_))
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use http::StatusCode;
 use hyper_util::client::legacy;
 
-use crate::{body::Failure, files::Unreadable};
+use crate::{body::Failure, files::Unreadable, labels::labels};
 
 /// Why a fetch brought no key set. Nothing of what came is a part of it.
 #[derive(Debug, thiserror::Error)]
@@ -36,23 +36,24 @@ pub(super) enum Error {
     Empty,
 }
 
-/// What became of a fetch: the metric's label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::auth) enum Outcome {
-    /// A key set came.
-    Loaded,
-    /// See [`Error::Unreachable`], [`Error::Torn`] and [`Error::File`].
-    Unreachable,
-    /// See [`Error::Timeout`].
-    Timeout,
-    /// See [`Error::Status`].
-    Status,
-    /// See [`Error::TooLarge`].
-    TooLarge,
-    /// See [`Error::Malformed`].
-    Malformed,
-    /// See [`Error::Empty`].
-    Empty,
+labels! {
+    /// What became of a fetch.
+    pub(in crate::auth) enum FetchOutcome {
+        /// A key set came.
+        Loaded = "loaded",
+        /// See [`Error::Unreachable`], [`Error::Incomplete`] and [`Error::File`].
+        Unreachable = "unreachable",
+        /// See [`Error::Timeout`].
+        Timeout = "timeout",
+        /// See [`Error::Status`].
+        Status = "status",
+        /// See [`Error::TooLarge`].
+        TooLarge = "too_large",
+        /// See [`Error::Malformed`].
+        Malformed = "malformed",
+        /// See [`Error::Empty`].
+        Empty = "empty",
+    }
 }
 
 /// An error with all its sources, in one line.
@@ -62,14 +63,14 @@ pub(super) struct Chain<'a>(pub(super) &'a Error);
 
 impl Error {
     /// What to count it as.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> FetchOutcome {
         match self {
-            Self::Unreachable(_) | Self::Incomplete(_) | Self::File(_) => Outcome::Unreachable,
-            Self::Timeout => Outcome::Timeout,
-            Self::Status(_) => Outcome::Status,
-            Self::TooLarge => Outcome::TooLarge,
-            Self::Malformed => Outcome::Malformed,
-            Self::Empty => Outcome::Empty,
+            Self::Unreachable(_) | Self::Incomplete(_) | Self::File(_) => FetchOutcome::Unreachable,
+            Self::Timeout => FetchOutcome::Timeout,
+            Self::Status(_) => FetchOutcome::Status,
+            Self::TooLarge => FetchOutcome::TooLarge,
+            Self::Malformed => FetchOutcome::Malformed,
+            Self::Empty => FetchOutcome::Empty,
         }
     }
 }
@@ -90,39 +91,6 @@ impl From<Unreadable> for Error {
             Unreadable::Io(error) => Self::File(error),
             Unreadable::TooLarge => Self::TooLarge,
         }
-    }
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// Every outcome, in the order of [`Outcome::index`].
-    pub(in crate::auth) const ALL: [Self; 7] = [
-        Self::Loaded,
-        Self::Unreachable,
-        Self::Timeout,
-        Self::Status,
-        Self::TooLarge,
-        Self::Malformed,
-        Self::Empty,
-    ];
-
-    /// The metric label.
-    pub(in crate::auth) fn as_str(self) -> &'static str {
-        match self {
-            Self::Loaded => "loaded",
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::Status => "status",
-            Self::TooLarge => "too_large",
-            Self::Malformed => "malformed",
-            Self::Empty => "empty",
-        }
-    }
-
-    /// The place in [`Outcome::ALL`], for a table of handles.
-    pub(in crate::auth) fn index(self) -> usize {
-        self as usize
     }
 }
 
@@ -147,7 +115,7 @@ mod tests {
 
     #[test]
     fn every_outcome_has_its_place() {
-        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+        for (index, outcome) in FetchOutcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome.index(), index, "{outcome:?}");
         }
     }

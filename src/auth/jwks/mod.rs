@@ -1,7 +1,7 @@
 //! Keys that an issuer publishes (RFC 7517), fetched while others are served.
 //!
-//! Three parties meet in `Published`: requests that look for a key, the [`Refresher`] that
-//! fetches, and `Search`, which decides what an unknown kid may cause. Requests
+//! Three parties meet in [`KeySet`]: requests that look for a key, the [`Refresher`] that
+//! fetches, and `UnknownKids`, which decides what an unknown kid may cause. Requests
 //! never fetch; the refresher, alone, never fetches twice at a time.
 //!
 //! A key server that fails changes nothing: the last good set stays in force, at most a day. A
@@ -13,12 +13,12 @@ mod error;
 mod fetch;
 mod freshness;
 pub(crate) mod fuzzing;
-mod published;
-mod refresh;
-mod search;
+mod key_set;
+mod refresher;
 mod source;
 #[cfg(test)]
 pub(super) mod testing;
+mod unknown_kids;
 
 use std::sync::Arc;
 
@@ -28,14 +28,14 @@ use self::{error::Error, fetch::Fetcher};
 use super::Metrics;
 
 pub(super) use self::{
-    error::Outcome,
-    published::{Fetch, Found},
-    search::MAX_WAIT,
+    error::FetchOutcome,
+    key_set::{Fetch, Found},
+    unknown_kids::MAX_WAIT,
 };
 pub use self::{
     fetch::TlsError,
-    published::KeySet,
-    refresh::Refresher,
+    key_set::KeySet,
+    refresher::Refresher,
     source::{Source, SourceError},
 };
 

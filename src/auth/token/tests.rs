@@ -48,7 +48,11 @@ fn verifier_of(config: Config) -> Verifier {
 }
 
 /// What becomes of `token` where no keys are published, so that none is waited for.
-fn verify(verifier: &Verifier, token: impl AsRef<[u8]>, now: Duration) -> Result<Accepted, Reason> {
+fn verify(
+    verifier: &Verifier,
+    token: impl AsRef<[u8]>,
+    now: Duration,
+) -> Result<Accepted, TokenError> {
     verifier
         .verify(token.as_ref(), now)
         .map_err(|unverified| match unverified {
@@ -223,7 +227,7 @@ fn accepts_every_algorithm_that_is_allowed() {
         let mut others = config();
         others.algorithms.retain(|&other| other != algorithm);
         let refused = verify(&verifier_of(others), &token, NOW);
-        assert_eq!(refused.unwrap_err(), Reason::Algorithm, "{algorithm:?}");
+        assert_eq!(refused.unwrap_err(), TokenError::Algorithm, "{algorithm:?}");
     }
 }
 
@@ -247,11 +251,11 @@ fn is_exact_at_both_ends_of_its_time() {
     let verify = |now| verify(&verifier, &token, now);
     let nanosecond = Duration::from_nanos(1);
     let (from, until) = (Duration::from_secs(970), Duration::from_secs(2_030));
-    assert_eq!(verify(from - nanosecond).unwrap_err(), Reason::NotYetValid);
+    assert_eq!(verify(from - nanosecond).unwrap_err(), TokenError::NotYetValid);
     assert_eq!(verify(from).unwrap().until, until);
     assert!(verify(until - nanosecond).is_ok());
-    assert_eq!(verify(until).unwrap_err(), Reason::Expired);
-    assert_eq!(verify(Duration::MAX).unwrap_err(), Reason::Expired);
+    assert_eq!(verify(until).unwrap_err(), TokenError::Expired);
+    assert_eq!(verify(Duration::MAX).unwrap_err(), TokenError::Expired);
 }
 
 #[test]
@@ -265,5 +269,5 @@ fn looks_at_issuer_and_audience_only_when_configured() {
         assert!(verify(&verifier, but(changed.clone()), NOW).is_ok(), "{changed}");
     }
     let wrong = but(json!({ "iss": 7 }));
-    assert_eq!(verify(&verifier, &wrong, NOW).unwrap_err(), Reason::Claims);
+    assert_eq!(verify(&verifier, &wrong, NOW).unwrap_err(), TokenError::Claims);
 }

@@ -34,7 +34,7 @@ fn every_error_has_its_status_and_code() {
         (limit::Error::Deadline.into(), 504, "UpstreamTimeout"),
         (limit::Error::SlowBody.into(), 408, "RequestTimeout"),
         (auth::Error::Missing.into(), 401, "Unauthorized"),
-        (auth::Error::Token(auth::Reason::Expired).into(), 401, "Unauthorized"),
+        (auth::Error::Token(auth::TokenError::Expired).into(), 401, "Unauthorized"),
         (auth::Error::Scope { needed: "x".into() }.into(), 403, "Forbidden"),
         (auth::Error::NoAccount.into(), 403, "Forbidden"),
         (batch::Error::MediaType.into(), 415, "UnsupportedMediaType"),
@@ -108,7 +108,7 @@ fn a_challenge_says_no_more_than_it_must() {
     for (error, challenge) in [
         (auth::Error::Missing, Some("Bearer")),
         (
-            auth::Error::Token(auth::Reason::Expired),
+            auth::Error::Token(auth::TokenError::Expired),
             Some(r#"Bearer error="invalid_token", error_description="The access token expired""#),
         ),
         (
@@ -121,7 +121,11 @@ fn a_challenge_says_no_more_than_it_must() {
         assert_eq!(details.as_ref().map(|it| it.to_str().unwrap()), challenge);
     }
     let said = |reason| auth(&auth::Error::Token(reason)).detail;
-    assert_eq!(said(auth::Reason::Signature), said(auth::Reason::UnknownKey), "nothing to probe");
+    assert_eq!(
+        said(auth::TokenError::Signature),
+        said(auth::TokenError::UnknownKey),
+        "nothing to probe"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::{
     super::{
-        error::{Chain, Outcome},
+        error::{Chain, FetchOutcome},
         testing::{Answer, KeyServer, config, named, set},
     },
     *,
@@ -42,18 +42,18 @@ async fn brings_keys_and_how_long_they_are_fresh() {
 async fn every_other_answer_is_a_failure() {
     let keys = || set([named("a")]);
     for (response, outcome) in [
-        (text(500, "", keys()), Outcome::Status),
-        (text(404, "", keys()), Outcome::Status),
-        (text(203, "", keys()), Outcome::Status),
-        (text(204, "", ""), Outcome::Status),
-        (text(200, "", ""), Outcome::Malformed),
-        (text(200, "", "<!doctype html><title>Sign in</title>"), Outcome::Malformed),
-        (text(200, "", "\0\u{1}garbage"), Outcome::Malformed),
-        (text(200, "", r#"{"keys":[]}"#), Outcome::Empty),
-        (text(200, "", r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#), Outcome::Empty),
-        (text(200, "", format!("{}{}", keys(), " ".repeat(MAX_BYTES))), Outcome::TooLarge),
-        (Answer::Large(50 * 1024 * 1024), Outcome::TooLarge),
-        (Answer::Incomplete, Outcome::Unreachable),
+        (text(500, "", keys()), FetchOutcome::Status),
+        (text(404, "", keys()), FetchOutcome::Status),
+        (text(203, "", keys()), FetchOutcome::Status),
+        (text(204, "", ""), FetchOutcome::Status),
+        (text(200, "", ""), FetchOutcome::Malformed),
+        (text(200, "", "<!doctype html><title>Sign in</title>"), FetchOutcome::Malformed),
+        (text(200, "", "\0\u{1}garbage"), FetchOutcome::Malformed),
+        (text(200, "", r#"{"keys":[]}"#), FetchOutcome::Empty),
+        (text(200, "", r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#), FetchOutcome::Empty),
+        (text(200, "", format!("{}{}", keys(), " ".repeat(MAX_BYTES))), FetchOutcome::TooLarge),
+        (Answer::Large(50 * 1024 * 1024), FetchOutcome::TooLarge),
+        (Answer::Incomplete, FetchOutcome::Unreachable),
     ] {
         let shown = format!("{response:.60?}");
         let error = fetch_response(response).await.unwrap_err();
@@ -101,7 +101,7 @@ async fn says_why_nobody_is_there() {
     let error = fetch(config(&format!("http://{address}/jwks")))
         .await
         .unwrap_err();
-    assert_eq!(error.outcome(), Outcome::Unreachable);
+    assert_eq!(error.outcome(), FetchOutcome::Unreachable);
     assert!(Chain(&error).to_string().contains("refused"), "{}", Chain(&error));
 }
 
@@ -112,7 +112,7 @@ async fn trusts_the_configured_authority_and_no_other() {
     assert!(fetch(server.config()).await.is_ok());
     for ca in [other.config().ca, Some(vec![]), None] {
         let error = fetch(Config { ca, ..server.config() }).await.unwrap_err();
-        assert_eq!(error.outcome(), Outcome::Unreachable);
+        assert_eq!(error.outcome(), FetchOutcome::Unreachable);
         assert!(Chain(&error).to_string().contains("certificate"), "{}", Chain(&error));
     }
     assert_eq!(server.fetches(), 1);
@@ -129,18 +129,18 @@ async fn reads_files_within_the_same_bounds() {
     let keys = set([named("a")]);
     let large = format!("{keys}{}", " ".repeat(MAX_BYTES));
     for (name, content, outcome) in [
-        ("fine", keys.as_bytes(), Outcome::Loaded),
-        ("largest", &large.as_bytes()[..MAX_BYTES], Outcome::Loaded),
-        ("large", large.as_bytes(), Outcome::TooLarge),
-        ("empty", b"", Outcome::Malformed),
-        ("binary", b"\xff\xfe", Outcome::Malformed),
+        ("fine", keys.as_bytes(), FetchOutcome::Loaded),
+        ("largest", &large.as_bytes()[..MAX_BYTES], FetchOutcome::Loaded),
+        ("large", large.as_bytes(), FetchOutcome::TooLarge),
+        ("empty", b"", FetchOutcome::Malformed),
+        ("binary", b"\xff\xfe", FetchOutcome::Malformed),
     ] {
         let path = file(name, content);
         let fetched = fetch(config(path.to_str().unwrap())).await;
         fs::remove_file(path).unwrap();
         match fetched {
             Ok(fetched) => {
-                assert_eq!(outcome, Outcome::Loaded, "{name}");
+                assert_eq!(outcome, FetchOutcome::Loaded, "{name}");
                 assert_eq!(fetched.fresh_for, freshness::MIN);
             }
             Err(error) => assert_eq!(error.outcome(), outcome, "{name}"),

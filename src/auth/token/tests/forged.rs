@@ -2,12 +2,12 @@
 //! and the reason that must be found. A row that is refused for another reason is no test.
 
 use super::*;
-use Reason::{
+use TokenError::{
     Algorithm as Alg, Audience, Claims, Critical, Expired, Issuer, Malformed, NotYetValid,
     Signature, Subject, TooLong, Type, UnknownKey,
 };
 
-pub(super) type Row = (&'static str, &'static str, String, Reason);
+pub(super) type Row = (&'static str, &'static str, String, TokenError);
 
 /// Every row.
 pub(super) fn all() -> Vec<Row> {

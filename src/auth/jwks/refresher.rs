@@ -10,10 +10,10 @@ use tracing::{debug, info, warn};
 
 use super::{
     Error,
-    error::{Chain, Outcome},
+    error::{Chain, FetchOutcome},
     fetch::{Fetched, Fetcher, TIMEOUT},
     freshness,
-    published::KeySet,
+    key_set::KeySet,
 };
 use crate::auth::Metrics;
 
@@ -73,7 +73,7 @@ where
         let now = Instant::now();
         match fetched {
             Ok(fetched) => {
-                metrics.refreshed(Outcome::Loaded);
+                metrics.refreshed(FetchOutcome::Loaded);
                 plan.succeed(take(published, fetched), now, freshness::draw());
             }
             Err(error) => {

@@ -15,12 +15,12 @@ use http::Request;
 use tower::{Layer, Service};
 
 use super::{
-    Caller, Error,
-    authenticator::{Authenticator, Judgement, unix_time},
+    Error, Principal,
+    authenticator::{Authentication, Authenticator, unix_time},
 };
 use crate::{body::Body, rule::Refused};
 
-/// Asks for a token: 401, or a [`Caller`] in the request's extensions.
+/// Asks for a token: 401, or a [`Principal`] in the request's extensions.
 #[derive(Clone, Debug)]
 pub struct AuthenticateLayer(pub(super) Arc<Authenticator>);
 
@@ -69,31 +69,31 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let fetch = match self.authenticator.judge(request.headers(), unix_time()) {
-            Judgement::Caller(caller) => {
-                return Either::Left(Either::Left(self.inner.call(with(caller, request))));
+        let fetch = match self.authenticator.check(request.headers(), unix_time()) {
+            Authentication::Principal(principal) => {
+                return Either::Left(Either::Left(self.inner.call(with(principal, request))));
             }
-            Judgement::Refused(error) => {
+            Authentication::Refused(error) => {
                 let refused = Err(Refused::new(error, request));
                 return Either::Left(Either::Right(ready(refused)));
             }
-            Judgement::Awaits(fetch) => fetch,
+            Authentication::Awaits(fetch) => fetch,
         };
         // The clone was not made ready, so it stays and the ready one goes.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
         Either::Right(Box::pin(async move {
-            match authenticator.settle(request.headers(), fetch).await {
-                Ok(caller) => inner.call(with(caller, request)).await,
+            match authenticator.wait_and_check(request.headers(), fetch).await {
+                Ok(principal) => inner.call(with(principal, request)).await,
                 Err(error) => Err(Refused::new(error, request)),
             }
         }))
     }
 }
 
-fn with(caller: Caller, mut request: Request<Body>) -> Request<Body> {
-    request.extensions_mut().insert(caller);
+fn with(principal: Principal, mut request: Request<Body>) -> Request<Body> {
+    request.extensions_mut().insert(principal);
     request
 }
 

@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     super::Key,
     document::Jwk,
-    search::{Decision, UnknownKids},
+    unknown_kids::{Decision, UnknownKids},
 };
 use crate::digest::{self, Digest};
 
@@ -32,7 +32,7 @@ pub struct KeySet {
 #[derive(Debug)]
 struct State {
     keys: Vec<Entry>,
-    search: UnknownKids,
+    unknown: UnknownKids,
 }
 
 #[derive(Debug)]
@@ -65,12 +65,12 @@ pub(super) struct Change {
 /// Ends when a fetch has ended, well or not. It may never end.
 pub(in crate::auth) type Fetch = Pin<Box<OwnedNotified>>;
 
-// === impl Published ===
+// === impl KeySet ===
 
 impl KeySet {
     /// No key as yet. Whoever asks for one waits for the first fetch.
     pub(super) fn new() -> Self {
-        let state = State { keys: Vec::new(), search: UnknownKids::new(Instant::now()) };
+        let state = State { keys: Vec::new(), unknown: UnknownKids::new(Instant::now()) };
         Self {
             state: RwLock::new(state),
             wanted: Notify::new(),
@@ -90,7 +90,7 @@ impl KeySet {
         if let Some(key) = state.find(id, algorithm) {
             return Found::Key(key);
         }
-        match state.search.ask(kid, Instant::now()) {
+        match state.unknown.ask(kid, Instant::now()) {
             Decision::Refuse => return Found::Nothing,
             Decision::Wait => {}
             Decision::Fetch => self.wanted.notify_one(),
@@ -119,14 +119,14 @@ impl KeySet {
 
     /// Ends when a fetch is pending that has not begun.
     pub(super) async fn wanted(&self) {
-        while !self.state.read().search.wants_fetch() {
+        while !self.state.read().unknown.wants_fetch() {
             self.wanted.notified().await;
         }
     }
 
     /// A fetch begins.
     pub(super) fn begin(&self) {
-        self.state.write().search.begin(Instant::now());
+        self.state.write().unknown.begin(Instant::now());
     }
 
     /// The fetch brought `keys`, which replace all others.
@@ -139,7 +139,7 @@ impl KeySet {
         let change = Change {
             differs: !fingerprints(&keys).eq(fingerprints(&state.keys)),
             leaves_unknown: state
-                .search
+                .unknown
                 .succeed(ids.map(|id| digest::of(id.as_bytes()))),
         };
         state.keys = keys;
@@ -151,7 +151,7 @@ impl KeySet {
 
     /// The fetch brought nothing: the keys stay.
     pub(super) fn fail(&self) {
-        self.state.write().search.fail();
+        self.state.write().unknown.fail();
         self.ended.notify_waiters();
     }
 

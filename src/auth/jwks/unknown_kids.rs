@@ -57,7 +57,7 @@ pub(super) enum Decision {
     Fetch,
 }
 
-// === impl Search ===
+// === impl UnknownKids ===
 
 impl UnknownKids {
     /// Before the first fetch, which begins without being caused.

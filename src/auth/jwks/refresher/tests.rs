@@ -8,9 +8,9 @@ use tokio::time::{sleep, timeout_at};
 use super::{
     super::{
         document::Document,
-        published::Found,
-        search::MAX_WAIT,
+        key_set::Found,
         testing::{config, keys},
+        unknown_kids::MAX_WAIT,
     },
     *,
 };

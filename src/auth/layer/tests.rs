@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 
 use super::{
     super::{
-        Config, Metrics, Reason,
+        Config, Metrics, TokenError,
         jwks::testing::{Answer, KeyServer, named},
         testing::{claims, config, counted, key, token},
     },
@@ -24,7 +24,7 @@ use super::{
 
 type Response = Result<String, Refused<Error>>;
 
-/// Answers with the caller's subject. Every clone must be made ready before it is called.
+/// Answers with the principal's subject. Every clone must be made ready before it is called.
 struct Inner {
     is_ready: bool,
 }
@@ -48,8 +48,8 @@ impl Service<Request<Body>> for Inner {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         assert!(mem::take(&mut self.is_ready), "called before it was ready");
         assert!(request.headers().contains_key(AUTHORIZATION), "`Authorize` removes it");
-        let caller: &Caller = request.extensions().get().unwrap();
-        ready(Ok(caller.subject().unwrap_or("anyone").to_owned()))
+        let principal: &Principal = request.extensions().get().unwrap();
+        ready(Ok(principal.subject().unwrap_or("anyone").to_owned()))
     }
 }
 
@@ -91,7 +91,7 @@ async fn call(service: &Authenticate<Inner>, token: &str) -> Response {
     service.clone().oneshot(request(token)).await
 }
 
-fn reason(response: Response) -> Option<Reason> {
+fn reason(response: Response) -> Option<TokenError> {
     match response {
         Ok(_) => None,
         Err(Refused { error: Error::Token(reason), .. }) => Some(reason),
@@ -109,7 +109,7 @@ async fn hands_the_request_on_with_its_caller_or_back_with_its_body() {
     assert_eq!(response.unwrap(), "billing");
 
     for (token, reason) in
-        [("x".to_owned(), Reason::Malformed), (published("nobody's"), Reason::UnknownKey)]
+        [("x".to_owned(), TokenError::Malformed), (published("nobody's"), TokenError::UnknownKey)]
     {
         let refused = call(&service, &token).now_or_never().unwrap().unwrap_err();
         assert!(matches!(refused.error, Error::Token(found) if found == reason));
@@ -141,12 +141,12 @@ async fn a_request_whose_key_does_not_come_is_refused_with_its_body() {
     assert!(call(&service, &published("a")).await.is_ok());
     let token = published("b");
     let refused = call(&service, &token).await.unwrap_err();
-    assert!(matches!(refused.error, Error::Token(Reason::UnknownKey)));
+    assert!(matches!(refused.error, Error::Token(TokenError::UnknownKey)));
     assert!(format!("{:?}", refused.unread).contains("full"));
 
     for kid in ["b", "c"] {
         let refused = call(&service, &published(kid)).now_or_never().unwrap();
-        assert_eq!(reason(refused), Some(Reason::UnknownKey), "at once");
+        assert_eq!(reason(refused), Some(TokenError::UnknownKey), "at once");
     }
     assert_eq!(server.fetches(), 2);
 }
@@ -155,7 +155,7 @@ async fn a_request_whose_key_does_not_come_is_refused_with_its_body() {
 async fn a_request_that_waited_counts_once() {
     let server = KeyServer::start(Answer::Hang).await;
     let (service, registry) = counting_service(&server);
-    assert_eq!(reason(call(&service, &published("a")).await), Some(Reason::UnknownKey));
+    assert_eq!(reason(call(&service, &published("a")).await), Some(TokenError::UnknownKey));
     assert_eq!(counted(&registry), [("unknown_key".to_owned(), 1)]);
 }
 
@@ -165,7 +165,7 @@ async fn a_published_key_vouches_for_the_issuer_only() {
     let service = service(&server);
     let exp = unix_time().as_secs() + 600;
     for (iss, refused) in
-        [("https://house.example", None), ("https://partner.example", Some(Reason::Issuer))]
+        [("https://house.example", None), ("https://partner.example", Some(TokenError::Issuer))]
     {
         let claims = claims(json!({ "exp": exp, "iss": iss }));
         let token = token(Algorithm::ES256, r#"{"alg":"ES256","kid":"a"}"#, claims);
@@ -196,7 +196,7 @@ async fn a_broken_key_server_spoils_nothing() {
 
         server.answer(response);
         let before = Instant::now();
-        assert_eq!(reason(call(&service, &published("b")).await), Some(Reason::UnknownKey));
+        assert_eq!(reason(call(&service, &published("b")).await), Some(TokenError::UnknownKey));
         let waited = before.elapsed();
         assert!(waited < Duration::from_secs(5), "{shown}: {waited:?}");
         for token in [remembered, published("a"), fresh_token(Algorithm::HS256, "hs256")] {
@@ -244,7 +244,7 @@ async fn a_rotation_under_load_refuses_nobody_and_ends_the_old_key() {
 
     // The issuer publishes first, then signs with the new key; the old one is withdrawn at once.
     let rotated = Arc::new(AtomicUsize::new(0));
-    let callers = (0..8).map(|_| {
+    let principals = (0..8).map(|_| {
         let (service, rotated) = (service.clone(), Arc::clone(&rotated));
         tokio::spawn(async move {
             let mut served = HashMap::new();
@@ -262,13 +262,13 @@ async fn a_rotation_under_load_refuses_nobody_and_ends_the_old_key() {
             served
         })
     });
-    let callers: Vec<_> = callers.collect();
+    let principals: Vec<_> = principals.collect();
     sleep(Duration::from_millis(50)).await;
     server.answer(Answer::set([named("new")]));
     rotated.store(1, SeqCst);
-    for caller in callers {
-        assert!(caller.await.unwrap()["old"] > 0);
+    for principal in principals {
+        assert!(principal.await.unwrap()["old"] > 0);
     }
     assert_eq!(server.fetches(), 2, "one at the start, one for all who had the new key");
-    assert_eq!(reason(call(&service, &remembered).await), Some(Reason::UnknownKey));
+    assert_eq!(reason(call(&service, &remembered).await), Some(TokenError::UnknownKey));
 }

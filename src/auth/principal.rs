@@ -7,7 +7,7 @@ use crate::digest;
 /// The sender of a request after its token was verified: an extension of every request below
 /// [`Authenticate`](super::Authenticate).
 #[derive(Clone, Debug)]
-pub enum Caller {
+pub enum Principal {
     /// Tokens are not asked for.
     Anyone,
     /// The subject of a verified token.
@@ -22,9 +22,9 @@ pub struct Identity {
     may_write: bool,
 }
 
-// === impl Caller ===
+// === impl Principal ===
 
-impl Caller {
+impl Principal {
     /// Tells clients apart: a part of the SHA-256 of issuer and subject, the same for every
     /// token of theirs. `None`: only the peer's address can tell.
     #[inline]
@@ -83,13 +83,13 @@ mod tests {
     #[test]
     fn tells_clients_apart_by_issuer_and_subject() {
         let id = |issuer, subject| {
-            Caller::Subject(Arc::new(Identity::new(issuer, subject, true, true))).client_id()
+            Principal::Subject(Arc::new(Identity::new(issuer, subject, true, true))).client_id()
         };
         assert_eq!(id("house", "billing"), id("house", "billing"));
         assert_ne!(id("house", "billing"), id("partner", "billing"));
         assert_ne!(id("house", "billing"), id("hous", "ebilling"));
         assert_ne!(id("", "a"), id("a", ""));
-        assert_eq!(Caller::Anyone.client_id(), None);
+        assert_eq!(Principal::Anyone.client_id(), None);
     }
 
     #[test]
