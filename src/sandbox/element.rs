@@ -1,10 +1,10 @@
-//! One element of a batch answer, about 1 KB of JSON.
+//! One element of a batch response, about 1 KB of JSON.
 //!
 //! It is written as text, not serialised: numbers, escapes, blanks and the order of members
 //! come in forms that a parser and a serialiser would not give back as they were.
 
 use super::{
-    account::Account,
+    account_tag::AccountTag,
     fleet::{Class, Dice},
     status::{RESOURCE_TYPES, ResourceType, Status, UNPROCESSED},
 };
@@ -26,7 +26,7 @@ const CONCEPTS: [&str; 4] = [
 pub(super) struct View {
     pub(super) vehicle: Vehicle,
     pub(super) dice: Dice,
-    pub(super) account: Account,
+    pub(super) account: AccountTag,
     /// Grows with every write of the vehicle.
     pub(super) version: u64,
 }

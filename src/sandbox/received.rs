@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::{account::Account, response::Refusal};
+use super::{account_tag::AccountTag, error::ApiError};
 
 /// Bytes of a body that are kept; what is longer is only counted and digested.
 const MAX_KEPT: usize = 1024 * 1024;
@@ -63,9 +63,9 @@ impl Received {
     /// # Errors
     ///
     /// `otherwise` for a body that is not JSON, 413 for one that is too long to look at.
-    pub(super) fn json(&self, otherwise: fn(String) -> Refusal) -> Result<Value, Refusal> {
+    pub(super) fn json(&self, otherwise: fn(String) -> ApiError) -> Result<Value, ApiError> {
         if self.length > MAX_KEPT as u64 {
-            return Err(Refusal::too_large());
+            return Err(ApiError::too_large());
         }
         serde_json::from_slice(&self.body)
             // The place, not the text: an error of serde_json may quote the body.
@@ -75,8 +75,8 @@ impl Received {
     }
 
     /// Whose request it is.
-    pub(super) fn account(&self) -> Option<Account> {
-        Account::of(&self.head.headers)
+    pub(super) fn account(&self) -> Option<AccountTag> {
+        AccountTag::of(&self.head.headers)
     }
 }
 

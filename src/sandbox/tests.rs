@@ -14,7 +14,7 @@ use crate::vehicle::{Plate, Vehicle, Vin};
 const VIN: &str = "3VWFE21C04M000001";
 const PLATE: &str = "MFF956M";
 
-/// A sandbox and a client that asks it with a credential.
+/// A sandbox and a client with a credential.
 async fn start() -> (Handle, Client) {
     let sandbox = Sandbox::spawn().await.unwrap();
     let client = Client::new(&sandbox).with("x-api-key", "trial");
@@ -26,7 +26,7 @@ fn vehicle(vin: &str, plate: &str) -> Vehicle {
 }
 
 /// The body of a batch call.
-fn question(vehicles: &[Vehicle]) -> String {
+fn batch_body(vehicles: &[Vehicle]) -> String {
     let entries: Vec<_> = vehicles
         .iter()
         .map(|v| format!(r#"{{"vin":"{}","plate":"{}"}}"#, v.vin.as_str(), v.plate.as_str()))

@@ -79,7 +79,7 @@ async fn asks_for_every_vehicle_once_in_the_fewest_calls_whatever_the_grouping()
         let full = fleet.len().div_ceil(500) as u64;
         assert!((full..=fewest as u64).contains(&asked.batches), "{size} at a time");
         assert_eq!(asked.distinct, fleet.len() as u64);
-        assert_eq!(asked.asked_most, 1);
+        assert_eq!(asked.most_requested, 1);
         assert_eq!(asked.rejected, 0, "a vehicle that is not clean is refused");
         assert!(asked.largest <= 500);
 

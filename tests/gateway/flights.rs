@@ -116,7 +116,7 @@ async fn overlapping_batches_ask_for_every_vehicle_once() {
     let asked = gateway.sandbox.counters();
     println!("{} vehicles in {} calls", asked.distinct, asked.batches);
     assert_eq!(asked.distinct, distinct.len() as u64);
-    assert_eq!(asked.asked_most, 1);
+    assert_eq!(asked.most_requested, 1);
     assert!(asked.batches <= 70, "{} calls", asked.batches);
 }
 
@@ -223,8 +223,7 @@ async fn a_4xx_is_told_to_the_composer_and_the_others_ask_again_without_it() {
     let gateway = Arc::new(Gateway::start("").await);
     let vehicles = vehicles(&gateway, 5);
     let poison = vehicles[0];
-    let refuses =
-        Faults { asking_for: Some(poison.vin), status: Some(400), calls: Some(1), ..hang() };
+    let refuses = Faults { vin: Some(poison.vin), status: Some(400), calls: Some(1), ..hang() };
     gateway.sandbox.set_faults(refuses);
     let composer = ask(&gateway, &vehicles);
     gateway.until(|seen| seen.hanging == 1).await;
@@ -262,7 +261,7 @@ async fn a_4xx_is_asked_again_once_and_then_told() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_what_was_asked_for_is_not_kept() {
-    let with = |twist| Faults { twists: vec![twist], ..Faults::default() };
+    let with = |twist| Faults { mutations: vec![twist], ..Faults::default() };
     let body = |body: &str| Faults { body: Some(body.into()), ..Faults::default() };
     let status = |status| Faults { status: Some(status), ..Faults::default() };
     for (what, faults, want, is_kept) in [
@@ -334,7 +333,7 @@ async fn serves_both_elements_of_a_vehicle_that_comes_twice_and_none_that_nobody
     let gateway = Gateway::start("").await;
     let vehicles = vehicles(&gateway, 2);
     let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
-    let twisted = |twist| Faults { twists: vec![twist], ..Faults::default() };
+    let twisted = |twist| Faults { mutations: vec![twist], ..Faults::default() };
     gateway.sandbox.set_faults(twisted(Mutation::Twice));
     let twice = gateway.batch(&spelled).await.expect(200);
     let first = [vehicles[0], vehicles[0], vehicles[1]];
@@ -351,7 +350,7 @@ async fn the_first_failure_in_order_of_mention_is_the_whole_answer() {
     let vehicles = vehicles(&gateway, 1000);
     let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
     let fails = |nth: usize, status, hold| Faults {
-        asking_for: Some(vehicles[nth].vin),
+        vin: Some(vehicles[nth].vin),
         status: Some(status),
         hold: Duration::from_millis(hold),
         ..Faults::default()
@@ -370,8 +369,8 @@ async fn what_was_sent_beside_a_failure_fills_the_cache_and_the_rest_is_not_sent
     let vehicles = vehicles(&gateway, 1000);
     let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
     gateway.sandbox.set_faults(vec![
-        Faults { asking_for: Some(vehicles[0].vin), status: Some(500), ..Faults::default() },
-        Faults { asking_for: Some(vehicles[100].vin), ..hang() },
+        Faults { vin: Some(vehicles[0].vin), status: Some(500), ..Faults::default() },
+        Faults { vin: Some(vehicles[100].vin), ..hang() },
     ]);
     gateway.batch(&spelled).await.expect(500);
     gateway.until(|seen| seen.hanging == 1).await;
@@ -402,5 +401,5 @@ async fn a_follower_of_a_call_that_was_not_sent_asks_for_itself() {
     leader.await.unwrap().expect(500);
     let response = follower.await.unwrap().expect(200);
     assert!(response.text() == gateway.response_for(&vehicles[25..], ALL));
-    assert_eq!(gateway.sandbox.counters().asked_most, 1);
+    assert_eq!(gateway.sandbox.counters().most_requested, 1);
 }

@@ -59,7 +59,7 @@ async fn follow(rounds: usize) {
         }
     }
     let counters = process.sandbox.counters();
-    assert_eq!((counters.batches, counters.asked_most), (calls.count() as u64, 1));
+    assert_eq!((counters.batches, counters.most_requested), (calls.count() as u64, 1));
     assert_eq!(behind.count(), rounds, "of {} have followed", calls.count());
     println!("follower behind its leader: {behind}; the leader's answer: {calls}");
 }

@@ -48,7 +48,7 @@ async fn pass(count: usize, capacity: u64) -> u64 {
         most = most.max(process.metric("vingate_cache_bytes").await);
     }
     let counters = process.sandbox.counters();
-    assert_eq!((counters.vehicles, counters.asked_most), (count as u64, 1));
+    assert_eq!((counters.vehicles, counters.most_requested), (count as u64, 1));
 
     process.until_idle().await;
     let (after, peak) = (process.resident(), process.peak());

@@ -10,7 +10,7 @@ use crate::secrets::TYPED;
 pub(crate) fn faults() -> Vec<(Faults, u16)> {
     let [(vin, plate), ..] = TYPED;
     let body = |body: String| Faults { body: Some(body), ..Faults::default() };
-    let twisted = |twist| Faults { twists: vec![twist], ..Faults::default() };
+    let twisted = |twist| Faults { mutations: vec![twist], ..Faults::default() };
     let element = format!(r#""vin":"{vin}","plate":"{plate}""#);
     let quoting = Faults { status: Some(400), ..body(format!("{{\"detail\":\"{vin}\"}}")) };
     let late = Faults { latency: Duration::from_secs(2), ..Faults::default() };

@@ -8,17 +8,17 @@ use super::{
 };
 
 #[tokio::test]
-async fn answers_each_vehicle_in_the_order_of_the_question() {
+async fn sends_each_vehicle_in_the_order_of_the_request() {
     let (sandbox, client) = start().await;
     let vehicles: Vec<_> = sandbox.vehicles(Class::Finished).take(500).collect();
-    let reply = client.ask(&vehicles).await;
+    let reply = client.request(&vehicles).await;
     assert_eq!(reply.status, 200);
     assert_eq!(reply.headers["content-type"], "application/json; charset=utf-8");
-    let asked: Vec<_> = vehicles
+    let requested: Vec<_> = vehicles
         .iter()
         .map(|vehicle| vehicle.vin.as_str())
         .collect();
-    assert_eq!(reply.vins(), asked);
+    assert_eq!(reply.vins(), requested);
     let mean = reply.body.len() / vehicles.len();
     assert!((700..1500).contains(&mean), "{mean} bytes a vehicle");
 }
@@ -28,7 +28,7 @@ async fn sends_the_bytes_that_the_handle_tells() {
     let (sandbox, client) = start().await;
     let vehicle = vehicle(VIN, PLATE);
     let element = sandbox.element(&vehicle, client.headers()).unwrap();
-    let reply = client.ask(&[vehicle]).await;
+    let reply = client.request(&[vehicle]).await;
     assert_eq!(reply.body, format!(r#"{{"vehicleData":[{element}]}}"#));
     assert_eq!(sandbox.element(&vehicle, &http::HeaderMap::new()), None);
 }
@@ -44,7 +44,7 @@ async fn has_the_documented_members_for_every_class() {
         (Class::Pending, Some(1)),
     ] {
         for vehicle in sandbox.vehicles(class).take(20) {
-            let json = client.ask(&[vehicle]).await.json();
+            let json = client.request(&[vehicle]).await.json();
             let Some(at_least) = items else {
                 assert_eq!(json["vehicleData"], Value::Array(Vec::new()));
                 continue;
@@ -108,7 +108,7 @@ async fn refuses_what_the_documentation_forbids() {
     let entry =
         |vin: &str, plate: &str| format!(r#"{{"vehicles":[{{"vin":"{vin}","plate":"{plate}"}}]}}"#);
     let many: Vec<_> = fleet::numbered().take(501).collect();
-    let mut refused = 0;
+    let mut invalid = 0;
     for (body, detail) in [
         (String::new(), "BadRequest"),
         ("{".into(), "BadRequest"),
@@ -117,7 +117,7 @@ async fn refuses_what_the_documentation_forbids() {
         (r#"{"vehicle":[]}"#.into(), "BadRequest"),
         (r#"{"vehicles":null}"#.into(), "BadRequest"),
         (r#"{"vehicles":[]}"#.into(), "BadRequest"),
-        (question(&many), "BadRequest"),
+        (batch_body(&many), "BadRequest"),
         (r#"{"vehicles":[1]}"#.into(), "BadParameters"),
         (format!(r#"{{"vehicles":[["{VIN}","{PLATE}"]]}}"#), "BadParameters"),
         (format!(r#"{{"vehicles":[{{"vin":"{VIN}"}}]}}"#), "BadParameters"),
@@ -134,16 +134,16 @@ async fn refuses_what_the_documentation_forbids() {
         (entry(VIN, "ＭＦＦ９５６Ｍ"), "BadParameters"),
     ] {
         let reply = client.batch(&body).await;
-        assert_eq!(reply.refusal(), (400, detail.into()), "{}", &body[..body.len().min(80)]);
-        refused += 1;
+        assert_eq!(reply.error(), (400, detail.into()), "{}", &body[..body.len().min(80)]);
+        invalid += 1;
     }
     let counters = sandbox.counters();
-    assert_eq!((counters.batches, counters.rejected, counters.vehicles), (refused, refused, 0));
-    assert_eq!(client.ask(&many[..500]).await.status, 200);
+    assert_eq!((counters.batches, counters.rejected, counters.vehicles), (invalid, invalid, 0));
+    assert_eq!(client.request(&many[..500]).await.status, 200);
 }
 
 #[tokio::test]
-async fn takes_members_and_parameters_that_nobody_documented() {
+async fn takes_undocumented_members_and_parameters() {
     let (_sandbox, client) = start().await;
     let body = format!(r#"{{"page":1,"vehicles":[{{"vin":"{VIN}","plate":"{PLATE}","x":[]}}]}}"#);
     let reply = client
@@ -153,22 +153,22 @@ async fn takes_members_and_parameters_that_nobody_documented() {
 }
 
 #[tokio::test]
-async fn wants_a_credential_and_answers_by_it() {
+async fn wants_a_credential_and_responds_by_it() {
     let sandbox = Sandbox::spawn().await.unwrap();
-    let nobody = Client::new(&sandbox);
+    let anonymous = Client::new(&sandbox);
     let vehicle = vehicle(VIN, PLATE);
-    assert_eq!(nobody.ask(&[vehicle]).await.refusal(), (401, "Unauthorize".into()));
-    let empty = nobody.clone().with("authorization", "");
-    assert_eq!(empty.ask(&[vehicle]).await.refusal(), (401, "Unauthorize".into()));
+    assert_eq!(anonymous.request(&[vehicle]).await.error(), (401, "Unauthorize".into()));
+    let empty = anonymous.clone().with("authorization", "");
+    assert_eq!(empty.request(&[vehicle]).await.error(), (401, "Unauthorize".into()));
 
-    let one = nobody
+    let one = anonymous
         .clone()
         .with("authorization", "Bearer one")
-        .ask(&[vehicle])
+        .request(&[vehicle])
         .await;
-    let two = nobody
+    let two = anonymous
         .with("authorization", "Bearer two")
-        .ask(&[vehicle])
+        .request(&[vehicle])
         .await;
     assert_eq!((one.status, two.status), (http::StatusCode::OK, http::StatusCode::OK));
     assert_ne!(one.body, two.body);
@@ -192,25 +192,25 @@ async fn knows_nothing_at_other_paths_and_methods() {
         ("GET", "/sandbox/nothing"),
     ] {
         let reply = client.send(method.parse().unwrap(), target, "").await;
-        assert_eq!(reply.refusal(), (404, "NotFound".into()), "{method} {target}");
+        assert_eq!(reply.error(), (404, "NotFound".into()), "{method} {target}");
     }
 }
 
 #[tokio::test]
-async fn answers_what_a_test_sets_for_a_vehicle() {
+async fn sends_what_a_test_sets_for_a_vehicle() {
     let (sandbox, client) = start().await;
     let (one, two) = (vehicle(VIN, PLATE), vehicle(VIN, "XYZ987"));
     sandbox.set_element(one, Some(r#"{"any": "thing"}"#));
     sandbox.set_element(two, None);
-    assert_eq!(client.ask(&[one, two]).await.body, r#"{"vehicleData":[{"any": "thing"}]}"#);
+    assert_eq!(client.request(&[one, two]).await.body, r#"{"vehicleData":[{"any": "thing"}]}"#);
     sandbox.clear();
-    assert_eq!(client.ask(&[one]).await.vins(), [VIN]);
+    assert_eq!(client.request(&[one]).await.vins(), [VIN]);
 }
 
 #[tokio::test]
 async fn speaks_http_2_by_prior_knowledge() {
     let (sandbox, client) = start().await;
     let client = client.http2();
-    assert_eq!(client.ask(&[vehicle(VIN, PLATE)]).await.vins(), [VIN]);
+    assert_eq!(client.request(&[vehicle(VIN, PLATE)]).await.vins(), [VIN]);
     assert_eq!(sandbox.calls()[0].version, http::Version::HTTP_2);
 }

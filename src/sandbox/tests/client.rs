@@ -11,7 +11,7 @@ use hyper_util::{
 use serde_json::Value;
 
 use crate::{
-    sandbox::{Handle, tests::question},
+    sandbox::{Handle, tests::batch_body},
     vehicle::Vehicle,
 };
 
@@ -45,19 +45,19 @@ impl Client {
         }
     }
 
-    /// The same with one more field on every request.
+    /// The same with one more header on every request.
     pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers
             .insert(HeaderName::from_static(name), value.parse().unwrap());
         self
     }
 
-    /// The fields of every request.
+    /// The headers of every request.
     pub(super) fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The head of the answer, with its body still on the wire.
+    /// The head of the response, with its body still on the wire.
     pub(super) async fn open(
         &self,
         method: Method,
@@ -85,8 +85,8 @@ impl Client {
         self.send(Method::GET, "/api/batch/scraping/", body).await
     }
 
-    pub(super) async fn ask(&self, vehicles: &[Vehicle]) -> Reply {
-        self.batch(&question(vehicles)).await
+    pub(super) async fn request(&self, vehicles: &[Vehicle]) -> Reply {
+        self.batch(&batch_body(vehicles)).await
     }
 }
 
@@ -96,7 +96,7 @@ impl Reply {
     }
 
     /// Status and the word of the documentation's error table.
-    pub(super) fn refusal(&self) -> (u16, String) {
+    pub(super) fn error(&self) -> (u16, String) {
         (
             self.status.as_u16(),
             self.json()["detail"]

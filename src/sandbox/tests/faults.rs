@@ -8,11 +8,11 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::{super::server::connection, *};
+use super::{super::run::connection, *};
 
 const DEFAULT: Faults = Faults {
     only: Only::Batch,
-    asking_for: None,
+    vin: None,
     calls: None,
     latency: Duration::ZERO,
     jitter: Duration::ZERO,
@@ -22,7 +22,7 @@ const DEFAULT: Faults = Faults {
     status: None,
     body: None,
     headers: BTreeMap::new(),
-    twists: Vec::new(),
+    mutations: Vec::new(),
     pad_to: None,
     cut_after: None,
     bytes_per_second: None,
@@ -36,9 +36,9 @@ fn three(sandbox: &Handle) -> Vec<Vehicle> {
 }
 
 /// Status and body with its own error, if it ends before its end.
-async fn torn(client: &Client, vehicles: &[Vehicle]) -> (u64, usize, bool) {
+async fn read_response(client: &Client, vehicles: &[Vehicle]) -> (u64, usize, bool) {
     let reply = client
-        .open(Method::GET, "/api/batch/scraping/", &question(vehicles))
+        .open(Method::GET, "/api/batch/scraping/", &batch_body(vehicles))
         .await
         .unwrap();
     let announced = reply.headers()["content-length"]
@@ -57,7 +57,7 @@ async fn torn(client: &Client, vehicles: &[Vehicle]) -> (u64, usize, bool) {
 }
 
 #[tokio::test]
-async fn answers_with_a_status_fields_and_a_body() {
+async fn responds_with_a_status_headers_and_a_body() {
     let (sandbox, client) = start().await;
     let headers = [("Retry-After", "7"), ("bad name", "x")].map(|(n, v)| (n.into(), v.into()));
     sandbox.set_faults(Faults {
@@ -67,15 +67,15 @@ async fn answers_with_a_status_fields_and_a_body() {
         body: Some("slow down".into()),
         ..DEFAULT
     });
-    let reply = client.ask(&three(&sandbox)).await;
+    let reply = client.request(&three(&sandbox)).await;
     assert_eq!((reply.status.as_u16(), &reply.body[..]), (429, &b"slow down"[..]));
     assert_eq!(reply.headers["retry-after"], "7");
-    assert_eq!(client.ask(&three(&sandbox)).await.status, 200, "once only");
+    assert_eq!(client.request(&three(&sandbox)).await.status, 200, "once only");
 
     sandbox.set_faults(Faults { status: Some(7), ..DEFAULT });
-    assert_eq!(client.ask(&three(&sandbox)).await.refusal(), (500, "Fault".into()));
+    assert_eq!(client.request(&three(&sandbox)).await.error(), (500, "Fault".into()));
     sandbox.set_faults(Faults { body: Some("<html>".into()), ..DEFAULT });
-    let reply = client.ask(&three(&sandbox)).await;
+    let reply = client.request(&three(&sandbox)).await;
     assert_eq!((reply.status.as_u16(), &reply.body[..]), (200, &b"<html>"[..]));
 }
 
@@ -84,12 +84,12 @@ async fn reaches_only_the_calls_that_are_meant() {
     let (sandbox, client) = start().await;
     let [one, two, three] = three(&sandbox)[..] else { panic!() };
     let fault = Faults { status: Some(503), ..DEFAULT };
-    sandbox.set_faults(Faults { asking_for: Some(two.vin), ..fault.clone() });
-    assert_eq!(client.ask(&[one, three]).await.status, 200);
-    assert_eq!(client.ask(&[one, two]).await.status, 503);
+    sandbox.set_faults(Faults { vin: Some(two.vin), ..fault.clone() });
+    assert_eq!(client.request(&[one, three]).await.status, 200);
+    assert_eq!(client.request(&[one, two]).await.status, 503);
 
     sandbox.set_faults(Faults { only: Only::Writes, ..fault.clone() });
-    assert_eq!(client.ask(&[one]).await.status, 200);
+    assert_eq!(client.request(&[one]).await.status, 200);
     assert_eq!(
         client
             .send(Method::PUT, "/api/upsert-tax-identity", "")
@@ -103,20 +103,25 @@ async fn reaches_only_the_calls_that_are_meant() {
 }
 
 #[tokio::test]
-async fn twists_the_elements() {
+async fn mutates_the_elements() {
     let (sandbox, client) = start().await;
-    let asked = three(&sandbox);
-    let [one, two, three] = [0, 1, 2].map(|at| asked[at].vin.as_str().to_owned());
-    let ask = async |twists: &[Mutation]| {
-        sandbox.set_faults(Faults { twists: twists.into(), ..DEFAULT });
-        client.ask(&asked).await
+    let requested = three(&sandbox);
+    let [one, two, three] = [0, 1, 2].map(|at| requested[at].vin.as_str().to_owned());
+    let ask = async |mutations: &[Mutation]| {
+        sandbox.set_faults(Faults { mutations: mutations.into(), ..DEFAULT });
+        client.request(&requested).await
     };
     assert_eq!(ask(&[Mutation::Reversed]).await.vins(), [&three[..], &two, &one]);
     assert_eq!(ask(&[Mutation::Missing]).await.vins(), [&two[..], &three]);
     assert_eq!(ask(&[Mutation::Twice]).await.vins(), [&one[..], &two, &three, &one]);
     assert_eq!(ask(&[Mutation::Missing, Mutation::Reversed]).await.vins(), [&three[..], &two]);
     let extra = ask(&[Mutation::Extra]).await.vins();
-    assert!(extra.len() == 4 && asked.iter().all(|vehicle| vehicle.vin.as_str() != extra[0]));
+    assert!(
+        extra.len() == 4
+            && requested
+                .iter()
+                .all(|vehicle| vehicle.vin.as_str() != extra[0])
+    );
     assert_eq!(ask(&[Mutation::Sloppy]).await.vins()[0], "3vwfe21c-04m000001 ");
 
     let json = async |mutation| ask(&[mutation]).await.json()["vehicleData"][0].clone();
@@ -136,26 +141,26 @@ async fn twists_the_elements() {
 }
 
 #[tokio::test]
-async fn cuts_an_answer_that_announced_more() {
+async fn cuts_a_response_that_announced_more() {
     let (sandbox, client) = start().await;
     for client in [client.clone(), client.http2()] {
         for cut in [0, 1, 1000] {
             sandbox.set_faults(Faults { cut_after: Some(cut), ..DEFAULT });
-            let (announced, read, broke) = torn(&client, &three(&sandbox)).await;
+            let (announced, read, broke) = read_response(&client, &three(&sandbox)).await;
             assert!(announced > 1000 && broke, "{announced}");
             assert_eq!(read as u64, cut);
         }
         sandbox.set_faults(Faults { cut_after: Some(1_000_000), ..DEFAULT });
-        let (announced, read, broke) = torn(&client, &three(&sandbox)).await;
+        let (announced, read, broke) = read_response(&client, &three(&sandbox)).await;
         assert!(!broke && announced == read as u64, "nothing is left to cut");
     }
 }
 
 #[tokio::test]
-async fn closes_the_connection_instead_of_an_answer() {
+async fn closes_the_connection_instead_of_a_response() {
     let (sandbox, client) = start().await;
     sandbox.set_faults(Faults { close: true, calls: Some(1), ..DEFAULT });
-    let body = question(&three(&sandbox));
+    let body = batch_body(&three(&sandbox));
     assert!(
         client
             .open(Method::GET, "/api/batch/scraping/", &body)
@@ -171,17 +176,21 @@ async fn closes_the_connection_instead_of_an_answer() {
         r#"{"vehicleStatusId":3}"#,
     );
     assert!(patch.await.is_err());
-    assert_ne!(client.batch(&body).await.body, before, "a write whose answer is lost has happened");
+    assert_ne!(
+        client.batch(&body).await.body,
+        before,
+        "a write whose response is lost has happened"
+    );
 }
 
 #[tokio::test]
-async fn hangs_until_the_faults_are_set_anew() {
+async fn hangs_until_the_faults_are_replaced() {
     let (sandbox, client) = start().await;
-    let asked = three(&sandbox);
+    let requested = three(&sandbox);
     sandbox.set_faults(Faults { hang: true, ..DEFAULT });
     let waiting = [0, 1].map(|_| {
-        let (client, asked) = (client.clone(), asked.clone());
-        tokio::spawn(async move { client.ask(&asked).await })
+        let (client, requested) = (client.clone(), requested.clone());
+        tokio::spawn(async move { client.request(&requested).await })
     });
     let seen = sandbox.until(|seen| seen.hanging == 2).await;
     assert_eq!((seen.open, seen.peak, seen.batches), (2, 2, 2));
@@ -193,11 +202,11 @@ async fn hangs_until_the_faults_are_set_anew() {
 }
 
 #[tokio::test]
-async fn notices_a_caller_that_hangs_up() {
+async fn notices_a_client_that_hangs_up() {
     let (sandbox, client) = start().await;
     sandbox.set_faults(Faults { hang: true, ..DEFAULT });
-    let asked = three(&sandbox);
-    let call = tokio::spawn(async move { client.ask(&asked).await });
+    let requested = three(&sandbox);
+    let call = tokio::spawn(async move { client.request(&requested).await });
     sandbox.until(|seen| seen.hanging == 1).await;
     call.abort();
     sandbox
@@ -208,15 +217,15 @@ async fn notices_a_caller_that_hangs_up() {
 #[tokio::test(start_paused = true)]
 async fn takes_its_time() {
     let (sandbox, client) = start().await;
-    let asked = three(&sandbox);
+    let requested = three(&sandbox);
     let ask = async || {
         // No socket: its wake-ups are the kernel's, which does not know that time is paused.
         let (near, far) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(connection(far, Arc::clone(&sandbox.shared)));
+        tokio::spawn(connection(far, Arc::clone(&sandbox.harness)));
         let (mut sender, wire) = http1::handshake(TokioIo::new(near)).await.unwrap();
         tokio::spawn(wire);
         let mut request = Request::get("/api/batch/scraping/")
-            .body(question(&asked))
+            .body(batch_body(&requested))
             .unwrap();
         *request.headers_mut() = client.headers().clone();
         let reply = sender.send_request(request).await.unwrap();
@@ -242,12 +251,12 @@ async fn takes_its_time() {
 }
 
 #[tokio::test]
-async fn makes_an_answer_as_large_as_wanted_and_still_json() {
+async fn makes_a_response_as_large_as_wanted_and_still_json() {
     let (sandbox, client) = start().await;
-    let asked = three(&sandbox);
+    let requested = three(&sandbox);
     for chunked in [false, true] {
         sandbox.set_faults(Faults { pad_to: Some(1_000_000), chunked, ..DEFAULT });
-        let reply = client.ask(&asked).await;
+        let reply = client.request(&requested).await;
         assert_eq!((reply.body.len(), reply.vins().len()), (1_000_000, 3));
         assert_eq!(reply.headers.contains_key("content-length"), !chunked);
         assert_eq!(reply.headers.contains_key("transfer-encoding"), chunked);

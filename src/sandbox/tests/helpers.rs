@@ -81,9 +81,9 @@ async fn echoes_a_request() {
 }
 
 #[tokio::test]
-async fn is_read_and_steered_over_http() {
+async fn is_read_and_controlled_over_http() {
     let (sandbox, client) = start().await;
-    client.ask(&[vehicle(VIN, PLATE)]).await;
+    client.request(&[vehicle(VIN, PLATE)]).await;
     let counters: Counters =
         serde_json::from_slice(&client.get("/sandbox/calls").await.body).unwrap();
     assert_eq!(counters, sandbox.counters());
@@ -104,9 +104,9 @@ async fn is_read_and_steered_over_http() {
         );
     }
     for status in [503, 500, 500] {
-        assert_eq!(client.ask(&[vehicle(VIN, PLATE)]).await.status, status);
+        assert_eq!(client.request(&[vehicle(VIN, PLATE)]).await.status, status);
     }
     assert_eq!(client.send(Method::POST, "/sandbox/reset", "").await.status, 204);
     assert_eq!(client.get("/sandbox/calls").await.json()["batches"], 0);
-    assert_eq!(client.ask(&[vehicle(VIN, PLATE)]).await.status, 200);
+    assert_eq!(client.request(&[vehicle(VIN, PLATE)]).await.status, 200);
 }

@@ -11,9 +11,9 @@ use super::{super::fleet, *};
 async fn sums_up_what_it_saw() {
     let (sandbox, client) = start().await;
     let vehicles: Vec<_> = fleet::numbered().take(10).collect();
-    client.ask(&vehicles).await;
-    client.ask(&vehicles[..3]).await;
-    client.ask(&[vehicles[0], vehicles[0]]).await;
+    client.request(&vehicles).await;
+    client.request(&vehicles[..3]).await;
+    client.request(&[vehicles[0], vehicles[0]]).await;
     client.batch("{}").await;
     client
         .send(Method::PATCH, "/api/v2/vehicles/x/status", "{}")
@@ -26,7 +26,7 @@ async fn sums_up_what_it_saw() {
         batches: 4,
         vehicles: 15,
         distinct: 10,
-        asked_most: 4,
+        most_requested: 4,
         largest: 10,
         rejected: 2,
         open: 0,
@@ -44,12 +44,12 @@ async fn sums_up_what_it_saw() {
 #[tokio::test]
 async fn records_calls_as_they_came() {
     let (sandbox, client) = start().await;
-    let asked = [vehicle(VIN, PLATE), vehicle(VIN, "XYZ987")];
-    client.ask(&asked).await;
+    let requested = [vehicle(VIN, PLATE), vehicle(VIN, "XYZ987")];
+    client.request(&requested).await;
     client.send(Method::PUT, "/any?thing", "body").await;
     let calls = sandbox.calls();
-    assert_eq!((calls.len(), &calls[0].vehicles[..]), (2, &asked[..]));
-    assert_eq!(calls[0].body, question(&asked));
+    assert_eq!((calls.len(), &calls[0].vehicles[..]), (2, &requested[..]));
+    assert_eq!(calls[0].body, batch_body(&requested));
     assert_eq!(calls[0].headers["content-length"], calls[0].length.to_string());
     assert_eq!(
         (calls[1].method.as_str(), calls[1].target.to_string()),
@@ -60,9 +60,9 @@ async fn records_calls_as_they_came() {
 }
 
 #[tokio::test]
-async fn shows_a_get_whose_length_nobody_told() {
+async fn shows_a_get_of_unknown_length() {
     let (sandbox, _client) = start().await;
-    let frame = http_body::Frame::data(Bytes::from(question(&[vehicle(VIN, PLATE)])));
+    let frame = http_body::Frame::data(Bytes::from(batch_body(&[vehicle(VIN, PLATE)])));
     let body = StreamBody::new(futures_util::stream::iter([Ok::<_, hyper::Error>(frame)]));
     let request = Request::get(sandbox.url() + "/api/batch/scraping/")
         .header("x-api-key", "trial")
@@ -102,7 +102,7 @@ async fn forgets_the_oldest_calls_when_room_is_short() {
 async fn keeps_no_body_above_its_limit() {
     let (sandbox, client) = start().await;
     let body = " ".repeat(1024 * 1024 + 1);
-    assert_eq!(client.batch(&body).await.refusal(), (413, "PayloadTooLarge".into()));
+    assert_eq!(client.batch(&body).await.error(), (413, "PayloadTooLarge".into()));
     let call = &sandbox.calls()[0];
     assert_eq!((call.body.len(), call.length), (0, 1024 * 1024 + 1));
 }

@@ -24,7 +24,7 @@ impl Client {
 
     /// The version that the results of a vehicle show.
     async fn version(&self, vin: &str, plate: &str) -> u64 {
-        let json = self.ask(&[vehicle(vin, plate)]).await.json();
+        let json = self.request(&[vehicle(vin, plate)]).await.json();
         json["vehicleData"][0]["info"][0]["result"][0]["version"]
             .as_u64()
             .unwrap()
@@ -56,11 +56,11 @@ async fn patches_a_status_by_the_rules_of_its_page() {
         if want.0 == 204 {
             assert_eq!((reply.status.as_u16(), reply.body.len()), (204, 0), "{vin} {body}");
         } else {
-            assert_eq!(reply.refusal(), (want.0, want.1.into()), "{vin} {body}");
+            assert_eq!(reply.error(), (want.0, want.1.into()), "{vin} {body}");
         }
     }
-    let nobody = client.with("x-api-key", "");
-    assert_eq!(nobody.patch(VIN, "{}").await.refusal(), (401, "Unauthorized".into()));
+    let anonymous = client.with("x-api-key", "");
+    assert_eq!(anonymous.patch(VIN, "{}").await.error(), (401, "Unauthorized".into()));
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn shows_every_write_in_the_version_of_the_vehicle() {
     assert_eq!(other.version(VIN, PLATE).await, 2, "all credentials are one user's");
 
     client.patch(VIN, r#"{"vehicleStatusId":2}"#).await;
-    assert_eq!(client.version(VIN, PLATE).await, 2, "a refused write is none");
+    assert_eq!(client.version(VIN, PLATE).await, 2, "an invalid write is none");
 
     let before = client.version("3VWFE21C000000001", PLATE).await;
     client.put(json!({ "vin": VIN, "plate": PLATE })).await;
@@ -108,8 +108,8 @@ async fn merges_what_is_put() {
         assert_eq!(reply.json()["vehicleInfo"], merged);
     }
     client.put(json!({ "vin": VIN, "plate": "AAAA" })).await;
-    let torn = client.put(json!({ "vin": VIN, "plate": "XYZ987" })).await;
-    assert_eq!(torn.refusal(), (409, "Conflict".into()));
+    let conflict = client.put(json!({ "vin": VIN, "plate": "XYZ987" })).await;
+    assert_eq!(conflict.error(), (409, "Conflict".into()));
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn refuses_to_put_what_is_forbidden() {
         json!({ "vin": VIN, "plate": PLATE, "legalName": 1 }),
     ] {
         let reply = client.put(info.clone()).await;
-        assert_eq!(reply.refusal(), (400, "BadParameters".into()), "{info}");
+        assert_eq!(reply.error(), (400, "BadParameters".into()), "{info}");
     }
     let just = json!({ "vin": VIN, "plate": PLATE, "ownerName": &long[1..] });
     assert_eq!(client.put(just).await.status, 200);
@@ -158,7 +158,7 @@ async fn merges_tax_identities_by_their_identifier() {
         json!({ "legalName": "x".repeat(300) }),
         json!({ "legalName": 1 }),
     ] {
-        assert_eq!(client.tax(given).await.refusal(), (400, "BadParameters".into()));
+        assert_eq!(client.tax(given).await.error(), (400, "BadParameters".into()));
     }
 }
 
@@ -204,6 +204,6 @@ async fn refuses_filters_out_of_their_bounds() {
     }
     for query in ["doors=31", "doors=-1", "doors=two", "stateId=x", "assetStatusId=10"] {
         let reply = client.get(&format!("/api/vehicles?{query}")).await;
-        assert_eq!(reply.refusal(), (400, "BadParameters".into()), "{query}");
+        assert_eq!(reply.error(), (400, "BadParameters".into()), "{query}");
     }
 }

@@ -107,7 +107,7 @@ fn faults(dice: &mut Dice) -> Vec<Faults> {
         0 => Faults { status: Some(status), hold: a_little, ..batch },
         1 => Faults { close: true, hold: a_little, ..batch },
         2 => Faults { cut_after: Some(500), ..batch },
-        3 => Faults { twists: vec![twist], ..batch },
+        3 => Faults { mutations: vec![twist], ..batch },
         4 => Faults { chunked: true, bytes_per_second: NonZeroU64::new(1 << 20), ..batch },
         // Longer than a try may take; rarely, because everybody waits.
         5 if dice.throw(8) == 0 => {

@@ -1,4 +1,4 @@
-//! A running sandbox in the hands of a test.
+//! A running sandbox, as a test sees it.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -7,27 +7,32 @@ use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    account::Account,
     calls::{Call, Counters},
     faults::Faults,
-    fleet::Class,
-    serve::Shared,
+    harness::Harness,
 };
-use crate::vehicle::Vehicle;
+use crate::{
+    sandbox::{account_tag::AccountTag, fleet::Class},
+    vehicle::Vehicle,
+};
 
 /// A sandbox that serves until this is dropped.
 #[must_use]
 pub struct Handle {
     addr: SocketAddr,
-    pub(super) shared: Arc<Shared>,
+    pub(in crate::sandbox) harness: Arc<Harness>,
     task: AbortOnDropHandle<()>,
 }
 
 // === impl Handle ===
 
 impl Handle {
-    pub(super) fn new(addr: SocketAddr, shared: Arc<Shared>, task: JoinHandle<()>) -> Self {
-        Self { addr, shared, task: AbortOnDropHandle::new(task) }
+    pub(in crate::sandbox) fn new(
+        addr: SocketAddr,
+        harness: Arc<Harness>,
+        task: JoinHandle<()>,
+    ) -> Self {
+        Self { addr, harness, task: AbortOnDropHandle::new(task) }
     }
 
     /// Where it listens.
@@ -42,53 +47,56 @@ impl Handle {
 
     /// The calls that came, the oldest first, as far as there is room for them.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.calls.recorded()
+        self.harness.calls.recorded()
     }
 
     /// What was seen since the start or the last [`clear`](Self::clear).
     pub fn counters(&self) -> Counters {
-        self.shared.calls.counters()
+        self.harness.calls.counters()
     }
 
-    /// Waits until `reached` is true of the counters, for ever if need be.
+    /// Waits until `reached` is true of the counters, however long that takes.
     pub async fn until(&self, reached: impl Fn(&Counters) -> bool) -> Counters {
-        self.shared.calls.until(reached).await
+        self.harness.calls.until(reached).await
     }
 
-    /// Puts these faults, one or several, in place of all in force. Lets go what hangs.
+    /// Replaces the active faults with these, one or several. Releases what hangs.
     pub fn set_faults(&self, faults: impl Into<Vec<Faults>>) {
-        self.shared.faults.set(faults.into());
+        self.harness.faults.set(faults.into());
     }
 
-    /// Puts no faults in force. Lets go what hangs.
+    /// Removes all faults. Releases what hangs.
     pub fn clear_faults(&self) {
-        self.shared.faults.set(Vec::new());
+        self.harness.faults.set(Vec::new());
     }
 
     /// Forgets calls, faults, writes and elements that were set.
     pub fn clear(&self) {
-        self.shared.clear();
+        self.harness.clear();
     }
 
-    /// What the sandbox answers for a vehicle right now to a call with these headers: the bytes
-    /// of its element; `None` without an element or without a credential.
+    /// What the sandbox sends for a vehicle right now to a call with these headers: the bytes of
+    /// its element; `None` without an element or without a credential.
     pub fn element(&self, vehicle: &Vehicle, headers: &HeaderMap) -> Option<String> {
-        self.shared.element(vehicle, Account::of(headers)?)
+        self.harness.api.element(vehicle, AccountTag::of(headers)?)
     }
 
-    /// Lets the sandbox answer exactly this text for a vehicle, to everyone, or leave it out.
+    /// Makes the sandbox send exactly this text for a vehicle, to everyone, or leave it out.
     pub fn set_element(&self, vehicle: Vehicle, element: Option<&str>) {
-        self.shared.store.pin(vehicle, element.map(str::to_owned));
+        self.harness
+            .api
+            .database
+            .pin(vehicle, element.map(str::to_owned));
     }
 
     /// How far Sync got with a vehicle.
     pub fn class(&self, vehicle: &Vehicle) -> Class {
-        self.shared.fleet.class(vehicle)
+        self.harness.api.fleet.class(vehicle)
     }
 
-    /// Vehicles of a class, always the same ones in the same order, without an end.
+    /// Vehicles of a class, always the same ones in the same order; there is no last one.
     pub fn vehicles(&self, class: Class) -> impl Iterator<Item = Vehicle> {
-        self.shared.fleet.vehicles(class)
+        self.harness.api.fleet.vehicles(class)
     }
 
     /// Ends it: when this returns, the port is closed and every connection cut.

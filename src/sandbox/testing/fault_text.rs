@@ -6,14 +6,17 @@ pub(super) mod duration {
 
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
-    pub(in super::super) fn serialize<S>(duration: &Duration, to: S) -> Result<S::Ok, S::Error>
+    pub(in crate::sandbox::testing) fn serialize<S>(
+        duration: &Duration,
+        to: S,
+    ) -> Result<S::Ok, S::Error>
     where
         S: Serializer,
     {
         to.collect_str(&humantime::format_duration(*duration))
     }
 
-    pub(in super::super) fn deserialize<'de, D>(from: D) -> Result<Duration, D::Error>
+    pub(in crate::sandbox::testing) fn deserialize<'de, D>(from: D) -> Result<Duration, D::Error>
     where
         D: Deserializer<'de>,
     {
@@ -29,7 +32,10 @@ pub(super) mod vin {
 
     use crate::vehicle::Vin;
 
-    pub(in super::super) fn serialize<S>(vin: &Option<Vin>, to: S) -> Result<S::Ok, S::Error>
+    pub(in crate::sandbox::testing) fn serialize<S>(
+        vin: &Option<Vin>,
+        to: S,
+    ) -> Result<S::Ok, S::Error>
     where
         S: Serializer,
     {
@@ -39,7 +45,7 @@ pub(super) mod vin {
         }
     }
 
-    pub(in super::super) fn deserialize<'de, D>(from: D) -> Result<Option<Vin>, D::Error>
+    pub(in crate::sandbox::testing) fn deserialize<'de, D>(from: D) -> Result<Option<Vin>, D::Error>
     where
         D: Deserializer<'de>,
     {

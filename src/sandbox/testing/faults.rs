@@ -5,27 +5,25 @@ use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::calls::Kind;
+use super::{calls::CallKind, fault_text as text, mutation::Mutation};
 use crate::vehicle::{Vehicle, Vin};
-
-mod text;
 
 /// What is done to calls, and to which.
 ///
-/// The first of the faults in force that fits a call is applied to it, and no other; a default
+/// The first of the active faults that matches a call is applied to it, and no other; a default
 /// with `calls` set lets that many calls pass unharmed. In this order: the request is read and
 /// recorded, `latency` passes, the work is done (a write takes effect), `hold` passes, then the
-/// answer is broken. So a write whose answer is lost has happened, and a read that was held is
-/// as old as it looks. As JSON, durations are texts with units such as `"150ms"`.
+/// response is spoilt. So a write whose response is lost has happened, and a read that was held
+/// is as old as it looks. As JSON, durations are texts with units such as `"150ms"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
     /// The calls that are meant.
     pub only: Only,
-    /// Of these, only batch calls that ask for this VIN.
+    /// Of these, only batch calls that name this VIN.
     #[serde(with = "text::vin")]
-    pub asking_for: Option<Vin>,
-    /// Of these, the next so many; `None`: all until the faults are set anew.
+    pub vin: Option<Vin>,
+    /// Of these, the next so many; `None`: all until the faults are replaced.
     pub calls: Option<u64>,
     /// Between the last byte of the request and the work.
     #[serde(with = "text::duration")]
@@ -33,28 +31,28 @@ pub struct Faults {
     /// At most this much more latency, spread evenly by the number of the call.
     #[serde(with = "text::duration")]
     pub jitter: Duration,
-    /// Between the work and the first byte of the answer.
+    /// Between the work and the first byte of the response.
     #[serde(with = "text::duration")]
     pub hold: Duration,
-    /// After `hold`: no answer until the faults are set anew, then the right one.
+    /// After `hold`: no response until the faults are replaced, then the right one.
     pub hang: bool,
-    /// The connection closes instead of an answer.
+    /// The connection closes instead of a response.
     pub close: bool,
-    /// This status with a short JSON body instead of the answer; 500 if it is none.
+    /// This status with a short JSON body instead of the response; 500 if it is none.
     pub status: Option<u16>,
-    /// This body instead of the answer's, whatever its status is.
+    /// This body instead of the response's, whatever its status is.
     pub body: Option<String>,
-    /// Fields set on the answer, such as `Retry-After`; malformed ones are left out.
+    /// Headers set on the response, such as `Retry-After`; malformed ones are left out.
     pub headers: BTreeMap<String, String>,
-    /// What a batch answer does to its elements, one after the other.
-    pub twists: Vec<Mutation>,
+    /// What a batch response does to its elements, one after the other.
+    pub mutations: Vec<Mutation>,
     /// Blanks behind the body until it has so many bytes.
     pub pad_to: Option<u64>,
     /// The connection closes after so many bytes of the body, which announced more.
     pub cut_after: Option<u64>,
     /// The speed of the body.
     pub bytes_per_second: Option<NonZeroU64>,
-    /// The answer does not tell its length.
+    /// The response does not announce its length.
     pub chunked: bool,
 }
 
@@ -71,33 +69,9 @@ pub enum Only {
     Writes,
 }
 
-/// What a batch answer does to its elements. "First" is the first element it would have had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mutation {
-    /// A vehicle that nobody asked for stands at the front.
-    Extra,
-    /// The first has no `info`.
-    InfoMissing,
-    /// The first has `"info":null`.
-    InfoNull,
-    /// The first has a text for `info`.
-    InfoText,
-    /// The first is left out.
-    Missing,
-    /// The last stands first.
-    Reversed,
-    /// VIN and plate of the first are in lower case and with dashes.
-    Sloppy,
-    /// The JSON ends in its middle; the message itself is whole.
-    Truncated,
-    /// The first stands a second time at the end.
-    Twice,
-}
-
-/// The faults in force.
+/// The active faults.
 #[derive(Debug)]
-pub(super) struct ActiveFault(watch::Sender<Vec<Faults>>);
+pub(in crate::sandbox) struct ActiveFaults(watch::Sender<Vec<Faults>>);
 
 // === impl Faults ===
 
@@ -115,41 +89,44 @@ impl Faults {
         self.latency + self.jitter.mul_f64(spread as f64 / f64::from(u32::MAX))
     }
 
-    fn fit(&self, kind: Kind, vehicles: &[Vehicle]) -> bool {
+    fn matches(&self, kind: CallKind, vehicles: &[Vehicle]) -> bool {
         let only = match self.only {
             Only::All => true,
-            Only::Batch => kind == Kind::Batch,
-            Only::Writes => matches!(kind, Kind::Patch | Kind::Put),
+            Only::Batch => kind == CallKind::Batch,
+            Only::Writes => matches!(kind, CallKind::Patch | CallKind::Put),
         };
         only && self
-            .asking_for
-            .is_none_or(|vin| vehicles.iter().any(|asked| asked.vin == vin))
+            .vin
+            .is_none_or(|vin| vehicles.iter().any(|vehicle| vehicle.vin == vin))
     }
 }
 
-// === impl InForce ===
+// === impl ActiveFaults ===
 
-impl ActiveFault {
-    pub(super) fn none() -> Self {
+impl ActiveFaults {
+    pub(in crate::sandbox) fn none() -> Self {
         Self(watch::Sender::new(Vec::new()))
     }
 
-    /// Puts `faults` in place of all that were in force, and lets go what hangs.
+    /// Replaces all active faults, and releases what hangs.
     pub(super) fn set(&self, faults: Vec<Faults>) {
         self.0.send_replace(faults);
     }
 
-    /// What befalls a call, and a receiver that tells when the faults are set anew.
+    /// The faults of a call, and a receiver that sees when the faults are replaced.
     pub(super) fn match_call(
         &self,
-        kind: Kind,
+        kind: CallKind,
         vehicles: &[Vehicle],
     ) -> (Faults, watch::Receiver<Vec<Faults>>) {
         // First the receiver: a change right after the look must not be missed.
-        let anew = self.0.subscribe();
+        let replaced = self.0.subscribe();
         let mut found = Faults::default();
         self.0.send_if_modified(|active| {
-            let Some(at) = active.iter().position(|faults| faults.fit(kind, vehicles)) else {
+            let Some(at) = active
+                .iter()
+                .position(|faults| faults.matches(kind, vehicles))
+            else {
                 return false;
             };
             found = active[at].clone();
@@ -159,9 +136,9 @@ impl ActiveFault {
                     active.remove(at);
                 }
             }
-            false // used up is not set anew
+            false // used up is not replaced
         });
-        (found, anew)
+        (found, replaced)
     }
 }
 
@@ -173,12 +150,12 @@ mod tests {
     fn reads_what_it_writes() {
         let faults = Faults {
             only: Only::Writes,
-            asking_for: Some(Vin::parse("3VWFE21C04M000001").unwrap()),
+            vin: Some(Vin::parse("3VWFE21C04M000001").unwrap()),
             calls: Some(3),
             latency: Duration::from_millis(1500),
             status: Some(503),
             headers: BTreeMap::from([("Retry-After".into(), "2".into())]),
-            twists: vec![Mutation::Reversed, Mutation::InfoNull],
+            mutations: vec![Mutation::Reversed, Mutation::InfoNull],
             bytes_per_second: NonZeroU64::new(100),
             ..Faults::default()
         };
@@ -189,18 +166,18 @@ mod tests {
 
     #[test]
     fn reads_a_person_s_json() {
-        let json = r#"{"latency":"150ms","twists":["reversed"],"asking_for":null}"#;
+        let json = r#"{"latency":"150ms","mutations":["reversed"],"vin":null}"#;
         let faults: Faults = serde_json::from_str(json).unwrap();
         assert_eq!(faults.latency, Duration::from_millis(150));
         assert_eq!(faults.only, Only::Batch);
-        for wrong in [r#"{"latnecy":"1s"}"#, r#"{"latency":1}"#, r#"{"asking_for":"3VW"}"#] {
+        for wrong in [r#"{"latnecy":"1s"}"#, r#"{"latency":1}"#, r#"{"vin":"3VW"}"#] {
             assert!(serde_json::from_str::<Faults>(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn applies_the_first_that_fits_until_it_is_used_up() {
-        let active = ActiveFault::none();
+    fn applies_the_first_that_matches_until_it_is_used_up() {
+        let active = ActiveFaults::none();
         let status = |status| Faults { status: Some(status), ..Faults::default() };
         active.set(vec![
             Faults { calls: Some(1), ..Faults::default() },
@@ -208,12 +185,12 @@ mod tests {
             Faults { only: Only::All, ..status(500) },
         ]);
         let match_call = |kind| active.match_call(kind, &[]).0.status;
-        assert_eq!(match_call(Kind::Put), Some(500));
+        assert_eq!(match_call(CallKind::Put), Some(500));
         for want in [None, Some(503), Some(503), Some(500), Some(500)] {
-            assert_eq!(match_call(Kind::Batch), want);
+            assert_eq!(match_call(CallKind::Batch), want);
         }
         active.set(Vec::new());
-        assert_eq!(match_call(Kind::Batch), None);
+        assert_eq!(match_call(CallKind::Batch), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who asks: a tag of the credential, never the credential.
+//! Which account a request is of: a tag of its credential, never the credential.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// A credential's tag: the first 64 bits of a SHA-256 of all its values in order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Account(u64);
+pub(super) struct AccountTag(u64);
 
-// === impl Account ===
+// === impl AccountTag ===
 
-impl Account {
+impl AccountTag {
     /// The account that `headers` are of; `None` without a credential.
     ///
-    /// A cookie authenticates nobody, but it does belong to the tag: answers that differ only
+    /// A cookie authenticates nobody, but it does belong to the tag: responses that differ only
     /// by a cookie must not be taken for one another.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let has_credential = [AUTHORIZATION, API_KEY]
@@ -46,7 +46,7 @@ impl Account {
     }
 }
 
-impl fmt::Display for Account {
+impl fmt::Display for AccountTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
@@ -61,7 +61,7 @@ mod tests {
         for &(name, value) in fields {
             headers.append(name, value.parse().unwrap());
         }
-        Account::of(&headers).map(|account| account.to_string())
+        AccountTag::of(&headers).map(|account| account.to_string())
     }
 
     #[test]

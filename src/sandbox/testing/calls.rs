@@ -1,4 +1,4 @@
-//! What the sandbox saw: counters for ever, calls as long as there is room.
+//! What the sandbox saw: counters always, calls as long as there is room.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,10 +12,13 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::received::Received;
-use crate::vehicle::Vehicle;
+use crate::{
+    sandbox::{api::Endpoint, received::Received},
+    vehicle::Vehicle,
+};
 
-/// Vehicles that are told apart; at about 50 bytes each. Later ones are counted as asked only.
+/// Vehicles that are told apart, at about 50 bytes each. Later ones are counted in `vehicles`
+/// only.
 const MAX_DISTINCT: usize = 1_000_000;
 
 /// What a recorded call holds besides its body and vehicles, roughly, in bytes.
@@ -30,9 +33,9 @@ pub struct Call {
     pub target: Uri,
     /// HTTP/1.0, 1.1 or 2.
     pub version: Version,
-    /// All fields, credentials too. A body of unknown length shows as `Transfer-Encoding`.
+    /// All headers, credentials too. A body of unknown length shows as `Transfer-Encoding`.
     pub headers: HeaderMap,
-    /// Trailer fields.
+    /// The trailers.
     pub trailers: HeaderMap,
     /// The whole body, or nothing if it is above 1 MiB.
     pub body: Bytes,
@@ -40,26 +43,26 @@ pub struct Call {
     pub length: u64,
     /// SHA-256 of the whole body, in hexadecimal.
     pub sha256: String,
-    /// What a batch call asked for, in its order; empty for a refused one and for other calls.
+    /// What a batch call asked for, in its order; empty for an invalid one and for other calls.
     pub vehicles: Vec<Vehicle>,
 }
 
 /// Sums of what was seen since the start or the last reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Batch calls, refused ones too.
+    /// Batch calls, invalid ones too.
     pub batches: u64,
-    /// Vehicles in batch calls that were not refused.
+    /// Vehicles in valid batch calls.
     pub vehicles: u64,
     /// Different vehicles among them, up to a million.
     pub distinct: u64,
-    /// How often the vehicle was asked for that was asked for most.
-    pub asked_most: u64,
+    /// How often the vehicle was requested that was requested most.
+    pub most_requested: u64,
     /// Vehicles in the largest batch call.
     pub largest: u64,
-    /// Calls that the sandbox itself refused; answers made by faults do not count.
+    /// Calls that got an error of the API; responses made by faults do not count.
     pub rejected: u64,
-    /// Calls at this moment: from the head of the request to the last byte of the answer.
+    /// Calls at this moment: from the head of the request to the last byte of the response.
     pub open: u64,
     /// The most of them at once.
     pub peak: u64,
@@ -75,7 +78,7 @@ pub struct Counters {
 
 /// What kind of call: the counter it goes to, and the faults that reach it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CallKind {
     Batch,
     Patch,
     Put,
@@ -83,7 +86,7 @@ pub(super) enum Kind {
 }
 
 /// The record of all calls, shared by all connections.
-pub(super) struct Calls {
+pub(in crate::sandbox) struct Calls {
     record: Mutex<Record>,
     changed: Notify,
     /// Bytes of calls that are kept.
@@ -93,7 +96,7 @@ pub(super) struct Calls {
 #[derive(Default)]
 struct Record {
     counters: Counters,
-    asked: HashMap<Vehicle, u64>,
+    requested: HashMap<Vehicle, u64>,
     calls: VecDeque<Call>,
     bytes: usize,
 }
@@ -115,7 +118,7 @@ impl Call {
 }
 
 impl fmt::Debug for Call {
-    /// Neither target nor fields nor body: they hold vehicles and credentials.
+    /// Neither target nor headers nor body: they hold vehicles and credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("method", &self.method)
@@ -126,10 +129,23 @@ impl fmt::Debug for Call {
     }
 }
 
+// === impl CallKind ===
+
+impl CallKind {
+    pub(super) fn of(endpoint: &Endpoint<'_>) -> Self {
+        match endpoint {
+            Endpoint::Batch(_) => Self::Batch,
+            Endpoint::PatchStatus(_) => Self::Patch,
+            Endpoint::PutTax | Endpoint::PutVehicle => Self::Put,
+            Endpoint::ListVehicles | Endpoint::Unknown => Self::Other,
+        }
+    }
+}
+
 // === impl Calls ===
 
 impl Calls {
-    pub(super) fn new(max_bytes: usize) -> Arc<Self> {
+    pub(in crate::sandbox) fn new(max_bytes: usize) -> Arc<Self> {
         Arc::new(Self { record: Mutex::default(), changed: Notify::new(), max_bytes })
     }
 
@@ -148,13 +164,13 @@ impl Calls {
         Counted { calls: Arc::clone(self), gauge: |counters| &mut counters.hanging }
     }
 
-    /// Counts a call that the sandbox refuses.
+    /// Counts a call that gets an error of the API.
     pub(super) fn reject(&self) {
         self.update(|record| record.counters.rejected += 1);
     }
 
-    /// Records a call of a kind that asks for `vehicles`; answers its number, from 1.
-    pub(super) fn record(&self, kind: Kind, received: &Received, vehicles: &[Vehicle]) -> u64 {
+    /// Records a call of a kind that asks for `vehicles`; returns its number, from 1.
+    pub(super) fn record(&self, kind: CallKind, received: &Received, vehicles: &[Vehicle]) -> u64 {
         let call = (self.max_bytes > 0).then(|| Call {
             method: received.head.method.clone(),
             target: received.head.uri.clone(),
@@ -217,28 +233,28 @@ impl Calls {
 // === impl Record ===
 
 impl Record {
-    fn count(&mut self, kind: Kind, vehicles: &[Vehicle]) {
+    fn count(&mut self, kind: CallKind, vehicles: &[Vehicle]) {
         let counters = &mut self.counters;
         match kind {
-            Kind::Batch => counters.batches += 1,
-            Kind::Patch => counters.patches += 1,
-            Kind::Put => counters.puts += 1,
-            Kind::Other => counters.others += 1,
+            CallKind::Batch => counters.batches += 1,
+            CallKind::Patch => counters.patches += 1,
+            CallKind::Put => counters.puts += 1,
+            CallKind::Other => counters.others += 1,
         }
         counters.vehicles += vehicles.len() as u64;
         counters.largest = counters.largest.max(vehicles.len() as u64);
         for vehicle in vehicles {
-            if self.asked.len() >= MAX_DISTINCT && !self.asked.contains_key(vehicle) {
+            if self.requested.len() >= MAX_DISTINCT && !self.requested.contains_key(vehicle) {
                 continue;
             }
-            let times = self.asked.entry(*vehicle).or_default();
+            let times = self.requested.entry(*vehicle).or_default();
             *times += 1;
-            counters.asked_most = counters.asked_most.max(*times);
+            counters.most_requested = counters.most_requested.max(*times);
         }
-        counters.distinct = self.asked.len() as u64;
+        counters.distinct = self.requested.len() as u64;
     }
 
-    /// Keeps `call` and lets the oldest go for it.
+    /// Keeps `call` and drops the oldest ones for it.
     fn keep(&mut self, call: Call, max_bytes: usize) {
         self.bytes += call.bytes();
         self.calls.push_back(call);

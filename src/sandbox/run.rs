@@ -1,4 +1,4 @@
-//! The sandbox's listener.
+//! The sandbox bound and served.
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,7 +15,9 @@ use tokio::{
 };
 
 use super::{
-    calls::Calls, faults::ActiveFault, fleet::Fleet, handle::Handle, serve::Shared, store::Store,
+    api::Api,
+    fleet::Fleet,
+    testing::{ActiveFaults, Calls, Handle, Harness},
 };
 
 /// Bytes of calls that are recorded unless said otherwise.
@@ -25,7 +27,7 @@ const MAX_RECORDED: usize = 64 * 1024 * 1024;
 pub struct Sandbox {
     listener: TcpListener,
     local_addr: SocketAddr,
-    shared: Shared,
+    harness: Harness,
 }
 
 // === impl Sandbox ===
@@ -38,13 +40,12 @@ impl Sandbox {
     /// The address cannot be bound.
     pub async fn bind(addr: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
-        let shared = Shared {
-            fleet: Fleet::default(),
-            store: Store::default(),
+        let harness = Harness {
+            api: Api::default(),
             calls: Calls::new(MAX_RECORDED),
-            faults: ActiveFault::none(),
+            faults: ActiveFaults::none(),
         };
-        Ok(Self { local_addr: listener.local_addr()?, listener, shared })
+        Ok(Self { local_addr: listener.local_addr()?, listener, harness })
     }
 
     /// A running sandbox on any free port of loopback, for a test.
@@ -56,15 +57,15 @@ impl Sandbox {
         Ok(Self::bind(([127, 0, 0, 1], 0).into()).await?.start())
     }
 
-    /// With another fleet; the default is that of seed 7.
+    /// With another fleet; the default has seed 7.
     pub fn with_seed(mut self, seed: u64) -> Self {
-        self.shared.fleet = Fleet { seed };
+        self.harness.api.fleet = Fleet { seed };
         self
     }
 
     /// With room for so many bytes of recorded calls; 0: only the counters are kept.
     pub fn with_recording(mut self, max_bytes: usize) -> Self {
-        self.shared.calls = Calls::new(max_bytes);
+        self.harness.calls = Calls::new(max_bytes);
         self
     }
 
@@ -75,34 +76,34 @@ impl Sandbox {
 
     /// Serves until `shutdown` is ready, then drops every connection as it is.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let shared = Arc::new(self.shared);
+        let harness = Arc::new(self.harness);
         tokio::select! {
-            never = accept(self.listener, shared) => match never {},
+            never = accept(self.listener, harness) => match never {},
             () = shutdown => {}
         }
     }
 
     /// Serves in a task that ends with the handle.
     pub fn start(self) -> Handle {
-        let shared = Arc::new(self.shared);
+        let harness = Arc::new(self.harness);
         let task = tokio::spawn({
-            let shared = Arc::clone(&shared);
-            async move { match accept(self.listener, shared).await {} }
+            let harness = Arc::clone(&harness);
+            async move { match accept(self.listener, harness).await {} }
         });
-        Handle::new(self.local_addr, shared, task)
+        Handle::new(self.local_addr, harness, task)
     }
 }
 
 /// Serves every connection; they all end when this is dropped.
-async fn accept(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
+async fn accept(listener: TcpListener, harness: Arc<Harness>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    // An answer goes out in few large writes; waiting for more only costs time.
+                    // A response goes out in few large writes; waiting for more only costs time.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(stream, Arc::clone(&shared)));
+                    connections.spawn(connection(stream, Arc::clone(&harness)));
                 }
                 // Mostly a lack of file descriptors, which passes.
                 Err(_) => time::sleep(Duration::from_millis(10)).await,
@@ -113,18 +114,18 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
 }
 
 /// Serves one connection, HTTP/1.1 or HTTP/2 by prior knowledge.
-pub(super) async fn connection<S>(stream: S, shared: Arc<Shared>)
+pub(super) async fn connection<S>(stream: S, harness: Arc<Harness>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { shared.serve(request).await }
+        let harness = Arc::clone(&harness);
+        async move { harness.respond(request).await }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
     builder.http2().timer(TokioTimer::new());
-    // A peer that hung up and a fault that closes the connection both end here.
+    // A client that hung up and a fault that closes the connection both end here.
     let _ = builder
         .serve_connection(TokioIo::new(stream), service)
         .await;

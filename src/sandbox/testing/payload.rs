@@ -1,4 +1,4 @@
-//! What goes out as a body: bytes, then filler, as fast or as broken as a fault asks.
+//! What goes out as a body: bytes, then filler, as fast and as complete as a fault allows.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -8,10 +8,24 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use tokio::{task, time};
 
-use super::{calls::Counted, serve::Broken};
+use super::calls::Counted;
 
 /// A body on its way out.
-pub(super) type Body = UnsyncBoxBody<Bytes, Broken>;
+pub(in crate::sandbox) type Body = UnsyncBoxBody<Bytes, Aborted>;
+
+/// Why a call ends without its whole response.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::sandbox) enum Aborted {
+    /// A fault.
+    #[error("the connection is closed instead of a response, as requested")]
+    Closed,
+    /// A fault.
+    #[error("the response is cut, as requested")]
+    Cut,
+    /// The client's doing.
+    #[error("the request ended before its end")]
+    Request(#[source] hyper::Error),
+}
 
 /// Blank space, which JSON allows after its end.
 pub(super) const SPACES: &[u8] = &[b' '; 64 * 1024];
@@ -23,7 +37,6 @@ pub(super) const PATTERN: &[u8] = &pattern();
 const PERIOD: u64 = 251;
 
 /// `bytes`, then `fill` bytes of `filler`.
-#[derive(Debug)]
 pub(super) struct Payload {
     pub(super) bytes: Bytes,
     pub(super) filler: &'static [u8],
@@ -52,7 +65,7 @@ impl Payload {
     }
 
     /// The body. `open` is given back just before the last byte is handed to the connection:
-    /// whoever has read an answer to its end finds the call counted as over.
+    /// whoever has read a response to its end finds the call counted as over.
     pub(super) fn into_body(self, open: Option<Counted>) -> Body {
         if self.length() == 0 {
             return Full::default()
@@ -71,7 +84,7 @@ impl Payload {
     }
 
     /// The next piece, with `sent` bytes gone before it.
-    async fn next(&mut self, sent: u64) -> Option<Result<Bytes, Broken>> {
+    async fn next(&mut self, sent: u64) -> Option<Result<Bytes, Aborted>> {
         let mut most = u64::MAX;
         if let Some(cut_after) = self.cut_after {
             most = cut_after.saturating_sub(sent);
@@ -79,7 +92,7 @@ impl Payload {
                 // The connection writes what it has when the body is not ready, and nothing
                 // once it has failed.
                 task::yield_now().await;
-                return Some(Err(Broken::Cut));
+                return Some(Err(Aborted::Cut));
             }
         }
         if let Some(rate) = self.bytes_per_second {

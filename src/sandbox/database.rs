@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::{account::Account, response::Refusal};
+use super::{account_tag::AccountTag, error::ApiError};
 use crate::vehicle::{Plate, Vehicle, Vin};
 
-/// Things that are remembered; a write above is refused.
+/// Things that are remembered; a write above gets 507.
 const MAX_WRITTEN: usize = 100_000;
 
-/// The status of a vehicle that nobody set: active.
+/// The status of a vehicle where none was set: active.
 const ACTIVE: u8 = 1;
 
 /// All writes, shared by all connections. All accounts are one user's, so that all see them.
 #[derive(Default)]
-pub(super) struct Store(Mutex<Written>);
+pub(super) struct Database(Mutex<Written>);
 
 /// A vehicle that a PUT has created, with its members as they were given.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub(super) struct Stored {
 struct Written {
     vins: HashMap<Vin, u64>,
     plates: HashMap<Plate, u64>,
-    accounts: HashMap<Account, u64>,
+    accounts: HashMap<AccountTag, u64>,
     statuses: HashMap<Vin, u8>,
     /// In the order of their creation.
     vehicles: Vec<Stored>,
@@ -37,11 +37,11 @@ struct Written {
     pinned: HashMap<Vehicle, Option<String>>,
 }
 
-// === impl Store ===
+// === impl Database ===
 
-impl Store {
+impl Database {
     /// 1 and one more for each write of the VIN, of the plate or of the account's taxes.
-    pub(super) fn version(&self, vehicle: &Vehicle, account: Account) -> u64 {
+    pub(super) fn version(&self, vehicle: &Vehicle, account: AccountTag) -> u64 {
         let written = self.0.lock();
         let vin = written.vins.get(&vehicle.vin);
         let plate = written.plates.get(&vehicle.plate);
@@ -50,7 +50,7 @@ impl Store {
     }
 
     /// Sets the status of the vehicle with this VIN.
-    pub(super) fn set_status(&self, vin: Vin, status: u8) -> Result<(), Refusal> {
+    pub(super) fn set_status(&self, vin: Vin, status: u8) -> Result<(), ApiError> {
         let mut written = self.0.lock();
         written.has_room()?;
         written.statuses.insert(vin, status);
@@ -68,7 +68,7 @@ impl Store {
         &self,
         vehicle: Vehicle,
         members: Map<String, Value>,
-    ) -> Result<Map<String, Value>, Refusal> {
+    ) -> Result<Map<String, Value>, ApiError> {
         let mut written = self.0.lock();
         written.has_room()?;
         let find = |is: &dyn Fn(&Vehicle) -> bool| {
@@ -79,7 +79,7 @@ impl Store {
         };
         let at = match (find(&|v| v.vin == vehicle.vin), find(&|v| v.plate == vehicle.plate)) {
             (Some(by_vin), Some(by_plate)) if by_vin != by_plate => {
-                return Err(Refusal::two_vehicles());
+                return Err(ApiError::two_vehicles());
             }
             (Some(at), _) | (None, Some(at)) => at,
             (None, None) => {
@@ -106,13 +106,13 @@ impl Store {
         self.0.lock().statuses.get(&vin).copied().unwrap_or(ACTIVE)
     }
 
-    /// Merges a tax identity; answers the legal name that there is now.
+    /// Merges a tax identity; returns the legal name that it has now.
     pub(super) fn put_tax(
         &self,
-        account: Account,
+        account: AccountTag,
         identifier: Option<&str>,
         legal_name: Option<&str>,
-    ) -> Result<Option<String>, Refusal> {
+    ) -> Result<Option<String>, ApiError> {
         let mut written = self.0.lock();
         written.has_room()?;
         *written.accounts.entry(account).or_default() += 1;
@@ -128,7 +128,7 @@ impl Store {
         Ok(written.legal_names.get(identifier).cloned())
     }
 
-    /// Lets a batch answer exactly this for a vehicle, nothing for `None`.
+    /// Makes a batch return exactly this for a vehicle, nothing for `None`.
     pub(super) fn pin(&self, vehicle: Vehicle, element: Option<String>) {
         self.0.lock().pinned.insert(vehicle, element);
     }
@@ -147,9 +147,9 @@ impl Store {
 // === impl Written ===
 
 impl Written {
-    fn has_room(&self) -> Result<(), Refusal> {
+    fn has_room(&self) -> Result<(), ApiError> {
         let written =
             self.vins.len() + self.plates.len() + self.accounts.len() + self.legal_names.len();
-        if written < MAX_WRITTEN { Ok(()) } else { Err(Refusal::full()) }
+        if written < MAX_WRITTEN { Ok(()) } else { Err(ApiError::full()) }
     }
 }
