@@ -83,6 +83,7 @@ pub mod config;
 mod digest;
 pub mod files;
 pub mod forward;
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;

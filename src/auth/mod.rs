@@ -13,6 +13,7 @@ mod authorize;
 mod claims;
 mod credential;
 mod error;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod header;
 mod issue;

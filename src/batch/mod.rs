@@ -11,6 +11,7 @@
 //!    says where they come from ([`response`]).
 
 mod error;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gather;
 mod media;

@@ -18,6 +18,7 @@ mod context;
 mod document;
 mod effective;
 mod file;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod key;
 mod load;

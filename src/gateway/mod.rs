@@ -6,6 +6,7 @@ mod dispatch;
 mod edge;
 mod error;
 mod error_response;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod identify;
 mod respond;

@@ -4,6 +4,7 @@
 //! sent. Requests of other routes pass without an allocation.
 
 mod error;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod path;
 mod query;

@@ -6,6 +6,7 @@
 //! shows the value, and only [`Vin::as_str`] and [`Plate::as_str`] hand it out.
 
 mod clean;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod plate;
 mod vin;

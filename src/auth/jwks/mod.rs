@@ -12,6 +12,7 @@ mod document;
 mod error;
 mod fetch;
 mod freshness;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod key_set;
 mod refresher;
