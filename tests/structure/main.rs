@@ -3,16 +3,21 @@
 //!
 //! A module may use what stands on the levels below its own. Whether it may use its neighbours
 //! on the same level, the level says. Test code (`#[cfg(test)]` items, `tests.rs`, `tests/`,
-//! `testing.rs`) may use what it likes.
+//! `testing.rs`, `testing/`, `fuzzing.rs`) may use what it likes.
 
-mod arrows;
+mod circles;
+mod known;
+mod names;
+mod paths;
+mod sizes;
+mod source;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
+use std::{fs, path::Path};
+
+use self::{
+    paths::paths,
+    source::{production, sources},
 };
-
-use self::arrows::{Arrow, arrows};
 
 /// The modules of the crate, from the bottom to the top.
 const LEVELS: [Level; 10] = [
@@ -57,12 +62,6 @@ const LEVELS: [Level; 10] = [
 /// show in any test of the two.
 const ONLY: [(&str, &[&str]); 1] = [("sandbox", &["vehicle"])];
 
-/// Lines of a file, its tests included.
-const MAX_LINES: usize = 500;
-
-/// Files that may be longer, each with its reason.
-const LONGER: [(&str, &str); 0] = [];
-
 /// What a finished program does not contain.
 const UNFINISHED: [&str; 5] = ["TODO", "FIXME", "unimplemented!", "todo!", "dbg!"];
 
@@ -72,55 +71,37 @@ struct Level {
     together: bool,
 }
 
-/// A file of `src/`.
-struct Source {
-    /// From `src/` on, with `/`.
-    path: String,
-    text: String,
-}
-
 #[test]
 fn imports_go_only_downward() {
-    let wrong: Vec<_> = sources()
-        .iter()
-        .filter(|source| !source.is_test())
-        .flat_map(|source| {
-            let arrows = source.arrows().into_iter();
-            arrows.filter_map(|arrow| {
-                let refused = refusal(source.module(), &arrow.to)?;
-                Some(format!("src/{}:{}: {refused}", source.path, arrow.line))
-            })
-        })
-        .collect();
+    let mut wrong = Vec::new();
+    for source in production() {
+        // The root only declares modules, it uses none.
+        if source.room() == "lib" {
+            continue;
+        }
+        for path in paths(&source.text, &source.module(), &[]) {
+            if let Some(reason) = objection(source.room(), &path.segments[0]) {
+                wrong.push(format!("src/{}:{}: {reason}", source.path, path.line));
+            }
+        }
+    }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
 #[test]
 fn every_module_has_its_level() {
     for source in sources() {
-        let module = source.module();
+        let module = source.room();
         assert!(module == "lib" || level(module).is_some(), "{module} is not in LEVELS");
     }
 }
 
 #[test]
-fn no_file_is_too_long() {
-    for Source { path, text } in sources() {
-        let lines = text.lines().count();
-        let has_reason = LONGER.iter().any(|(longer, _)| *longer == path);
-        assert!(
-            has_reason || lines <= MAX_LINES,
-            "src/{path} has {lines} lines, more than {MAX_LINES}"
-        );
-    }
-}
-
-#[test]
 fn nothing_is_left_for_later() {
-    for Source { path, text } in sources() {
-        for (nth, line) in text.lines().enumerate() {
+    for source in sources() {
+        for (nth, line) in source.text.lines().enumerate() {
             if let Some(word) = unfinished(line) {
-                panic!("src/{path}:{} says {word}", nth + 1);
+                panic!("src/{}:{} says {word}", source.path, nth + 1);
             }
         }
     }
@@ -144,21 +125,7 @@ fn alerts_ask_for_metrics_that_are_registered() {
 }
 
 #[test]
-fn knows_the_module_of_a_file() {
-    for (path, module, depth) in [
-        ("lib.rs", "lib", 1),
-        ("route.rs", "route", 1),
-        ("cache/mod.rs", "cache", 1),
-        ("body/idle.rs", "body", 2),
-        ("batch/asked/read.rs", "batch", 3),
-    ] {
-        let source = Source { path: path.into(), text: String::new() };
-        assert_eq!((source.module(), source.depth()), (module, depth), "{path}");
-    }
-}
-
-#[test]
-fn refuses_what_goes_up_sideways_or_nowhere() {
+fn objects_to_what_goes_up_sideways_or_nowhere() {
     for (from, to, allowed) in [
         ("batch", "batch", true),
         ("batch", "cache", true),
@@ -176,7 +143,7 @@ fn refuses_what_goes_up_sideways_or_nowhere() {
         ("batch", "elsewhere", false),
         ("batch", "*", false),
     ] {
-        assert_eq!(refusal(from, to).is_none(), allowed, "{from} → {to}");
+        assert_eq!(objection(from, to).is_none(), allowed, "{from} → {to}");
     }
 }
 
@@ -218,7 +185,7 @@ fn level(module: &str) -> Option<usize> {
 }
 
 /// Why `from` may not use `to`, if it may not.
-fn refusal(from: &str, to: &str) -> Option<String> {
+fn objection(from: &str, to: &str) -> Option<String> {
     if from == to {
         return None;
     }
@@ -236,58 +203,6 @@ fn refusal(from: &str, to: &str) -> Option<String> {
     } else {
         None
     }
-}
-
-// === impl Source ===
-
-impl Source {
-    /// The first segment of the module path, `lib` for the crate's root.
-    fn module(&self) -> &str {
-        let first = self.path.split('/').next().unwrap_or_default();
-        first.strip_suffix(".rs").unwrap_or(first)
-    }
-
-    /// Segments of the module path.
-    fn depth(&self) -> usize {
-        let parts = self.path.split('/').count();
-        if self.path.ends_with("/mod.rs") { parts - 1 } else { parts }
-    }
-
-    fn is_test(&self) -> bool {
-        let mut parts = self.path.split('/');
-        parts.any(|part| matches!(part, "tests" | "tests.rs" | "testing" | "testing.rs"))
-    }
-
-    /// Its uses of modules of the crate. The root only declares modules, it uses none.
-    fn arrows(&self) -> Vec<Arrow> {
-        if self.module() == "lib" { Vec::new() } else { arrows(&self.text, self.depth()) }
-    }
-}
-
-/// Every file of `src/`.
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut sources = Vec::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for path in children(&folder) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a source is readable text");
-                let below = path.strip_prefix(&root).expect("it was found there");
-                sources.push(Source { path: below.display().to_string(), text });
-            }
-        }
-    }
-    assert!(sources.len() > 1, "found no sources in {}", root.display());
-    sources.sort_by(|a, b| a.path.cmp(&b.path));
-    sources
-}
-
-fn children(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder of sources is readable");
-    entries.map(|entry| entry.expect("a folder of sources is readable").path())
 }
 
 /// The gateway's own metrics that a text names.
