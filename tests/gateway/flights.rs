@@ -187,7 +187,7 @@ async fn no_cache_joins_a_call_that_waits_for_a_permit_and_none_that_is_sent() {
         assert!(status.contains(from), "{status}");
     }
     // What waits for a permit shares a call.
-    assert_eq!(gateway.asked(), [vec![two[0]], vec![two[1], two[0]]]);
+    assert_eq!(gateway.requested(), [vec![two[0]], vec![two[1], two[0]]]);
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_4xx_is_told_to_the_composer_and_the_others_ask_again_without_it() {
     for response in join_all(others).await {
         assert_eq!(response.unwrap().expect(200).text(), gateway.response_for(&vehicles[2..], ALL));
     }
-    let asked = gateway.asked();
+    let asked = gateway.requested();
     assert_eq!(asked.len(), 2, "the others share one call");
     assert_eq!(asked[1], vehicles[2..]);
 }

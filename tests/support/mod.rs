@@ -54,11 +54,11 @@ pub(crate) struct Gateway {
     running: JoinHandle<()>,
 }
 
-/// An answer that was read to its end.
+/// A response that was read to its end.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
-    pub(crate) fields: HeaderMap,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -104,7 +104,7 @@ impl Gateway {
     ) -> Response {
         let has_own = request
             .headers_ref()
-            .is_some_and(|fields| fields.contains_key(AUTHORIZATION));
+            .is_some_and(|headers| headers.contains_key(AUTHORIZATION));
         let request = match has_own {
             true => request,
             false => request.header(AUTHORIZATION, &self.token),
@@ -135,28 +135,28 @@ impl Gateway {
         self.send(Request::get(target), "").await
     }
 
-    /// Asks for these vehicles as they are typed.
+    /// Requests these vehicles as they are typed.
     pub(crate) async fn batch(&self, vehicles: &[(&str, &str)]) -> Response {
         self.batch_with(vehicles, &[]).await
     }
 
-    /// The same with more fields.
+    /// The same with more headers.
     pub(crate) async fn batch_with(
         &self,
         vehicles: &[(&str, &str)],
-        fields: &[(&str, &str)],
+        headers: &[(&str, &str)],
     ) -> Response {
         let mut request = Request::builder()
             .method(Method::GET)
             .uri(BATCH)
             .header("content-type", JSON);
-        for (name, value) in fields {
+        for (name, value) in headers {
             request = request.header(*name, *value);
         }
         self.send(request, batch_body(vehicles)).await
     }
 
-    /// What the admin listener answers.
+    /// The response of the admin listener.
     pub(crate) async fn admin(
         &self,
         request: http::request::Builder,
@@ -182,23 +182,23 @@ impl Gateway {
         &self.token
     }
 
-    /// The whole answer of a batch for these vehicles with this credential of the upstream, as
-    /// the upstream would give it now.
+    /// The whole response to a batch for these vehicles with this credential of the upstream, as
+    /// the upstream would send it now.
     pub(crate) fn response_for<'a>(
         &self,
         vehicles: impl IntoIterator<Item = &'a Vehicle>,
         credential: &str,
     ) -> String {
-        let fields = HeaderMap::from_iter([(AUTHORIZATION, credential.parse().unwrap())]);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, credential.parse().unwrap())]);
         let elements: Vec<_> = vehicles
             .into_iter()
-            .filter_map(|vehicle| self.sandbox.element(vehicle, &fields))
+            .filter_map(|vehicle| self.sandbox.element(vehicle, &headers))
             .collect();
         format!(r#"{{"vehicleData":[{}]}}"#, elements.join(","))
     }
 
-    /// What is asked of the upstream in batches, in order.
-    pub(crate) fn asked(&self) -> Vec<Vec<Vehicle>> {
+    /// The vehicles of every call to the upstream, in order.
+    pub(crate) fn requested(&self) -> Vec<Vec<Vehicle>> {
         let calls = self.sandbox.calls().into_iter();
         calls
             .map(|call| call.vehicles)
@@ -256,13 +256,13 @@ impl Drop for Gateway {
     }
 }
 
-// === impl Answer ===
+// === impl Response ===
 
 impl Response {
     pub(crate) async fn read(response: http::Response<hyper::body::Incoming>) -> Self {
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Self { status: head.status, fields: head.headers, body }
+        Self { status: head.status, headers: head.headers, body }
     }
 
     pub(crate) fn text(&self) -> String {
@@ -271,7 +271,7 @@ impl Response {
 
     /// A field's value, empty if it is not there.
     pub(crate) fn field(&self, name: &str) -> &str {
-        self.fields
+        self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }

@@ -49,7 +49,7 @@ impl Program {
         self.child.id()
     }
 
-    /// Where it listens: for callers, and for operators.
+    /// Where it listens: for clients, and for operators.
     pub(crate) async fn addresses(&mut self) -> (SocketAddr, SocketAddr) {
         let line = self.line_with("serving").await;
         let line = line.replace(['"', ',', '}'], " ").replace([':', '='], " ");

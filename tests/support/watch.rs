@@ -6,7 +6,7 @@
 //!
 //! What is looked for, with the escapes of URLs undone:
 //!
-//! * Credentials of callers and of accounts, wherever they stand, from 6 characters on.
+//! * Credentials of clients and of accounts, wherever they are, from 6 characters on.
 //! * Tokens: every word that begins as a JWT does, and the parts of those that were sent.
 //! * VINs: every word that could be one.
 //! * VINs and plates that were sent, in any spelling, as whole words of at least 5 characters, a

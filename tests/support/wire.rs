@@ -17,11 +17,11 @@ pub(crate) struct Wire {
     read: BytesMut,
 }
 
-/// An answer as it came off the wire.
+/// A response as it came off the wire.
 #[derive(Debug)]
 pub(crate) struct WireResponse {
     pub(crate) status: u16,
-    /// Status line and fields, in lower case.
+    /// Status line and headers, in lower case.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
@@ -35,7 +35,7 @@ impl Wire {
         Self::over(stream)
     }
 
-    /// The other end of a connection that somebody else has made.
+    /// The other end of a connection that was made elsewhere.
     pub(crate) fn over(stream: TcpStream) -> Self {
         Self { stream, read: BytesMut::new() }
     }
@@ -43,13 +43,13 @@ impl Wire {
     /// Sends all of `bytes`, as far as the other end takes them.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         watch::sent(&bytes);
-        // Who is refused early may find the connection closed; the answer says why.
+        // A request that fails early may find the connection closed; the response says why.
         let _ = timeout(PATIENCE, self.stream.write_all(bytes.as_ref()))
             .await
-            .expect("nobody takes what is sent");
+            .expect("the other end takes what is sent");
     }
 
-    /// The next answer, an interim one too, whole.
+    /// The next response, an interim one too, whole.
     pub(crate) async fn response(&mut self) -> WireResponse {
         let head = self.head().await;
         let status = head[9..12].parse().unwrap();
@@ -108,7 +108,7 @@ impl Wire {
     /// The next `length` bytes.
     pub(crate) async fn take(&mut self, length: usize) -> Vec<u8> {
         while self.read.len() < length {
-            assert!(self.more().await, "closed before the end of an answer");
+            assert!(self.more().await, "closed before the end of a response");
         }
         self.read.split_to(length).to_vec()
     }
@@ -127,7 +127,7 @@ impl WireResponse {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// Fails with the answer if the status is another.
+    /// Fails with the response if the status is another.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         let body = String::from_utf8_lossy(&self.body);

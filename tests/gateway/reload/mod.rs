@@ -153,7 +153,7 @@ async fn a_flight_lands_for_those_before_and_after() {
     assert_eq!(before.await.unwrap().expect(200).text(), right);
     let after = after.await.unwrap().expect(200);
     assert_eq!(after.text(), right);
-    assert!(after.field("cache-status").contains("collapsed"), "{:?}", after.fields);
+    assert!(after.field("cache-status").contains("collapsed"), "{:?}", after.headers);
     assert_eq!(gateway.sandbox.counters().batches, 1);
 }
 
