@@ -26,7 +26,7 @@ const SECRET: &[u8; 32] = b"a secret that only fuzzing knows";
 /// The bytes are the token itself; or, if there is a line break in them, its header and its
 /// claims, under which the issuer puts a genuine signature. Whatever was accepted is signed, by
 /// the one key there is, and says so, is not over, is meant for us, and names a subject. And it
-/// is refused when one bit of it is another.
+/// is rejected when one bit of it is another.
 pub fn token(data: &[u8]) {
     let token = match data.iter().position(|&byte| byte == b'\n') {
         Some(end) => issue(&data[..end], &data[end + 1..]),

@@ -19,12 +19,12 @@ const MAX_VEHICLES: usize = 4;
 /// Reads the body of a batch request.
 ///
 /// What was accepted names the vehicles that a reading of the whole tree finds, in their order,
-/// each once. What was refused names places that there are. What goes past the cache names the
+/// each once. What is rejected names places that exist. What goes past the cache names the
 /// same vehicles, clean, and has every other member as it was.
 pub fn batch(data: &[u8]) {
     let tree = serde_json::from_slice::<Value>(data).ok();
-    let asked = match BatchRequest::parse(data, MAX_VEHICLES) {
-        Ok(asked) => asked,
+    let requested = match BatchRequest::parse(data, MAX_VEHICLES) {
+        Ok(requested) => requested,
         Err(Error::Vehicles(problems)) => {
             assert!((1..=100).contains(&problems.len()));
             for problem in problems {
@@ -41,14 +41,14 @@ pub fn batch(data: &[u8]) {
         }
         Err(_) => return,
     };
-    assert!((1..=MAX_VEHICLES).contains(&asked.count));
-    assert!((1..=asked.count).contains(&asked.distinct.len()));
+    assert!((1..=MAX_VEHICLES).contains(&requested.count));
+    assert!((1..=requested.count).contains(&requested.distinct.len()));
     // A tree has bounds that the reader has not: of depth, and of numbers.
     let Some(tree) = tree else { return };
-    assert_eq!(asked.distinct, vehicles(&tree), "another reading finds other vehicles");
-    assert_eq!(asked.has_unknown, has_unknown(&tree));
-    if asked.has_unknown {
-        passed_on(data, &tree, &asked);
+    assert_eq!(requested.distinct, vehicles(&tree), "another reading finds other vehicles");
+    assert_eq!(requested.has_unknown, has_unknown(&tree));
+    if requested.has_unknown {
+        passed_on(data, &tree, &requested);
     }
 }
 
@@ -82,7 +82,7 @@ fn has_unknown(tree: &Value) -> bool {
 }
 
 /// What goes past the cache.
-fn passed_on(data: &[u8], tree: &Value, asked: &BatchRequest) {
+fn passed_on(data: &[u8], tree: &Value, requested: &BatchRequest) {
     let head = Request::new(()).into_parts().0;
     let request = undocumented::request(head, Bytes::copy_from_slice(data));
     let length = request.headers()[CONTENT_LENGTH].clone();
@@ -95,7 +95,7 @@ fn passed_on(data: &[u8], tree: &Value, asked: &BatchRequest) {
 
     let again =
         BatchRequest::parse(&sent, MAX_VEHICLES).expect("what was accepted is accepted again");
-    assert_eq!(again.distinct, asked.distinct);
+    assert_eq!(again.distinct, requested.distinct);
     let mut left: Value = serde_json::from_slice(&sent).expect("it is JSON still");
     let mut tree = tree.clone();
     for entry in left["vehicles"].as_array().into_iter().flatten() {
@@ -114,21 +114,21 @@ fn passed_on(data: &[u8], tree: &Value, asked: &BatchRequest) {
 
 /// Takes a response of the upstream apart, as a response to a call for three vehicles.
 ///
-/// Every element is served as the bytes that it was, to whom it belongs; what nobody asked for
+/// Every element is served as the bytes that it was, to whom it belongs; what was not requested
 /// and what comes twice is not stored; and the response that is spliced of all of it is taken
 /// apart into the same.
 pub fn response(data: &[u8]) {
-    let asked = [
+    let requested = [
         ("3VWFE21C04M000001", "A"),
         ("3VWFE21C04M000001", "B2"),
         ("1HGCM82633A004352", "ABCDEFGHIJKLMNO"),
     ]
     .map(|(vin, plate)| vehicle(vin, plate).expect("these are vehicles"));
-    let Ok(elements) = Elements::parse(data, asked.into_iter()) else { return };
-    assert_eq!(elements.of_vehicles.len(), asked.len());
+    let Ok(elements) = Elements::parse(data, requested.into_iter()) else { return };
+    assert_eq!(elements.of_vehicles.len(), requested.len());
 
     let (mut served, mut has_double) = (0, false);
-    for (vehicle, element) in asked.iter().zip(&elements.of_vehicles) {
+    for (vehicle, element) in requested.iter().zip(&elements.of_vehicles) {
         let list = [&b"["[..], &element.bytes, b"]"].concat();
         let parts: Vec<&RawValue> = serde_json::from_slice(&list).expect("elements are JSON");
         // A tree has bounds that the reader has not: of depth, of numbers, and of halved pairs.
@@ -158,7 +158,7 @@ pub fn response(data: &[u8]) {
     let parts = elements.of_vehicles.iter().map(|element| &*element.bytes);
     let parts: Vec<_> = parts.filter(|bytes| !bytes.is_empty()).collect();
     let spliced = [br#"{"vehicleData":["#, &*parts.join(&b','), b"]}"].concat();
-    let again = Elements::parse(&spliced, asked.into_iter()).expect("what is served is JSON");
+    let again = Elements::parse(&spliced, requested.into_iter()).expect("what is served is JSON");
     assert_eq!(again.of_vehicles, elements.of_vehicles);
 }
 

@@ -9,7 +9,7 @@ const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2-hunter2-hunter2-hu
 
 /// Reads a file.
 ///
-/// A refused one has problems, each of one line and within the file. The configuration of an
+/// An invalid one has problems, each of one line and within the file. The configuration of an
 /// accepted one is within its bounds. Neither prints a secret.
 pub fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -45,7 +45,7 @@ pub fn config(data: &[u8]) {
         }
         Err(problems) => {
             let lines = text.split('\n').count();
-            assert!(!problems.list.is_empty(), "it is refused, and nothing is wrong");
+            assert!(!problems.list.is_empty(), "it is rejected, and nothing is wrong");
             for problem in &problems.list {
                 assert!(!problem.text.is_empty());
                 assert!(problem.line.is_none_or(|line| (1..=lines).contains(&line)));

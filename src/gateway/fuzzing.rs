@@ -32,11 +32,11 @@ pub fn head(data: &[u8]) {
     has_one_reading(&request);
 
     let (method, sent) = (request.method().clone(), request.uri().clone());
-    let fields = request.headers().clone();
+    let headers = request.headers().clone();
     let Some(normalized) = normalized(request) else { return };
     let left = normalized.uri().clone();
     assert_eq!((left.scheme(), left.authority()), (sent.scheme(), sent.authority()));
-    assert_eq!(normalized.headers(), &fields, "a field has changed");
+    assert_eq!(normalized.headers(), &headers, "a header has changed");
     let route = route(&method, &sent, &normalized);
     assert_eq!(route, self::route(&method, &left, &normalized), "the route has changed");
     match (vehicle_status_vin(sent.path()), vehicle_status_vin(left.path())) {
@@ -56,7 +56,7 @@ pub fn head(data: &[u8]) {
         let again = self::normalized(again).expect("what was accepted is accepted again");
         assert_eq!(again.uri(), &left, "normalized twice is something else");
     } else {
-        assert!(!uri_is_short, "normalization makes what the edge refuses");
+        assert!(!uri_is_short, "normalization makes what the edge rejects");
     }
 }
 
@@ -83,11 +83,11 @@ fn read(data: &[u8]) -> Option<Request<Body>> {
 
 /// Nothing of a request that passed can be read in two ways.
 fn has_one_reading(request: &Request<Body>) {
-    let (uri, fields) = (request.uri(), request.headers());
-    assert!(fields.len() <= CONFIG.max_fields);
+    let (uri, headers) = (request.uri(), request.headers());
+    assert!(headers.len() <= CONFIG.max_fields);
     assert!(!matches!(*request.method(), Method::CONNECT | Method::TRACE));
 
-    let hosts: Vec<_> = fields.get_all(HOST).iter().collect();
+    let hosts: Vec<_> = headers.get_all(HOST).iter().collect();
     assert!(hosts.len() <= 1, "two hosts");
     let is_old = request.version() == Version::HTTP_10;
     assert!(is_old || !hosts.is_empty() || uri.authority().is_some(), "no host");
@@ -95,15 +95,15 @@ fn has_one_reading(request: &Request<Body>) {
         let odd = |byte: &u8| matches!(byte, b'@' | b'/' | b'?' | b'#' | b' ' | b'\\');
         assert!(!host.is_empty() && !host.as_bytes().iter().any(odd), "an odd host");
     }
-    if let Some(encoding) = fields.get(TRANSFER_ENCODING) {
+    if let Some(encoding) = headers.get(TRANSFER_ENCODING) {
         assert!(
             encoding
                 .as_bytes()
                 .trim_ascii()
                 .eq_ignore_ascii_case(b"chunked")
         );
-        assert_eq!(fields.get_all(TRANSFER_ENCODING).iter().count(), 1);
-        assert!(!fields.contains_key(CONTENT_LENGTH) && !is_old);
+        assert_eq!(headers.get_all(TRANSFER_ENCODING).iter().count(), 1);
+        assert!(!headers.contains_key(CONTENT_LENGTH) && !is_old);
     }
 
     let path = uri.path();
@@ -122,7 +122,7 @@ fn has_one_reading(request: &Request<Body>) {
     }
 }
 
-/// The request below the normalization, unless that refuses it.
+/// The request below the normalization, unless that rejects it.
 fn normalized(mut request: Request<Body>) -> Option<Request<Body>> {
     let route = route(request.method(), request.uri(), &request);
     // Its body is a subject of its own.

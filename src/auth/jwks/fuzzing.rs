@@ -1,4 +1,4 @@
-//! Key sets, whatever a key server answers.
+//! Key sets, whatever a key server sends.
 
 use std::collections::HashSet;
 
