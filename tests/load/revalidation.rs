@@ -62,9 +62,9 @@ async fn poll_for(
         let response = response.expect(status);
         assert!(response.body == expected);
         assert_eq!(response.field("etag"), first.field("etag"));
-        let fields = response.fields.iter();
+        let headers = response.headers.iter();
         bytes = response.body.len()
-            + fields
+            + headers
                 .map(|(n, v)| n.as_str().len() + v.len() + 4)
                 .sum::<usize>();
     }
