@@ -7,16 +7,17 @@ use std::{
     path::Path,
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
-
 use super::{document::Document, key, nearest, problem::Problem};
-use crate::files::Sources;
+use crate::{
+    digest::{self, Digest},
+    files::Sources,
+};
 
 /// Looks up an environment variable: the program's own, or a test's.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// By key, the SHA-256 of what is not shown or is in another file.
-pub(crate) type Hidden = BTreeMap<String, [u8; 32]>;
+/// By key, the digest of what is not shown or is in another file.
+pub(crate) type Hidden = BTreeMap<String, Digest>;
 
 /// What reading and checking need.
 pub(crate) struct Context<'a> {
@@ -144,8 +145,6 @@ impl<'a> Context<'a> {
 
     /// Notes what belongs to `key` and is not shown with it.
     pub(crate) fn hide(&mut self, key: &str, bytes: &[u8]) {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-        self.hidden.insert(key.to_owned(), hash);
+        self.hidden.insert(key.to_owned(), digest::of(bytes));
     }
 }
