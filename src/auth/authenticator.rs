@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{
     Error, Identity, Metrics, Principal, TokenError,
     jwks::{self, Fetch},
-    token::{self, Unverified, Verifier},
+    token::{Unverified, Verifier},
     token_cache::TokenCache,
 };
 use crate::digest;
@@ -103,7 +103,7 @@ impl Tokens {
     }
 
     fn identify(&self, token: &[u8], now: Duration) -> Result<Arc<Identity>, Unverified> {
-        if token.len() > token::MAX_LENGTH {
+        if token.len() > self.verifier.max_length() {
             return Err(TokenError::TooLong.into());
         }
         let digest = digest::of(token);

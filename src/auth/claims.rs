@@ -15,12 +15,41 @@ use crate::json::UniqueMembers;
 pub(super) struct Policy {
     /// `iss`, unless the key names its own; `None`: any.
     pub(super) issuer: Option<String>,
-    /// `aud` must contain one of these; empty: any.
+    /// The audience must contain one of these; empty: any.
     pub(super) audience: Vec<String>,
     /// How far clocks may be apart.
     pub(super) leeway: Duration,
     /// The scopes to look for; `None`: every token may do anything.
     pub(super) scopes: Option<Scopes>,
+    /// Where they say it.
+    pub(super) rules: TokenRules,
+}
+
+/// How long tokens may be, and in which claims they say what: issuers differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRules {
+    /// Bytes of a token.
+    pub max_length: usize,
+    /// The first of these that a token has names its subject.
+    pub subject_claims: Vec<String>,
+    /// The first of these that a token has names its audience.
+    pub audience_claims: Vec<String>,
+    /// All of these grant scopes.
+    pub scope_claims: Vec<String>,
+}
+
+// === impl TokenRules ===
+
+impl Default for TokenRules {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Self {
+            max_length: 16 * 1024,
+            subject_claims: names(&["sub"]),
+            audience_claims: names(&["aud"]),
+            scope_claims: names(&["scope", "scp"]),
+        }
+    }
 }
 
 // === impl Policy ===
@@ -37,28 +66,31 @@ impl Policy {
         key: &Key,
         now: Duration,
     ) -> Result<(Identity, Duration), TokenError> {
-        let until = date(claims, "exp")?
-            .ok_or(TokenError::Claims)?
+        let until = date(claims, "exp", TokenError::Exp)?
+            .ok_or(TokenError::Exp)?
             .saturating_add(self.leeway);
         if now >= until {
             return Err(TokenError::Expired);
         }
-        if date(claims, "nbf")?.is_some_and(|from| now.saturating_add(self.leeway) < from) {
+        if date(claims, "nbf", TokenError::Nbf)?
+            .is_some_and(|from| now.saturating_add(self.leeway) < from)
+        {
             return Err(TokenError::NotYetValid);
         }
-        date(claims, "iat")?;
+        date(claims, "iat", TokenError::Iat)?;
 
-        let issuer = text(claims, "iss")?;
+        let issuer: Option<String> = claims.get("iss").map_err(|_| TokenError::Iss)?;
         let wanted = key.issuer.as_ref().or(self.issuer.as_ref());
         if wanted.is_some() && issuer.as_ref() != wanted {
             return Err(TokenError::Issuer);
         }
         self.check_audience(claims)?;
 
-        let subject = text(claims, "sub")?.ok_or(TokenError::Claims)?;
-        if subject.is_empty() {
-            return Err(TokenError::Claims);
-        }
+        let name = first(claims, &self.rules.subject_claims).ok_or(TokenError::Sub)?;
+        let subject: Option<String> = claims.get(name).map_err(|_| TokenError::Sub)?;
+        let subject = subject
+            .filter(|subject| !subject.is_empty())
+            .ok_or(TokenError::Sub)?;
         if !key.allows_subject(&subject) {
             return Err(TokenError::Subject);
         }
@@ -66,7 +98,7 @@ impl Policy {
         let (may_read, may_write) = match &self.scopes {
             None => (true, true),
             Some(scopes) => {
-                let granted = Granted::of(claims);
+                let granted = Granted::of(claims, &self.rules.scope_claims);
                 (granted.contains(&scopes.read), granted.contains(&scopes.write))
             }
         };
@@ -78,7 +110,8 @@ impl Policy {
         if self.audience.is_empty() {
             return Ok(());
         }
-        let is_ours = match claims.get("aud").map_err(|_| TokenError::Claims)? {
+        let name = first(claims, &self.rules.audience_claims).ok_or(TokenError::Audience)?;
+        let is_ours = match claims.get(name).map_err(|_| TokenError::Aud)? {
             Some(OneOrMany::One(one)) => self.audience.contains(&one),
             Some(OneOrMany::Many(many)) => many.iter().any(|one| self.audience.contains(one)),
             None => false,
@@ -87,16 +120,22 @@ impl Policy {
     }
 }
 
-/// The string `name`.
-fn text(claims: &UniqueMembers<'_>, name: &str) -> Result<Option<String>, TokenError> {
-    claims.get(name).map_err(|_| TokenError::Claims)
+/// The first of `names` that is there, whatever its value: one that is malformed is not made up
+/// for by the next.
+fn first<'a>(claims: &UniqueMembers<'_>, names: &'a [String]) -> Option<&'a str> {
+    let mut names = names.iter().map(String::as_str);
+    names.find(|name| claims.contains(name))
 }
 
 /// The date `name`: seconds since 1970, perhaps with a fraction (RFC 7519 section 2).
 ///
 /// What is no number, negative, or beyond any clock is refused, never taken for absent.
-fn date(claims: &UniqueMembers<'_>, name: &str) -> Result<Option<Duration>, TokenError> {
-    let Some(number) = claims.get::<Number>(name).map_err(|_| TokenError::Claims)? else {
+fn date(
+    claims: &UniqueMembers<'_>,
+    name: &str,
+    otherwise: TokenError,
+) -> Result<Option<Duration>, TokenError> {
+    let Some(number) = claims.get::<Number>(name).map_err(|_| otherwise)? else {
         return Ok(None);
     };
     let date = match number.as_u64() {
@@ -105,5 +144,5 @@ fn date(claims: &UniqueMembers<'_>, name: &str) -> Result<Option<Duration>, Toke
             .as_f64()
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     };
-    date.map(Some).ok_or(TokenError::Claims)
+    date.map(Some).ok_or(otherwise)
 }

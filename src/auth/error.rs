@@ -28,7 +28,7 @@ labels! {
     pub enum TokenError {
         /// More than one `Authorization` field.
         Several = "several",
-        /// Longer than 8 KiB.
+        /// Longer than `auth.max_token`.
         TooLong = "too_long",
         /// Not three parts of base64url, or header or claims are not an object with each name once.
         Malformed = "malformed",
@@ -42,17 +42,27 @@ labels! {
         UnknownKey = "unknown_key",
         /// The signature is not the key's.
         Signature = "signature",
-        /// A claim is missing, or of another type than RFC 7519 gives it.
-        Claims = "claims",
+        /// `exp` is missing, or no date.
+        Exp = "claim_exp",
+        /// `nbf` is no date.
+        Nbf = "claim_nbf",
+        /// `iat` is no date.
+        Iat = "claim_iat",
+        /// `iss` is no string.
+        Iss = "claim_iss",
+        /// The audience is neither a string nor a list of strings.
+        Aud = "claim_aud",
+        /// The subject is missing, empty, or no string.
+        Sub = "claim_sub",
         /// `exp` has passed.
         Expired = "expired",
         /// `nbf` has not come.
         NotYetValid = "not_yet_valid",
         /// `iss` is not the key's issuer.
         Issuer = "issuer",
-        /// `aud` is somebody else.
+        /// The audience is somebody else, or missing.
         Audience = "audience",
-        /// The key does not vouch for `sub`.
+        /// The key does not vouch for the subject.
         Subject = "subject",
     }
 }

@@ -8,7 +8,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::{
-    Key, Principal, Scopes, TokenError,
+    Key, Principal, Scopes, TokenError, TokenRules,
     claims::Policy,
     keys::Keys,
     token::{Accepted, Unverified, Verifier},
@@ -57,6 +57,7 @@ fn verifier() -> Verifier {
         audience: vec![AUDIENCE.into()],
         leeway: LEEWAY,
         scopes: Some(Scopes { read: "read".into(), write: "write".into() }),
+        rules: TokenRules::default(),
     };
     let algorithms = vec![Algorithm::HS256, Algorithm::HS512, Algorithm::RS256];
     // Weakly held by what it verifies, so whoever calls this keeps the verifier.
@@ -76,7 +77,7 @@ fn hmac_key() -> hmac::Key {
 
 /// An accepted token, read again by the letter.
 fn is_what_it_says(token: &[u8], accepted: &Accepted) {
-    assert!(token.len() <= 8192);
+    assert!(token.len() <= TokenRules::default().max_length);
     let text = std::str::from_utf8(token).expect("base64 is a text");
     let parts: Vec<_> = text.split('.').collect();
     let [header, claims, signature] = parts[..] else { panic!("not three parts") };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::{Config, KeyError};
 
@@ -19,22 +19,6 @@ pub enum IssueError {
     /// The key failed.
     #[error(transparent)]
     Key(#[from] KeyError),
-}
-
-#[derive(Serialize)]
-struct Claims<'a> {
-    #[serde(rename = "iss", skip_serializing_if = "Option::is_none")]
-    issuer: Option<&'a str>,
-    #[serde(rename = "sub")]
-    subject: &'a str,
-    #[serde(rename = "aud", skip_serializing_if = "Option::is_none")]
-    audience: Option<&'a str>,
-    #[serde(rename = "iat")]
-    issued_at: u64,
-    #[serde(rename = "exp")]
-    expires_at: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
 }
 
 // === impl Config ===
@@ -65,14 +49,26 @@ impl Config {
                     && key.allows_subject(subject)
             })
             .ok_or(IssueError::NoKey)?;
-        let claims = Claims {
-            issuer: key.issuer.as_deref().or(self.issuer.as_deref()),
-            subject,
-            audience: self.audience.first().map(String::as_str),
-            issued_at: now.as_secs(),
-            expires_at: now.saturating_add(ttl).as_secs(),
-            scope,
-        };
+        // Where this configuration looks first.
+        let name = |names: &[String]| names.first().cloned();
+        let claims = [
+            (
+                Some("iss".into()),
+                key.issuer
+                    .as_deref()
+                    .or(self.issuer.as_deref())
+                    .map(Value::from),
+            ),
+            (name(&self.tokens.subject_claims), Some(subject.into())),
+            (name(&self.tokens.audience_claims), self.audience.first().cloned().map(Value::from)),
+            (Some("iat".into()), Some(now.as_secs().into())),
+            (Some("exp".into()), Some(now.saturating_add(ttl).as_secs().into())),
+            (name(&self.tokens.scope_claims), scope.map(Value::from)),
+        ];
+        let claims: Map<String, Value> = claims
+            .into_iter()
+            .filter_map(|(name, value)| name.zip(value))
+            .collect();
         Ok(key.sign(&claims)?)
     }
 }

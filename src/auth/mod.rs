@@ -38,6 +38,7 @@ use self::{authenticator::Authenticator, jwks::KeySet};
 pub use self::{
     account::Account,
     authorize::Authorize,
+    claims::TokenRules,
     credential::{Credential, CredentialFields},
     error::{Error, TokenError},
     issue::IssueError,
@@ -55,10 +56,12 @@ pub struct Config {
     pub enabled: bool,
     /// The `iss` that tokens must carry, unless their key names its own.
     pub issuer: Option<String>,
-    /// Values of which `aud` must contain one; empty: `aud` is not looked at.
+    /// Values of which the audience must contain one; empty: it is not looked at.
     pub audience: Vec<String>,
     /// Algorithms that a token's header may name.
     pub algorithms: Vec<jsonwebtoken::Algorithm>,
+    /// How long tokens may be, and in which claims they say what.
+    pub tokens: TokenRules,
     /// How far clocks may be apart when `exp` and `nbf` are judged.
     pub leeway: Duration,
     /// The configured keys; every `kid` stands once.
@@ -101,6 +104,7 @@ impl Config {
                     audience: self.audience,
                     leeway: self.leeway,
                     scopes: self.scopes,
+                    rules: self.tokens,
                 },
             )
         });

@@ -13,13 +13,10 @@ pub struct Scopes {
     pub write: String,
 }
 
-/// What the claims `scope` and `scp` grant.
+/// What the claims of `auth.scope.claims` grant together.
 ///
 /// A claim that is not of the shape it should have grants nothing: the token is still genuine.
-pub(super) struct Granted {
-    scope: Option<String>,
-    scp: Option<OneOrMany>,
-}
+pub(super) struct Granted(Vec<OneOrMany>);
 
 /// A string, or an array of strings.
 #[derive(Deserialize)]
@@ -32,19 +29,18 @@ pub(super) enum OneOrMany {
 // === impl Granted ===
 
 impl Granted {
-    pub(super) fn of(claims: &UniqueMembers<'_>) -> Self {
-        Self { scope: claims.get("scope").ok().flatten(), scp: claims.get("scp").ok().flatten() }
+    pub(super) fn of(claims: &UniqueMembers<'_>, names: &[String]) -> Self {
+        let granted = names.iter().filter_map(|name| claims.get(name).ok());
+        Self(granted.flatten().collect())
     }
 
-    /// Whether `wanted` is among them, character for character (RFC 6749 section 3.3).
+    /// Whether `wanted` is among them, character for character: in a string between blanks
+    /// (RFC 6749 section 3.3), or an item of a list.
     pub(super) fn contains(&self, wanted: &str) -> bool {
-        let among = |list: &String| list.split(' ').any(|scope| scope == wanted);
-        self.scope.as_ref().is_some_and(among)
-            || match &self.scp {
-                Some(OneOrMany::One(list)) => among(list),
-                Some(OneOrMany::Many(scopes)) => scopes.iter().any(|scope| scope == wanted),
-                None => false,
-            }
+        self.0.iter().any(|granted| match granted {
+            OneOrMany::One(list) => list.split(' ').any(|scope| scope == wanted),
+            OneOrMany::Many(scopes) => scopes.iter().any(|scope| scope == wanted),
+        })
     }
 }
 
@@ -70,7 +66,11 @@ mod tests {
             (r#"{"scope":"Vehicles:Read"}"#, false),
             (r#"{"scope":"openid,vehicles:read"}"#, false),
             (r#"{"scope":"openid\tvehicles:read"}"#, false),
-            (r#"{"scope":["vehicles:read"]}"#, false),
+            (r#"{"scope":["vehicles:read"]}"#, true),
+            (r#"{"scope":["vehicles:read",7]}"#, false),
+            (r#"{"roles":["vehicles:read"]}"#, true),
+            (r#"{"roles":"vehicles:read","scope":"openid"}"#, true),
+            (r#"{"permissions":["vehicles:read"]}"#, false),
             (r#"{"scope":null}"#, false),
             (r#"{"scp":[["vehicles:read"]]}"#, false),
             (r#"{"scp":["vehicles:read",7]}"#, false),
@@ -79,7 +79,12 @@ mod tests {
             (r#"{"scopes":"vehicles:read"}"#, false),
         ] {
             let members = UniqueMembers::parse(claims.as_bytes()).unwrap();
-            assert_eq!(Granted::of(&members).contains("vehicles:read"), granted, "{claims}");
+            let names = ["scope", "scp", "roles"].map(str::to_owned);
+            assert_eq!(
+                Granted::of(&members, &names).contains("vehicles:read"),
+                granted,
+                "{claims}"
+            );
         }
     }
 }

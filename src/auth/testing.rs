@@ -20,7 +20,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 use prometheus::Registry;
 
-use super::{Authenticator, Config, Key, Metrics};
+use super::{Authenticator, Config, Key, Metrics, TokenRules};
 
 /// The time at which the tests take place, since 1970.
 pub(super) const NOW: Duration = Duration::from_secs(1_800_000_000);
@@ -180,6 +180,7 @@ pub(super) fn config() -> Config {
         issuer: Some("https://house.example".into()),
         audience: vec!["vingate".into(), "vingate-next".into()],
         algorithms: ALGORITHMS.to_vec(),
+        tokens: TokenRules::default(),
         leeway: Duration::from_secs(30),
         keys: ALGORITHMS.map(key).into(),
         scopes: None,

@@ -20,9 +20,6 @@ use super::{
 };
 use crate::json::UniqueMembers;
 
-/// Bytes of the longest token.
-pub(super) const MAX_LENGTH: usize = 8 * 1024;
-
 /// Verifies tokens.
 #[derive(Debug)]
 pub(super) struct Verifier {
@@ -58,9 +55,14 @@ impl Verifier {
         Self { keys, algorithms, policy }
     }
 
+    /// Bytes of the longest token.
+    pub(super) fn max_length(&self) -> usize {
+        self.policy.rules.max_length
+    }
+
     /// Verifies `token` at `now` since 1970.
     pub(super) fn verify(&self, token: &[u8], now: Duration) -> Result<Accepted, Unverified> {
-        if token.len() > MAX_LENGTH {
+        if token.len() > self.max_length() {
             return Err(TokenError::TooLong.into());
         }
         let token = str::from_utf8(token).map_err(|_| TokenError::Malformed)?;

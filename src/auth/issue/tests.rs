@@ -61,7 +61,7 @@ fn ends_after_its_time_to_live() {
     let claims = token.split('.').nth(1).unwrap();
     let claims =
         base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, claims).unwrap();
-    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
     assert_eq!(claims["iat"], NOW.as_secs());
     assert_eq!(claims["exp"], NOW.as_secs() + 60);
     assert_eq!(claims.get("scope"), None);

@@ -1,6 +1,7 @@
 //! Tokens of every kind: `forged` must be refused, `unusual` must not.
 
 mod forged;
+mod providers;
 mod unusual;
 
 use aws_lc_rs::{
@@ -43,6 +44,7 @@ fn verifier_of(config: Config) -> Verifier {
         audience: config.audience,
         leeway: config.leeway,
         scopes: config.scopes,
+        rules: config.tokens,
     };
     Verifier::new(Keys::new(config.keys, None), config.algorithms, policy)
 }
@@ -269,5 +271,5 @@ fn looks_at_issuer_and_audience_only_when_configured() {
         assert!(verify(&verifier, but(changed.clone()), NOW).is_ok(), "{changed}");
     }
     let wrong = but(json!({ "iss": 7 }));
-    assert_eq!(verify(&verifier, &wrong, NOW).unwrap_err(), TokenError::Claims);
+    assert_eq!(verify(&verifier, &wrong, NOW).unwrap_err(), TokenError::Iss);
 }

@@ -70,6 +70,7 @@ pub(super) fn check(
         issuer: written.issuer.clone(),
         audience: values(&written.audience),
         algorithms: values(&written.algorithms),
+        tokens: auth::TokenRules::default(),
         leeway: written.leeway.0,
         keys: keys.into_iter().collect::<Checked<_>>()?,
         scopes: scopes.transpose()?,
