@@ -58,7 +58,7 @@ async fn a_response_that_cannot_be_read_is_a_502_at_once_and_no_failure_of_the_u
     {
         let before = gateway.metric(RETRIES).await;
         for _ in 0..3 {
-            upstream.replies(&format!("{head}content-length: 2\r\n\r\nok"), Then::Keep);
+            upstream.replies(format!("{head}content-length: 2\r\n\r\nok"), Then::Keep);
             let response = exchange(gateway.address, GET).await;
             assert_eq!(statuses(&response), [502], "{head}");
         }
