@@ -5,16 +5,17 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, Request, header::AUTHORIZATION};
 use tokio::time::timeout;
 
 use super::{
     Error, Identity, Metrics, Principal, TokenError,
     jwks::{self, Fetch},
+    refusal_log::RefusalLog,
     token::{Unverified, Verifier},
     token_cache::TokenCache,
 };
-use crate::digest;
+use crate::{body::Body, digest, peer::Peer, rule::Refused};
 
 /// Turns bearer tokens into principals.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(super) struct Authenticator {
     /// `None`: tokens are not asked for.
     tokens: Option<Tokens>,
     metrics: Metrics,
+    refusals: RefusalLog,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,7 @@ pub(super) enum Authentication {
 impl Authenticator {
     pub(super) fn new(verifier: Option<Verifier>, metrics: Metrics) -> Self {
         let tokens = verifier.map(|verifier| Tokens { verifier, verified: TokenCache::default() });
-        Self { tokens, metrics }
+        Self { tokens, metrics, refusals: RefusalLog::default() }
     }
 
     /// Judges the token in `headers` at `now` since 1970.
@@ -85,6 +87,19 @@ impl Authenticator {
             self.metrics.refused(&error);
             Err(error)
         })
+    }
+
+    /// Refuses `request`, and says in the log why, if it had a token.
+    pub(super) fn refuse<E: From<Error>>(
+        &self,
+        error: Error,
+        request: Request<Body>,
+    ) -> Refused<E> {
+        if let Error::Token(reason) = error {
+            let peer = request.extensions().get::<Peer>();
+            self.refusals.note(reason, peer.map(|peer| peer.client));
+        }
+        Refused::new(error, request)
     }
 }
 

@@ -74,7 +74,7 @@ where
                 return Either::Left(Either::Left(self.inner.call(with(principal, request))));
             }
             Authentication::Refused(error) => {
-                let refused = Err(Refused::new(error, request));
+                let refused = Err(self.authenticator.refuse(error, request));
                 return Either::Left(Either::Right(ready(refused)));
             }
             Authentication::Awaits(fetch) => fetch,
@@ -86,7 +86,7 @@ where
         Either::Right(Box::pin(async move {
             match authenticator.wait_and_check(request.headers(), fetch).await {
                 Ok(principal) => inner.call(with(principal, request)).await,
-                Err(error) => Err(Refused::new(error, request)),
+                Err(error) => Err(authenticator.refuse(error, request)),
             }
         }))
     }

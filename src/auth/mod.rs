@@ -23,6 +23,7 @@ mod keys;
 mod layer;
 mod metrics;
 mod principal;
+mod refusal_log;
 mod scope;
 #[cfg(test)]
 mod testing;
