@@ -1,13 +1,13 @@
 //! A JSON Web Key Set (RFC 7517), as far as it verifies tokens.
 //!
 //! Issuers publish keys for more than tokens, and of kinds that nobody knew when this was
-//! written. What cannot be used is left out and counted; it spoils nothing else.
+//! written. What cannot be used is left out with the reason; it spoils nothing else.
 
 use aws_lc_rs::{encoding::AsDer as _, signature::RsaPublicKeyComponents};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde_json::value::RawValue;
-use tracing::debug;
+use tracing::warn;
 
 use super::{
     super::{Key, KeyError},
@@ -21,6 +21,9 @@ use crate::{
 /// Keys of a set that are looked at: to check one takes time. Known issuers have a dozen.
 const MAX_KEYS: usize = 256;
 
+/// Characters of a `kid` in the log.
+const MAX_NAME: usize = 64;
+
 /// Members of private and symmetric keys (RFC 7518 section 6). A key whose owner publishes them
 /// proves nothing.
 const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -30,8 +33,17 @@ const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 pub(super) struct Document {
     /// In the order of the set. No two have both the same `kid` and the same algorithm.
     pub(super) keys: Vec<Jwk>,
-    /// How many were left out.
-    pub(super) skipped: usize,
+    /// Why others were left out, in the order of the set.
+    pub(super) left_out: LeftOut,
+}
+
+/// Keys of a set that were left out, for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    /// Each with its `kid`, or its place in the set, and the reason.
+    named: Vec<(String, String)>,
+    /// Those that were not looked at.
+    beyond: usize,
 }
 
 /// A usable key.
@@ -47,6 +59,8 @@ pub(super) struct Jwk {
 /// Why a key is left out.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
+    #[error("a key with its kid and algorithm stands before it")]
+    Repeated,
     #[error("it is no object with each name once, or a member is missing or malformed")]
     Malformed,
     #[error("it is not public")]
@@ -73,20 +87,57 @@ impl Document {
         let set = UniqueMembers::parse(without_bom(json)).map_err(|_| Error::Malformed)?;
         let published: Vec<&RawValue> = set.get("keys").ok().flatten().ok_or(Error::Malformed)?;
         let mut keys = Vec::new();
+        let beyond = published.len().saturating_sub(MAX_KEYS);
+        let mut left_out = LeftOut { named: Vec::new(), beyond };
         for (index, json) in published.iter().take(MAX_KEYS).enumerate() {
-            match Jwk::parse(json.get()) {
-                Ok(jwk) if keys.iter().any(|earlier| jwk.repeats(earlier)) => {
-                    debug!(index, "a published key is left out: its kid stands before");
+            let reason = match Jwk::parse(json.get()) {
+                Ok(jwk) if keys.iter().any(|earlier| jwk.repeats(earlier)) => Unusable::Repeated,
+                Ok(jwk) => {
+                    keys.push(jwk);
+                    continue;
                 }
-                Ok(jwk) => keys.push(jwk),
-                Err(reason) => debug!(index, %reason, "a published key is left out"),
-            }
+                Err(reason) => reason,
+            };
+            left_out
+                .named
+                .push((name(json.get(), index), reason.to_string()));
         }
         if keys.is_empty() {
-            return Err(Error::Empty);
+            return Err(Error::Empty(left_out));
         }
-        let skipped = published.len() - keys.len();
-        Ok(Self { keys, skipped })
+        Ok(Self { keys, left_out })
+    }
+}
+
+// === impl LeftOut ===
+
+impl LeftOut {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.named.len() + self.beyond
+    }
+
+    /// Writes a line for each, unless all of them are `known` already.
+    pub(super) fn log_unless(&self, known: &mut Self) {
+        if self == known {
+            return;
+        }
+        known.clone_from(self);
+        for (key, reason) in &self.named {
+            warn!(key, reason, "published key left out");
+        }
+        if self.beyond > 0 {
+            warn!(keys = self.beyond, "published keys left out: the set has more than {MAX_KEYS}");
+        }
+    }
+}
+
+/// What a key that cannot be used is called in the log: the begin of its `kid`, else its place.
+fn name(json: &str, index: usize) -> String {
+    let members = UniqueMembers::parse(json.as_bytes());
+    match members.and_then(|members| members.get::<String>("kid")) {
+        Ok(Some(kid)) => kid.chars().take(MAX_NAME).collect(),
+        _ => format!("#{index}"),
     }
 }
 
@@ -178,8 +229,9 @@ fn bytes_of_length(
 
 fn bytes(members: &UniqueMembers<'_>, name: &str) -> Result<Vec<u8>, Unusable> {
     let text: String = members.get(name)?.ok_or(Unusable::Malformed)?;
+    // RFC 7518 section 2 wants no padding; some issuers write it.
     URL_SAFE_NO_PAD
-        .decode(text)
+        .decode(text.trim_end_matches('='))
         .map_err(|_| Unusable::Malformed)
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, io};
 use http::StatusCode;
 use hyper_util::client::legacy;
 
+use super::document::LeftOut;
 use crate::{body::Failure, files::Unreadable, labels::labels};
 
 /// Why a fetch brought no key set. Nothing of what came is a part of it.
@@ -33,7 +34,7 @@ pub(super) enum Error {
     Malformed,
     /// A key set without a key that verifies tokens.
     #[error("the key set has no usable key")]
-    Empty,
+    Empty(LeftOut),
 }
 
 labels! {
@@ -70,7 +71,7 @@ impl Error {
             Self::Status(_) => FetchOutcome::Status,
             Self::TooLarge => FetchOutcome::TooLarge,
             Self::Malformed => FetchOutcome::Malformed,
-            Self::Empty => FetchOutcome::Empty,
+            Self::Empty(_) => FetchOutcome::Empty,
         }
     }
 }

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Error,
+    document::LeftOut,
     error::{Chain, FetchOutcome},
     fetch::{Fetched, Fetcher, TIMEOUT},
     freshness,
@@ -65,12 +66,17 @@ where
     F: Future<Output = Result<Fetched, Error>>,
 {
     let mut plan = Plan::new(Instant::now());
+    // Of the set that came last, so that each set has its lines once.
+    let mut left_out = LeftOut::default();
     loop {
         published.begin();
         let fetched = timeout(TIMEOUT, fetch())
             .await
             .unwrap_or(Err(Error::Timeout));
         let now = Instant::now();
+        if let Some(found) = of_set(&fetched) {
+            found.log_unless(&mut left_out);
+        }
         match fetched {
             Ok(fetched) => {
                 metrics.refreshed(FetchOutcome::Loaded);
@@ -87,17 +93,26 @@ where
     }
 }
 
+/// The keys that were left out of a set, also if no other is in it.
+fn of_set(fetched: &Result<Fetched, Error>) -> Option<&LeftOut> {
+    match fetched {
+        Ok(fetched) => Some(&fetched.document.left_out),
+        Err(Error::Empty(left_out)) => Some(left_out),
+        Err(_) => None,
+    }
+}
+
 /// Puts a set in force. Gives how long it is fresh.
 ///
 /// An issuer that shows tokens whose keys it has not published is about to publish them: such a
 /// set is not fresh for long, whatever came with it.
 fn take(published: &KeySet, fetched: Fetched) -> Duration {
-    let (keys, skipped) = (fetched.document.keys.len(), fetched.document.skipped);
+    let (keys, left_out) = (fetched.document.keys.len(), fetched.document.left_out.count());
     let change = published.succeed(fetched.document.keys);
     if change.differs {
-        info!(keys, skipped, "published keys are in force");
+        info!(keys, left_out, "published keys are in force");
     } else {
-        debug!(keys, skipped, "published keys stay as they are");
+        debug!(keys, left_out, "published keys stay as they are");
     }
     let bound = if change.leaves_unknown { freshness::DEFAULT } else { freshness::MAX };
     fetched.fresh_for.min(bound)

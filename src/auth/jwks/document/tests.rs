@@ -84,7 +84,7 @@ fn what_is_not_there_to_verify_tokens_is_left_out() {
         (with(ec(), json!({ "x": p384_x })), "of another length"),
         (with(ec(), json!({ "x": x, "y": x })), "not on the curve"),
         (with(ec(), json!({ "y": null })), "malformed"),
-        (with(ec(), json!({ "x": format!("{unpadded}=") })), "padded"),
+        (with(ec(), json!({ "x": format!("{unpadded}=A") })), "padded inside"),
         (with(jwk(Algorithm::EdDSA), json!({ "crv": "X25519" })), "for agreement"),
         (with(jwk(Algorithm::EdDSA), json!({ "crv": "Ed448" })), "an unsupported curve"),
         (with(jwk(Algorithm::EdDSA), json!({ "x": base64url([1; 31]) })), "too short"),
@@ -97,9 +97,9 @@ fn what_is_not_there_to_verify_tokens_is_left_out() {
         (with(jwk(Algorithm::RS256), json!({ "e": "AQ" })), "an exponent of 1"),
         (with(jwk(Algorithm::RS256), json!({ "e": "Ag" })), "an even exponent"),
     ] {
-        assert!(matches!(parse([unusable.clone()]), Err(Error::Empty)), "{why}: {unusable}");
+        assert!(matches!(parse([unusable.clone()]), Err(Error::Empty(_))), "{why}: {unusable}");
         let document = parse([unusable, named("a")]).unwrap();
-        assert_eq!((document.keys.len(), document.skipped), (1, 1), "{why}");
+        assert_eq!((document.keys.len(), document.left_out.count()), (1, 1), "{why}");
     }
 }
 
@@ -139,7 +139,7 @@ fn of_two_keys_with_one_name_and_algorithm_the_first_counts() {
         let count = keys.len();
         let document = parse(keys).unwrap();
         assert_eq!(document.keys.len(), kept);
-        assert_eq!(document.skipped, count - kept);
+        assert_eq!(document.left_out.count(), count - kept);
     }
 }
 
@@ -149,7 +149,7 @@ fn looks_at_a_bounded_number_of_keys() {
         .map(|number| named(&number.to_string()))
         .collect();
     let document = parse(many).unwrap();
-    assert_eq!((document.keys.len(), document.skipped), (MAX_KEYS, 10));
+    assert_eq!((document.keys.len(), document.left_out.count()), (MAX_KEYS, 10));
 }
 
 #[test]
@@ -172,9 +172,9 @@ fn tells_what_is_no_key_set_from_an_empty_one() {
         assert!(matches!(found, Err(Error::Malformed)), "{malformed}");
     }
     assert!(matches!(Document::parse(b"\xff"), Err(Error::Malformed)));
-    assert!(matches!(parse([]), Err(Error::Empty)));
+    assert!(matches!(parse([]), Err(Error::Empty(_))));
     let deep = format!(r#"{{"keys":[{}{}]}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    assert!(matches!(Document::parse(deep.as_bytes()), Err(Error::Empty)));
+    assert!(matches!(Document::parse(deep.as_bytes()), Err(Error::Empty(_))));
 }
 
 #[test]
@@ -182,5 +182,59 @@ fn a_name_twice_in_one_key_spoils_that_key_only() {
     let twice = r#"{"kty":"EC","kty":"EC","crv":"P-256","x":"x","y":"y"}"#;
     let text = format!(r#"{{"keys":[{twice},{}]}}"#, named("a"));
     let document = Document::parse(text.as_bytes()).unwrap();
-    assert_eq!((document.keys.len(), document.skipped), (1, 1));
+    assert_eq!((document.keys.len(), document.left_out.count()), (1, 1));
+}
+
+#[test]
+fn coordinates_may_be_padded() {
+    for algorithm in PUBLISHED {
+        let plain = one(jwk(algorithm)).unwrap();
+        for member in ["x", "y", "n", "e"] {
+            let mut padded = jwk(algorithm);
+            let Some(text) = padded[member].as_str() else { continue };
+            padded[member] = format!("{text}=").into();
+            let padded = one(padded).unwrap();
+            assert_eq!(padded.fingerprint, plain.fingerprint, "{algorithm:?} {member}");
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_a_set_is_ignored() {
+    let text = format!("\u{feff}{}", set([named("a")]));
+    assert_eq!(Document::parse(text.as_bytes()).unwrap().keys.len(), 1);
+    let text = format!("\u{feff}\u{feff}{}", set([named("a")]));
+    assert!(matches!(Document::parse(text.as_bytes()), Err(Error::Malformed)));
+}
+
+#[test]
+fn names_each_key_that_is_left_out_with_the_reason() {
+    let long = "k".repeat(1000);
+    let document = parse([
+        named("good"),
+        with(named("cipher"), json!({ "use": "enc" })),
+        with(named(&long), json!({ "crv": "P-521" })),
+        json!("no key"),
+        named("good"),
+    ]);
+    let left_out = document.unwrap().left_out;
+    let found: Vec<_> = left_out
+        .named
+        .iter()
+        .map(|(key, reason)| (&**key, &**reason))
+        .collect();
+    let malformed = "it is no object with each name once, or a member is missing or malformed";
+    assert_eq!(
+        found,
+        [
+            ("cipher", "it is not there to verify signatures"),
+            (&long[..MAX_NAME], "its type or curve is not known here"),
+            ("#3", malformed),
+            ("good", "a key with its kid and algorithm stands before it"),
+        ]
+    );
+    let Err(Error::Empty(left_out)) = parse([with(named("only"), json!({ "use": "enc" }))]) else {
+        panic!("a set without a usable key was taken");
+    };
+    assert_eq!(left_out.named[0].0, "only");
 }

@@ -9,7 +9,7 @@ use super::{
     super::{
         document::Document,
         key_set::Found,
-        testing::{config, keys},
+        testing::{config, keys, named, set, with},
         unknown_kids::MAX_WAIT,
     },
     *,
@@ -30,11 +30,11 @@ const LONG: Duration = Duration::from_secs(20 * 60 * 60);
 const AT_ONCE: Duration = Duration::ZERO;
 
 fn brings(ids: &[&str], fresh_for: Duration) -> Result<Fetched, Error> {
-    Ok(Fetched { document: Document { keys: keys(ids), skipped: 0 }, fresh_for })
+    Ok(Fetched { document: Document { keys: keys(ids), left_out: LeftOut::default() }, fresh_for })
 }
 
 fn fails() -> Result<Fetched, Error> {
-    Err(Error::Empty)
+    Err(Error::Empty(LeftOut::default()))
 }
 
 impl Play {
@@ -275,4 +275,47 @@ async fn runs_until_it_is_told_to_stop() {
     refresher.run(sleep(seconds(50))).await;
     assert_eq!(start.elapsed().as_secs(), 50);
     assert_eq!(Arc::strong_count(&published), 1);
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_the_keys_that_are_left_out_once_for_each_set() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let encrypts = |kid| with(named(kid), serde_json::json!({ "use": "enc" }));
+    let of = |keys: Vec<_>| {
+        let document = Document::parse(set(keys).as_bytes());
+        document.map(|document| Fetched { document, fresh_for: seconds(60) })
+    };
+    let one = || of(vec![named("a"), encrypts("one")]);
+    let empty = || of(vec![encrypts("two")]);
+    let script = [one(), one(), empty(), empty(), one()];
+    let play = Play::start(script.map(|fetched| (AT_ONCE, fetched)));
+    sleep(seconds(600)).await;
+    assert!(play.begun().len() > 5);
+
+    let lines = String::from_utf8(lines.0.lock().clone()).unwrap();
+    let named = |kid: &str| lines.matches(&format!("key=\"{kid}\"")).count();
+    assert_eq!((named("one"), named("two"), named("a")), (2, 1, 0), "{lines}");
 }
