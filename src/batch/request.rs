@@ -12,7 +12,7 @@ use serde::de::{
 
 use super::error::{Error, Problem};
 use crate::{
-    json::{Name, Names},
+    json::{Name, Names, without_bom},
     vehicle::{Invalid, Plate, Vehicle, Vin},
 };
 
@@ -42,7 +42,7 @@ impl BatchRequest {
     /// Parses `{"vehicles":[{"vin":…,"plate":…},…]}` with 1 to `max_vehicles` entries.
     pub fn parse(body: &[u8], max_vehicles: usize) -> Result<Self, Error> {
         // Once for all: strings in the JSON need not be checked one by one.
-        let text = std::str::from_utf8(body).map_err(|_| Error::NotUtf8)?;
+        let text = std::str::from_utf8(without_bom(body)).map_err(|_| Error::NotUtf8)?;
         // Most entries are written without blanks, and a set that need not grow is filled faster.
         let expected = (body.len() / COMPACT_ENTRY).min(max_vehicles);
         let reader = RefCell::new(Reader::new(max_vehicles, expected));
@@ -379,6 +379,12 @@ mod tests {
     }
 
     #[test]
+    fn ignores_a_byte_order_mark() {
+        let body = format!("\u{feff}{{\"vehicles\":[{{\"vin\":\"{VIN}\",\"plate\":\"A\"}}]}}");
+        assert_eq!(parse(&body).unwrap().distinct[0].vin.as_str(), VIN);
+    }
+
+    #[test]
     fn names_every_vehicle_that_is_wrong() {
         let body = r#"{"vehicles":[{"vin":"3VWFE21C04M00000O","plate":"A"},
             {"vin":"3VWFE21C04M000001","plate":"ABCDEFGHIJKLMNOP"},{"plate":"A"}]}"#;
@@ -431,7 +437,8 @@ mod tests {
             "{",
             "[]",
             "null",
-            "\u{feff}{}",
+            "\u{feff}\u{feff}{}",
+            " \u{feff}{}",
             r#"{"vehicles":[]}x"#,
             r#"{"vehicles":{}}"#,
             r#"{"vehicles":null}"#,

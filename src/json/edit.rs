@@ -74,8 +74,10 @@ pub(crate) enum Member<'a> {
 pub(crate) struct Members<'a, const N: usize>(pub(crate) [Member<'a>; N]);
 
 impl<'a, const N: usize> Members<'a, N> {
-    /// The members with these names of the object that `json` is.
+    /// The members with these names of the object that `json` is, a byte order mark before it
+    /// or not.
     pub(crate) fn parse(json: &'a str, names: [&'static str; N]) -> serde_json::Result<Self> {
+        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
         let mut json = serde_json::Deserializer::from_str(json);
         let members = json.deserialize_map(MembersVisitor(names))?;
         json.end()?;
@@ -109,5 +111,39 @@ impl<'de, const N: usize> Visitor<'de> for MembersVisitor<N> {
             }
         }
         Ok(Members(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_values_where_they_stand_and_nothing_else() {
+        let text = "\u{feff} {\"b\" : 1.0,\"x\":[\"a\"], \"\\u0061\":\"\\n\" }";
+        let Members([Member::Once(a), Member::Once(b), Member::Absent]) =
+            Members::parse(text, ["a", "b", "c"]).unwrap()
+        else {
+            panic!("found other members")
+        };
+        assert_eq!((a, b), ("\"\\n\"", "1.0"));
+        let mut edits = Edits::new(text);
+        edits.replace(a, "22".into());
+        edits.replace(b, "\"1\"".into());
+        let changed = "\u{feff} {\"b\" : \"1\",\"x\":[\"a\"], \"\\u0061\":22 }";
+        assert_eq!(edits.finish().unwrap(), changed);
+
+        let mut edits = Edits::new(text);
+        edits.replace(b, "1.0".into());
+        assert_eq!(edits.finish(), None);
+    }
+
+    #[test]
+    fn tells_a_member_that_stands_twice() {
+        let Members([a]) = Members::parse(r#"{"a":1,"\u0061":2,"a":3}"#, ["a"]).unwrap();
+        assert!(matches!(a, Member::Twice));
+        for json in ["[]", "{\"a\":1", "{} {}", "\u{feff}\u{feff}{}"] {
+            assert!(Members::parse(json, ["a"]).is_err(), "{json}");
+        }
     }
 }

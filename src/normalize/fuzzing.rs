@@ -50,6 +50,7 @@ pub fn upsert(data: &[u8]) {
 fn change_slowly(body: &[u8]) -> Option<Vec<u8>> {
     // What is not UTF-8 is not JSON, though serde_json skips members without a look at that.
     let text = std::str::from_utf8(body).ok()?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let info = object::<Body<'_>>(text)?.info.get();
     let info = object::<Info<'_>>(info)?;
     let unquote = |value: &RawValue| serde_json::from_str::<String>(value.get()).ok();

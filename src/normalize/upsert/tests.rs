@@ -27,6 +27,10 @@ fn cleans_both_values_where_they_stand() {
             r#"{"vehicle\u0049nfo":{"\u0076in":"\u0033vwfe21c04m000001"}}"#,
             r#"{"vehicle\u0049nfo":{"\u0076in":"3VWFE21C04M000001"}}"#,
         ),
+        (
+            "\u{feff}{\"vehicleInfo\":{\"plate\":\"a-1\"}}",
+            "\u{feff}{\"vehicleInfo\":{\"plate\":\"A1\"}}",
+        ),
         (r#"{"vehicleInfo":{"plate":"ａ１"}}"#, r#"{"vehicleInfo":{"plate":"A1"}}"#),
     ] {
         assert_eq!(normalized(typed), clean);
@@ -50,7 +54,7 @@ fn leaves_to_sync_what_names_no_vehicle_or_is_not_json() {
         r#"{"vehicleInfo":{"vin":"x"}} trailing"#,
         r#"{"vehicleInfo":{},"vehicleInfo":{}"#,
         r#"{'vehicleInfo':{'vin':'x'}}"#,
-        "\u{feff}{\"vehicleInfo\":{\"vin\":\"x\"}}",
+        "\u{feff}\u{feff}{\"vehicleInfo\":{\"vin\":\"x\"}}",
     ] {
         assert_eq!(normalized(body), body);
     }
