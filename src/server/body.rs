@@ -65,7 +65,7 @@ impl InFlight {
 
     /// Whether the connection is to close after this one.
     pub(super) fn is_last(&self) -> bool {
-        self.0.is_draining()
+        self.0.is_last()
     }
 }
 

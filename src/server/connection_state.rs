@@ -7,6 +7,7 @@
 //! and no timer.
 
 use std::{
+    cmp::Ordering,
     sync::atomic::{
         AtomicBool, AtomicU8, AtomicU32, AtomicU64,
         Ordering::{AcqRel, Acquire, Relaxed},
@@ -25,8 +26,10 @@ use super::phase::Phase;
 pub(super) struct ConnectionState {
     opened_at: Instant,
     http2: AtomicBool,
-    /// Whether a request has come yet.
-    used: AtomicBool,
+    /// Requests that have come.
+    requests: AtomicU64,
+    /// The request after which the connection is to close.
+    last_request: AtomicU64,
     /// Whether it carries another protocol by now.
     handed_over: AtomicBool,
     /// Requests whose response has not ended.
@@ -69,7 +72,8 @@ impl ConnectionState {
         Self {
             opened_at: Instant::now(),
             http2: AtomicBool::new(false),
-            used: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            last_request: AtomicU64::new(u64::MAX),
             handed_over: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             idle_since: Mark::default(),
@@ -87,7 +91,7 @@ impl ConnectionState {
 
     /// Whether it has not carried a request yet, nor a part of one.
     pub(super) fn is_fresh(&self) -> bool {
-        !self.used.load(Relaxed) && self.head_since.get(self.opened_at).is_none()
+        self.requests() == 0 && self.head_since.get(self.opened_at).is_none()
     }
 
     /// Whether it speaks HTTP/2.
@@ -135,7 +139,7 @@ impl ConnectionState {
     pub(super) fn note_begun(&self) {
         self.in_flight.fetch_add(1, Relaxed);
         self.head_since.clear();
-        self.used.store(true, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
     }
 
     /// The response to a request has ended.
@@ -192,9 +196,30 @@ impl ConnectionState {
                 .compare_exchange(command as u8, Command::Serve as u8, Relaxed, Relaxed);
     }
 
-    /// Whether the responses of this connection should be its last.
-    pub(super) fn is_draining(&self) -> bool {
+    /// How many requests have come.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// Whether the request of this number has a response that has ended. Requests come one after
+    /// the other, as in HTTP/1.
+    pub(super) fn has_ended(&self, request: u64) -> bool {
+        match self.requests().cmp(&request) {
+            Ordering::Less => false,
+            Ordering::Equal => self.in_flight.load(Acquire) == 0,
+            Ordering::Greater => true,
+        }
+    }
+
+    /// Makes the request of this number the last one of the connection.
+    pub(super) fn close_after(&self, request: u64) {
+        self.last_request.fetch_min(request, Relaxed);
+    }
+
+    /// Whether the connection is to close after the request in flight.
+    pub(super) fn is_last(&self) -> bool {
         self.command.load(Relaxed) >= Command::Drain as u8
+            || self.requests() >= self.last_request.load(Relaxed)
     }
 
     /// Ready as soon as there is a command more urgent than `known` that can be followed: no

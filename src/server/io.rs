@@ -3,6 +3,7 @@
 //! It stands above TLS: heads and pauses are those of HTTP, whatever carries it.
 
 use std::{
+    error::Error,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
@@ -12,23 +13,28 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection_state::ConnectionState;
+use super::{
+    connection_state::ConnectionState,
+    framing::{BadLine, Framing},
+};
 
 /// What every HTTP/2 connection begins with (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pin_project! {
-    /// A connection's bytes, noted in its [`Watch`] as they are read.
+    /// A connection's bytes, noted in its [`ConnectionState`] as they are read.
     pub(super) struct WatchedIo<I> {
         #[pin]
         inner: I,
         state: Arc<ConnectionState>,
         negotiated: Negotiated,
         protocol: Protocol,
+        // The request whose body must not be read any further.
+        malformed: Option<u64>,
     }
 }
 
-/// What both ends agreed to speak before the first byte.
+/// What both ends have negotiated before the first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Negotiated {
     /// Nothing: the first bytes tell.
@@ -39,18 +45,23 @@ pub(super) enum Negotiated {
     Http2,
 }
 
-/// Another protocol was agreed on than what came.
+/// Another protocol was negotiated than what came.
 #[derive(Debug, thiserror::Error)]
-#[error("not the protocol that was agreed on")]
-pub(super) struct Unagreed;
+#[error("not the protocol that was negotiated")]
+pub(super) struct NotNegotiated;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The body of a request is not framed as it must be.
+#[derive(Debug, thiserror::Error)]
+#[error("the framing of the body is malformed")]
+struct MalformedBody;
+
+#[derive(Debug, PartialEq, Eq)]
 enum Protocol {
     /// That many bytes of the preface have come, and nothing else.
     Preface(usize),
-    /// The first bytes told that it is another.
-    Http1,
-    /// The first bytes told.
+    /// The first bytes are no preface.
+    Http1(Framing),
+    /// The preface has come.
     Http2,
 }
 
@@ -58,7 +69,7 @@ enum Protocol {
 
 impl<I> WatchedIo<I> {
     pub(super) fn new(inner: I, state: Arc<ConnectionState>, negotiated: Negotiated) -> Self {
-        Self { inner, state, negotiated, protocol: Protocol::Preface(0) }
+        Self { inner, state, negotiated, protocol: Protocol::Preface(0), malformed: None }
     }
 }
 
@@ -69,9 +80,12 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
+        if let Some(request) = *this.malformed {
+            return refuse_body(request, this.state);
+        }
         let before = buf.filled().len();
         match ready!(this.inner.poll_read(cx, buf)) {
-            // TLS that ends without a word. HTTP knows where its messages end, so nothing can
+            // TLS that ends without a close_notify. HTTP knows where its messages end, so none can
             // be cut short unseen (RFC 9112 §9.8).
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
             read => read?,
@@ -83,13 +97,49 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
         match this.protocol.advance(&buf.filled()[before..]) {
             Some(http2) if !this.negotiated.permits(http2) => {
                 buf.set_filled(before);
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Unagreed)));
+                return Poll::Ready(Err(invalid(NotNegotiated)));
             }
             Some(true) => this.state.note_http2(),
             Some(false) | None => {}
         }
+        let Protocol::Http1(framing) = this.protocol else {
+            return Poll::Ready(Ok(()));
+        };
+        if let Some(request) = framing.upgrade()
+            && (this.state.is_handed_over() || this.state.has_ended(request))
+        {
+            framing.decide_upgrade(this.state.is_handed_over());
+        }
+        match framing.follow(&buf.filled()[before..]) {
+            None if framing.is_lost() => this.state.close_after(framing.heads()),
+            None => {}
+            // hyper refuses a NUL in a head, with a response, and closes.
+            Some(BadLine::Head(at)) => buf.filled_mut()[before + at] = 0,
+            Some(BadLine::Body(at)) => {
+                let request = *this.malformed.insert(framing.heads());
+                this.state.close_after(request);
+                buf.set_filled(before + at);
+                if at == 0 {
+                    return refuse_body(request, this.state);
+                }
+            }
+        }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Fails for the request of this number. Until it has come, others are in flight, and hyper reads
+/// on to see whether the other end has closed.
+fn refuse_body(request: u64, state: &ConnectionState) -> Poll<io::Result<()>> {
+    if state.requests() < request {
+        Poll::Pending
+    } else {
+        Poll::Ready(Err(invalid(MalformedBody)))
+    }
+}
+
+fn invalid(error: impl Error + Send + Sync + 'static) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
@@ -122,7 +172,7 @@ impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
     }
 }
 
-// === impl Agreed ===
+// === impl Negotiated ===
 
 impl Negotiated {
     fn permits(self, http2: bool) -> bool {
@@ -137,7 +187,7 @@ impl Negotiated {
 // === impl Protocol ===
 
 impl Protocol {
-    /// Takes in the next bytes. Says once whether it is HTTP/2: when they complete its preface,
+    /// Takes in the next bytes. Tells once whether it is HTTP/2: when they complete its preface,
     /// or cannot any more.
     fn advance(&mut self, new: &[u8]) -> Option<bool> {
         let Self::Preface(seen) = *self else {
@@ -146,7 +196,9 @@ impl Protocol {
         let missing = &PREFACE[seen..];
         let common = new.len().min(missing.len());
         *self = if new[..common] != missing[..common] {
-            Self::Http1
+            let mut framing = Framing::default();
+            framing.follow(&PREFACE[..seen]);
+            Self::Http1(framing)
         } else if common < missing.len() {
             Self::Preface(seen + common)
         } else {
@@ -154,7 +206,8 @@ impl Protocol {
         };
         match self {
             Self::Preface(_) => None,
-            told => Some(*told == Self::Http2),
+            Self::Http1(_) => Some(false),
+            Self::Http2 => Some(true),
         }
     }
 }
@@ -184,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_only_what_was_agreed_on() {
+    async fn reads_only_what_was_negotiated() {
         const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
         for (negotiated, sent, read) in [
             (Negotiated::Nothing, PREFACE, true),

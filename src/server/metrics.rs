@@ -9,7 +9,7 @@ use std::{
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 use tracing::debug;
 
-use super::io::Unagreed;
+use super::io::NotNegotiated;
 use crate::labels::labels;
 
 /// The counters of a listener's connections: a handle, cheap to clone.
@@ -136,7 +136,7 @@ impl Reason {
     fn of_io(error: &io::Error) -> Self {
         match error.get_ref() {
             Some(inner) if inner.is::<rustls::Error>() => Self::Tls,
-            Some(inner) if inner.is::<Unagreed>() => Self::Malformed,
+            Some(inner) if inner.is::<NotNegotiated>() => Self::Malformed,
             _ => Self::Io,
         }
     }

@@ -14,6 +14,7 @@ mod body;
 mod connection;
 mod connection_state;
 mod connections;
+mod framing;
 mod io;
 mod metrics;
 mod phase;

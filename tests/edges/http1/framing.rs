@@ -1,6 +1,7 @@
 //! Where a body ends (RFC 9112 sections 6 and 7).
 
-use super::{Is, Last, Refused, Want, hold};
+use super::{Is, Last, OPEN, PROBE, Refused, RefusedBehind, Want, gateway, hold};
+use crate::caller::{Caller, exchange, statuses};
 
 #[tokio::test]
 async fn one_length_or_none() {
@@ -235,6 +236,20 @@ async fn chunks_are_read_as_they_are_meant_or_not_at_all() {
         ("2^64 + 5", torn("10000000000000005\r\nhello\r\n0\r\n\r\n")),
         ("LF behind the size", torn("5\nhello\r\n0\r\n\r\n")),
         ("CR behind the size", torn("5\rhello\r\n0\r\n\r\n")),
+        ("a blank behind the size", torn("5 \r\nhello\r\n0\r\n\r\n")),
+        ("an extension without a name", torn("5;\r\nhello\r\n0\r\n\r\n")),
+        ("an extension of the last chunk without a name", torn("5\r\nhello\r\n0;\r\n\r\n")),
+        ("an extension that is no token", torn("5;bad[=x\r\nhello\r\n0\r\n\r\n")),
+        ("an extension without its value", torn("5;a=\r\nhello\r\n0\r\n\r\n")),
+        ("an extension in open quotes", torn("5;a=\"b\r\nhello\r\n0\r\n\r\n")),
+        ("two words in an extension", torn("5;a b\r\nhello\r\n0\r\n\r\n")),
+        ("a blank behind an extension", torn("5;a \r\nhello\r\n0\r\n\r\n")),
+        ("a NUL in an extension", torn("5;a\0\r\nhello\r\n0\r\n\r\n")),
+        ("LF for the end of the trailers", torn("5\r\nhello\r\n0\r\n\n")),
+        ("LF behind a trailer", torn("5\r\nhello\r\n0\r\nX: y\n\r\n")),
+        ("LF behind a trailer and for their end", torn("5\r\nhello\r\n0\r\nX: y\n\n")),
+        ("LF for the end behind a trailer", torn("5\r\nhello\r\n0\r\nX: y\r\n\n")),
+        ("LF behind the second trailer", torn("5\r\nhello\r\n0\r\nX: y\r\nZ: z\n\r\n")),
         ("LF in an extension", torn("5;a\nb\r\nhello\r\n0\r\n\r\n")),
         ("CR in an extension", torn("5;a\rb\r\nhello\r\n0\r\n\r\n")),
         ("content longer than its size", torn("5\r\nhello!\r\n0\r\n\r\n")),
@@ -288,6 +303,54 @@ async fn chunks_are_read_as_they_are_meant_or_not_at_all() {
         .map(|(name, bytes, want)| (*name, bytes.as_slice(), *want))
         .collect();
     hold(&on_get).await;
+}
+
+/// A server that takes LF for a line end sees a request where there is none.
+#[tokio::test]
+async fn a_head_ends_its_lines_with_crlf() {
+    hold(&[
+        ("LF behind the request line", b"GET /a HTTP/1.1\nHost: a\r\n\r\n", Refused(400)),
+        ("LF behind a field", b"GET /a HTTP/1.1\r\nHost: a\n\r\n", Refused(400)),
+        ("LF for the end", b"GET /a HTTP/1.1\r\nHost: a\r\n\n", Refused(400)),
+        ("LF everywhere", b"GET /a HTTP/1.1\nHost: a\n\n", Refused(400)),
+        ("LF between two fields", b"GET /a HTTP/1.1\r\nX: y\nHost: a\r\n\r\n", Refused(400)),
+        ("LF before the request", b"\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n", Refused(400)),
+        ("CRLF before the request", b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n", Is("GET /a")),
+        (
+            "LF in the head behind a body",
+            b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n\n\nGET /b HTTP/1.1\nHost: a\r\n\r\n",
+            RefusedBehind("POST /a | content-length: 2 | \n\n"),
+        ),
+    ])
+    .await;
+}
+
+/// What cannot be read in one way only ends the connection, but nothing that came before it.
+#[tokio::test]
+async fn requests_before_a_malformed_body_are_served() {
+    let (gateway, upstream) = gateway(OPEN).await;
+    let get = "GET /before HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3);
+    for body in
+        ["0\r\n\n", "0\r\nX: y\n\r\n", "5;\r\nhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n"]
+    {
+        let sent = [get.as_bytes(), &chunked("POST", body), PROBE].concat();
+        let responses = exchange(gateway.address, &sent).await;
+        assert_eq!(statuses(&responses), [200, 200, 200, 400], "{body:?}");
+        let seen: Vec<_> = upstream
+            .take_seen()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(seen, ["GET /before"; 3], "{body:?}");
+
+        // A byte at a time, so that nothing is read together with what comes before it.
+        let mut caller = Caller::connect(gateway.address).await;
+        for byte in sent {
+            caller.send([byte]).await;
+        }
+        assert_eq!(statuses(&caller.rest().await), [200, 200, 200, 400], "{body:?}");
+        upstream.take_seen();
+    }
 }
 
 const HELLO: &str = "POST /a | transfer-encoding: chunked | hello";

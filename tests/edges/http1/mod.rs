@@ -26,9 +26,11 @@ enum Want {
     Is(&'static str),
     /// Goes upstream as this, and the connection is closed after its answer.
     Last(&'static str),
+    /// Goes upstream as this; what follows is refused with 400 and the connection closed.
+    RefusedBehind(&'static str),
 }
 
-use Want::{Here, Is, Last, Refused};
+use Want::{Here, Is, Last, Refused, RefusedBehind};
 
 /// The second request, and what the upstream sees of it.
 const PROBE: &[u8] = b"GET /probe HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -62,6 +64,7 @@ async fn hold(cases: &[(&str, &[u8], Want)]) {
             Here(status) => (vec![status, 200], vec![PROBED]),
             Is(request) => (vec![200, 200], vec![request, PROBED]),
             Last(request) => (vec![200], vec![request]),
+            RefusedBehind(request) => (vec![200, 400], vec![request]),
         };
         if got != statuses || seen != requests {
             failures

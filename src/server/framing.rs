@@ -1,0 +1,461 @@
+//! Where the messages of an HTTP/1 connection begin and end.
+//!
+//! hyper takes more than RFC 9112 allows: LF for CRLF in heads and in trailers, and nearly anything
+//! behind the size of a chunk. A proxy in front of us that reads such bytes in another way would
+//! see other requests than we do. So the bytes are followed on their way to hyper, and the first
+//! line that could be read in two ways does not get there. The content of bodies is skipped, not
+//! looked at.
+
+use memchr::memchr;
+
+/// Bytes of a line that came in pieces. A longer one is too large for hyper as a rule.
+const MAX_LINE: usize = 64 * 1024;
+
+/// Follows the requests of a connection.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Framing {
+    state: State,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    /// Heads that have come.
+    heads: u64,
+    /// The request behind which another protocol may begin, by its number.
+    upgrade: Option<u64>,
+}
+
+/// The LF of a line that must not pass, by its place in the bytes that were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadLine {
+    /// In the head of a request.
+    Head(usize),
+    /// In the framing of its body.
+    Body(usize),
+}
+
+/// What the next bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Lines of a head.
+    Head(Head),
+    /// That many bytes of a body, and then the next head.
+    Content(u64),
+    /// The line before a chunk.
+    Size,
+    /// That many bytes of a chunk.
+    Chunk(u64),
+    /// The line end behind a chunk.
+    ChunkEnd,
+    /// Lines behind the last chunk.
+    Trailers,
+    /// Unknown from here on.
+    Lost,
+}
+
+/// What the lines of a head have said so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Head {
+    has_begun: bool,
+    length: u64,
+    is_chunked: bool,
+    /// The next bytes may be those of another protocol.
+    may_upgrade: bool,
+}
+
+// === impl Framing ===
+
+impl Framing {
+    /// Follows the next bytes, up to a line that must not pass.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Option<BadLine> {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            match &mut self.state {
+                State::Content(left) | State::Chunk(left) => {
+                    let skipped = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+                    *left -= skipped as u64;
+                    at += skipped;
+                    if *left == 0 {
+                        self.end_content();
+                    }
+                    continue;
+                }
+                State::Lost => return None,
+                _ => {}
+            }
+            let Some(end) = memchr(b'\n', rest) else {
+                self.keep(rest);
+                return None;
+            };
+            let next = if self.line.is_empty() {
+                self.state.after_line(&rest[..=end])
+            } else {
+                self.line.extend_from_slice(&rest[..=end]);
+                let next = self.state.after_line(&self.line);
+                self.line.clear();
+                next
+            };
+            let Some(next) = next else {
+                return self.refuse(at + end);
+            };
+            if let State::Head(head) = self.state
+                && head.ends_before(next)
+            {
+                self.heads += 1;
+                if head.may_upgrade {
+                    self.upgrade.get_or_insert(self.heads);
+                }
+            }
+            self.state = next;
+            at += end + 1;
+        }
+        None
+    }
+
+    /// How many heads have come.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Whether nothing is known of what comes behind the last head.
+    pub(super) fn is_lost(&self) -> bool {
+        self.state == State::Lost
+    }
+
+    /// The request that may upgrade the connection, by its number. Bytes behind it pass as they
+    /// are until it is known whether it did.
+    pub(super) fn upgrade(&self) -> Option<u64> {
+        self.upgrade
+    }
+
+    /// That request did so, or did not.
+    pub(super) fn decide_upgrade(&mut self, is_upgraded: bool) {
+        self.upgrade = None;
+        if is_upgraded {
+            self.state = State::Lost;
+        }
+    }
+
+    fn end_content(&mut self) {
+        self.state = match self.state {
+            State::Chunk(_) => State::ChunkEnd,
+            _ => State::default(),
+        };
+    }
+
+    fn keep(&mut self, part: &[u8]) {
+        if self.line.len() + part.len() > MAX_LINE {
+            self.state = State::Lost;
+        } else {
+            self.line.extend_from_slice(part);
+        }
+    }
+
+    fn refuse(&mut self, at: usize) -> Option<BadLine> {
+        let state = std::mem::replace(&mut self.state, State::Lost);
+        self.upgrade.is_none().then_some(match state {
+            State::Head(_) => BadLine::Head(at),
+            _ => BadLine::Body(at),
+        })
+    }
+}
+
+// === impl State ===
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Head(Head::default())
+    }
+}
+
+impl State {
+    /// What follows `line`, which ends with LF. Nothing, if the line must not pass.
+    fn after_line(self, line: &[u8]) -> Option<Self> {
+        let line = line.strip_suffix(b"\r\n")?;
+        match self {
+            Self::Head(head) if !line.is_empty() => Some(Self::Head(head.with(line))),
+            Self::Head(head) => Some(head.end()),
+            Self::Size => match chunk_size(line)? {
+                0 => Some(Self::Trailers),
+                size => Some(Self::Chunk(size)),
+            },
+            Self::ChunkEnd => line.is_empty().then_some(Self::Size),
+            Self::Trailers if line.is_empty() => Some(Self::default()),
+            Self::Trailers => Some(self),
+            Self::Content(_) | Self::Chunk(_) | Self::Lost => Some(self),
+        }
+    }
+}
+
+// === impl Head ===
+
+impl Head {
+    /// Takes in the next line. What hyper refuses itself need not be understood.
+    fn with(mut self, line: &[u8]) -> Self {
+        if !self.has_begun {
+            self.has_begun = true;
+            return self;
+        }
+        match line[0] {
+            b't' | b'T' => self.is_chunked |= value(line, "transfer-encoding").is_some(),
+            b'c' | b'C' => {
+                let length = value(line, "content-length").and_then(|value| {
+                    let digits = str::from_utf8(value.trim_ascii()).ok()?;
+                    digits.parse().ok()
+                });
+                self.length = length.unwrap_or(self.length);
+            }
+            b'u' | b'U' => {
+                let is_websocket = |value: &[u8]| {
+                    let mut names = value.split(|byte| *byte == b',');
+                    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+                };
+                self.may_upgrade |= value(line, "upgrade").is_some_and(is_websocket);
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// Whether it is whole, and `next` comes behind it.
+    fn ends_before(self, next: State) -> bool {
+        self.has_begun && !matches!(next, State::Head(next) if next.has_begun)
+    }
+
+    fn end(self) -> State {
+        match self {
+            // Empty lines before a request are none of it (RFC 9112 section 2.2).
+            Self { has_begun: false, .. } => State::Head(self),
+            Self { is_chunked: true, .. } => State::Size,
+            Self { length: 0, .. } => State::default(),
+            Self { length, .. } => State::Content(length),
+        }
+    }
+}
+
+/// The value of a header line, if it is of this name.
+fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let (start, rest) = line.split_at_checked(name.len())?;
+    let value = rest.strip_prefix(b":")?;
+    start.eq_ignore_ascii_case(name.as_bytes()).then_some(value)
+}
+
+/// The size of a chunk: hexadecimal digits, and extensions (RFC 9112 section 7.1).
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let (digits, extensions) = take(line, u8::is_ascii_hexdigit);
+    check_extensions(extensions)?;
+    u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// `*( BWS ";" BWS name [ BWS "=" BWS value ] )`
+fn check_extensions(mut rest: &[u8]) -> Option<()> {
+    while !rest.is_empty() {
+        rest = token(blanks(blanks(rest).strip_prefix(b";")?))?;
+        if let Some(value) = blanks(rest).strip_prefix(b"=") {
+            let value = blanks(value);
+            rest = match value.strip_prefix(b"\"") {
+                Some(quoted) => quoted_string(quoted)?,
+                None => token(value)?,
+            };
+        }
+    }
+    Some(())
+}
+
+/// What follows a token.
+fn token(text: &[u8]) -> Option<&[u8]> {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let (token, rest) = take(text, is_token);
+    (!token.is_empty()).then_some(rest)
+}
+
+/// What follows the closing quotation mark of a string.
+fn quoted_string(mut text: &[u8]) -> Option<&[u8]> {
+    let is_text = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+    loop {
+        text = match text {
+            [b'"', rest @ ..] => return Some(rest),
+            [b'\\', byte, rest @ ..] | [byte, rest @ ..] if is_text(*byte) => rest,
+            _ => return None,
+        };
+    }
+}
+
+/// What follows blanks.
+fn blanks(text: &[u8]) -> &[u8] {
+    take(text, |byte| matches!(byte, b' ' | b'\t')).1
+}
+
+/// The bytes at the start that are of a kind, and the rest.
+fn take(text: &[u8], is_of_it: impl Fn(&u8) -> bool) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| !is_of_it(byte));
+    text.split_at(end.unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    /// A chunked request with these bytes as its body.
+    fn chunked(body: &str) -> String {
+        format!("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
+    }
+
+    fn sized(length: &str, body: &str) -> String {
+        format!("POST /a HTTP/1.1\r\nContent-Length:{length}\r\n\r\n{body}")
+    }
+
+    #[test]
+    fn follows_requests_to_their_ends() {
+        for (bytes, heads) in [
+            (GET.to_owned(), 1),
+            (GET.repeat(3), 3),
+            (format!("\r\n\r\n{GET}\r\n{GET}"), 2),
+            (sized(" 5", "a\nb\n\n") + GET, 2),
+            (sized("\t005 ", "hello") + GET, 2),
+            (sized("0", "") + GET, 2),
+            (sized(" 5\r\ncontent-LENGTH: 5", "hello") + GET, 2),
+            // The GET is a part of the body.
+            (sized(&GET.len().to_string(), GET) + GET, 2),
+            (chunked("5\r\na\nb\n\n\r\n0\r\n\r\n") + GET, 2),
+            (chunked("5;a=b; c ;d=\"\\\"e;f\"\r\nhello\r\n00;g\r\n\r\n") + GET, 2),
+            (chunked("2 \t;\ta = b\r\nhe\r\n0\r\nX: y\r\nZ: z\r\n\r\n") + GET, 2),
+            (chunked("5\r\nhello\r\n0\r\n\r\n").replace("Tran", "tRAN") + GET, 2),
+            // The coding overrides the length.
+            (chunked("0\r\n\r\n").replace("Tran", "Content-Length: 5\r\nTran") + GET, 2),
+            (GET.replace("Host", "Xransfer-Encoding: chunked\r\nHost") + GET, 2),
+        ] {
+            let mut framing = Framing::default();
+            assert_eq!(framing.follow(bytes.as_bytes()), None, "{bytes:?}");
+            assert_eq!(framing.heads(), heads, "{bytes:?}");
+            assert_eq!(framing.state, State::default(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn stops_at_the_first_line_that_can_be_read_in_two_ways() {
+        // The last LF is the one that must not pass.
+        for bytes in [
+            "\n",
+            "GET /a HTTP/1.1\n",
+            "GET /a HTTP/1.1\r\nHost: a\n",
+            "GET /a HTTP/1.1\r\nHost: a\r\n\n",
+            "GET /a HTTP/1.1\r\nX: y\nZ: z",
+        ] {
+            let mut framing = Framing::default();
+            let at = bytes.rfind('\n').unwrap();
+            assert_eq!(framing.follow(bytes.as_bytes()), Some(BadLine::Head(at)), "{bytes:?}");
+            assert!(framing.is_lost());
+        }
+        for body in [
+            "5;\r\n",
+            "5;bad[=x\r\n",
+            "5 \r\n",
+            "5\t\r\n",
+            "5;a=\r\n",
+            "5;a= \r\n",
+            "5;=b\r\n",
+            "5;a=\"b\r\n",
+            "5;a=\"b\"c\r\n",
+            "5;a=\"\u{1}\"\r\n",
+            "5;a\0\r\n",
+            "5;a b\r\n",
+            "5;a;\r\n",
+            "5;a \r\n",
+            "5,a\r\n",
+            "5\n",
+            "5;a\n",
+            " 5\r\n",
+            "\r\n",
+            ";a\r\n",
+            "g\r\n",
+            "0x5\r\n",
+            "+5\r\n",
+            "-5\r\n",
+            "10000000000000005\r\n",
+            "5\r\nhello\n",
+            "5\r\nhello!\r\n",
+            "5\r\nhello5\r\n",
+            "0\n",
+            "0\r\n\n",
+            "0\r\nX: y\n",
+            "0\r\nX: y\r\n\n",
+        ] {
+            let bytes = chunked(body);
+            let mut framing = Framing::default();
+            let want = Some(BadLine::Body(bytes.len() - 1));
+            assert_eq!(framing.follow(bytes.as_bytes()), want, "{body:?}");
+            assert!(framing.is_lost());
+        }
+    }
+
+    #[test]
+    fn refuses_no_bytes_that_may_be_those_of_another_protocol() {
+        for upgrade in ["websocket", "WebSocket", "h2c, websocket"] {
+            let head = format!("GET /a HTTP/1.1\r\nUpgrade: {upgrade}\r\n\r\n");
+            let mut framing = Framing::default();
+            assert_eq!(framing.follow(format!("{GET}{head}\n\0\n").as_bytes()), None);
+            assert_eq!((framing.upgrade(), framing.is_lost()), (Some(2), true), "{upgrade}");
+
+            // As long as they are those of requests, the next ones are awaited.
+            let mut framing = Framing::default();
+            assert_eq!(framing.follow((head + GET).as_bytes()), None);
+            assert_eq!((framing.upgrade(), framing.is_lost()), (Some(1), false));
+            let mut upgraded = Framing { line: framing.line.clone(), ..framing };
+            upgraded.decide_upgrade(true);
+            assert_eq!(upgraded.follow(b"\n"), None);
+            framing.decide_upgrade(false);
+            assert_eq!(framing.follow(b"\n"), Some(BadLine::Head(0)));
+        }
+        let other = "GET /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n".to_owned();
+        let mut framing = Framing::default();
+        assert_eq!(framing.follow((other + GET).as_bytes()), None);
+        assert_eq!((framing.heads(), framing.is_lost()), (2, false));
+    }
+
+    #[test]
+    fn gives_up_on_a_line_without_an_end() {
+        let mut framing = Framing::default();
+        for _ in 0..MAX_LINE / 1024 {
+            assert_eq!(framing.follow(&[b'x'; 1024]), None);
+            assert!(!framing.is_lost());
+        }
+        assert_eq!(framing.follow(b"x"), None);
+        assert!(framing.is_lost());
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_how_the_bytes_are_cut(
+            requests in prop::collection::vec(prop_oneof![
+                Just(GET.to_owned()),
+                Just(sized("5", "a\nb\n\n")),
+                Just(chunked("5;a=\"b\"\r\na\nb\n\n\r\n0\r\nX: y\r\n\r\n")),
+                Just(chunked("0\r\n\n")),
+                Just("GET /a HTTP/1.1\r\nX: y\n\r\n".to_owned()),
+            ], 1..5),
+            sizes in prop::collection::vec(1_usize..9, 1..200),
+        ) {
+            let bytes = requests.concat().into_bytes();
+            let mut whole = Framing::default();
+            let want = whole.follow(&bytes);
+
+            let (mut pieces, mut at, mut found) = (Framing::default(), 0_usize, None);
+            for size in sizes.into_iter().chain([usize::MAX]) {
+                let piece = &bytes[at..bytes.len().min(at.saturating_add(size))];
+                found = pieces.follow(piece).map(|bad| match bad {
+                    BadLine::Head(place) => BadLine::Head(at + place),
+                    BadLine::Body(place) => BadLine::Body(at + place),
+                });
+                if found.is_some() {
+                    break;
+                }
+                at += piece.len();
+            }
+            prop_assert_eq!(found, want);
+            prop_assert_eq!(pieces, whole);
+        }
+    }
+}
