@@ -2,12 +2,14 @@
 
 use std::{future::poll_fn, pin::pin, sync::Arc};
 
+use futures_util::future::OptionFuture;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     select,
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep_until},
@@ -140,29 +142,45 @@ impl Protocols {
     {
         let io = TokioIo::new(WatchedIo::new(io, Arc::clone(state), negotiated));
         let mut connection = pin!(self.builder.serve_connection_with_upgrades(io, service));
+        let mut closing = pin!(OptionFuture::default());
         let mut look = pin!(sleep_until(state.opened_at()));
         let mut known = Command::Serve;
         let mut closing_at = None;
+        let mut is_served = false;
 
         loop {
             select! {
                 biased;
-                end = connection.as_mut() => break end.err().and_then(|error| {
-                    let reason = Reason::of(&*error, state.is_http2());
-                    // A client may leave between two requests without waiting for our end.
-                    let parting = reason == Reason::Io && matches!(state.phase(), Phase::Idle(_));
-                    (!parting).then_some(reason)
-                }),
+                Some(()) = closing.as_mut() => break None,
+                end = connection.as_mut(), if !is_served => match end {
+                    Ok(()) => {
+                        is_served = true;
+                        closing.set(Some(close(state.take_upgrade())).into());
+                    }
+                    Err(error) => {
+                        let reason = Reason::of(&*error, state.is_http2());
+                        // A client may leave between two requests without waiting for our end.
+                        let leaves = matches!(state.phase(), Phase::Idle(_) | Phase::Closing(_));
+                        break (reason != Reason::Io || !leaves).then_some(reason);
+                    }
+                },
                 command = poll_fn(|cx| state.poll_command(known, cx)) => match command {
-                    Command::Cut => break Some(Reason::Drain),
+                    Command::Cut => {
+                        let is_closing = matches!(state.phase(), Phase::Closing(_));
+                        break (!is_closing).then_some(Reason::Drain);
+                    }
                     Command::MakeRoom => match state.phase() {
-                        Phase::Head(_) | Phase::Idle(_) => break Some(Reason::Evicted),
+                        Phase::Closing(_) | Phase::Head(_) | Phase::Idle(_) => {
+                            break Some(Reason::Evicted);
+                        }
                         Phase::Blocked(_) | Phase::Busy => state.forget(command),
                     },
                     Command::Close | Command::Drain | Command::Serve => {
                         known = command;
                         closing_at.get_or_insert_with(Instant::now);
-                        connection.as_mut().graceful_shutdown();
+                        if !is_served {
+                            connection.as_mut().graceful_shutdown();
+                        }
                     }
                 },
                 () = look.as_mut() => match self.check_phase(state.phase(), closing_at) {
@@ -190,5 +208,16 @@ impl Protocols {
             }
             _ => phase.check(now, &self.timeouts),
         }
+    }
+}
+
+/// Closes a connection that hyper gives back: it leaves that to whoever takes an upgrade, also if
+/// nobody did.
+async fn close(upgrade: Option<OnUpgrade>) {
+    if let Some(upgrade) = upgrade
+        && let Ok(upgraded) = upgrade.await
+    {
+        // The other end may be gone.
+        let _ = TokioIo::new(upgraded).shutdown().await;
     }
 }

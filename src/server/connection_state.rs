@@ -17,6 +17,8 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
+use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::phase::Phase;
@@ -40,6 +42,10 @@ pub(super) struct ConnectionState {
     head_since: Mark,
     /// When the write that is pending was first refused.
     blocked_since: Mark,
+    /// When our end was closed.
+    closing_since: Mark,
+    /// The connection itself, once hyper is done with a request that had an `Upgrade`.
+    upgrade: Mutex<Option<OnUpgrade>>,
     command: AtomicU8,
     task: AtomicWaker,
 }
@@ -79,6 +85,8 @@ impl ConnectionState {
             idle_since: Mark::default(),
             head_since: Mark::default(),
             blocked_since: Mark::default(),
+            closing_since: Mark::default(),
+            upgrade: Mutex::default(),
             command: AtomicU8::new(Command::Serve as u8),
             task: AtomicWaker::new(),
         }
@@ -159,17 +167,30 @@ impl ConnectionState {
         self.handed_over.load(Relaxed)
     }
 
-    /// Our last byte has gone out, and the other end has not closed yet: the rest of a head that
-    /// was refused is not waited for any more.
+    /// Our last byte has gone out, and the other end has not closed yet.
     pub(super) fn note_closing(&self) {
-        self.head_since.clear();
-        self.idle_since.set(self.opened_at);
+        self.closing_since.set(self.opened_at);
+    }
+
+    /// A request that has an `Upgrade` has come.
+    pub(super) fn keep_upgrade(&self, upgrade: &OnUpgrade) {
+        *self.upgrade.lock() = Some(upgrade.clone());
+    }
+
+    /// What is left of the connection when hyper is done with it and it was not handed over.
+    pub(super) fn take_upgrade(&self) -> Option<OnUpgrade> {
+        self.upgrade
+            .lock()
+            .take()
+            .filter(|_| !self.is_handed_over())
     }
 
     /// What the connection is doing.
     pub(super) fn phase(&self) -> Phase {
         if let Some(since) = self.blocked_since.get(self.opened_at) {
             Phase::Blocked(since)
+        } else if let Some(since) = self.closing_since.get(self.opened_at) {
+            Phase::Closing(since)
         } else if self.in_flight.load(Acquire) > 0 {
             Phase::Busy
         } else if let Some(since) = self.head_since.get(self.opened_at) {

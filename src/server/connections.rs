@@ -90,23 +90,26 @@ impl Connections {
         Entry { state, id, connections: Arc::clone(self) }
     }
 
-    /// Tells the connections that have been idle for longest to close, about one in a hundred.
+    /// Tells about one connection in a hundred to close: first those whose end we have closed
+    /// already, then those that have been idle for longest.
     pub(super) fn make_room(&self, now: Instant) {
         let mut idle = Vec::new();
         for state in self.open.lock().states.values() {
-            match state.phase() {
+            let (is_served, since) = match state.phase() {
+                Phase::Closing(since) => (true, since),
                 Phase::Head(since) | Phase::Idle(since) if now >= since + SETTLED_AFTER => {
-                    idle.push((since, Arc::clone(state)));
+                    (false, since)
                 }
-                _ => {}
-            }
+                _ => continue,
+            };
+            idle.push((!is_served, since, Arc::clone(state)));
         }
         let wanted = self.max as usize / 100 + 1;
         if wanted < idle.len() {
-            idle.select_nth_unstable_by_key(wanted, |(since, _)| *since);
+            idle.select_nth_unstable_by_key(wanted, |(is_open, since, _)| (*is_open, *since));
             idle.truncate(wanted);
         }
-        for (_, state) in idle {
+        for (_, _, state) in idle {
             state.command(Command::MakeRoom);
         }
     }

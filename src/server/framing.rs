@@ -6,7 +6,11 @@
 //! line that could be read in two ways does not get there. The content of bodies is skipped, not
 //! looked at.
 
+mod chunk_size;
+
 use memchr::memchr;
+
+use self::chunk_size::chunk_size;
 
 /// Bytes of a line that came in pieces. A longer one is too large for hyper as a rule.
 const MAX_LINE: usize = 64 * 1024;
@@ -236,58 +240,6 @@ fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let (start, rest) = line.split_at_checked(name.len())?;
     let value = rest.strip_prefix(b":")?;
     start.eq_ignore_ascii_case(name.as_bytes()).then_some(value)
-}
-
-/// The size of a chunk: hexadecimal digits, and extensions (RFC 9112 section 7.1).
-fn chunk_size(line: &[u8]) -> Option<u64> {
-    let (digits, extensions) = take(line, u8::is_ascii_hexdigit);
-    check_extensions(extensions)?;
-    u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
-}
-
-/// `*( BWS ";" BWS name [ BWS "=" BWS value ] )`
-fn check_extensions(mut rest: &[u8]) -> Option<()> {
-    while !rest.is_empty() {
-        rest = token(blanks(blanks(rest).strip_prefix(b";")?))?;
-        if let Some(value) = blanks(rest).strip_prefix(b"=") {
-            let value = blanks(value);
-            rest = match value.strip_prefix(b"\"") {
-                Some(quoted) => quoted_string(quoted)?,
-                None => token(value)?,
-            };
-        }
-    }
-    Some(())
-}
-
-/// What follows a token.
-fn token(text: &[u8]) -> Option<&[u8]> {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let (token, rest) = take(text, is_token);
-    (!token.is_empty()).then_some(rest)
-}
-
-/// What follows the closing quotation mark of a string.
-fn quoted_string(mut text: &[u8]) -> Option<&[u8]> {
-    let is_text = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
-    loop {
-        text = match text {
-            [b'"', rest @ ..] => return Some(rest),
-            [b'\\', byte, rest @ ..] | [byte, rest @ ..] if is_text(*byte) => rest,
-            _ => return None,
-        };
-    }
-}
-
-/// What follows blanks.
-fn blanks(text: &[u8]) -> &[u8] {
-    take(text, |byte| matches!(byte, b' ' | b'\t')).1
-}
-
-/// The bytes at the start that are of a kind, and the rest.
-fn take(text: &[u8], is_of_it: impl Fn(&u8) -> bool) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| !is_of_it(byte));
-    text.split_at(end.unwrap_or(text.len()))
 }
 
 #[cfg(test)]

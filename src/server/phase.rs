@@ -20,6 +20,8 @@ pub(super) struct Timeouts {
 pub(super) enum Phase {
     /// The other end does not take what is written to it.
     Blocked(Instant),
+    /// Our end is closed, and the other end may still send.
+    Closing(Instant),
     /// Requests are in flight.
     Busy,
     /// The head of a request is coming.
@@ -48,7 +50,10 @@ impl Phase {
     pub(super) fn check(self, now: Instant, timeouts: &Timeouts) -> Verdict {
         let (deadline, late) = match self {
             Self::Blocked(since) => (since + timeouts.write_idle, Verdict::SlowReader),
-            Self::Busy => return Verdict::LookAgainAt(now + timeouts.shortest()),
+            // The socket has its own timeouts then.
+            Self::Busy | Self::Closing(_) => {
+                return Verdict::LookAgainAt(now + timeouts.shortest());
+            }
             Self::Head(since) => (since + timeouts.header, Verdict::SlowHead),
             Self::Idle(since) => (since + timeouts.idle, Verdict::Idle),
         };
@@ -100,6 +105,7 @@ mod tests {
             (Phase::Blocked(t0), 25, Verdict::LookAgainAt(t0 + after(30))),
             (Phase::Blocked(t0), 31, Verdict::SlowReader),
             (Phase::Busy, 1000, Verdict::LookAgainAt(t0 + after(1010))),
+            (Phase::Closing(t0), 1000, Verdict::LookAgainAt(t0 + after(1010))),
         ] {
             assert_eq!(phase.check(t0 + after(seconds), &TIMEOUTS), verdict, "{phase:?} {seconds}");
         }

@@ -69,6 +69,9 @@ where
         if http2 {
             join_crumbs(request.headers_mut());
         }
+        if let Some(upgrade) = request.extensions().get() {
+            self.state.keep_upgrade(upgrade);
+        }
         request.extensions_mut().insert(self.peer);
 
         // A clone costs a request more than everything else here, and the service is nearly

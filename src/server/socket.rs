@@ -15,28 +15,27 @@ use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::OwnedSemaphorePermit,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep_until},
 };
 
 use super::connection_state::ConnectionState;
 
-/// How long the other end may take to close after we did.
-const LINGER_FOR: Duration = Duration::from_secs(1);
+/// How long the other end may be silent before the socket is closed although it has not closed.
+const SILENCE: Duration = Duration::from_secs(5);
 
-/// What it may send until then: more than the largest body that is ever buffered by default, so
-/// that who was refused one reads why.
-const MAX_LINGERED: usize = 16 * 1024 * 1024;
+/// How long it may take to close, however much it sends.
+const LINGER_FOR: Duration = Duration::from_secs(30);
 
 pin_project! {
-    /// A connection's socket, its writes noted in its [`Watch`].
+    /// A connection's socket, its writes noted in its [`ConnectionState`].
     ///
     /// It closes as RFC 9112 section 9.6 wants it: first its own direction, then, when the other
     /// end has closed, all of it. A socket that is closed with bytes unread is reset, and a reset
-    /// takes from the other end whatever of our answer it has not read yet: who is still sending
-    /// would never learn why it was refused.
+    /// takes from the other end what it has not read yet of our response: a client that is still
+    /// sending would never learn why it was refused.
     ///
-    /// It also keeps the connection's place in the server: the place is free when the socket is
-    /// closed, also if an upgrade took the socket out of HTTP's hands.
+    /// It also holds the connection's permit: the permit is free when the socket is closed, also
+    /// if an upgrade took the socket out of HTTP's hands.
     pub(super) struct Socket<I> {
         #[pin]
         inner: I,
@@ -51,9 +50,8 @@ pin_project! {
 
 /// The time between our end and the other's.
 struct Lingering {
-    until: Pin<Box<Sleep>>,
-    /// Bytes that may still come.
-    room: usize,
+    silence: Pin<Box<Sleep>>,
+    until: Instant,
 }
 
 // === impl Socket ===
@@ -127,7 +125,7 @@ impl<I: AsyncRead + AsyncWrite> AsyncWrite for Socket<I> {
                     this.state.note_blocked();
                 }
                 ready!(shut)?;
-                // Whoever has the connection now ends each direction when it likes.
+                // The other protocol ends each direction for itself.
                 if *this.ended || this.state.is_handed_over() {
                     return Poll::Ready(Ok(()));
                 }
@@ -135,7 +133,7 @@ impl<I: AsyncRead + AsyncWrite> AsyncWrite for Socket<I> {
                 this.lingering.insert(Lingering::begin())
             }
         };
-        // However it ends, our own end was in order.
+        // Our own end was in order, however the other end behaves.
         lingering.poll(this.inner, cx).map(Ok)
     }
 }
@@ -153,25 +151,26 @@ fn note(state: &ConnectionState, written: Poll<io::Result<usize>>) -> Poll<io::R
 
 impl Lingering {
     fn begin() -> Self {
-        Self { until: Box::pin(sleep(LINGER_FOR)), room: MAX_LINGERED }
+        let now = Instant::now();
+        Self { silence: Box::pin(sleep_until(now + SILENCE)), until: now + LINGER_FOR }
     }
 
-    /// Reads and forgets what comes over `inner`, until its end, or until it is enough.
+    /// Reads and discards what comes over `inner`, until its end, or for as long as it may take.
     fn poll(&mut self, mut inner: Pin<&mut impl AsyncRead>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.until.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
         let mut bytes = [const { std::mem::MaybeUninit::uninit() }; 8 * 1024];
-        while self.room > 0 {
+        loop {
             let mut buf = ReadBuf::uninit(&mut bytes);
-            match ready!(inner.as_mut().poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => {
-                    self.room = self.room.saturating_sub(buf.filled().len());
-                }
-                Ok(()) | Err(_) => break,
+            match inner.as_mut().poll_read(cx, &mut buf) {
+                Poll::Pending => return self.silence.as_mut().poll(cx),
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
             }
+            let now = Instant::now();
+            if now >= self.until {
+                return Poll::Ready(());
+            }
+            self.silence.as_mut().reset((now + SILENCE).min(self.until));
         }
-        Poll::Ready(())
     }
 }
 
@@ -180,7 +179,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
         sync::Semaphore,
-        time::Instant,
+        time::sleep,
     };
 
     use super::*;
@@ -206,38 +205,51 @@ mod tests {
             let mut last_words = String::new();
             other.read_to_string(&mut last_words).await.unwrap();
             for _ in 0..5 {
-                sleep(LINGER_FOR / 10).await;
+                sleep(SILENCE - Duration::from_secs(1)).await;
                 other.write_all(&[b'x'; 100]).await.unwrap();
             }
             last_words
         });
         socket.write_all(b"431").await.unwrap();
-        assert_eq!(close(&mut socket).await, LINGER_FOR / 2);
-        assert_eq!(sender.await.unwrap(), "431", "it is told before it has sent all");
+        assert_eq!(close(&mut socket).await, 5 * (SILENCE - Duration::from_secs(1)));
+        assert_eq!(sender.await.unwrap(), "431", "it reads that before it has sent all");
     }
 
     #[tokio::test(start_paused = true)]
     async fn waits_no_longer_than_it_may_whatever_comes() {
-        let (mut socket, _silent) = socket().await;
-        assert_eq!(close(&mut socket).await, LINGER_FOR);
+        let (mut silent, _other) = socket().await;
+        assert_eq!(close(&mut silent).await, SILENCE);
 
-        let (mut socket, mut other) = self::socket().await;
-        let sender = tokio::spawn(async move {
-            let mut sent = 0;
-            while other.write_all(&[b'x'; 64]).await.is_ok() {
-                sent += 64;
-            }
-            sent
-        });
-        assert!(close(&mut socket).await < LINGER_FOR);
-        assert_eq!(close(&mut socket).await, Duration::ZERO, "once");
-        drop(socket);
-        let sent = sender.await.unwrap();
-        assert!((MAX_LINGERED..=MAX_LINGERED + 128).contains(&sent), "{sent}");
+        for pause in [Duration::from_millis(1), SILENCE - Duration::from_secs(1)] {
+            let (mut socket, mut other) = socket().await;
+            let sender = tokio::spawn(async move {
+                while other.write_all(&[b'x'; 64]).await.is_ok() {
+                    sleep(pause).await;
+                }
+            });
+            assert_eq!(close(&mut socket).await, LINGER_FOR, "{pause:?}");
+            assert_eq!(close(&mut socket).await, Duration::ZERO, "once");
+            drop(socket);
+            sender.await.unwrap();
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waits_for_nobody_who_is_gone_or_has_another_protocol() {
+    async fn stops_in_time_although_something_can_always_be_read() {
+        let (mut socket, mut other) = socket().await;
+        tokio::spawn(async move { while other.write_all(&[b'x'; 64]).await.is_ok() {} });
+        let began_at = Instant::now();
+        let closed = tokio::join!(socket.shutdown(), async {
+            while began_at.elapsed() < LINGER_FOR {
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+        });
+        closed.0.unwrap();
+        assert_eq!(began_at.elapsed(), LINGER_FOR);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn does_not_wait_if_the_other_end_is_gone_or_has_another_protocol() {
         let (mut gone, other) = socket().await;
         drop(other);
         assert_eq!(gone.read(&mut [0]).await.unwrap(), 0);

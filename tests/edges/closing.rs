@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
     time::{Instant, sleep, timeout},
 };
 
@@ -69,10 +70,87 @@ async fn whoever_still_sends_reads_why_it_was_refused() {
     }
 }
 
+/// Clients that can speak other protocols too, such as Java's, say so on their first request.
 #[tokio::test]
-async fn whoever_never_stops_sending_is_cut() {
+async fn an_upgrade_that_is_ignored_does_not_change_the_end() {
+    let upstream = Upstream::start().await;
+    let limit = "[limit]\nmax_body = \"1KiB\"\n";
+    let gateway = Gateway::start(&format!("{limit}{}", upstream.toml())).await;
+    let token = gateway.authorization();
+    let h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ";
+    let websocket = "Connection: Upgrade\r\nUpgrade: websocket";
+    let sized = "Content-Length: 600000";
+    for (name, line, fields, status) in [
+        ("no token", "POST /api/upload", format!("{h2c}\r\n{sized}"), 401),
+        ("no token, chunks", "POST /a", format!("{h2c}\r\nTransfer-Encoding: chunked"), 401),
+        ("no token, a WebSocket", "GET /a", format!("{websocket}\r\n{sized}"), 401),
+        (
+            "another protocol",
+            "PUT /a",
+            format!("Connection: upgrade\r\nUpgrade: x\r\n{sized}"),
+            401,
+        ),
+        ("not nominated", "POST /a", format!("Upgrade: h2c\r\n{sized}"), 401),
+        ("a path", "POST /a/../b", format!("{h2c}\r\n{sized}"), 400),
+        (
+            "a batch too large",
+            "POST /api/batch/scraping/",
+            format!("{h2c}\r\n{sized}\r\nX-HTTP-Method-Override: GET\r\nAuthorization: {token}"),
+            413,
+        ),
+        (
+            "a write too large",
+            "PUT /api/upsert-vehicle-info",
+            format!("{h2c}\r\n{sized}\r\nAuthorization: {token}"),
+            413,
+        ),
+    ] {
+        let start = format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n");
+        let (response, is_clean) = told(&gateway, start.as_bytes(), 32).await;
+        assert_eq!(statuses(&response), [status], "{name}: {response}");
+        assert!(is_clean, "{name}: reset");
+        assert!(upstream.take_seen().is_empty(), "{name}");
+    }
+    // And the end of a connection that is kept in between.
+    let upgrade = format!("GET /a HTTP/1.1\r\nHost: a\r\n{h2c}\r\n\r\n");
+    let last = format!("POST /a HTTP/1.1\r\nHost: a\r\n{sized}\r\n\r\n");
+    let (responses, is_clean) = told(&gateway, (upgrade + &last).as_bytes(), 32).await;
+    assert_eq!(statuses(&responses), [401, 401], "{responses}");
+    assert!(is_clean, "reset");
+}
+
+/// More than any buffer on the way holds, and as fast as it goes.
+#[tokio::test]
+async fn a_large_body_is_taken_to_its_end() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::start(&upstream.toml()).await;
+    for _ in 0..5 {
+        let stream = TcpStream::connect(gateway.address).await.unwrap();
+        let (mut read, mut write) = stream.into_split();
+        let sending = tokio::spawn(async move {
+            let head = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 52428800\r\n\r\n";
+            write.write_all(head.as_bytes()).await?;
+            for _ in 0..50 * 64 {
+                write.write_all(&PIECE).await?;
+            }
+            write.shutdown().await
+        });
+        timeout(PATIENCE, sending)
+            .await
+            .expect("no more is taken")
+            .unwrap()
+            .unwrap();
+        let mut response = Vec::new();
+        read.read_to_end(&mut response).await.unwrap();
+        assert_eq!(statuses(&lossy(&response)), [401]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_never_stops_sending_is_the_first_to_go() {
+    let upstream = Upstream::start().await;
+    let one = "[server]\nmax_connections = 1\n";
+    let gateway = Gateway::start(&format!("{one}{}", upstream.toml())).await;
     let mut caller = Caller::connect(gateway.address).await;
     caller
         .send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
@@ -83,13 +161,16 @@ async fn whoever_never_stops_sending_is_cut() {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, endless).await.expect("never cut");
-    // The body has one second, the end of the connection another.
-    assert!(began_at.elapsed() < Duration::from_secs(5), "{:?}", began_at.elapsed());
-    assert!(upstream.take_seen().is_empty());
     // Nothing of it keeps others out.
     let request = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    assert_eq!(statuses(&exchange(gateway.address, request).await), [401]);
+    let other = async {
+        assert_eq!(statuses(&exchange(gateway.address, request).await), [401]);
+    };
+    let both = async { tokio::join!(endless, other) };
+    timeout(PATIENCE, both).await.expect("never cut");
+    // The body has one second.
+    assert!(began_at.elapsed() < Duration::from_secs(5), "{:?}", began_at.elapsed());
+    assert!(upstream.take_seen().is_empty());
 }
 
 #[tokio::test]

@@ -101,6 +101,29 @@ async fn whoever_still_sends_reads_the_last_word() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_is_ignored_ends_with_the_end_of_tls() {
+    let secured = Secured::start().await;
+    let piece = [b'y'; 16 * 1024];
+    for upgrade in ["h2c", "websocket"] {
+        let mut stream = secured.connect(secured.client(&[])).await.unwrap();
+        let head = format!(
+            "POST /a/../b HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {upgrade}\r\n\
+             Content-Length: 600000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 400");
+        for _ in 0..16 {
+            stream.write_all(&piece).await.unwrap();
+            sleep(Duration::from_millis(1)).await;
+        }
+        // It fails where TLS ends without a close_notify.
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_handshake_has_the_time_of_a_head_and_keeps_nobody_out() {
     let secured =
         Secured::with("[server]\nheader_timeout = \"700ms\"\nmax_connections = 2\n").await;
