@@ -70,7 +70,15 @@ pub(super) fn check(
         issuer: written.issuer.clone(),
         audience: values(&written.audience),
         algorithms: values(&written.algorithms),
-        tokens: auth::TokenRules::default(),
+        tokens: auth::TokenRules {
+            max_length: written.max_token.to_usize(),
+            subject_claims: values(&written.subject_claims),
+            audience_claims: values(&written.audience_claims),
+            scope_claims: match &written.scope {
+                Some(scope) => values(&scope.claims),
+                None => Vec::new(),
+            },
+        },
         leeway: written.leeway.0,
         keys: keys.into_iter().collect::<Checked<_>>()?,
         scopes: scopes.transpose()?,

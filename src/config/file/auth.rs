@@ -8,7 +8,7 @@ use crate::config::{
     secret::Secret,
     table::table,
     text::{JwksUrl, Scope},
-    units::{MINUTE, Time},
+    units::{KIB, MINUTE, Size, Time},
     value::List,
 };
 
@@ -35,6 +35,14 @@ table! {
                 .into(),
         /// How far clocks may be apart. More than those of machines that keep time ever are.
         [Reload] leeway: Time<0, { 10 * MINUTE }> = Time::seconds(30),
+        /// Bytes of a token. Those with many groups in them reach some thousands.
+        [Reload] max_token: Size<KIB, { 64 * KIB }> = Size(16 * KIB),
+        /// The first of these claims that a token has is its subject, for example
+        /// ["sub", "client_id", "azp"].
+        [Reload] subject_claims: List<String> = ["sub"].map(|it| it.to_owned().into()).into(),
+        /// The first of these claims that a token has is its audience, for example
+        /// ["aud", "client_id"] for access tokens of Cognito.
+        [Reload] audience_claims: List<String> = ["aud"].map(|it| it.to_owned().into()).into(),
         /// Where the issuer publishes its keys: https, http on loopback only, or a file.
         jwks_url: Option<JwksUrl> = None,
         /// The CA certificates of that server, PEM. If absent, those that the system trusts.
@@ -72,5 +80,8 @@ table! {
         [Required] read: Option<Scope> = None,
         /// To change something.
         [Required] write: Option<Scope> = None,
+        /// The claims that hold scopes, as words or as a list; all of them count. For example also
+        /// "roles" or "permissions".
+        claims: List<String> = ["scope", "scp"].map(|it| it.to_owned().into()).into(),
     }
 }
