@@ -105,6 +105,7 @@ fn what_may_change_reaches_nothing_that_may_not() {
         "admin.token = { env = \"WORD\" }\nadmin.hosts = [\"vingate.internal\"]",
         ACCOUNT,
         "auth.issuer = \"i\"\nauth.audience = [\"a\"]\nauth.leeway = \"1s\"",
+        "auth.max_token = \"2KiB\"\nauth.subject_claims = [\"azp\"]\nauth.audience_claims = [\"azp\"]",
         "auth.algorithms = [\"ES256\"]\nauth.scope = { read = \"r\", write = \"w\" }",
         "[[auth.key]]\nid = \"a\"\nalgorithm = \"HS256\"\nsecret = { env = \"LONG\" }",
         "batch = { max_vehicles = 1, chunk = 2, max_parallel = 3 }",
