@@ -7,11 +7,11 @@ use aws_lc_rs::{encoding::AsDer as _, signature::RsaPublicKeyComponents};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde_json::value::RawValue;
-use tracing::warn;
 
 use super::{
     super::{Key, KeyError},
     Error,
+    left_out::LeftOut,
 };
 use crate::{
     digest::{self, Digest},
@@ -35,15 +35,6 @@ pub(super) struct Document {
     pub(super) keys: Vec<Jwk>,
     /// Why others were left out, in the order of the set.
     pub(super) left_out: LeftOut,
-}
-
-/// Keys of a set that were left out, for the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct LeftOut {
-    /// Each with its `kid`, or its place in the set, and the reason.
-    named: Vec<(String, String)>,
-    /// Those that were not looked at.
-    beyond: usize,
 }
 
 /// A usable key.
@@ -106,29 +97,6 @@ impl Document {
             return Err(Error::Empty(left_out));
         }
         Ok(Self { keys, left_out })
-    }
-}
-
-// === impl LeftOut ===
-
-impl LeftOut {
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.named.len() + self.beyond
-    }
-
-    /// Writes a line for each, unless all of them are `known` already.
-    pub(super) fn log_unless(&self, known: &mut Self) {
-        if self == known {
-            return;
-        }
-        known.clone_from(self);
-        for (key, reason) in &self.named {
-            warn!(key, reason, "published key left out");
-        }
-        if self.beyond > 0 {
-            warn!(keys = self.beyond, "published keys left out: the set has more than {MAX_KEYS}");
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use http::StatusCode;
 use hyper_util::client::legacy;
 
-use super::document::LeftOut;
+use super::left_out::LeftOut;
 use crate::{body::Failure, files::Unreadable, labels::labels};
 
 /// Why a fetch brought no key set. Nothing of what came is a part of it.

@@ -15,6 +15,7 @@ mod freshness;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod key_set;
+mod left_out;
 mod refresher;
 mod source;
 #[cfg(test)]

@@ -10,11 +10,11 @@ use tracing::{debug, info, warn};
 
 use super::{
     Error,
-    document::LeftOut,
     error::{Chain, FetchOutcome},
     fetch::{Fetched, Fetcher, TIMEOUT},
     freshness,
     key_set::KeySet,
+    left_out::LeftOut,
 };
 use crate::auth::Metrics;
 
