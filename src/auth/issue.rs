@@ -49,26 +49,20 @@ impl Config {
                     && key.allows_subject(subject)
             })
             .ok_or(IssueError::NoKey)?;
-        // Where this configuration looks first.
-        let name = |names: &[String]| names.first().cloned();
-        let claims = [
-            (
-                Some("iss".into()),
-                key.issuer
-                    .as_deref()
-                    .or(self.issuer.as_deref())
-                    .map(Value::from),
-            ),
-            (name(&self.tokens.subject_claims), Some(subject.into())),
-            (name(&self.tokens.audience_claims), self.audience.first().cloned().map(Value::from)),
-            (Some("iat".into()), Some(now.as_secs().into())),
-            (Some("exp".into()), Some(now.saturating_add(ttl).as_secs().into())),
-            (name(&self.tokens.scope_claims), scope.map(Value::from)),
-        ];
-        let claims: Map<String, Value> = claims
-            .into_iter()
-            .filter_map(|(name, value)| name.zip(value))
-            .collect();
+        let mut claims = Map::new();
+        // Where this configuration looks first. A claim that is looked at for two things stays what
+        // it was said to be first: nobody gets a token for another subject than was asked for.
+        let mut say = |names: &[String], value: Option<Value>| {
+            let unsaid = names.iter().find(|name| !claims.contains_key(*name));
+            claims.extend(unsaid.cloned().zip(value));
+        };
+        let issuer = key.issuer.as_deref().or(self.issuer.as_deref());
+        say(&["iss".into()], issuer.map(Value::from));
+        say(&["iat".into()], Some(now.as_secs().into()));
+        say(&["exp".into()], Some(now.saturating_add(ttl).as_secs().into()));
+        say(&self.tokens.subject_claims, Some(subject.into()));
+        say(&self.tokens.audience_claims, self.audience.first().cloned().map(Value::from));
+        say(&self.tokens.scope_claims, scope.map(Value::from));
         Ok(key.sign(&claims)?)
     }
 }

@@ -3,7 +3,7 @@ use jsonwebtoken::Algorithm;
 
 use super::{
     super::{
-        Key,
+        Key, TokenRules,
         authenticator::{Authentication, unix_time},
         testing::{NOW, authenticator, config, key},
     },
@@ -36,6 +36,29 @@ fn its_own_configuration_accepts_it() {
     assert!(accepts(bare(), &issue(&bare())));
     assert!(accepts(partner(), &issue(&partner())));
     assert!(!accepts(config(), &issue(&bare())));
+}
+
+#[test]
+fn a_claim_that_is_looked_at_for_two_things_stays_the_subject() {
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    let token = |audience_claims: &[&str]| {
+        let subject_claims = names(&["client_id", "sub"]);
+        let audience_claims = names(audience_claims);
+        let tokens = TokenRules { subject_claims, audience_claims, ..TokenRules::default() };
+        Config { tokens, ..config() }
+            .issue("billing", None, Duration::from_secs(60), NOW)
+            .unwrap()
+    };
+    let claims = |token: String| -> Value {
+        let claims = token.split('.').nth(1).unwrap();
+        let claims =
+            base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, claims);
+        serde_json::from_slice(&claims.unwrap()).unwrap()
+    };
+    let both = claims(token(&["client_id"]));
+    assert_eq!((both["client_id"].as_str(), both.get("aud")), (Some("billing"), None));
+    let apart = claims(token(&["client_id", "azp"]));
+    assert_eq!((&apart["client_id"], &apart["azp"]), (&"billing".into(), &"vingate".into()));
 }
 
 #[test]
