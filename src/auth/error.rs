@@ -9,7 +9,7 @@ pub enum Error {
     #[error("no bearer token")]
     Missing,
     /// The token is no good (401, `invalid_token`).
-    #[error("the token was refused: {}", .0.as_str())]
+    #[error("the token was refused: {0}")]
     Token(TokenError),
     /// The token's scopes do not reach this far (403, `insufficient_scope`).
     #[error("the token lacks a scope")]
@@ -24,45 +24,46 @@ pub enum Error {
 
 labels! {
     /// Why a token is no good: for the log and the metric, the client gets [`TokenError::public`].
-    #[derive(Hash)]
+    #[allow(missing_docs, reason = "each says in words what it means")]
+    #[derive(Hash, thiserror::Error)]
     pub enum TokenError {
-        /// More than one `Authorization` field.
+        #[error("there is more than one Authorization header")]
         Several = "several",
-        /// Longer than `auth.max_token`.
+        #[error("it is longer than auth.max_token")]
         TooLong = "too_long",
-        /// Not three parts of base64url, or header or claims are not an object with each name once.
+        #[error("it is not three parts of base64url, or one is not an object with each name once")]
         Malformed = "malformed",
-        /// `alg` is missing, not allowed, or not the key's.
+        #[error("alg is missing, not one of auth.algorithms, or not the key's")]
         Algorithm = "algorithm",
-        /// `typ` says that it is no access token.
+        #[error("typ says that it is no access token")]
         Type = "type",
-        /// `crit` asks for extensions, or `b64` for another encoding.
+        #[error("crit asks for extensions, or b64 for another encoding")]
         Critical = "critical",
-        /// No key, or more than one, fits.
+        #[error("no key, or more than one, fits its kid and alg")]
         UnknownKey = "unknown_key",
-        /// The signature is not the key's.
+        #[error("the signature is not the key's")]
         Signature = "signature",
-        /// `exp` is missing, or no date.
+        #[error("exp is missing or not a date")]
         Exp = "claim_exp",
-        /// `nbf` is no date.
+        #[error("nbf is not a date")]
         Nbf = "claim_nbf",
-        /// `iat` is no date.
+        #[error("iat is not a date")]
         Iat = "claim_iat",
-        /// `iss` is no string.
+        #[error("iss is not a string")]
         Iss = "claim_iss",
-        /// The audience is neither a string nor a list of strings.
+        #[error("the audience is neither a string nor a list of strings")]
         Aud = "claim_aud",
-        /// The subject is missing, empty, or no string.
+        #[error("the subject is missing, empty or not a string")]
         Sub = "claim_sub",
-        /// `exp` has passed.
+        #[error("exp has passed")]
         Expired = "expired",
-        /// `nbf` has not come.
+        #[error("nbf has not come")]
         NotYetValid = "not_yet_valid",
-        /// `iss` is not the key's issuer.
+        #[error("iss is not the key's issuer")]
         Issuer = "issuer",
-        /// The audience is somebody else, or missing.
+        #[error("the audience is missing, or none of auth.audience")]
         Audience = "audience",
-        /// The key does not vouch for the subject.
+        #[error("the key does not vouch for the subject")]
         Subject = "subject",
     }
 }
@@ -70,7 +71,7 @@ labels! {
 // === impl Error ===
 
 impl Error {
-    /// Whether it is not known who sends the request (401), unlike what its sender may not do (403).
+    /// Whether it is not known who sends the request (401), unlike what they may not do (403).
     pub fn is_unauthenticated(&self) -> bool {
         match self {
             Self::Missing | Self::Token(_) => true,
@@ -88,6 +89,7 @@ impl TokenError {
         match self {
             Self::Expired => "The access token expired",
             Self::NotYetValid => "The access token is not yet valid",
+            Self::TooLong => "The access token is too long",
             _ => "The access token is invalid",
         }
     }
@@ -102,9 +104,23 @@ mod tests {
     #[test]
     fn every_reason_has_its_place_and_a_label_of_its_own() {
         let mut labels = HashSet::from(["accepted", "missing"]);
+        let mut words = HashSet::new();
         for (index, reason) in TokenError::ALL.into_iter().enumerate() {
             assert_eq!(reason.index(), index);
             assert!(labels.insert(reason.as_str()), "{reason:?}");
+            assert!(words.insert(reason.to_string()), "{reason:?}");
+        }
+    }
+    #[test]
+    fn a_client_learns_whether_to_fetch_a_new_token_and_nothing_that_helps_to_forge_one() {
+        for reason in TokenError::ALL {
+            let said = match reason {
+                TokenError::Expired => "The access token expired",
+                TokenError::NotYetValid => "The access token is not yet valid",
+                TokenError::TooLong => "The access token is too long",
+                _ => "The access token is invalid",
+            };
+            assert_eq!(reason.public(), said);
         }
     }
 }

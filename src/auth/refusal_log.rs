@@ -1,36 +1,47 @@
-//! Log lines of refused tokens: enough to see why a client is refused, and so few that nobody
-//! fills a disk by sending bad ones.
+//! The log of refused tokens: why and whose, without a line for each.
+//!
+//! Whoever configures an issuer needs to know which claim is wrong, at the log's default level; who
+//! sends a bad token in a loop must not fill the disk. So a line for the same reason and client
+//! comes once in [`EVERY`], and says for how many refusals it stands.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use tracing::{field::display, info};
+use tracing::info;
 
 use super::TokenError;
 
-/// The least time between two lines of one reason and client.
+/// Between two lines for one reason and client.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Clients and reasons that are told apart. Beyond, a reason has one line for all other clients.
-const MAX_PAIRS: usize = 1024;
+/// Reasons and clients that are told apart at once. Further clients share a line for each reason.
+const MAX_TRACKED: usize = 256;
 
-/// Writes why tokens were refused: one line for each reason and client in [`EVERY`], which says
-/// how many others there were since the line before it.
+/// Logs refused tokens.
 #[derive(Debug, Default)]
-pub(super) struct RefusalLog(Mutex<Pairs>);
+pub(super) struct RefusalLog(Mutex<Recent>);
 
+/// What was refused within [`EVERY`]. Pure: it is told the time and tells what to log.
 #[derive(Debug, Default)]
-struct Pairs(HashMap<Pair, Written>);
+struct Recent {
+    tracked: HashMap<Kind, Refusals, foldhash::fast::RandomState>,
+    swept_at: Option<Instant>,
+}
 
-/// Without a client: all that are not told apart.
-type Pair = (TokenError, Option<IpAddr>);
+/// What a line stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    reason: TokenError,
+    /// `None`: clients that are not known, or too many to be told apart.
+    client: Option<IpAddr>,
+}
 
 #[derive(Debug)]
-struct Written {
-    at: Instant,
-    /// Refusals since then.
-    others: u64,
+struct Refusals {
+    logged_at: Instant,
+    /// Since then.
+    omitted: u64,
 }
 
 // === impl RefusalLog ===
@@ -38,39 +49,43 @@ struct Written {
 impl RefusalLog {
     /// A token of `client` was refused.
     pub(super) fn note(&self, reason: TokenError, client: Option<IpAddr>) {
-        let line = self.0.lock().note((reason, client), Instant::now());
-        if let Some(((reason, client), others)) = line {
-            let client = client.map(display);
-            info!(reason = reason.as_str(), client, others, "token refused");
+        let lines = self.0.lock().note(Kind { reason, client }, Instant::now());
+        for (Kind { reason, client }, count) in lines {
+            let client = client.map(tracing::field::display);
+            info!(reason = reason.as_str(), client, count, "token refused: {reason}");
         }
     }
 }
 
-// === impl Pairs ===
+// === impl Recent ===
 
-impl Pairs {
-    /// The line to write, with the number of others that it stands for.
-    fn note(&mut self, pair: Pair, now: Instant) -> Option<(Pair, u64)> {
-        let pair = if self.has_room(&pair, now) { pair } else { (pair.0, None) };
-        let Some(written) = self.0.get_mut(&pair) else {
-            self.0.insert(pair, Written { at: now, others: 0 });
-            return Some((pair, 0));
-        };
-        if now < written.at + EVERY {
-            written.others += 1;
-            return None;
+impl Recent {
+    /// The lines to be logged, each with the number of refusals that it stands for.
+    fn note(&mut self, mut kind: Kind, now: Instant) -> Vec<(Kind, u64)> {
+        let mut lines = Vec::new();
+        if self.swept_at.is_none_or(|at| now >= at + EVERY) {
+            self.swept_at = Some(now);
+            self.tracked.retain(|&swept, refusals| {
+                let is_live = now < refusals.logged_at + EVERY;
+                if !is_live && refusals.omitted > 0 && swept != kind {
+                    lines.push((swept, refusals.omitted));
+                }
+                is_live || swept == kind
+            });
         }
-        let others = written.others;
-        *written = Written { at: now, others: 0 };
-        Some((pair, others))
-    }
-
-    /// Pairs whose next line would be written at once are given up for others.
-    fn has_room(&mut self, pair: &Pair, now: Instant) -> bool {
-        if self.0.len() >= MAX_PAIRS && !self.0.contains_key(pair) {
-            self.0.retain(|_, written| now < written.at + EVERY);
+        if self.tracked.len() >= MAX_TRACKED && !self.tracked.contains_key(&kind) {
+            kind.client = None;
         }
-        self.0.len() < MAX_PAIRS || self.0.contains_key(pair)
+        match self.tracked.get_mut(&kind) {
+            Some(refusals) if now < refusals.logged_at + EVERY => refusals.omitted += 1,
+            tracked => {
+                let omitted = tracked.map_or(0, |refusals| refusals.omitted);
+                lines.push((kind, omitted + 1));
+                self.tracked
+                    .insert(kind, Refusals { logged_at: now, omitted: 0 });
+            }
+        }
+        lines
     }
 }
 
@@ -78,40 +93,65 @@ impl Pairs {
 mod tests {
     use super::*;
 
-    fn client(number: u32) -> Option<IpAddr> {
-        Some(IpAddr::from(number.to_be_bytes()))
+    fn kind(reason: TokenError, client: u32) -> Kind {
+        Kind { reason, client: Some(IpAddr::from(client.to_be_bytes())) }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn writes_one_line_for_each_reason_and_client_and_counts_the_rest() {
-        let (mut pairs, start) = (Pairs::default(), Instant::now());
-        let expired = (TokenError::Expired, client(1));
-        let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(pairs.note(expired, at(0)), Some((expired, 0)));
-        for second in 1..10 {
-            assert_eq!(pairs.note(expired, at(second)), None);
+    #[test]
+    fn a_reason_and_a_client_have_one_line_in_ten_seconds_that_counts_the_rest() {
+        let (mut recent, begin) = (Recent::default(), Instant::now());
+        let expired = kind(TokenError::Expired, 1);
+        assert_eq!(recent.note(expired, begin), [(expired, 1)]);
+        for millisecond in [0, 1, 9_999] {
+            let now = begin + Duration::from_millis(millisecond);
+            assert_eq!(recent.note(expired, now), []);
         }
-        for other in [(TokenError::Sub, client(1)), (TokenError::Expired, client(2))] {
-            assert_eq!(pairs.note(other, at(5)), Some((other, 0)));
-        }
-        assert_eq!(pairs.note(expired, at(10)), Some((expired, 9)));
-        assert_eq!(pairs.note(expired, at(19)), None);
-        assert_eq!(pairs.note(expired, at(30)), Some((expired, 1)));
-        assert_eq!(pairs.note(expired, at(60)), Some((expired, 0)));
+        assert_eq!(recent.note(expired, begin + EVERY), [(expired, 4)]);
+        assert_eq!(recent.note(expired, begin + 3 * EVERY), [(expired, 1)]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn holds_a_bounded_number_of_clients_and_still_writes_of_the_others() {
-        let (mut pairs, start) = (Pairs::default(), Instant::now());
-        let mut lines = Vec::new();
+    #[test]
+    fn another_reason_and_another_client_have_lines_of_their_own() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        for kind in [
+            kind(TokenError::Expired, 1),
+            kind(TokenError::Expired, 2),
+            kind(TokenError::Audience, 1),
+            Kind { reason: TokenError::Expired, client: None },
+        ] {
+            assert_eq!(recent.note(kind, now), [(kind, 1)]);
+            assert_eq!(recent.note(kind, now), []);
+        }
+    }
+
+    #[test]
+    fn what_was_not_logged_is_counted_when_the_next_token_is_refused() {
+        let (mut recent, begin) = (Recent::default(), Instant::now());
+        let (gone, other) = (kind(TokenError::Expired, 1), kind(TokenError::Signature, 2));
+        recent.note(gone, begin);
+        recent.note(gone, begin);
+        recent.note(gone, begin);
+        assert_eq!(recent.note(other, begin + EVERY), [(gone, 2), (other, 1)]);
+        assert_eq!(recent.tracked.len(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_clients_takes_bounded_memory_and_lines_and_loses_no_count() {
+        let (mut recent, begin) = (Recent::default(), Instant::now());
+        let mut counted = 0;
+        let mut lines = 0;
         for number in 0..100_000 {
-            lines.extend(pairs.note((TokenError::Signature, client(number)), start));
+            let now = begin + Duration::from_micros(u64::from(number));
+            for (_, count) in recent.note(kind(TokenError::Signature, number), now) {
+                counted += count;
+                lines += 1;
+            }
+            assert!(recent.tracked.len() <= MAX_TRACKED + 1);
         }
-        assert_eq!(lines.len(), MAX_PAIRS + 1);
-        assert_eq!(lines[MAX_PAIRS], ((TokenError::Signature, None), 0));
-        assert!(pairs.0.len() <= MAX_PAIRS + TokenError::ALL.len());
-
-        let next = (TokenError::Signature, client(200_000));
-        assert_eq!(pairs.note(next, start + EVERY), Some((next, 0)), "there is room again");
+        assert_eq!(lines, MAX_TRACKED + 1);
+        for (_, count) in recent.note(kind(TokenError::Expired, 0), begin + 2 * EVERY) {
+            counted += count;
+        }
+        assert_eq!(counted, 100_001);
     }
 }

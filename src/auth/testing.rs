@@ -1,6 +1,7 @@
 //! Keys, tokens and configurations for the tests: every key is made when the tests run.
 
 use std::{
+    io,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -18,7 +19,9 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
+use parking_lot::Mutex;
 use prometheus::Registry;
+use tracing::subscriber::DefaultGuard;
 
 use super::{Authenticator, Config, Key, Metrics, TokenRules};
 
@@ -226,4 +229,38 @@ pub(super) fn claims(changed: serde_json::Value) -> String {
         }
     }
     claims.to_string()
+}
+
+/// What is logged on this thread at the default level.
+#[derive(Clone, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+/// Collects the log as long as the guard lives.
+pub(super) fn log() -> (Log, DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+// === impl Log ===
+
+impl Log {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -17,7 +17,7 @@ use super::{
     super::{
         Config, Metrics, TokenError,
         jwks::testing::{Answer, KeyServer, named},
-        testing::{claims, config, counted, key, token},
+        testing::{claims, config, counted, key, log, token},
     },
     *,
 };
@@ -271,4 +271,38 @@ async fn a_rotation_under_load_refuses_nobody_and_ends_the_old_key() {
     }
     assert_eq!(server.fetches(), 2, "one at the start, one for all who had the new key");
     assert_eq!(reason(call(&service, &remembered).await), Some(TokenError::UnknownKey));
+}
+
+#[tokio::test]
+async fn logs_which_claim_was_wrong_at_the_default_level_and_no_token() {
+    let (log, _guard) = log();
+    let registry = Registry::new();
+    let auth = config().build(None, Metrics::register(&registry).unwrap());
+    let exp = unix_time().as_secs() + 600;
+    let mut tokens = Vec::new();
+    for changed in [
+        json!({ "aud": "s3cret-audience", "exp": exp }),
+        json!({ "aud": "s3cret-audience", "exp": exp }),
+        json!({ "sub": null, "exp": exp }),
+    ] {
+        let header = json!({ "alg": "HS256", "kid": "hs256" }).to_string();
+        let token = token(Algorithm::HS256, header, claims(changed));
+        let peer = crate::peer::Peer::new("192.0.2.7:5000".parse().unwrap(), false);
+        let request = Request::get("/")
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .extension(peer)
+            .body(Body::empty())
+            .unwrap();
+        let service = auth.authenticate.layer(Inner { is_ready: false });
+        service.oneshot(request).await.unwrap_err();
+        tokens.push(token);
+    }
+    let log = log.text();
+    let lines: Vec<_> = log.lines().collect();
+    let [audience, subject] = &lines[..] else { panic!("{log}") };
+    assert!(audience.contains("INFO") && audience.contains("none of auth.audience"), "{log}");
+    assert!(audience.contains("reason=\"audience\" client=192.0.2.7 count=1"), "{log}");
+    assert!(subject.contains("reason=\"claim_sub\""), "{log}");
+    assert!(!log.contains("s3cret") && tokens.iter().all(|token| !log.contains(token)), "{log}");
+    assert_eq!(counted(&registry), [("audience".into(), 2), ("claim_sub".into(), 1)]);
 }
