@@ -6,13 +6,13 @@
 //! would otherwise hold a permit for as long as their clients take to send them.
 
 mod error;
-mod framing;
 mod harmless_write;
 mod head;
 mod header_filter;
 mod hop_limit;
 mod invalidate;
 mod location;
+mod message_length;
 mod provenance;
 mod request_body;
 mod response;

@@ -7,7 +7,7 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::{
-    Error, Shared, framing, header_filter, invalidate, location, provenance::append_via,
+    Error, Shared, header_filter, invalidate, location, message_length, provenance::append_via,
     request_body::BodyMonitor, response_body::ResponseBody, trailers::Trailers, upgrade,
 };
 use crate::{
@@ -47,7 +47,7 @@ impl ResponseContext {
         }
         let config = &self.shared.config;
         let trailers = Trailers::announced(response.headers_mut(), &config.credential_headers);
-        framing::settle_length(&mut response);
+        message_length::settle_length(&mut response);
         if response.body().is_end_stream() {
             return Ok(response);
         }

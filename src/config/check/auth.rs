@@ -76,7 +76,7 @@ pub(super) fn check(
             audience_claims: values(&written.audience_claims),
             scope_claims: match &written.scope {
                 Some(scope) => values(&scope.claims),
-                None => Vec::new(),
+                None => auth::TokenRules::default().scope_claims,
             },
         },
         leeway: written.leeway.0,
