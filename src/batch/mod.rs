@@ -5,8 +5,8 @@
 //! 1. The head is checked ([`media`]), the body read ([`Body::buffer`]) and parsed in one pass
 //!    ([`request`]): each vehicle once, in order of first mention.
 //! 2. What is not documented goes up as it is, past the cache ([`undocumented`]).
-//! 3. The rest is [gathered](gather): what is held is taken, what others fetch is waited for, what
-//!    remains is left to the [`loader`](crate::loader).
+//! 3. The rest is gathered (`gather.rs`): what is held is taken, what others fetch is waited for, what
+//!    remains is left to the [`loader`].
 //! 4. The response is put together from the bytes that Sync sent ([`splice`]) under a head that
 //!    says where they come from ([`response`]).
 

@@ -49,7 +49,7 @@ pub struct Config {
     pub capacity: u64,
 }
 
-/// What it says of entries; [`Cache::set_lives`] changes it.
+/// What it says of entries; [`Cache::set_lifetimes`] changes it.
 #[derive(Clone, Debug)]
 pub struct Lifetimes {
     /// How long results stay fresh, from when they are stored.

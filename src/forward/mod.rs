@@ -73,7 +73,7 @@ pub struct Config {
 /// Forwards requests to the upstream.
 ///
 /// Takes authorized requests whose vehicles have their one spelling; reads [`Peer`](crate::peer::Peer), the
-/// [`Route`](crate::route::Route) and the [`Credential`](crate::auth::Credential) from their
+/// [`Route`] and the [`Credential`](crate::auth::Credential) from their
 /// extensions. A write that is under way runs in a task of its own, to its end, whoever hangs
 /// up.
 #[derive(Clone)]

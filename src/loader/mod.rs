@@ -1,7 +1,7 @@
 //! Vehicles that nobody holds, fetched in few, full calls that many requests share.
 //!
 //! What DataLoader does for the fields of one query, this does for the vehicles of many requests.
-//! [Leases](crate::cache::Leases) of requests wait in the [queue] of their account. For each
+//! [Leases] of requests wait in the [queue] of their account. For each
 //! request a task asks the upstream for a permit, and only when that is there the call is filled,
 //! with whatever waits by then: so a request may find that another's call has taken its vehicles
 //! along. The call is [composed](fetch) and sent, its response [taken apart](elements), and the

@@ -1,4 +1,4 @@
-//! What only shows on a connection: real message_length, real upgrades.
+//! What only shows on a connection: real framing, real upgrades.
 
 use hyper::{client, server, service::service_fn as hyper_service};
 use hyper_util::rt::TokioIo;
