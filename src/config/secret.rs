@@ -27,11 +27,12 @@ pub(crate) enum Secret {
 }
 
 table! {
-    /// A secret that is kept outside of this file: `{ env = "NAME" }` or `{ file = "PATH" }`.
+    /// A secret that is kept outside of this file: `{ env = "NAME" }` or `{ file = "PATH" }`. One
+    /// line break at its end is not part of it.
     pub(crate) struct Reference {
         /// The name of an environment variable.
         env: Option<Variable> = None,
-        /// The path of a file. One line break at its end is not part of the secret.
+        /// The path of a file.
         file: Option<PathBuf> = None,
     }
 }
@@ -69,16 +70,30 @@ impl Secret {
             }
             Self::File(path) => {
                 let path = folder.join(path);
-                let mut bytes = sources
+                let bytes = sources
                     .read(&path)
                     .map_err(|error| error.at(&path).to_string())?;
-                if bytes.pop_if(|last| *last == b'\n').is_some() {
-                    bytes.pop_if(|last| *last == b'\r');
-                }
                 (bytes, path.display().to_string())
             }
         };
-        if bytes.is_empty() { Err(format!("an empty {place}")) } else { Ok(bytes) }
+        without_accidents(bytes).map_err(|found| format!("{found} {place}"))
+    }
+}
+
+/// A secret as it was meant: without the line break that an editor or `echo` adds at its end. What
+/// else looks like an accident is refused, because as part of a secret it would be hard to find.
+fn without_accidents(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    if bytes.pop_if(|last| *last == b'\n').is_some() {
+        bytes.pop_if(|last| *last == b'\r');
+    }
+    let is_one_line = !bytes.contains(&b'\n');
+    match () {
+        () if bytes.is_empty() => Err("an empty"),
+        () if bytes.starts_with(b"\xef\xbb\xbf") => Err("a byte order mark in"),
+        () if is_one_line && bytes.trim_ascii().len() < bytes.len() => {
+            Err("white space at the start or end of")
+        }
+        () => Ok(bytes),
     }
 }
 
@@ -123,7 +138,13 @@ mod tests {
 
     fn env(name: &str) -> Option<OsString> {
         match name {
-            "SET" => Some("hunter2\n".into()),
+            "SET" => Some("hunter2".into()),
+            "LINE" => Some("hunter2\r\n".into()),
+            "PEM" => Some("-----BEGIN\nx\n\n".into()),
+            "BOM" => Some("\u{feff}hunter2".into()),
+            "BLANK" => Some(" hunter2".into()),
+            "TAB" => Some("hunter2\t\n".into()),
+            "BREAK" => Some("\n".into()),
             "EMPTY" => Some("".into()),
             _ => None,
         }
@@ -136,11 +157,22 @@ mod tests {
     }
 
     #[test]
-    fn comes_from_the_environment_as_it_is() {
+    fn comes_from_the_environment_as_it_was_meant() {
         let read = |name: &str| {
             Secret::Env(name.into()).resolve(Path::new(""), &env, &mut Sources::default())
         };
-        assert_eq!(*read("SET").unwrap(), b"hunter2\n");
+        assert_eq!(*read("SET").unwrap(), b"hunter2");
+        assert_eq!(*read("LINE").unwrap(), b"hunter2");
+        assert_eq!(*read("PEM").unwrap(), b"-----BEGIN\nx\n");
+        for (name, found) in [
+            ("BOM", "a byte order mark in"),
+            ("BLANK", "white space at the start or end of"),
+            ("TAB", "white space at the start or end of"),
+            ("BREAK", "an empty"),
+        ] {
+            let problem = read(name).unwrap_err();
+            assert_eq!(problem, format!("{found} environment variable {name}"));
+        }
         assert_eq!(read("UNSET").unwrap_err(), "no environment variable UNSET");
         assert_eq!(read("EMPTY").unwrap_err(), "an empty environment variable EMPTY");
     }

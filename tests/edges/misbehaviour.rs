@@ -46,10 +46,7 @@ async fn takes_256_headers_and_no_more() {
 
 #[tokio::test]
 async fn a_response_that_cannot_be_read_is_a_502_at_once_and_no_failure_of_the_upstream() {
-    let upstream = Upstream::start().await;
-    // More than one failure would open the breaker, and a retry would be a second call.
-    let breaker = "[upstream.breaker]\nmin_requests = 2\nopen_for = \"1h\"\n";
-    let gateway = Gateway::start(&format!("{OPEN}{}{TIMES}{breaker}", upstream.toml())).await;
+    let (gateway, upstream) = gateway().await;
     let many: String = (0..300).map(|n| format!("x-{n}: y\r\n")).collect();
     for head in ["HTTP/1.1 abc OK\r\n", "HTTP/1.1 200 OK\r\nx y\r\n", "HTTP/2 200 OK\r\n"]
         .map(str::to_owned)
@@ -57,7 +54,8 @@ async fn a_response_that_cannot_be_read_is_a_502_at_once_and_no_failure_of_the_u
         .chain([format!("HTTP/1.1 200 OK\r\n{many}")])
     {
         let before = gateway.metric(RETRIES).await;
-        for _ in 0..3 {
+        // In all more than the breaker needs to open.
+        for _ in 0..7 {
             upstream.replies(format!("{head}content-length: 2\r\n\r\nok"), Then::Keep);
             let response = exchange(gateway.address, GET).await;
             assert_eq!(statuses(&response), [502], "{head}");

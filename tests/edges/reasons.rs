@@ -104,6 +104,8 @@ async fn breaches_of_http2_are_counted() {
     let mut peer = Peer::connect(gateway.address).await;
     peer.send(&frames::frame(frames::DATA, 0, 0, b"x")).await;
     peer.rest().await;
+    // Until then the gateway lingers, so that the other end can read what it was told.
+    drop(peer);
     counted(&gateway, &[("http2", 1.0)]).await;
 }
 
