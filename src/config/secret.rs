@@ -201,7 +201,7 @@ mod tests {
             (b"hunter2\n", Some(b"hunter2")),
             (b"hunter2\r\n", Some(b"hunter2")),
             (b"hunter2\n\n", Some(b"hunter2\n")),
-            (b"hunter2\r", Some(b"hunter2\r")),
+            (b"hunter2\r", None),
             (b"\xff\x00", Some(b"\xff\x00")),
             (b"\n", None),
             (b"", None),
