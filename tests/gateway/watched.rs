@@ -36,7 +36,7 @@ fn assert_found(child: &Output, what: &str) {
 /// this process are written, at the finest level, and searched.
 #[tokio::test]
 async fn a_line_of_a_gateway_that_shows_a_secret_ends_the_tests() {
-    let lines = ["request ended", "The request was refused"];
+    let lines = ["request ended", "request refused"];
     if let Ok(line) = env::var(LEAK) {
         let gateway = Gateway::start("").await;
         watch::secret(&line);
