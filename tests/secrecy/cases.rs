@@ -158,7 +158,7 @@ pub(crate) fn bad_tokens() -> Vec<(u16, String)> {
         (401, token(json!({"aud": plate}))),
         (401, token(json!({"iss": vin}))),
         (401, token(json!({"sub": ""}))),
-        (401, token(json!({"x": "y".repeat(9000)}))),
+        (401, token(json!({"x": "y".repeat(18_000)}))),
         (403, token(json!({"scope": vin}))),
         (401, signed(&header(vin), json!({}))),
         (401, signed(&header("../../etc/passwd"), json!({}))),
