@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt as _, BufReader},
-    process::{Child, ChildStderr, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
     time::timeout,
 };
 
@@ -22,6 +22,8 @@ struct Program {
     admin: SocketAddr,
     /// Open, and not read any more.
     unread: Option<BufReader<ChildStderr>>,
+    /// Open as long as it may print.
+    _printed: Option<BufReader<ChildStdout>>,
     file: Option<PathBuf>,
 }
 
@@ -48,7 +50,7 @@ impl Program {
         let line: serde_json::Value = serde_json::from_str(&next_line(&mut log).await).unwrap();
         let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
         let (gateway, admin) = (address("gateway"), address("admin"));
-        Self { child, gateway, admin, unread: Some(log), file: Some(file) }
+        Self { child, gateway, admin, unread: Some(log), _printed: None, file: Some(file) }
     }
 
     /// The demo, which says on standard output where it listens, with a log that goes elsewhere.
@@ -61,15 +63,15 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let mut printed = BufReader::new(child.stdout.take().unwrap());
         let mut address = async || loop {
-            let line = next_line(&mut said).await;
+            let line = next_line(&mut printed).await;
             if let Some((_, address)) = line.split_once("http://") {
                 break address.trim().parse().unwrap();
             }
         };
         let (gateway, admin) = (address().await, address().await);
-        Self { child, gateway, admin, unread: None, file: None }
+        Self { child, gateway, admin, unread: None, _printed: Some(printed), file: None }
     }
 
     async fn metric(&self, series: &str) -> u64 {
