@@ -134,7 +134,7 @@ mod tests {
         for number in 0..2_000_u32 {
             let token = digest::of(&number.to_be_bytes());
             verified.insert(token, accepted("billing", at(100), &key), at(10));
-            assert!(verified.get(&token, at(10)).is_some(), "the newest stays");
+            assert!(verified.get(&token, at(10)).is_some(), "the latest stays");
         }
         assert_eq!(len(&verified), 4 * SHARDS);
         assert_eq!(CAPACITY % SHARDS, 0, "so that the whole capacity is used");
