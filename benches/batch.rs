@@ -18,11 +18,11 @@ use prometheus::Registry;
 use tokio::time::Instant;
 use vingate::{
     batch::{BatchRequest, Splice},
-    cache::{
-        Cache, Config, Directives, Entry, Lifetimes, Lookup, Metrics, Moment, Partition,
-        StaleWindows, Ttl,
-    },
     loader::Elements,
+    vehicle_cache::{
+        Config, Directives, Entry, Lifetimes, Lookup, Metrics, Moment, Partition, StaleWindows,
+        Ttl, VehicleCache,
+    },
 };
 
 /// Vehicles of a full request.
@@ -85,8 +85,8 @@ fn entries(response: &[u8], asked: &[u8]) -> Vec<Arc<Entry>> {
     let elements =
         Elements::parse(response, vehicles.iter().copied()).expect("it is as documented");
     let day = Duration::from_secs(24 * 60 * 60);
-    let cache = Cache::<()>::new(
-        Config { enabled: true, capacity: 64 << 20 },
+    let cache = VehicleCache::<()>::of_vehicles(
+        &Config { enabled: true, capacity: 64 << 20 },
         Lifetimes {
             ttl: Ttl { finished: day, pending: day, failed: day, absent: day, jitter: 0.1 },
             stale: StaleWindows { while_revalidate: day, if_error: day },

@@ -22,15 +22,12 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prometheus::Registry;
 use tokio::time::Instant;
 use vingate::{
-    cache::{
-        Class, Config, Directives, Element, Lifetimes, Lookup, Metrics, Moment, Partition,
-        StaleWindows, Ttl,
-    },
     vehicle::{Plate, Vehicle, Vin},
+    vehicle_cache::{
+        Class, Config, Directives, Element, Lifetimes, Lookup, Metrics, Moment, Partition,
+        StaleWindows, Ttl, VehicleCache,
+    },
 };
-
-/// A cache whose calls never fail with anything worth telling.
-type Cache = vingate::cache::Cache<()>;
 
 /// Vehicles of a full request.
 const BATCH: usize = 500;
@@ -77,7 +74,7 @@ fn lookup(c: &mut Criterion) {
 
 /// Looks `vehicles` up and counts those that are held and fresh. What it would have to fetch it
 /// drops.
-fn fresh(cache: &Cache, vehicles: &[Vehicle]) -> usize {
+fn fresh(cache: &VehicleCache<()>, vehicles: &[Vehicle]) -> usize {
     let asked = vehicles.iter().copied();
     let lookups = cache.lookup(Some(partition()), asked, &Directives::default(), Instant::now());
     let is_fresh = |lookup: &&Lookup<()>| matches!(lookup, Lookup::Hit(_));
@@ -85,10 +82,10 @@ fn fresh(cache: &Cache, vehicles: &[Vehicle]) -> usize {
 }
 
 /// A cache of the default size that holds `vehicles` for longer than any run.
-fn filled(vehicles: &[Vehicle]) -> Cache {
+fn filled(vehicles: &[Vehicle]) -> VehicleCache<()> {
     let day = Duration::from_secs(24 * 60 * 60);
-    let cache = Cache::new(
-        Config { enabled: true, capacity: 512 << 20 },
+    let cache = VehicleCache::of_vehicles(
+        &Config { enabled: true, capacity: 512 << 20 },
         Lifetimes {
             ttl: Ttl { finished: day, pending: day, failed: day, absent: day, jitter: 0.1 },
             stale: StaleWindows { while_revalidate: day, if_error: day },

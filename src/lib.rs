@@ -15,10 +15,12 @@
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
 //!   [`problem`], [`proxy_status`], [`files`], [`tls`], and the files `cache_control`, `digest`,
 //!   `headers`, `hex`, `labels`: what every room speaks of
+//! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
-//!   [`limit`]: how much one moment, one client, one request may take · [`cache`]: what is held,
-//!   what is in flight, what a write invalidates · [`upstream`]: calls to Sync, permitted, timed,
-//!   made again or not made at all · [`telemetry`]: logs and the metrics of requests
+//!   [`limit`]: how much one moment, one client, one request may take · [`vehicle_cache`]: the
+//!   cache of vehicles, how long each is good and what a write names of it · [`upstream`]: calls
+//!   to Sync, permitted, timed, made again or not made at all · [`telemetry`]: logs and the
+//!   metrics of requests
 //! * [`loader`]: what nobody holds, fetched in calls that many requests share · [`normalize`]: one
 //!   spelling of vehicles in paths, queries and bodies
 //! * [`batch`]: the batch endpoint · [`forward`]: everything else
@@ -42,8 +44,9 @@
 //! 4. [`normalize`] brings vehicles in path, query and body into one spelling: what is keyed is
 //!    what is sent.
 //! 5. [`batch`] reads the body, each vehicle once, and looks all of them up in one pass.
-//! 6. [`cache`] says of each: a hit, stale, joined to a call under way, or leading. For what the
-//!    request leads, and for what is refreshed behind stale entries, it gives out leases.
+//! 6. [`vehicle_cache`] decides by class, age and `Cache-Control` what may be served, and [`cache`]
+//!    says of each: a hit, stale, joined to a call under way, or leading. For what the request
+//!    leads, and for what is refreshed behind stale entries, it gives out leases.
 //! 7. [`loader`] keeps the leases in the queue of their account. When there is a permit, it fills
 //!    a call from whatever waits in that queue, of this request and of others.
 //! 8. [`upstream`] gives the permit, sends the call, and makes it again where that can hurt nobody.
@@ -62,8 +65,8 @@
 //! * **credential**: the headers that say on whose behalf a call goes to Sync. **Account**: a
 //!   credential that the gateway holds for its clients.
 //! * **partition**: the part of the cache that calls with one credential fill.
-//! * **vehicle**: a VIN and a plate. **Element**: what Sync's response has of one vehicle. **Entry**:
-//!   an element that is held, with its lifetime.
+//! * **vehicle**: a VIN and a plate, which are its **tags**: a write names one or both. **Element**: what
+//!   Sync's response has of one vehicle. **Entry**: an element that is held, with its lifetime.
 //! * **flight**: the vehicles that one request leads. **Lease**: the right and the duty to fetch one
 //!   of them. **Waiter**: what somebody waits with.
 //! * **call**: one request to Sync. **Attempt**: one try at it. **Permit**: the right to make a call.
@@ -106,3 +109,4 @@ pub mod telemetry;
 pub mod tls;
 pub mod upstream;
 pub mod vehicle;
+pub mod vehicle_cache;

@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use super::response::Error;
 use crate::{
     body::Body,
-    cache::{Partition, PurgeFilter},
     json,
     vehicle::{Plate, Vin},
+    vehicle_cache::{Partition, PurgeFilter},
 };
 
 /// Bytes of a request's body.

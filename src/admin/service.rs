@@ -22,7 +22,7 @@ use super::{
     readiness::Readiness,
     response::{Error, response},
 };
-use crate::{body::Body, cache::Cache, loader};
+use crate::{body::Body, loader, vehicle_cache::VehicleCache};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -40,7 +40,7 @@ pub struct Parts {
     /// Whether the gateway can serve.
     pub readiness: Readiness,
     /// What a purge drops entries of.
-    pub cache: Cache<loader::Failure>,
+    pub cache: VehicleCache<loader::Failure>,
     /// Whose entries they are.
     pub accounts: Accounts,
     /// A purge is one of these, so that it goes on when its client hangs up.
@@ -177,7 +177,7 @@ impl Shared {
         let (head, body) = request.into_parts();
         let filter = purge::read(&head.headers, body, &self.parts.accounts).await?;
         let cache = self.parts.cache.clone();
-        let purge = async move { cache.purge(&filter).await };
+        let purge = async move { cache.purge_vehicles(&filter).await };
         // A panic is logged where it happens.
         let purged = self.parts.tasks.spawn(purge).await;
         let purged = purged.map_err(|_| Error::Internal)?;

@@ -12,8 +12,8 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::{
     body::Body,
-    cache::{self, Cache, Lifetimes, StaleWindows, Ttl},
     loader,
+    vehicle_cache::{self, Lifetimes, StaleWindows, Ttl, VehicleCache},
 };
 
 struct Fixture {
@@ -39,14 +39,14 @@ fn fixture(token: Option<&str>) -> Fixture {
 }
 
 /// An empty one.
-fn cache(registry: &Registry) -> Cache<loader::Failure> {
+fn cache(registry: &Registry) -> VehicleCache<loader::Failure> {
     let second = Duration::from_secs(1);
     let ttl =
         Ttl { finished: second, pending: second, failed: second, absent: second, jitter: 0.0 };
     let stale = StaleWindows { while_revalidate: second, if_error: second };
-    let config = cache::Config { enabled: true, capacity: 1 << 20 };
-    let metrics = cache::Metrics::register(registry).unwrap();
-    Cache::new(config, Lifetimes { ttl, stale }, metrics)
+    let config = vehicle_cache::Config { enabled: true, capacity: 1 << 20 };
+    let metrics = vehicle_cache::Metrics::register(registry).unwrap();
+    VehicleCache::of_vehicles(&config, Lifetimes { ttl, stale }, metrics)
 }
 
 impl Fixture {

@@ -12,7 +12,6 @@ use crate::{
     admin::{self, Admin, Readiness},
     auth::{self, AuthenticateLayer, jwks},
     batch::{self, Batch},
-    cache::{self, Cache, Partition},
     config::{Changes, EffectiveConfig, ReloadableConfig, RestartOnlyConfig},
     forward::Forward,
     gateway::{self, Gateway},
@@ -21,11 +20,12 @@ use crate::{
     normalize::NormalizeLayer,
     telemetry::{self, TelemetryLayer},
     upstream::{self, Origin, Upstream},
+    vehicle_cache::{self, Partition, VehicleCache},
 };
 
 /// What outlives every configuration: what is held, connected, counted, and under way.
 pub(super) struct SharedState {
-    pub(super) cache: Cache<loader::Failure>,
+    pub(super) cache: VehicleCache<loader::Failure>,
     pub(super) tasks: TaskTracker,
     pub(super) readiness: Readiness,
     registry: Registry,
@@ -71,11 +71,15 @@ impl SharedState {
         let limit = limit::Metrics::register(&registry)?;
         let published = fixed.jwks.clone().map(|jwks| jwks.build(auth.clone()));
         let (published, refresher) = published.transpose()?.unzip();
-        let cache_metrics = cache::Metrics::register(&registry)?;
+        let cache_metrics = vehicle_cache::Metrics::register(&registry)?;
         let upstream_metrics = upstream::Metrics::register(&registry)?;
         let max_in_flight = live.limit.max_in_flight;
         let shared = Self {
-            cache: Cache::new(fixed.cache.clone(), live.lifetimes.clone(), cache_metrics),
+            cache: VehicleCache::of_vehicles(
+                &fixed.cache.clone(),
+                live.lifetimes.clone(),
+                cache_metrics,
+            ),
             tasks: TaskTracker::new(),
             readiness: Readiness::new(),
             started_at: Instant::now(),

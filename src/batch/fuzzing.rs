@@ -8,9 +8,9 @@ use serde_json::{Value, value::RawValue};
 
 use super::{BatchRequest, Error, undocumented};
 use crate::{
-    cache::{Class, Classes},
     loader::Elements,
     vehicle::{Plate, Vehicle, Vin},
+    vehicle_cache::{Class, Classes},
 };
 
 /// Entries of a list that are taken: few, so that a list that is too long is soon found.

@@ -10,10 +10,12 @@ use tokio::time::Instant;
 use super::Error;
 use crate::{
     auth::Credential,
-    cache::{CacheStatus, Class, Directives, Entry, Lookup, Lookups, Outcome, Partition, Waiter},
     loader::{CallContext, CallError, Failure, Loader},
     upstream::{Account, ClientId},
     vehicle::Vehicle,
+    vehicle_cache::{
+        CacheStatus, Class, Directives, Entry, Lookup, Lookups, Outcome, Partition, Waiter,
+    },
 };
 
 /// What a request asks for, and on whose behalf.

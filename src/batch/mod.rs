@@ -39,12 +39,12 @@ use self::{
 use crate::{
     auth::Credential,
     body::Body,
-    cache::{self, CacheStatus, Directives, Partition},
     json::without_bom,
     limit,
     loader::{self, Loader},
     rule::Refused,
     upstream::ClientId,
+    vehicle_cache::{self, CacheStatus, Directives, Partition},
 };
 
 pub use self::{
@@ -177,7 +177,7 @@ where
         Ok(composer.compose(gathered, &tally))
     }
 
-    fn cache_metrics(&self) -> &cache::Metrics {
+    fn cache_metrics(&self) -> &vehicle_cache::Metrics {
         self.loader.cache().metrics()
     }
 }

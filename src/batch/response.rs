@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     body::Body,
-    cache::{CacheStatus, Directives, Freshness},
     digest,
     headers::{ACCEPT_QUERY, PSEUDONYM, pseudonym},
     hex::hex,
+    vehicle_cache::{CacheStatus, Directives, Freshness},
 };
 
 /// Makes the response of what was gathered.

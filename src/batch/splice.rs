@@ -14,7 +14,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
-use crate::cache::Entry;
+use crate::vehicle_cache::Entry;
 
 /// `{"vehicleData":[…]}` with the bytes of each entry that has some.
 #[derive(Debug)]
@@ -112,12 +112,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        cache::{
-            self, Cache, Class, Directives, Element, Lookup, Lookups, Moment, Outcome,
-            StaleWindows, Ttl,
-        },
         loader::Failure,
         vehicle::{Plate, Vehicle, Vin},
+        vehicle_cache::{
+            self, Class, Directives, Element, Lookup, Lookups, Moment, Outcome, StaleWindows, Ttl,
+            VehicleCache,
+        },
     };
 
     /// Entries with these bytes, as a cache makes them.
@@ -125,9 +125,13 @@ mod tests {
         let life = std::time::Duration::ZERO;
         let ttl = Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 };
         let stale = StaleWindows { while_revalidate: life, if_error: life };
-        let config = cache::Config { enabled: false, capacity: 0 };
-        let metrics = cache::Metrics::register(&Registry::new()).unwrap();
-        let cache = Cache::<Failure>::new(config, cache::Lifetimes { ttl, stale }, metrics);
+        let config = vehicle_cache::Config { enabled: false, capacity: 0 };
+        let metrics = vehicle_cache::Metrics::register(&Registry::new()).unwrap();
+        let cache = VehicleCache::<Failure>::of_vehicles(
+            &config,
+            vehicle_cache::Lifetimes { ttl, stale },
+            metrics,
+        );
 
         let vehicle = |nth| Vehicle {
             vin: Vin::parse(&format!("3VWFE21C0{nth:08}")).unwrap(),

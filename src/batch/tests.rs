@@ -14,8 +14,8 @@ use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 use super::*;
 use crate::{
     auth::Credential,
-    cache::Cache,
     upstream::{self, tests::Fake},
+    vehicle_cache::VehicleCache,
 };
 
 mod flights;
@@ -66,7 +66,11 @@ impl Fixture {
         let registry = Registry::new();
         let (config, mut lifetimes) = cache_by_default();
         lifetimes.ttl.jitter = 0.0;
-        let cache = Cache::new(config, lifetimes, cache::Metrics::register(&registry).unwrap());
+        let cache = VehicleCache::of_vehicles(
+            &config,
+            lifetimes,
+            vehicle_cache::Metrics::register(&registry).unwrap(),
+        );
         let config = Config {
             max_vehicles: 100,
             max_body: 1 << 20,
@@ -154,7 +158,7 @@ async fn response(
 }
 
 /// What a file says of the cache that does not mention it.
-fn cache_by_default() -> (cache::Config, cache::Lifetimes) {
+fn cache_by_default() -> (vehicle_cache::Config, vehicle_cache::Lifetimes) {
     let toml = "[upstream]\nurl = \"http://127.0.0.1:1\"\n[auth]\nenabled = false\n\
                 [server]\nlisten = \"127.0.0.1:0\"";
     let config = crate::config::Config::parse(toml, Path::new("test.toml"), &|_| None);

@@ -1,10 +1,10 @@
 //! Keys grouped by the shard that each is in, so that each shard is locked once for all of them.
 
-use super::{Mutex, flight::Hashed, store::Store, table::Table};
+use super::{Contents, Mutex, key::Hashed, store::Store, table::Table};
 
 /// Indices of keys, grouped by shard.
-pub(super) struct ByShard<'a, F> {
-    store: &'a Store<F>,
+pub(super) struct ByShard<'a, C: Contents> {
+    store: &'a Store<C>,
     indices: Vec<usize>,
     /// Where each shard's group ends in `indices`.
     ends: Vec<usize>,
@@ -12,8 +12,8 @@ pub(super) struct ByShard<'a, F> {
 
 // === impl ByShard ===
 
-impl<'a, F> ByShard<'a, F> {
-    pub(super) fn new(store: &'a Store<F>, keys: &[Hashed]) -> Self {
+impl<'a, C: Contents> ByShard<'a, C> {
+    pub(super) fn new(store: &'a Store<C>, keys: &[Hashed<C::Item>]) -> Self {
         // Counted first, so that each index is known at once.
         let mut ends = vec![0; store.shards().count()];
         for hashed in keys {
@@ -33,7 +33,7 @@ impl<'a, F> ByShard<'a, F> {
     }
 
     /// Each shard with its group, unless that is empty.
-    pub(super) fn groups(&self) -> impl Iterator<Item = (&Mutex<Table<F>>, &[usize])> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&Mutex<Table<C>>, &[usize])> {
         let starts = std::iter::once(&0).chain(&self.ends);
         let groups = starts
             .zip(&self.ends)

@@ -1,16 +1,16 @@
-//! Vehicles of which nothing is stored for a while.
+//! Tags and partitions of which nothing is stored for a while.
 //!
 //! When nobody knows whether a write reached Sync, it may still take effect some time after it
 //! was given up. What is read meanwhile may be older than the write, so it is served but not
 //! stored.
 //!
-//! A name is known by 64 bits of a hash that nobody outside knows: two that share
-//! them are fenced together, which costs calls but is never wrong. When there are more
-//! than [`MAX_SUBJECTS`], everything is fenced until the last that found no room is over.
+//! Each is known by 64 bits of a hash that nobody outside knows: two that share them are fenced
+//! together, which costs calls but is never wrong. When there are more than [`MAX_SUBJECTS`],
+//! everything is fenced until the last that found no room is over.
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, BuildHasherDefault},
+    hash::{BuildHasher, BuildHasherDefault, Hash},
     mem,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -20,8 +20,7 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex as PlainMutex;
 use tokio::time::Instant;
 
-use super::{InvalidationScope, Key, Partition, store::Prehashed};
-use crate::vehicle::{Plate, Vin};
+use super::{Partition, Scope, TAGS, prehashed::Prehashed};
 
 /// Times are whole seconds since the start, rounded up for the end of a fence: it stands for
 /// up to a second longer than asked for.
@@ -37,8 +36,8 @@ pub(super) struct StoreFence {
 /// When each fence is over.
 #[derive(Default)]
 struct Ends {
-    names: Subjects,
-    /// Apart, so that no number of names takes their room.
+    tags: Subjects,
+    /// Apart, so that no number of tags takes their room.
     partitions: Subjects,
     /// Of everything.
     all: u32,
@@ -49,21 +48,14 @@ struct Ends {
 /// The end of each subject, by its hash.
 type Subjects = HashMap<u64, u32, BuildHasherDefault<Prehashed>>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Subject {
-    Vin(Vin),
-    Plate(Plate),
-    Partition(Partition),
-}
-
-/// So many names are told apart, and so many partitions: what a map of 2^20 places takes, which is
-/// 17 MiB for as long as any fence stands. Two bodies of the default size can name as many.
+/// So many tags are told apart, and so many partitions: what a map of 2^20 places takes, which is
+/// 17 MiB for as long as any fence stands. Two bodies of the default size can name as many vehicles.
 const MAX_SUBJECTS: usize = 7 << 17;
 
 /// Subjects that are added under one lock, for which a look-up may have to wait.
 const PIECE: usize = 1024;
 
-// === impl Holds ===
+// === impl StoreFence ===
 
 impl StoreFence {
     /// None, on a clock that starts now.
@@ -72,30 +64,32 @@ impl StoreFence {
         Self { hashing, started_at, last_until, ends }
     }
 
-    /// Holds off everything that `affected` covers from `now` until `until`.
-    pub(super) fn add(&self, scope: &InvalidationScope, now: Instant, until: Instant) {
+    /// Fences off everything that `scope` covers from `now` until `until`.
+    pub(super) fn add<T: Hash>(&self, scope: &Scope<T>, now: Instant, until: Instant) {
         let now = self.second(now);
         let since = until.saturating_duration_since(self.started_at);
         let until = seconds(since.as_secs() + u64::from(since.subsec_nanos() > 0));
         if let Some(partition) = scope.partition {
-            let hash = self.hash(Subject::Partition(partition));
-            self.change(until, |ends| ends.hold_partition(hash, until));
+            let hash = self.hashing.hash_one(partition);
+            self.change(until, |ends| ends.fence_partition(hash, until));
         }
         self.change(until, |ends| ends.prune(now));
-        let vins = scope.vins.iter().copied().map(Subject::Vin);
-        let plates = scope.plates.iter().copied().map(Subject::Plate);
-        let mut names = vins.chain(plates).map(|name| self.hash(name)).peekable();
-        while names.peek().is_some() {
+        for tags in scope.tags.chunks(PIECE) {
             self.change(until, |ends| {
-                for name in names.by_ref().take(PIECE) {
-                    ends.hold_name(name, until);
+                for tag in tags {
+                    ends.fence_tag(self.hashing.hash_one(tag), until);
                 }
             });
         }
     }
 
-    /// Whether nothing may be stored under `key` now.
-    pub(super) fn covers(&self, key: &Key, now: Instant) -> bool {
+    /// Whether nothing may be stored now under a key of these `tags`.
+    pub(super) fn covers<T: Hash>(
+        &self,
+        partition: Partition,
+        tags: impl FnOnce() -> [T; TAGS],
+        now: Instant,
+    ) -> bool {
         let now = self.second(now);
         match self.last_until.load(Ordering::Acquire) {
             0 => false,
@@ -104,11 +98,9 @@ impl StoreFence {
                 false
             }
             _ => {
-                let Key { partition, vehicle } = *key;
-                let names = [Subject::Vin(vehicle.vin), Subject::Plate(vehicle.plate)];
-                let names = names.map(|name| self.hash(name));
-                let partition = self.hash(Subject::Partition(partition));
-                self.ends.lock().covers(names, partition, now)
+                let tags = tags().map(|tag| self.hashing.hash_one(tag));
+                let partition = self.hashing.hash_one(partition);
+                self.ends.lock().cover(tags, partition, now)
             }
         }
     }
@@ -131,10 +123,6 @@ impl StoreFence {
         drop(over);
     }
 
-    fn hash(&self, subject: Subject) -> u64 {
-        self.hashing.hash_one(subject)
-    }
-
     fn second(&self, now: Instant) -> u32 {
         seconds(now.saturating_duration_since(self.started_at).as_secs())
     }
@@ -147,22 +135,22 @@ fn seconds(seconds: u64) -> u32 {
 // === impl Ends ===
 
 impl Ends {
-    fn hold_name(&mut self, name: u64, until: u32) {
-        if !hold(&mut self.names, name, until) {
+    fn fence_tag(&mut self, tag: u64, until: u32) {
+        if !fence(&mut self.tags, tag, until) {
             self.all = self.all.max(until);
         }
     }
 
-    fn hold_partition(&mut self, partition: u64, until: u32) {
-        if !hold(&mut self.partitions, partition, until) {
+    fn fence_partition(&mut self, partition: u64, until: u32) {
+        if !fence(&mut self.partitions, partition, until) {
             self.all = self.all.max(until);
         }
     }
 
-    fn covers(&self, names: [u64; 2], partition: u64, now: u32) -> bool {
+    fn cover(&self, tags: [u64; TAGS], partition: u64, now: u32) -> bool {
         let is_ahead = |until: Option<&u32>| until.is_some_and(|&until| until > now);
         self.all > now
-            || names.iter().any(|name| is_ahead(self.names.get(name)))
+            || tags.iter().any(|tag| is_ahead(self.tags.get(tag)))
             || is_ahead(self.partitions.get(&partition))
     }
 
@@ -170,14 +158,14 @@ impl Ends {
     /// vain. Without it, an outage that lasts would fill the room with what is long over.
     fn prune(&mut self, now: u32) {
         if mem::replace(&mut self.pruned_at, now) < now {
-            self.names.retain(|_, until| *until > now);
+            self.tags.retain(|_, until| *until > now);
             self.partitions.retain(|_, until| *until > now);
         }
     }
 }
 
-/// Holds off `subject` until `until` or later. Gives whether there was room.
-fn hold(subjects: &mut Subjects, subject: u64, until: u32) -> bool {
+/// Fences off `subject` until `until` or later. Gives whether there was room.
+fn fence(subjects: &mut Subjects, subject: u64, until: u32) -> bool {
     if subjects.len() >= MAX_SUBJECTS && !subjects.contains_key(&subject) {
         return false;
     }

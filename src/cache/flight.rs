@@ -1,6 +1,6 @@
 //! Flights: what one request leads, for everybody who wants the same.
 //!
-//! A request that misses vehicles which nobody else is asking for leads them: they become its
+//! A request that misses items which nobody else is asking for leads them: they become its
 //! flight. Whoever misses one of them meanwhile joins, and waits for its outcome. The duty to
 //! bring that outcome about is a [`Lease`](super::Leases), which is apart from the request: a
 //! client that hangs up takes its waiters along, and nothing else.
@@ -10,82 +10,70 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::{Entry, Key, Mutex, Notify};
+use super::{Contents, Entry, Mutex, Notify};
 
-/// Why a vehicle could not be fetched: shared by everybody who waited for it.
-pub trait Failure: Clone + Send + Sync + 'static {}
-
-impl<F: Clone + Send + Sync + 'static> Failure for F {}
-
-/// The vehicles that one request leads, and what became of each.
-pub struct Flight<F> {
+/// The items that one request leads, and what became of each.
+pub struct Flight<C: Contents> {
     /// The partition's epoch when the request came.
     pub(super) epoch: u32,
     /// Whether nobody can join: the request shares nothing.
     pub(super) is_private: bool,
     /// Whether the request that leads it still waits.
     has_leader: AtomicBool,
-    vehicles: Mutex<Vec<State<F>>>,
+    items: Mutex<Vec<State<C>>>,
     finished: Notify,
 }
 
-/// What became of one vehicle.
-pub enum Outcome<F> {
+/// What became of one item.
+pub enum Outcome<C: Contents> {
     /// The upstream's response has it.
-    Filled(Arc<Entry>),
+    Filled(Arc<Entry<C::Value>>),
     /// The call failed.
-    Failed(F),
+    Failed(C::Failure),
     /// Nobody asks for it any more: whoever still wants it looks it up again.
     Abandoned,
 }
 
-/// Waits for one vehicle of a flight. Dropped, it waits no more.
-pub struct Waiter<F> {
-    flight: Arc<Flight<F>>,
+/// Waits for one item of a flight. Dropped, it waits no more.
+pub struct Waiter<C: Contents> {
+    flight: Arc<Flight<C>>,
     index: usize,
     /// Whether it is counted among those who have joined, and has to be taken off.
     is_counted: bool,
 }
 
-/// Where others find the flight that a vehicle is in.
-pub(super) struct InFlight<F> {
-    pub(super) flight: Arc<Flight<F>>,
+/// Where others find the flight that an item is in.
+pub(super) struct InFlight<C: Contents> {
+    pub(super) flight: Arc<Flight<C>>,
     pub(super) index: usize,
     /// Whether what comes may be stored, as far as is known when the lease is given out.
     pub(super) may_store: bool,
 }
 
-struct State<F> {
+struct State<C: Contents> {
     is_sent: bool,
     joined: u32,
-    outcome: Option<Outcome<F>>,
-}
-
-/// A key with its hash, taken once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hashed {
-    pub(super) key: Key,
-    pub(super) hash: u64,
+    outcome: Option<Outcome<C>>,
 }
 
 // === impl Flight ===
 
-impl<F: Failure> Flight<F> {
+impl<C: Contents> Flight<C> {
     pub(super) fn new(epoch: u32, is_private: bool) -> Arc<Self> {
         Arc::new(Self {
             epoch,
             is_private,
             has_leader: AtomicBool::new(true),
-            vehicles: Mutex::new(Vec::new()),
+            items: Mutex::new(Vec::new()),
             finished: Notify::default(),
         })
     }
 
-    /// Takes in one more vehicle, and gives its index.
+    /// Takes in one more item, and gives its index.
     pub(super) fn add(&self) -> usize {
-        let mut vehicles = self.vehicles.lock();
-        vehicles.push(State { is_sent: false, joined: 0, outcome: None });
-        vehicles.len() - 1
+        let mut items = self.items.lock();
+        items.push(State { is_sent: false, joined: 0, outcome: None });
+        items.len() - 1
     }
 
     /// The request that leads does not wait any more. What only it has waited for need not be
@@ -95,40 +83,40 @@ impl<F: Failure> Flight<F> {
     }
 
     pub(super) fn mark_sent(&self, indices: impl Iterator<Item = usize>) {
-        let mut vehicles = self.vehicles.lock();
-        indices.for_each(|index| vehicles[index].is_sent = true);
+        let mut items = self.items.lock();
+        indices.for_each(|index| items[index].is_sent = true);
     }
 
-    /// Whether somebody waits for the vehicle.
+    /// Whether somebody waits for the item.
     pub(super) fn is_awaited(&self, index: usize) -> bool {
-        self.has_leader.load(Relaxed) || self.vehicles.lock()[index].joined > 0
+        self.has_leader.load(Relaxed) || self.items.lock()[index].joined > 0
     }
 
     /// Finishes those that are not finished yet, and wakes who waits for them.
-    pub(super) fn finish(&self, outcomes: impl Iterator<Item = (usize, Outcome<F>)>) {
-        let mut vehicles = self.vehicles.lock();
+    pub(super) fn finish(&self, outcomes: impl Iterator<Item = (usize, Outcome<C>)>) {
+        let mut items = self.items.lock();
         for (index, outcome) in outcomes {
-            vehicles[index].outcome.get_or_insert(outcome);
+            items[index].outcome.get_or_insert(outcome);
         }
-        drop(vehicles);
+        drop(items);
         self.finished.notify_waiters();
     }
 }
 
 // === impl Waiter ===
 
-impl<F: Failure> Waiter<F> {
+impl<C: Contents> Waiter<C> {
     /// The waiter of the request that leads.
-    pub(super) fn leading(flight: &Arc<Flight<F>>, index: usize) -> Self {
+    pub(super) fn leading(flight: &Arc<Flight<C>>, index: usize) -> Self {
         Self { flight: Arc::clone(flight), index, is_counted: false }
     }
 
-    /// Waits until it is known what became of the vehicle.
-    pub async fn outcome(&mut self) -> Outcome<F> {
+    /// Waits until it is known what became of the item.
+    pub async fn outcome(&mut self) -> Outcome<C> {
         loop {
             // From here on no end is missed, also if it comes before the wait.
             let finished = self.flight.finished.notified();
-            if let Some(outcome) = self.flight.vehicles.lock()[self.index].outcome.clone() {
+            if let Some(outcome) = self.flight.items.lock()[self.index].outcome.clone() {
                 self.is_counted = false;
                 return outcome;
             }
@@ -137,40 +125,40 @@ impl<F: Failure> Waiter<F> {
     }
 
     #[cfg(test)]
-    pub(super) fn is_at(&self, flight: &Arc<Flight<F>>, index: usize) -> bool {
+    pub(super) fn is_at(&self, flight: &Arc<Flight<C>>, index: usize) -> bool {
         self.index == index && Arc::ptr_eq(&self.flight, flight)
     }
 }
 
-impl<F> Drop for Waiter<F> {
+impl<C: Contents> Drop for Waiter<C> {
     fn drop(&mut self) {
         if self.is_counted {
-            self.flight.vehicles.lock()[self.index].joined -= 1;
+            self.flight.items.lock()[self.index].joined -= 1;
         }
     }
 }
 
 // === impl InFlight ===
 
-impl<F: Failure> InFlight<F> {
+impl<C: Contents> InFlight<C> {
     /// One more waits for it.
-    pub(super) fn join(&self) -> Waiter<F> {
-        self.flight.vehicles.lock()[self.index].joined += 1;
+    pub(super) fn join(&self) -> Waiter<C> {
+        self.flight.items.lock()[self.index].joined += 1;
         Waiter { flight: Arc::clone(&self.flight), index: self.index, is_counted: true }
     }
 
     pub(super) fn is_sent(&self) -> bool {
-        self.flight.vehicles.lock()[self.index].is_sent
+        self.flight.items.lock()[self.index].is_sent
     }
 
-    pub(super) fn is_at(&self, flight: &Arc<Flight<F>>, index: usize) -> bool {
+    pub(super) fn is_at(&self, flight: &Arc<Flight<C>>, index: usize) -> bool {
         self.index == index && Arc::ptr_eq(&self.flight, flight)
     }
 }
 
 // === impl Outcome ===
 
-impl<F: Failure> Clone for Outcome<F> {
+impl<C: Contents> Clone for Outcome<C> {
     fn clone(&self) -> Self {
         match self {
             Self::Filled(entry) => Self::Filled(Arc::clone(entry)),

@@ -1,5 +1,3 @@
-use crate::vehicle::Vehicle;
-
 /// Whose entries: the upstream and the credential that a call would carry, hashed.
 ///
 /// Two requests share bytes only if they would go upstream with the same credential, and this
@@ -9,11 +7,27 @@ pub struct Partition(u128);
 
 /// What an entry is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct Key<I> {
     /// For whom.
     pub partition: Partition,
-    /// Which vehicle.
-    pub vehicle: Vehicle,
+    /// Which item.
+    pub item: I,
+}
+
+/// What a write may have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope<T> {
+    /// Every entry of an item that has one of these, in every partition.
+    pub tags: Vec<T>,
+    /// Everything in this partition.
+    pub partition: Option<Partition>,
+}
+
+/// A key with its hash, taken once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hashed<I> {
+    pub(super) key: Key<I>,
+    pub(super) hash: u64,
 }
 
 // === impl Partition ===

@@ -1,40 +1,39 @@
-//! The duty to fetch vehicles, and to say what came of it.
+//! The duty to fetch items, and to say what came of it.
 
 use std::{mem, ops::Range, sync::Arc};
 
 use super::{
-    Cache, Element, Entry, Failure, Moment,
-    flight::{Flight, Hashed, Outcome},
+    Cache, Contents, Entry, Moment,
+    flight::{Flight, Outcome},
+    key::Hashed,
 };
-use crate::vehicle::Vehicle;
 
-/// The right and the duty to fetch some vehicles, of one request or of several.
+/// The right and the duty to fetch some items, of one request or of several.
 ///
 /// It ends by [`Leases::fill`] or [`Leases::fail`]. Dropped before that, it abandons its
-/// vehicles: whoever waits for them looks them up again.
-#[must_use = "dropping leases abandons their vehicles"]
-pub struct Leases<F: Failure> {
-    cache: Cache<F>,
-    leases: Vec<Lease<F>>,
+/// items: whoever waits for them looks them up again.
+#[must_use = "dropping leases abandons their items"]
+pub struct Leases<C: Contents> {
+    cache: Cache<C>,
+    leases: Vec<Lease<C>>,
 }
 
-/// The right and the duty to fetch one vehicle.
-pub struct Lease<F> {
-    hashed: Hashed,
-    flight: Arc<Flight<F>>,
+/// The right and the duty to fetch one item.
+pub struct Lease<C: Contents> {
+    hashed: Hashed<C::Item>,
+    flight: Arc<Flight<C>>,
     index: usize,
     is_refresh: bool,
 }
 
 /// What came into the cache.
-#[derive(Debug)]
-pub struct Stored {
-    /// The vehicle.
-    pub vehicle: Vehicle,
+pub struct Stored<C: Contents> {
+    /// The item.
+    pub item: C::Item,
     /// What is held of it from now on.
-    pub entry: Arc<Entry>,
+    pub entry: Arc<Entry<C::Value>>,
     /// What was held before.
-    pub replaced: Option<Arc<Entry>>,
+    pub replaced: Option<Arc<Entry<C::Value>>>,
 }
 
 /// Entries after which the eviction policy catches up.
@@ -42,10 +41,10 @@ const SETTLE_EVERY: usize = 64;
 
 // === impl Lease ===
 
-impl<F: Failure> Lease<F> {
+impl<C: Contents> Lease<C> {
     pub(super) fn new(
-        hashed: Hashed,
-        flight: Arc<Flight<F>>,
+        hashed: Hashed<C::Item>,
+        flight: Arc<Flight<C>>,
         index: usize,
         is_refresh: bool,
     ) -> Self {
@@ -57,10 +56,14 @@ impl<F: Failure> Lease<F> {
         self.is_refresh
     }
 
-    /// Takes its vehicle out of the table, so that nobody joins any more, and stores `entry`
+    /// Takes its item out of the table, so that nobody joins any more, and stores `entry`
     /// there. Both only if the flight still stands there: a write removes it, and a `no-cache`
     /// request puts its own in its place. Gives whether `entry` is stored, and what it replaces.
-    fn release(&self, cache: &Cache<F>, entry: Option<&Arc<Entry>>) -> (bool, Option<Arc<Entry>>) {
+    fn release(
+        &self,
+        cache: &Cache<C>,
+        entry: Option<&Arc<Entry<C::Value>>>,
+    ) -> (bool, Option<Arc<Entry<C::Value>>>) {
         let Hashed { key, hash } = self.hashed;
         let store = &cache.0;
         let table = &mut *store.shard(hash).lock();
@@ -87,12 +90,12 @@ impl<F: Failure> Lease<F> {
 
 // === impl Leases ===
 
-impl<F: Failure> Leases<F> {
-    pub(super) fn new(cache: Cache<F>, leases: Vec<Lease<F>>) -> Self {
+impl<C: Contents> Leases<C> {
+    pub(super) fn new(cache: Cache<C>, leases: Vec<Lease<C>>) -> Self {
         Self { cache, leases }
     }
 
-    /// How many vehicles they are for.
+    /// How many items they are for.
     pub fn len(&self) -> usize {
         self.leases.len()
     }
@@ -102,13 +105,13 @@ impl<F: Failure> Leases<F> {
         self.leases.is_empty()
     }
 
-    /// The vehicles, in order of mention as long as the set is one request's and not divided.
-    pub fn vehicles(&self) -> impl ExactSizeIterator<Item = Vehicle> + Clone + '_ {
-        self.leases.iter().map(|lease| lease.hashed.key.vehicle)
+    /// The items, in order of mention as long as the set is one request's and not divided.
+    pub fn items(&self) -> impl ExactSizeIterator<Item = C::Item> + Clone + '_ {
+        self.leases.iter().map(|lease| lease.hashed.key.item)
     }
 
     /// The flight that the first of them is in.
-    pub fn flight(&self) -> Option<&Arc<Flight<F>>> {
+    pub fn flight(&self) -> Option<&Arc<Flight<C>>> {
         self.leases.first().map(|lease| &lease.flight)
     }
 
@@ -119,7 +122,7 @@ impl<F: Failure> Leases<F> {
     }
 
     /// Takes out those that `is_taken` says.
-    pub fn extract(&mut self, is_taken: impl FnMut(&mut Lease<F>) -> bool) -> Self {
+    pub fn extract(&mut self, is_taken: impl FnMut(&mut Lease<C>) -> bool) -> Self {
         let taken = self.leases.extract_if(.., is_taken).collect();
         Self::new(self.cache.clone(), taken)
     }
@@ -132,7 +135,7 @@ impl<F: Failure> Leases<F> {
     /// Abandons those for which nobody waits any more.
     pub fn drop_unwanted(&mut self) {
         let is_unwanted =
-            |lease: &mut Lease<F>| !lease.is_refresh && !lease.flight.is_awaited(lease.index);
+            |lease: &mut Lease<C>| !lease.is_refresh && !lease.flight.is_awaited(lease.index);
         drop(self.extract(is_unwanted));
     }
 
@@ -146,17 +149,26 @@ impl<F: Failure> Leases<F> {
         }
     }
 
-    /// The upstream responded: `elements` has one for each vehicle, in order. A vehicle without
+    /// The upstream responded: `fetched` has one for each item, in order. An item without
     /// one is abandoned.
     ///
-    /// Waiters get them in any case. They are stored if `may_store`, for those vehicles that no
+    /// Waiters get them in any case. They are stored if `may_store`, for those items that no
     /// write has touched since they were looked up. Gives what is stored.
-    pub fn fill(mut self, elements: Vec<Element>, may_store: bool, now: Moment) -> Vec<Stored> {
+    pub fn fill(
+        mut self,
+        fetched: Vec<C::Fetched>,
+        may_store: bool,
+        now: Moment,
+    ) -> Vec<Stored<C>> {
         let entries: Vec<_> = self
             .leases
             .iter()
-            .zip(elements)
-            .map(|(lease, element)| Arc::new(self.entry(lease, element, now)))
+            .zip(fetched)
+            .map(|(lease, fetched)| {
+                let hash = lease.hashed.hash;
+                let value = self.cache.contents().value(fetched, hash, now);
+                Arc::new(Entry::new(hash, lease.flight.epoch, value))
+            })
             .collect();
         let mut stored = Vec::with_capacity(if may_store { entries.len() } else { 0 });
         for (nth, lease) in self.leases.iter().enumerate() {
@@ -167,7 +179,7 @@ impl<F: Failure> Leases<F> {
             if let (true, replaced) = lease.release(&self.cache, entry)
                 && let Some(entry) = entry.map(Arc::clone)
             {
-                stored.push(Stored { vehicle: lease.hashed.key.vehicle, entry, replaced });
+                stored.push(Stored { item: lease.hashed.key.item, entry, replaced });
             }
             // In between, so that no large response takes more than the cache may hold.
             if nth % SETTLE_EVERY == SETTLE_EVERY - 1 {
@@ -184,11 +196,11 @@ impl<F: Failure> Leases<F> {
     }
 
     /// The call failed.
-    pub fn fail(mut self, failure: F) {
+    pub fn fail(mut self, failure: C::Failure) {
         self.give_back(&Outcome::Failed(failure));
     }
 
-    fn give_back(&mut self, outcome: &Outcome<F>) {
+    fn give_back(&mut self, outcome: &Outcome<C>) {
         for lease in self.leases.iter().filter(|lease| !lease.flight.is_private) {
             lease.release(&self.cache, None);
         }
@@ -196,7 +208,7 @@ impl<F: Failure> Leases<F> {
     }
 
     /// Gives each lease its outcome; none is left.
-    fn finish(&mut self, outcome: impl Fn(usize) -> Outcome<F>) {
+    fn finish(&mut self, outcome: impl Fn(usize) -> Outcome<C>) {
         for run in self.runs() {
             let indices = run
                 .clone()
@@ -217,24 +229,18 @@ impl<F: Failure> Leases<F> {
             })
             .collect()
     }
-
-    fn entry(&self, lease: &Lease<F>, element: Element, now: Moment) -> Entry {
-        let hash = lease.hashed.hash;
-        let fresh_for = self.cache.0.fresh_for(element.classes, hash);
-        Entry::new(hash, lease.flight.epoch, element, fresh_for, now)
-    }
 }
 
 #[cfg(test)]
-impl<F: Failure> Leases<F> {
+impl<C: Contents> Leases<C> {
     /// Whether one of them is what `waiter` waits for.
-    pub(super) fn are_for(&self, waiter: &super::Waiter<F>) -> bool {
-        let is_for = |lease: &Lease<F>| waiter.is_at(&lease.flight, lease.index);
+    pub(crate) fn are_for(&self, waiter: &super::Waiter<C>) -> bool {
+        let is_for = |lease: &Lease<C>| waiter.is_at(&lease.flight, lease.index);
         self.leases.iter().any(is_for)
     }
 }
 
-impl<F: Failure> Drop for Leases<F> {
+impl<C: Contents> Drop for Leases<C> {
     fn drop(&mut self) {
         if !self.leases.is_empty() {
             self.give_back(&Outcome::Abandoned);

@@ -1,60 +1,84 @@
-//! One pass over the vehicles of a request: what is held, what is coming, what must be fetched.
+//! One pass over the items of a request: what is held, what is coming, what must be fetched.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::{
-    Cache, Directives, Entry, Failure, Key, Lease, Leases, Partition, StaleWindows,
+    Cache, Contents, Entry, Key, Lease, Leases, Partition,
     by_shard::ByShard,
-    directives::Verdict,
-    flight::{Flight, Hashed, InFlight, Waiter},
+    flight::{Flight, InFlight, Waiter},
+    key::Hashed,
     store::Store,
     table::Table,
 };
-use crate::vehicle::Vehicle;
 
-/// What a request finds of its vehicles, and what it has to fetch itself.
-pub struct Lookups<F: Failure> {
-    /// One for each vehicle, in their order.
-    pub found: Vec<Lookup<F>>,
+/// What a request finds of its items, and what it has to fetch itself.
+pub struct Lookups<C: Contents> {
+    /// One for each item, in their order.
+    pub found: Vec<Lookup<C>>,
     /// For what it leads, and for what is refreshed behind stale entries.
-    pub leases: Leases<F>,
+    pub leases: Leases<C>,
 }
 
-/// What is known of one vehicle.
-pub enum Lookup<F> {
+/// What is known of one item.
+pub enum Lookup<C: Contents> {
     /// It is held, and fresh.
-    Hit(Arc<Entry>),
+    Hit(Arc<Entry<C::Value>>),
     /// It is held, and may be served although it is stale.
-    Stale(Arc<Entry>),
+    Stale(Arc<Entry<C::Value>>),
     /// Another request fetches it.
-    Joined(Waiter<F>),
+    Joined(Waiter<C>),
     /// This request fetches it.
-    Leading(Waiter<F>),
+    Leading(Waiter<C>),
     /// It is not held, and the request wants no call (`only-if-cached`).
     NotCached,
 }
 
-/// The flight that a pass makes, with its first vehicle.
-struct FlightBuilder<F> {
+/// What a request takes of what is held, and of what is coming.
+pub trait Rules<V> {
+    /// What may be done with a value that is held.
+    fn check(&self, value: &V) -> Verdict;
+
+    /// Whether it joins calls that were sent before it came.
+    fn joins_sent(&self) -> bool;
+
+    /// Whether it wants nothing that takes a call.
+    fn only_if_cached(&self) -> bool;
+}
+
+/// What may be done with a value that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Serve it.
+    Fresh,
+    /// Serve it; `refresh` behind it or not.
+    Stale {
+        /// Whether the upstream is to be asked meanwhile.
+        refresh: bool,
+    },
+    /// Ask the upstream.
+    Unusable,
+}
+
+/// The flight that a pass makes, with its first item.
+struct FlightBuilder<C: Contents> {
     epoch: u32,
     is_private: bool,
-    flight: Option<Arc<Flight<F>>>,
-    leases: Vec<Lease<F>>,
+    flight: Option<Arc<Flight<C>>>,
+    leases: Vec<Lease<C>>,
 }
 
 /// What stays the same during a pass.
-struct Pass<'a, F> {
-    store: &'a Store<F>,
-    directives: &'a Directives,
-    stale: StaleWindows,
+struct Pass<'a, C: Contents, R> {
+    store: &'a Store<C>,
+    rules: &'a R,
     epoch: u32,
     now: Instant,
     second: u32,
 }
 
-/// Vehicles that are looked up together. More would hold a shard's lock for longer.
+/// Items that are looked up together. More would hold a shard's lock for longer.
 const GROUPED: usize = 512;
 
 /// Fewer are not worth the grouping.
@@ -62,62 +86,52 @@ const MIN_GROUPED: usize = 8;
 
 // === impl Cache ===
 
-impl<F: Failure> Cache<F> {
-    /// Looks up `vehicles`, which are distinct, and gives out leases for those that have to be
+impl<C: Contents> Cache<C> {
+    /// Looks up `items`, which are distinct, and gives out leases for those that have to be
     /// fetched.
     ///
-    /// Without a partition (no credential), with `no-store`, or with the cache switched off,
-    /// every vehicle is led privately: nothing is read, joined or stored.
-    pub fn lookup(
+    /// Without a partition every item is led privately: nothing is read, joined or stored.
+    pub fn look_up(
         &self,
         partition: Option<Partition>,
-        vehicles: impl Iterator<Item = Vehicle>,
-        directives: &Directives,
+        items: impl Iterator<Item = C::Item>,
+        rules: &impl Rules<C::Value>,
         now: Instant,
-    ) -> Lookups<F> {
-        let shared = partition.filter(|_| self.0.config.enabled && !directives.no_store);
-        match shared {
-            Some(partition) => self.lookup_shared(partition, vehicles, directives, now),
-            None => self.lookup_privately(vehicles, directives),
+    ) -> Lookups<C> {
+        match partition {
+            Some(partition) => self.look_up_shared(partition, items, rules, now),
+            None => self.look_up_privately(items, rules),
         }
     }
 
-    /// What is still held for a vehicle whose refresh failed, if it may stand in.
-    pub fn stale_if_error(
-        &self,
-        partition: Partition,
-        vehicle: Vehicle,
-        directives: &Directives,
-        now: Instant,
-    ) -> Option<Arc<Entry>> {
-        let Hashed { key, hash } = self.0.hashed(Key { partition, vehicle });
+    /// What is held of an item, whatever its age. Counts as no hit.
+    pub fn get(&self, partition: Partition, item: C::Item) -> Option<Arc<Entry<C::Value>>> {
+        let Hashed { key, hash } = self.0.hashed(Key { partition, item });
         let epoch = self.0.epoch(partition);
         let table = self.0.shard(hash).lock();
         let entry = table.slot(table.find(&key, hash)?).entry.as_ref()?;
-        let stands_in =
-            entry.epoch == epoch && directives.permits_stale_if_error(entry, &self.0.stale(), now);
-        stands_in.then(|| Arc::clone(entry))
+        (entry.epoch == epoch).then(|| Arc::clone(entry))
     }
 
-    fn lookup_shared(
+    fn look_up_shared(
         &self,
         partition: Partition,
-        vehicles: impl Iterator<Item = Vehicle>,
-        directives: &Directives,
+        items: impl Iterator<Item = C::Item>,
+        rules: &impl Rules<C::Value>,
         now: Instant,
-    ) -> Lookups<F> {
+    ) -> Lookups<C> {
         let epoch = self.0.epoch(partition);
-        let (stale, second) = (self.0.stale(), self.0.second(now));
-        let pass = Pass { store: &*self.0, directives, stale, epoch, now, second };
-        let keys: Vec<_> = vehicles
-            .map(|vehicle| self.0.hashed(Key { partition, vehicle }))
+        let second = self.0.second(now);
+        let pass = Pass { store: &*self.0, rules, epoch, now, second };
+        let keys: Vec<_> = items
+            .map(|item| self.0.hashed(Key { partition, item }))
             .collect();
         let mut found = Vec::with_capacity(keys.len());
         found.resize_with(keys.len(), || Lookup::NotCached);
         for (keys, found) in keys.chunks(GROUPED).zip(found.chunks_mut(GROUPED)) {
             pass.find_fresh(keys, found);
         }
-        // What has to be fetched is looked up by one request at a time, unless it is one vehicle.
+        // What has to be fetched is looked up by one request at a time, unless it is one item.
         let missed = found
             .iter()
             .filter(|lookup| matches!(lookup, Lookup::NotCached));
@@ -135,17 +149,17 @@ impl<F: Failure> Cache<F> {
         Lookups { found, leases: Leases::new(self.clone(), flight.leases) }
     }
 
-    fn lookup_privately(
+    fn look_up_privately(
         &self,
-        vehicles: impl Iterator<Item = Vehicle>,
-        directives: &Directives,
-    ) -> Lookups<F> {
+        items: impl Iterator<Item = C::Item>,
+        rules: &impl Rules<C::Value>,
+    ) -> Lookups<C> {
         let mut flight = FlightBuilder::new(0, true);
-        let found = vehicles
-            .map(|vehicle| match directives.only_if_cached {
+        let found = items
+            .map(|item| match rules.only_if_cached() {
                 true => Lookup::NotCached,
                 false => {
-                    let key = Key { partition: Partition::NONE, vehicle };
+                    let key = Key { partition: Partition::NONE, item };
                     let (flight, index) = flight.add(self.0.hashed(key), false);
                     Lookup::Leading(Waiter::leading(flight, index))
                 }
@@ -157,13 +171,13 @@ impl<F: Failure> Cache<F> {
 
 // === impl Pass ===
 
-impl<F: Failure> Pass<'_, F> {
+impl<C: Contents, R: Rules<C::Value>> Pass<'_, C, R> {
     /// Finds those that are fresh, shard by shard.
     ///
     /// A look-up mostly waits for memory. Locks, and the counting of references, make the
     /// processor wait for one after the other; between them it looks several up at once. So each
     /// shard is locked once, and everything is looked at before anything is counted.
-    fn find_fresh(&self, keys: &[Hashed], found: &mut [Lookup<F>]) {
+    fn find_fresh(&self, keys: &[Hashed<C::Item>], found: &mut [Lookup<C>]) {
         if keys.len() < MIN_GROUPED {
             return;
         }
@@ -185,18 +199,17 @@ impl<F: Failure> Pass<'_, F> {
         }
     }
 
-    fn is_fresh(&self, entry: &Entry) -> bool {
-        entry.epoch == self.epoch
-            && self.directives.check(entry, &self.stale, self.now) == Verdict::Fresh
+    fn is_fresh(&self, entry: &Entry<C::Value>) -> bool {
+        entry.epoch == self.epoch && self.rules.check(entry) == Verdict::Fresh
     }
 
     #[inline]
-    fn look_up(&self, hashed: Hashed, flight: &mut FlightBuilder<F>) -> Lookup<F> {
+    fn look_up(&self, hashed: Hashed<C::Item>, flight: &mut FlightBuilder<C>) -> Lookup<C> {
         let table = &mut *self.store.shard(hashed.hash).lock();
         let id = table.find(&hashed.key, hashed.hash);
         let held = id.and_then(|id| table.slot(id).entry.as_ref());
         if let Some(entry) = held.filter(|entry| entry.epoch == self.epoch) {
-            match self.directives.check(entry, &self.stale, self.now) {
+            match self.rules.check(entry) {
                 Verdict::Fresh => {
                     let entry = Arc::clone(entry);
                     self.store.note_hit(&entry, self.second);
@@ -213,7 +226,7 @@ impl<F: Failure> Pass<'_, F> {
                 Verdict::Unusable => {}
             }
         }
-        if self.directives.only_if_cached {
+        if self.rules.only_if_cached() {
             return Lookup::NotCached;
         }
         match self.joinable(table, id) {
@@ -225,28 +238,31 @@ impl<F: Failure> Pass<'_, F> {
         }
     }
 
-    /// The flight that fetches a vehicle, if this request may wait for it.
-    fn joinable<'t>(&self, table: &'t Table<F>, id: Option<u32>) -> Option<&'t InFlight<F>> {
+    /// The flight that fetches an item, if this request may wait for it.
+    fn joinable<'t>(&self, table: &'t Table<C>, id: Option<u32>) -> Option<&'t InFlight<C>> {
         let in_flight = table.slot(id?).in_flight.as_ref()?;
         let is_current = in_flight.flight.epoch == self.epoch;
-        // What was sent before this request came is not what `no-cache` asks for.
-        let is_late = self.directives.no_cache && in_flight.is_sent();
+        let is_late = !self.rules.joins_sent() && in_flight.is_sent();
         (is_current && !is_late).then_some(in_flight)
     }
 
-    /// Takes a vehicle into the flight of this request, and lets others find it there.
+    /// Takes an item into the flight of this request, and lets others find it there.
     fn lead<'f>(
         &self,
-        table: &mut Table<F>,
-        hashed: Hashed,
-        flight: &'f mut FlightBuilder<F>,
+        table: &mut Table<C>,
+        hashed: Hashed<C::Item>,
+        flight: &'f mut FlightBuilder<C>,
         is_refresh: bool,
-    ) -> (&'f Arc<Flight<F>>, usize) {
+    ) -> (&'f Arc<Flight<C>>, usize) {
         self.store.note_miss(hashed.hash);
         let (flight, index) = flight.add(hashed, is_refresh);
         // Asked under the shard's lock, and a write raises its fence before it takes that lock:
         // so either the fence is seen here, or the write sees the flight.
-        let may_store = !self.store.fence.covers(&hashed.key, self.now);
+        let may_store =
+            !self
+                .store
+                .fence
+                .covers(hashed.key.partition, || C::tags(&hashed.key.item), self.now);
         let id = table.occupy(hashed.key, hashed.hash);
         let in_flight = InFlight { flight: Arc::clone(flight), index, may_store };
         table.slot_mut(id).in_flight = Some(in_flight);
@@ -256,14 +272,14 @@ impl<F: Failure> Pass<'_, F> {
 
 // === impl FlightBuilder ===
 
-impl<F: Failure> FlightBuilder<F> {
+impl<C: Contents> FlightBuilder<C> {
     fn new(epoch: u32, is_private: bool) -> Self {
         Self { epoch, is_private, flight: None, leases: Vec::new() }
     }
 
-    /// Adds a vehicle, and a lease on it. The pass neither awaits nor calls anything that may
-    /// panic, so no vehicle is left in the table without its lease.
-    fn add(&mut self, hashed: Hashed, is_refresh: bool) -> (&Arc<Flight<F>>, usize) {
+    /// Adds an item, and a lease on it. The pass neither awaits nor calls anything that may
+    /// panic, so no item is left in the table without its lease.
+    fn add(&mut self, hashed: Hashed<C::Item>, is_refresh: bool) -> (&Arc<Flight<C>>, usize) {
         let flight = self
             .flight
             .get_or_insert_with(|| Flight::new(self.epoch, self.is_private));
@@ -275,9 +291,9 @@ impl<F: Failure> FlightBuilder<F> {
 }
 
 #[cfg(test)]
-impl<F: Failure> Lookup<F> {
-    /// Waits for the vehicle, wherever it comes from. `None`: it is not to be fetched.
-    pub(crate) async fn outcome(&mut self) -> Option<super::Outcome<F>> {
+impl<C: Contents> Lookup<C> {
+    /// Waits for the item, wherever it comes from. `None`: it is not to be fetched.
+    pub(crate) async fn outcome(&mut self) -> Option<super::Outcome<C>> {
         match self {
             Self::Hit(entry) | Self::Stale(entry) => {
                 Some(super::Outcome::Filled(Arc::clone(entry)))

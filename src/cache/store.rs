@@ -5,38 +5,46 @@
 //! listener only notes what went; [`Store::settle`] takes it out of the tables afterwards.
 
 use std::{
-    hash::{BuildHasher, BuildHasherDefault, Hasher},
+    hash::{BuildHasher, BuildHasherDefault},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use moka::{notification::RemovalCause, sync::Cache as Policy};
 // The policy notes under locks of its own, where tests must not switch threads.
 use parking_lot::Mutex as PlainMutex;
+use prometheus::IntGauge;
 use tokio::{sync::Notify as PlainNotify, time::Instant};
 
 use super::{
-    Classes, Config, Entry, Failure, Key, Lifetimes, LookupLock, Metrics, Mutex, Partition,
-    StaleWindows, fence::StoreFence, flight::Hashed, table::Table,
+    Contents, Entry, Key, LookupLock, Mutex, Partition, fence::StoreFence, key::Hashed,
+    prehashed::Prehashed, table::Table,
 };
 
-/// The cache: a handle, cheap to clone. `F` is why a flight failed.
-pub struct Cache<F>(pub(super) Arc<Store<F>>);
+/// The cache: a handle, cheap to clone.
+pub struct Cache<C: Contents>(pub(crate) Arc<Store<C>>);
 
-pub(super) struct Store<F> {
-    pub(super) config: Config,
-    lifetimes: ArcSwap<Lifetimes>,
-    pub(super) metrics: Metrics,
+/// What is held, for all to see.
+#[derive(Clone, Debug)]
+pub struct Gauges {
+    /// Entries.
+    pub entries: IntGauge,
+    /// What they weigh.
+    pub bytes: IntGauge,
+}
+
+pub(crate) struct Store<C: Contents> {
+    contents: C,
+    capacity: u64,
+    gauges: Gauges,
     pub(super) fence: StoreFence,
     hashing: RandomState,
-    shards: Box<[Mutex<Table<F>>]>,
-    policy: Policy<u64, Arc<Entry>, BuildHasherDefault<Prehashed>>,
-    evicted: Arc<Evicted>,
+    shards: Box<[Mutex<Table<C>>]>,
+    policy: Policy<u64, Arc<Entry<C::Value>>, BuildHasherDefault<Prehashed>>,
+    evicted: Arc<Evicted<C::Value>>,
     /// Counts, by the hash of a partition, how often that partition was dropped. Two partitions
     /// that share a counter are dropped together, which costs calls but is never wrong, and takes
     /// no memory that clients could make grow.
@@ -50,10 +58,9 @@ pub(super) struct Store<F> {
 }
 
 /// What the policy has let go of and the tables still have.
-#[derive(Default)]
-struct Evicted {
+struct Evicted<V> {
     any: AtomicBool,
-    entries: PlainMutex<Vec<Arc<Entry>>>,
+    entries: PlainMutex<Vec<Arc<Entry<V>>>>,
 }
 
 /// Enough that the threads of a large machine rarely meet; a power of two.
@@ -67,37 +74,22 @@ const LOOKUP_LOCKS: usize = 64;
 /// much less often a flood of vehicles asked for once would outweigh those asked for all the time.
 const NOTE_EVERY: u32 = 1;
 
-/// What an entry weighs beside its bytes: the entry itself, its slot in the table with the
-/// indexes, and its nodes in the policy.
-///
-/// Measured with mimalloc as the growth of resident memory by an entry, less its bytes. In a cache
-/// that has let go of ten times what it holds it is 620, 670 and 850 with elements of 300, 1000
-/// and 3000 bytes. When elements of 1,331 bytes in the mean went through a gateway, 10,000 a
-/// request, resident memory grew by 131 MiB beside 64 MiB of them, and by 328 MiB beside 256 MiB,
-/// at a weight of 650: 67 MiB are the gateway's at work, and the rest is met within 3 %.
-const OVERHEAD: usize = 700;
-
 // === impl Cache ===
 
-impl<F: Failure> Cache<F> {
-    /// An empty cache.
-    pub fn new(config: Config, lifetimes: Lifetimes, metrics: Metrics) -> Self {
-        Self::sharded(config, lifetimes, metrics, SHARDS)
+impl<C: Contents> Cache<C> {
+    /// An empty cache of so many bytes.
+    pub fn new(contents: C, capacity: u64, gauges: Gauges) -> Self {
+        Self::sharded(contents, capacity, gauges, SHARDS)
     }
 
     /// An empty cache of so many shards: a power of two.
-    pub(super) fn sharded(
-        config: Config,
-        lifetimes: Lifetimes,
-        metrics: Metrics,
-        shards: usize,
-    ) -> Self {
-        let evicted = Arc::<Evicted>::default();
+    pub(crate) fn sharded(contents: C, capacity: u64, gauges: Gauges, shards: usize) -> Self {
+        let evicted = Arc::<Evicted<_>>::default();
         let noted = Arc::clone(&evicted);
         let policy = Policy::builder()
             // With none at all, moka would neither keep nor report anything.
-            .max_capacity(config.capacity.max(1))
-            .weigher(|_, entry: &Arc<Entry>| u32::try_from(weight(entry)).unwrap_or(u32::MAX))
+            .max_capacity(capacity.max(1))
+            .weigher(|_, entry: &Arc<Entry<_>>| u32::try_from(C::weight(entry)).unwrap_or(u32::MAX))
             .eviction_listener(move |_, entry, cause| {
                 // What is removed on purpose has left its table already.
                 if cause != RemovalCause::Explicit {
@@ -109,65 +101,52 @@ impl<F: Failure> Cache<F> {
         let shards = (0..shards)
             .map(|_| Mutex::new(Table::new(hashing.clone())))
             .collect();
-        let epochs = (0..EPOCHS).map(|_| AtomicU32::new(0)).collect();
-        let lookup_locks = (0..LOOKUP_LOCKS).map(|_| LookupLock::default()).collect();
         let started_at = Instant::now();
         Self(Arc::new(Store {
-            config,
-            lifetimes: ArcSwap::from_pointee(lifetimes),
-            metrics,
+            contents,
+            capacity,
+            gauges,
             fence: StoreFence::new(hashing.clone(), started_at),
             hashing,
             shards,
             policy,
             evicted,
-            epochs,
-            lookup_locks,
+            epochs: (0..EPOCHS).map(|_| AtomicU32::new(0)).collect(),
+            lookup_locks: (0..LOOKUP_LOCKS).map(|_| LookupLock::default()).collect(),
             has_dropped: PlainNotify::new(),
             started_at,
         }))
     }
 
-    /// Changes how long results stay fresh that are stored from now on, and how long past that
-    /// whatever is held may be served.
-    pub fn set_lifetimes(&self, lifetimes: Lifetimes) {
-        self.0.lifetimes.store(Arc::new(lifetimes));
-    }
-
-    /// Whether anything is kept at all.
-    pub fn is_enabled(&self) -> bool {
-        self.0.config.enabled
-    }
-
-    /// What the cache counts.
-    pub fn metrics(&self) -> &Metrics {
-        &self.0.metrics
+    /// What it is of.
+    pub fn contents(&self) -> &C {
+        &self.0.contents
     }
 }
 
-impl<F> Clone for Cache<F> {
+impl<C: Contents> Clone for Cache<C> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<F> std::fmt::Debug for Cache<F> {
+impl<C: Contents> std::fmt::Debug for Cache<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache")
-            .field("config", &self.0.config)
+            .field("capacity", &self.0.capacity)
             .finish_non_exhaustive()
     }
 }
 
 // === impl Store ===
 
-impl<F> Store<F> {
-    pub(super) fn hashed(&self, key: Key) -> Hashed {
+impl<C: Contents> Store<C> {
+    pub(super) fn hashed(&self, key: Key<C::Item>) -> Hashed<C::Item> {
         Hashed { key, hash: self.hashing.hash_one(key) }
     }
 
     #[inline]
-    pub(super) fn shard(&self, hash: u64) -> &Mutex<Table<F>> {
+    pub(super) fn shard(&self, hash: u64) -> &Mutex<Table<C>> {
         &self.shards[self.shard_index(hash)]
     }
 
@@ -177,17 +156,17 @@ impl<F> Store<F> {
         (hash >> 48) as usize & (self.shards.len() - 1)
     }
 
-    pub(super) fn shards(&self) -> impl Iterator<Item = &Mutex<Table<F>>> {
+    pub(super) fn shards(&self) -> impl Iterator<Item = &Mutex<Table<C>>> {
         self.shards.iter()
     }
 
     /// How often the partition was dropped so far.
-    pub(super) fn epoch(&self, partition: Partition) -> u32 {
+    pub(crate) fn epoch(&self, partition: Partition) -> u32 {
         self.counter(partition).load(Ordering::Acquire)
     }
 
     /// Makes all that was filled or led for the partition so far unusable.
-    pub(super) fn advance_epoch(&self, partition: Partition) {
+    pub(crate) fn advance_epoch(&self, partition: Partition) {
         self.counter(partition).fetch_add(1, Ordering::AcqRel);
         self.has_dropped.notify_one();
     }
@@ -218,50 +197,40 @@ impl<F> Store<F> {
 
     /// Tells the policy of a hit, if it has not heard of one lately.
     #[inline]
-    pub(super) fn note_hit(&self, entry: &Entry, second: u32) {
+    pub(super) fn note_hit(&self, entry: &Entry<C::Value>, second: u32) {
         if entry.is_worth_noting(second, NOTE_EVERY) {
             self.policy.get(&entry.key_hash);
         }
     }
 
-    /// Tells the policy that a vehicle is asked for which it may not have. It admits what is asked
+    /// Tells the policy that an item is asked for which it may not have. It admits what is asked
     /// for more often than what would have to go, and knows only of what it is told: unheard of,
     /// nothing would ever be admitted to a full cache.
     pub(super) fn note_miss(&self, hash: u64) {
         self.policy.get(&hash);
     }
 
-    /// How long an element of this entry's key stays fresh.
-    pub(super) fn fresh_for(&self, classes: Classes, hash: u64) -> Duration {
-        self.lifetimes.load().ttl.fresh_for(classes, hash)
-    }
-
-    /// How long past that what is held may still be served.
-    pub(super) fn stale(&self) -> StaleWindows {
-        self.lifetimes.load().stale
-    }
-
     /// Stores `entry` in its slot. Under the lock of its shard, which `table` proves.
     /// Gives what it replaces.
     pub(super) fn store(
         &self,
-        table: &mut Table<F>,
+        table: &mut Table<C>,
         id: u32,
-        entry: &Arc<Entry>,
-    ) -> Option<Arc<Entry>> {
-        self.metrics.entries.inc();
-        self.metrics.bytes.add(weight(entry) as i64);
+        entry: &Arc<Entry<C::Value>>,
+    ) -> Option<Arc<Entry<C::Value>>> {
+        self.gauges.entries.inc();
+        self.gauges.bytes.add(C::weight(entry) as i64);
         let replaced = table.slot_mut(id).entry.replace(Arc::clone(entry));
         if let Some(replaced) = &replaced {
-            self.metrics.entries.dec();
-            self.metrics.bytes.sub(weight(replaced) as i64);
+            self.gauges.entries.dec();
+            self.gauges.bytes.sub(C::weight(replaced) as i64);
         }
         self.policy.insert(entry.key_hash, Arc::clone(entry));
         replaced
     }
 
     /// Removes the entry of a slot, if there is one. Under the lock of its shard.
-    pub(super) fn remove(&self, table: &mut Table<F>, id: u32) -> bool {
+    pub(super) fn remove(&self, table: &mut Table<C>, id: u32) -> bool {
         let Some(entry) = self.forget(table, id) else {
             return false;
         };
@@ -275,7 +244,7 @@ impl<F> Store<F> {
         self.drop_evicted();
         // One run evicts a bounded number of entries; a few more catch up with a large response.
         for _ in 0..MAX_EVICTION_RUNS {
-            if self.metrics.bytes.get() <= self.config.capacity as i64 {
+            if self.gauges.bytes.get() <= self.capacity as i64 {
                 return;
             }
             self.policy.run_pending_tasks();
@@ -309,19 +278,46 @@ impl<F> Store<F> {
         }
     }
 
-    fn forget(&self, table: &mut Table<F>, id: u32) -> Option<Arc<Entry>> {
+    fn forget(&self, table: &mut Table<C>, id: u32) -> Option<Arc<Entry<C::Value>>> {
         let entry = table.slot_mut(id).entry.take()?;
-        self.metrics.entries.dec();
-        self.metrics.bytes.sub(weight(&entry) as i64);
+        self.gauges.entries.dec();
+        self.gauges.bytes.sub(C::weight(&entry) as i64);
         Some(entry)
     }
 }
 
 #[cfg(test)]
-impl<F> Store<F> {
+impl<C: Contents> Store<C> {
+    pub(crate) fn shard_of(&self, key: Key<C::Item>) -> usize {
+        self.shard_index(self.hashed(key).hash)
+    }
+
+    pub(crate) fn last_shard(&self) -> usize {
+        self.shards.len() - 1
+    }
+
+    pub(crate) fn is_fenced(&self, key: &Key<C::Item>, now: Instant) -> bool {
+        self.fence.covers(key.partition, || C::tags(&key.item), now)
+    }
+
+    /// Shows what can be served. Panics if something is in flight, or a slot holds nothing.
+    pub(crate) fn for_each(&self, visit: impl Fn(&C::Item, &C::Value)) {
+        for shard in self.shards() {
+            let table = &*shard.lock();
+            for id in table.all() {
+                let slot = table.slot(id);
+                assert!(slot.in_flight.is_none(), "something in flight is left");
+                let Some(entry) = &slot.entry else { panic!("a slot is left") };
+                if entry.epoch == self.epoch(slot.key().partition) {
+                    visit(&slot.key().item, entry);
+                }
+            }
+        }
+    }
+
     /// Panics unless the policy, the gauges and the tables say the same. Nobody else may use the
     /// cache meanwhile.
-    pub(super) fn check(&self) {
+    pub(crate) fn check(&self) {
         self.policy.run_pending_tasks();
         self.drop_evicted();
         let (mut entries, mut bytes) = (0, 0);
@@ -333,12 +329,12 @@ impl<F> Store<F> {
                 let held = self.policy.get(&entry.key_hash);
                 assert!(held.is_some_and(|held| Arc::ptr_eq(&held, entry)), "not in the policy");
                 entries += 1;
-                bytes += weight(entry);
+                bytes += C::weight(entry);
             }
         }
         assert_eq!(self.policy.entry_count(), entries, "not in a table");
-        assert_eq!(self.metrics.entries.get(), entries as i64);
-        assert_eq!(self.metrics.bytes.get(), bytes as i64);
+        assert_eq!(self.gauges.entries.get(), entries as i64);
+        assert_eq!(self.gauges.bytes.get(), bytes as i64);
     }
 }
 
@@ -346,47 +342,21 @@ const MAX_EVICTION_RUNS: usize = 32;
 
 // === impl Evicted ===
 
-impl Evicted {
-    fn push(&self, entry: Arc<Entry>) {
+impl<V> Evicted<V> {
+    fn push(&self, entry: Arc<Entry<V>>) {
         self.entries.lock().push(entry);
         self.any.store(true, Ordering::Release);
     }
 
-    fn take(&self) -> Vec<Arc<Entry>> {
+    fn take(&self) -> Vec<Arc<Entry<V>>> {
         let mut entries = self.entries.lock();
         self.any.store(false, Ordering::Release);
         std::mem::take(&mut *entries)
     }
 }
 
-fn weight(entry: &Entry) -> usize {
-    allocated(entry.bytes().len()) + OVERHEAD
-}
-
-/// What the allocator takes for so many bytes: it has four sizes between a power of two and the
-/// next.
-fn allocated(bytes: usize) -> usize {
-    let step = bytes.next_power_of_two() / 8;
-    bytes.next_multiple_of(step.max(8))
-}
-
-/// Passes a hash through that was taken already.
-#[derive(Default)]
-pub(super) struct Prehashed(u64);
-
-impl Hasher for Prehashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // Only `u64` keys are hashed here; anything else would still be spread, if badly.
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+impl<V> Default for Evicted<V> {
+    fn default() -> Self {
+        Self { any: AtomicBool::new(false), entries: PlainMutex::default() }
     }
 }

@@ -8,7 +8,7 @@ use std::{convert::Infallible, time::Duration};
 
 use tokio::{task::yield_now, time::sleep};
 
-use super::{Cache, Entry, Failure, Mutex, table::Table};
+use super::{Cache, Contents, Mutex, table::Table};
 
 /// Between two sweeps, so that partitions that are dropped all the time do not keep a thread
 /// busy.
@@ -24,7 +24,7 @@ const DROP: usize = 64;
 
 // === impl Cache ===
 
-impl<F: Failure> Cache<F> {
+impl<C: Contents> Cache<C> {
     /// Sweeps out what partitions held when they were dropped, for as long as it is polled: it
     /// is out of the counts and out of memory a second or two after the drop.
     pub async fn keep_swept(self) -> Infallible {
@@ -36,13 +36,12 @@ impl<F: Failure> Cache<F> {
     }
 
     /// Drops every entry whose partition was dropped since it was filled.
-    pub(super) async fn sweep(&self) {
+    pub(crate) async fn sweep(&self) {
         let store = &self.0;
         self.visit_slots(|table, id| {
             let slot = table.slot(id);
             let epoch = store.epoch(slot.key().partition);
-            let is_dropped = |entry: &Entry| entry.epoch != epoch;
-            if !slot.entry.as_deref().is_some_and(is_dropped) {
+            if slot.entry.as_ref().is_none_or(|entry| entry.epoch == epoch) {
                 return false;
             }
             // What is in flight may have been asked for since.
@@ -55,7 +54,7 @@ impl<F: Failure> Cache<F> {
 
     /// Shows every slot that is used to `visit`, which may drop it, and gives whether it has
     /// dropped an entry. What comes while this goes on is shown or not.
-    pub(super) async fn visit_slots(&self, mut visit: impl FnMut(&mut Table<F>, u32) -> bool) {
+    pub(super) async fn visit_slots(&self, mut visit: impl FnMut(&mut Table<C>, u32) -> bool) {
         for shard in self.0.shards() {
             let mut next = Some(0);
             while let Some(from) = next {
@@ -68,10 +67,10 @@ impl<F: Failure> Cache<F> {
 }
 
 /// Shows slots from number `from` on, and gives the number of the first that has to wait.
-fn visit_slice<F>(
-    shard: &Mutex<Table<F>>,
+fn visit_slice<C: Contents>(
+    shard: &Mutex<Table<C>>,
     from: u32,
-    visit: &mut impl FnMut(&mut Table<F>, u32) -> bool,
+    visit: &mut impl FnMut(&mut Table<C>, u32) -> bool,
 ) -> Option<u32> {
     let table = &mut *shard.lock();
     let (mut next, mut work) = (from, 0);

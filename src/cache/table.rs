@@ -1,94 +1,81 @@
-//! One shard's slots, found by key, by VIN and by plate.
+//! One shard's slots, found by key and by tag.
 //!
-//! A slot exists while its vehicle has an entry, or a call under way, or both. Slots stand in a
-//! slab; three hash tables of slot numbers find them, and the slots of one VIN (and of one
-//! plate) form a doubly linked list, so that a write drops what it changed without looking at
-//! anything else and a slot costs about a hundred bytes. Everything here is linear in the number
-//! of slots touched, also when a client sends one VIN with ten thousand plates.
+//! A slot exists while its item has an entry, or a call under way, or both. Slots stand in a slab;
+//! two hash tables find them, and the slots that have a tag in the same place form a doubly linked
+//! list, so that a write drops what it changed without looking at anything else and a slot costs
+//! about a hundred bytes. Everything here is linear in the number of slots touched, also when a
+//! client sends one VIN with ten thousand plates.
 //!
 //! No locks, no clock, no policy: [`Store`](super::store) has those.
 
-use std::{hash::BuildHasher, sync::Arc};
+use std::{hash::BuildHasher, iter::successors, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table};
 
-use super::{Entry, Key, flight::InFlight};
-use crate::vehicle::{Plate, Vin};
+use super::{Contents, Entry, Key, TAGS, flight::InFlight};
 
-/// The slots of one shard. `F` is why a flight failed.
-pub(super) struct Table<F> {
+/// The slots of one shard.
+pub(super) struct Table<C: Contents> {
     hashing: RandomState,
-    slots: Vec<Slot<F>>,
-    /// Head of the list of unused slots, linked through `by_vin.next`.
+    slots: Vec<Slot<C>>,
+    /// Head of the list of unused slots, linked through their first links.
     unused: u32,
     keys: HashTable<u32>,
-    /// The first slot of each VIN's list.
-    vins: HashTable<u32>,
-    /// The first slot of each plate's list.
-    plates: HashTable<u32>,
+    /// The first node of each list.
+    tags: HashTable<Node>,
 }
 
-/// What the table has of a vehicle.
-pub(super) struct Slot<F> {
-    key: Key,
+/// What the table has of an item.
+pub(super) struct Slot<C: Contents> {
+    key: Key<C::Item>,
     /// What is held.
-    pub(super) entry: Option<Arc<Entry>>,
+    pub(super) entry: Option<Arc<Entry<C::Value>>>,
     /// The flight that others may join, and whose outcome may be stored.
-    pub(super) in_flight: Option<InFlight<F>>,
-    by_vin: Links,
-    by_plate: Links,
+    pub(super) in_flight: Option<InFlight<C>>,
+    links: [Links; TAGS],
 }
 
 #[derive(Clone, Copy)]
 struct Links {
-    previous: u32,
-    next: u32,
+    previous: Node,
+    next: Node,
 }
+
+/// A slot in the list of one of its tags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Node(u32);
 
 /// No slot.
 const NONE: u32 = u32::MAX;
 
-/// Which of a slot's two lists.
-#[derive(Clone, Copy)]
-enum List {
-    Vin,
-    Plate,
-}
-
 // === impl Table ===
 
-impl<F> Table<F> {
+impl<C: Contents> Table<C> {
     pub(super) fn new(hashing: RandomState) -> Self {
-        Self {
-            hashing,
-            slots: Vec::new(),
-            unused: NONE,
-            keys: HashTable::new(),
-            vins: HashTable::new(),
-            plates: HashTable::new(),
-        }
+        let (keys, tags) = (HashTable::new(), HashTable::new());
+        Self { hashing, slots: Vec::new(), unused: NONE, keys, tags }
     }
 
     /// The slot of `key`, whose hash is `hash`.
     #[inline]
-    pub(super) fn find(&self, key: &Key, hash: u64) -> Option<u32> {
+    pub(super) fn find(&self, key: &Key<C::Item>, hash: u64) -> Option<u32> {
         self.keys
             .find(hash, |&id| self.slots[id as usize].key == *key)
             .copied()
     }
 
     /// The slot that holds this very entry.
-    pub(super) fn find_entry(&self, entry: &Arc<Entry>) -> Option<u32> {
-        let fence =
-            |held: &Option<Arc<Entry>>| held.as_ref().is_some_and(|it| Arc::ptr_eq(it, entry));
-        self.keys
-            .find(entry.key_hash, |&id| fence(&self.slots[id as usize].entry))
-            .copied()
+    pub(super) fn find_entry(&self, entry: &Arc<Entry<C::Value>>) -> Option<u32> {
+        let is_in = |&id: &u32| {
+            let held = self.slots[id as usize].entry.as_ref();
+            held.is_some_and(|held| Arc::ptr_eq(held, entry))
+        };
+        self.keys.find(entry.key_hash, is_in).copied()
     }
 
     /// The slot of `key`, made if there is none.
-    pub(super) fn occupy(&mut self, key: Key, hash: u64) -> u32 {
+    pub(super) fn occupy(&mut self, key: Key<C::Item>, hash: u64) -> u32 {
         if let Some(id) = self.find(&key, hash) {
             return id;
         }
@@ -96,8 +83,7 @@ impl<F> Table<F> {
         let (slots, hashing) = (&self.slots, &self.hashing);
         self.keys
             .insert_unique(hash, id, |&id| hashing.hash_one(slots[id as usize].key));
-        self.link(List::Vin, id);
-        self.link(List::Plate, id);
+        Node::of(id).for_each(|node| self.link(node));
         id
     }
 
@@ -111,34 +97,30 @@ impl<F> Table<F> {
         if let Ok(found) = self.keys.find_entry(hash, |&other| other == id) {
             found.remove();
         }
-        self.unlink(List::Vin, id);
-        self.unlink(List::Plate, id);
-        self.slots[id as usize].by_vin.next = self.unused;
+        Node::of(id).for_each(|node| self.unlink(node));
+        self.slots[id as usize].links[0].next = Node(self.unused);
         self.unused = id;
     }
 
-    pub(super) fn slot(&self, id: u32) -> &Slot<F> {
+    pub(super) fn slot(&self, id: u32) -> &Slot<C> {
         &self.slots[id as usize]
     }
 
-    pub(super) fn slot_mut(&mut self, id: u32) -> &mut Slot<F> {
+    pub(super) fn slot_mut(&mut self, id: u32) -> &mut Slot<C> {
         &mut self.slots[id as usize]
     }
 
-    /// The slots of this VIN, under any plate, in every partition.
-    pub(super) fn of_vin(&self, vin: &Vin) -> Vec<u32> {
-        let head = self
-            .vins
-            .find(self.hashing.hash_one(vin), |&id| self.vin(id) == *vin);
-        self.list(List::Vin, head)
-    }
-
-    /// The slots of this plate, under any VIN, in every partition.
-    pub(super) fn of_plate(&self, plate: &Plate) -> Vec<u32> {
-        let head = self
-            .plates
-            .find(self.hashing.hash_one(plate), |&id| self.plate(id) == *plate);
-        self.list(List::Plate, head)
+    /// The slots that have this tag, in every partition.
+    pub(super) fn tagged(&self, tag: &C::Tag) -> Vec<u32> {
+        let hash = self.hashing.hash_one(tag);
+        let mut ids = Vec::new();
+        // One list for each place that the tag has in some item.
+        for &head in self.tags.iter_hash(hash) {
+            if tag_of(&self.slots, head) == *tag {
+                ids.extend(self.list(head));
+            }
+        }
+        ids
     }
 
     /// The number above those of all slots, used or not.
@@ -152,84 +134,81 @@ impl<F> Table<F> {
         self.keys.iter().copied().collect()
     }
 
-    /// Panics unless every slot is found by its key, in both its lists, or is unused.
+    /// Panics unless every slot is found by its key, in all its lists, or is unused.
     #[cfg(test)]
     pub(super) fn check(&self) {
         let some = |id: u32| Some(id).filter(|&id| id != NONE);
-        let next_unused = |&id: &u32| some(self.slots[id as usize].by_vin.next);
-        let unused = std::iter::successors(some(self.unused), next_unused).count();
+        let next_unused = |&id: &u32| some(self.slots[id as usize].links[0].next.0);
+        let unused = successors(some(self.unused), next_unused).count();
         assert_eq!(self.keys.len() + unused, self.slots.len(), "slots have leaked");
-        let (mut by_vin, mut by_plate) = (0, 0);
-        for &head in &self.vins {
-            by_vin += self.of_vin(&self.vin(head)).len();
-        }
-        for &head in &self.plates {
-            by_plate += self.of_plate(&self.plate(head)).len();
-        }
-        assert_eq!([by_vin, by_plate], [self.keys.len(); 2], "lists and keys differ");
+        let listed: usize = self.tags.iter().map(|&head| self.list(head).count()).sum();
+        assert_eq!(listed, TAGS * self.keys.len(), "lists and keys differ");
         for &id in &self.keys {
             let slot = self.slot(id);
             assert!(slot.is_used(), "a slot for nothing");
-            assert!(self.of_vin(&slot.key.vehicle.vin).contains(&id));
-            assert!(self.of_plate(&slot.key.vehicle.plate).contains(&id));
+            assert!(
+                C::tags(&slot.key.item)
+                    .iter()
+                    .all(|tag| self.tagged(tag).contains(&id))
+            );
         }
     }
 
-    fn list(&self, list: List, head: Option<&u32>) -> Vec<u32> {
-        let first = head.copied().filter(|&id| id != NONE);
-        let next = |&id: &u32| Some(self.links(list, id).next).filter(|&id| id != NONE);
-        std::iter::successors(first, next).collect()
+    fn list(&self, head: Node) -> impl Iterator<Item = u32> {
+        let next = |&node: &Node| Some(self.links(node).next).filter(|&node| node != Node::NONE);
+        successors(Some(head), next).map(Node::slot)
     }
 
-    fn take_unused(&mut self, key: Key) -> u32 {
-        let alone = Links { previous: NONE, next: NONE };
-        let slot = Slot { key, entry: None, in_flight: None, by_vin: alone, by_plate: alone };
+    fn take_unused(&mut self, key: Key<C::Item>) -> u32 {
+        let alone = Links { previous: Node::NONE, next: Node::NONE };
+        let slot = Slot { key, entry: None, in_flight: None, links: [alone; TAGS] };
         if self.unused == NONE {
             if self.slots.len() == self.slots.capacity() {
                 // By a quarter. Doubled, a quarter of all slots would be empty in the mean.
                 self.slots.reserve_exact(self.slots.len() / 4 + 16);
             }
             self.slots.push(slot);
-            // A shard of four thousand million slots does not fit into any machine.
+            // A shard of two thousand million slots does not fit into any machine.
             return (self.slots.len() - 1) as u32;
         }
         let id = self.unused;
-        self.unused = self.slots[id as usize].by_vin.next;
+        self.unused = self.slots[id as usize].links[0].next.0;
         self.slots[id as usize] = slot;
         id
     }
 
-    /// Puts slot `id` at the head of its list.
-    fn link(&mut self, list: List, id: u32) {
-        let (hash, heads, slots, hashing) = self.heads(list, id);
-        let same = |&other: &u32| list.same(&slots[other as usize].key, &slots[id as usize].key);
-        let rehash = |&other: &u32| list.hash(hashing, &slots[other as usize].key);
-        let next = match heads.entry(hash, same, rehash) {
-            hash_table::Entry::Occupied(mut head) => std::mem::replace(head.get_mut(), id),
-            hash_table::Entry::Vacant(place) => {
-                place.insert(id);
-                NONE
+    /// Puts a node at the head of its list.
+    fn link(&mut self, node: Node) {
+        let (slots, hashing) = (&self.slots, &self.hashing);
+        let tag = tag_of(slots, node);
+        let is_same = |&head: &Node| head.place() == node.place() && tag_of(slots, head) == tag;
+        let rehash = |&head: &Node| hashing.hash_one(tag_of(slots, head));
+        let next = match self.tags.entry(hashing.hash_one(tag), is_same, rehash) {
+            hash_table::Entry::Occupied(mut head) => std::mem::replace(head.get_mut(), node),
+            hash_table::Entry::Vacant(free) => {
+                free.insert(node);
+                Node::NONE
             }
         };
-        *self.links_mut(list, id) = Links { previous: NONE, next };
-        if next != NONE {
-            self.links_mut(list, next).previous = id;
+        *self.links_mut(node) = Links { previous: Node::NONE, next };
+        if next != Node::NONE {
+            self.links_mut(next).previous = node;
         }
     }
 
-    /// Takes slot `id` out of its list.
-    fn unlink(&mut self, list: List, id: u32) {
-        let Links { previous, next } = *self.links(list, id);
-        if next != NONE {
-            self.links_mut(list, next).previous = previous;
+    /// Takes a node out of its list.
+    fn unlink(&mut self, node: Node) {
+        let Links { previous, next } = *self.links(node);
+        if next != Node::NONE {
+            self.links_mut(next).previous = previous;
         }
-        if previous != NONE {
-            self.links_mut(list, previous).next = next;
+        if previous != Node::NONE {
+            self.links_mut(previous).next = next;
             return;
         }
-        let (hash, heads, ..) = self.heads(list, id);
-        if let Ok(mut head) = heads.find_entry(hash, |&other| other == id) {
-            if next == NONE {
+        let hash = self.hashing.hash_one(tag_of(&self.slots, node));
+        if let Ok(mut head) = self.tags.find_entry(hash, |&other| other == node) {
+            if next == Node::NONE {
                 head.remove();
             } else {
                 *head.get_mut() = next;
@@ -237,49 +216,24 @@ impl<F> Table<F> {
         }
     }
 
-    /// What finding the head of slot `id`'s list takes.
-    fn heads(
-        &mut self,
-        list: List,
-        id: u32,
-    ) -> (u64, &mut HashTable<u32>, &[Slot<F>], &RandomState) {
-        let hash = list.hash(&self.hashing, &self.slots[id as usize].key);
-        let heads = match list {
-            List::Vin => &mut self.vins,
-            List::Plate => &mut self.plates,
-        };
-        (hash, heads, &self.slots, &self.hashing)
+    fn links(&self, node: Node) -> &Links {
+        &self.slots[node.slot() as usize].links[node.place()]
     }
 
-    fn links(&self, list: List, id: u32) -> &Links {
-        let slot = &self.slots[id as usize];
-        match list {
-            List::Vin => &slot.by_vin,
-            List::Plate => &slot.by_plate,
-        }
+    fn links_mut(&mut self, node: Node) -> &mut Links {
+        &mut self.slots[node.slot() as usize].links[node.place()]
     }
+}
 
-    fn links_mut(&mut self, list: List, id: u32) -> &mut Links {
-        let slot = &mut self.slots[id as usize];
-        match list {
-            List::Vin => &mut slot.by_vin,
-            List::Plate => &mut slot.by_plate,
-        }
-    }
-
-    fn vin(&self, id: u32) -> Vin {
-        self.slots[id as usize].key.vehicle.vin
-    }
-
-    fn plate(&self, id: u32) -> Plate {
-        self.slots[id as usize].key.vehicle.plate
-    }
+/// The tag whose list a node is in.
+fn tag_of<C: Contents>(slots: &[Slot<C>], node: Node) -> C::Tag {
+    C::tags(&slots[node.slot() as usize].key.item)[node.place()]
 }
 
 // === impl Slot ===
 
-impl<F> Slot<F> {
-    pub(super) fn key(&self) -> &Key {
+impl<C: Contents> Slot<C> {
+    pub(super) fn key(&self) -> &Key<C::Item> {
         &self.key
     }
 
@@ -289,21 +243,23 @@ impl<F> Slot<F> {
     }
 }
 
-// === impl List ===
+// === impl Node ===
 
-impl List {
-    fn hash(self, hashing: &RandomState, key: &Key) -> u64 {
-        match self {
-            Self::Vin => hashing.hash_one(key.vehicle.vin),
-            Self::Plate => hashing.hash_one(key.vehicle.plate),
-        }
+impl Node {
+    const NONE: Self = Self(NONE);
+
+    /// The nodes of a slot, one for each of its tags.
+    fn of(slot: u32) -> impl Iterator<Item = Self> {
+        (0..TAGS as u32).map(move |place| Self(slot * TAGS as u32 + place))
     }
 
-    fn same(self, one: &Key, other: &Key) -> bool {
-        match self {
-            Self::Vin => one.vehicle.vin == other.vehicle.vin,
-            Self::Plate => one.vehicle.plate == other.vehicle.plate,
-        }
+    fn slot(self) -> u32 {
+        self.0 / TAGS as u32
+    }
+
+    /// Which of the slot's tags.
+    fn place(self) -> usize {
+        self.0 as usize % TAGS
     }
 }
 
@@ -314,7 +270,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cache::tests::{entry, key};
+    use crate::vehicle_cache::tests::{Contents as Vehicles, key, results};
 
     /// A slot per key is kept, or given up, and every list is compared with a plain set.
     #[derive(Clone, Debug)]
@@ -336,14 +292,14 @@ mod tests {
         #[test]
         fn finds_what_a_plain_set_finds(steps in steps()) {
             let hashing = RandomState::default();
-            let mut table = Table::<()>::new(hashing.clone());
+            let mut table = Table::<Vehicles>::new(hashing.clone());
             let mut model = BTreeSet::new();
             for step in steps {
                 match step {
                     Step::Occupy(vin, plate) => {
                         let key = key(0, vin, plate);
                         let id = table.occupy(key, hashing.hash_one(key));
-                        table.slot_mut(id).entry = Some(entry());
+                        table.slot_mut(id).entry = Some(Arc::new(Entry::new(0, 0, results())));
                         model.insert((vin, plate));
                     }
                     Step::Vacate(vin, plate) => {
@@ -357,16 +313,16 @@ mod tests {
                 }
                 prop_assert_eq!(table.all().len(), model.len());
                 for n in 0..6 {
-                    let vehicle = key(0, n, n).vehicle;
+                    let [vin_tag, plate_tag] = Vehicles::tags(&key(0, n, n).item);
                     let of_vin: BTreeSet<_> =
-                        table.of_vin(&vehicle.vin).into_iter().map(|id| *table.slot(id).key()).map(|k| k.vehicle.plate).collect();
+                        table.tagged(&vin_tag).into_iter().map(|id| *table.slot(id).key()).map(|k| k.item.plate).collect();
                     let want: BTreeSet<_> =
-                        model.iter().filter(|(vin, _)| *vin == n).map(|&(vin, plate)| key(0, vin, plate).vehicle.plate).collect();
+                        model.iter().filter(|(vin, _)| *vin == n).map(|&(vin, plate)| key(0, vin, plate).item.plate).collect();
                     prop_assert_eq!(of_vin, want);
                     let of_plate: BTreeSet<_> =
-                        table.of_plate(&vehicle.plate).into_iter().map(|id| table.slot(id).key().vehicle.vin).collect();
+                        table.tagged(&plate_tag).into_iter().map(|id| table.slot(id).key().item.vin).collect();
                     let want: BTreeSet<_> =
-                        model.iter().filter(|(_, plate)| *plate == n).map(|&(vin, plate)| key(0, vin, plate).vehicle.vin).collect();
+                        model.iter().filter(|(_, plate)| *plate == n).map(|&(vin, plate)| key(0, vin, plate).item.vin).collect();
                     prop_assert_eq!(of_plate, want);
                 }
             }
@@ -376,7 +332,7 @@ mod tests {
     #[test]
     fn reuses_slots() {
         let hashing = RandomState::default();
-        let mut table = Table::<()>::new(hashing.clone());
+        let mut table = Table::<Vehicles>::new(hashing.clone());
         for round in 0..100u8 {
             let key = key(0, round, 1);
             let id = table.occupy(key, hashing.hash_one(key));

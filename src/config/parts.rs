@@ -6,7 +6,7 @@ use super::effective::EffectiveConfig;
 use crate::{
     admin,
     auth::{self, jwks},
-    batch, cache, forward, gateway, limit, normalize, server, telemetry, upstream,
+    batch, forward, gateway, limit, normalize, server, telemetry, upstream, vehicle_cache,
 };
 
 /// A valid configuration, in the parts that the modules take.
@@ -35,7 +35,7 @@ pub struct RestartOnlyConfig {
     /// Where the keys of tokens are published; `None`: nowhere, or tokens are not required.
     pub jwks: Option<jwks::Config>,
     /// The vehicle cache as a whole.
-    pub cache: cache::Config,
+    pub cache: vehicle_cache::Config,
     /// How log lines look.
     pub format: telemetry::Format,
 }
@@ -52,7 +52,7 @@ pub struct ReloadableConfig {
     /// The batch endpoint.
     pub batch: batch::Config,
     /// How long cached entries are fresh, and stale.
-    pub lifetimes: cache::Lifetimes,
+    pub lifetimes: vehicle_cache::Lifetimes,
     /// Everything that is forwarded.
     pub forward: forward::Config,
     /// Vehicles in paths, queries and bodies.

@@ -19,9 +19,9 @@ use super::{
 use crate::{
     auth::Credential,
     body::Body,
-    cache::{Cause, Invalidate, InvalidationScope, Partition},
     route::{Access, Route},
     upstream,
+    vehicle_cache::{Cause, Invalidate, InvalidationScope, Partition},
 };
 
 /// A write that is on its way.

@@ -45,10 +45,10 @@ use self::{
 };
 use crate::{
     body::Body,
-    cache::{Cause, Invalidate},
     limit,
     route::Route,
     upstream::{Account, Call, ClientId, Kind, Origin, Reservation, Upstream},
+    vehicle_cache::{Cause, Invalidate},
 };
 
 /// What the forwarding needs to know.

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     auth::Credential,
     body::{Body, Tunnel},
-    cache::{Cause, InvalidationScope},
     proxy_status, upstream,
+    vehicle_cache::{Cause, InvalidationScope},
 };
 
 /// What has to be remembered of a request until its response comes.

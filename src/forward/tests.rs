@@ -24,10 +24,10 @@ use super::*;
 use crate::{
     auth::Credential,
     body::{Error as BodyError, Failure},
-    cache::{InvalidationScope, Partition},
     peer::Peer,
     route::Route,
     upstream::{self, tests::Fake},
+    vehicle_cache::{InvalidationScope, Partition},
 };
 
 const MINE: [u8; 32] = [7; 32];

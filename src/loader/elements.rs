@@ -10,9 +10,9 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    cache::{Class, Classes, Element},
     json::{self, Object},
     vehicle::{Plate, Vehicle, Vin},
+    vehicle_cache::{Class, Classes, Element},
 };
 
 /// The elements of one response, matched with the vehicles that were asked for.

@@ -30,12 +30,12 @@ use self::{
     queue::{Limits, Next, Part, Queue, Ticket},
 };
 use crate::{
-    cache::{
-        Cache, Cause, Directives, Flight, Invalidate as _, InvalidationScope, Leases, Moment,
-        Partition,
-    },
     upstream::{Account, ClientId, Kind, Permit, Reservation, Upstream},
     vehicle::Vehicle,
+    vehicle_cache::{
+        Cause, Directives, Flight, Invalidate as _, InvalidationScope, Leases, Moment, Partition,
+        VehicleCache,
+    },
 };
 
 pub use self::{
@@ -65,7 +65,7 @@ pub struct Config {
 pub struct Loader(Arc<Inner>);
 
 struct Inner {
-    cache: Cache<Failure>,
+    cache: VehicleCache<Failure>,
     upstream: Upstream,
     fetch: Fetch,
     limits: Limits,
@@ -116,7 +116,7 @@ impl Loader {
     /// carry.
     pub fn new(
         config: &Config,
-        cache: Cache<Failure>,
+        cache: VehicleCache<Failure>,
         upstream: Upstream,
         credential: &[HeaderName],
         metrics: Metrics,
@@ -131,7 +131,7 @@ impl Loader {
     }
 
     /// The cache that is filled.
-    pub fn cache(&self) -> &Cache<Failure> {
+    pub fn cache(&self) -> &VehicleCache<Failure> {
         &self.0.cache
     }
 
@@ -240,10 +240,7 @@ impl Loader {
             return Ok(());
         };
         parts.iter().for_each(|part| part.leases.mark_sent());
-        let mut vehicles: Vec<_> = parts
-            .iter()
-            .flat_map(|part| part.leases.vehicles())
-            .collect();
+        let mut vehicles: Vec<_> = parts.iter().flat_map(|part| part.leases.items()).collect();
         if parts.len() > 1 {
             // Two requests may lead one vehicle, when a write came between them.
             let mut seen = HashSet::with_capacity(vehicles.len());
@@ -284,10 +281,7 @@ impl Loader {
                     .cache
                     .stale_if_error(partition, vehicle, &context.directives, now)
             };
-            if !leases
-                .vehicles()
-                .all(|vehicle| is_masked(vehicle).is_some())
-            {
+            if !leases.items().all(|vehicle| is_masked(vehicle).is_some()) {
                 if let Some(flight) = leases.flight() {
                     flight.leader_left();
                 }
@@ -336,7 +330,7 @@ fn fill(parts: Vec<Part>, vehicles: &[Vehicle], elements: Elements) {
     if all.len() > vehicles.len() {
         let fetched: HashMap<_, _> = vehicles.iter().zip(&of_vehicles).collect();
         of_vehicles = all
-            .vehicles()
+            .items()
             .map(|vehicle| fetched[&vehicle].clone())
             .collect();
     }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::Notify;
 
 use super::{CallContext, Failure, balanced};
-use crate::cache::Leases;
+use crate::vehicle_cache::Leases;
 
 /// What waits for calls of one account, in the order in which it came.
 #[derive(Default)]

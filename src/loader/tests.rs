@@ -12,9 +12,9 @@ use tokio::{
 use super::*;
 use crate::{
     body::Body,
-    cache::{self, Lookups, Outcome, StaleWindows, Ttl},
     upstream::{self, tests::Fake},
     vehicle::{Plate, Vin},
+    vehicle_cache::{self, Lookups, Outcome, StaleWindows, Ttl},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -49,14 +49,14 @@ pub(crate) fn loader(sizes: Sizes) -> (Loader, Calls) {
         request_timeout: 60 * SECOND,
     };
     let life = 900 * SECOND;
-    let lifetimes = cache::Lifetimes {
+    let lifetimes = vehicle_cache::Lifetimes {
         ttl: Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 },
         stale: StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND },
     };
     let registry = Registry::new();
-    let cache_config = cache::Config { enabled: true, capacity: 1 << 20 };
-    let cache_metrics = cache::Metrics::register(&registry).unwrap();
-    let cache = Cache::new(cache_config, lifetimes, cache_metrics);
+    let cache_config = vehicle_cache::Config { enabled: true, capacity: 1 << 20 };
+    let cache_metrics = vehicle_cache::Metrics::register(&registry).unwrap();
+    let cache = VehicleCache::of_vehicles(&cache_config, lifetimes, cache_metrics);
     let metrics = Metrics::register(&registry).unwrap();
     (Loader::new(&config, cache, upstream, &[], metrics), Calls(calls))
 }

@@ -9,17 +9,17 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-pub(in crate::cache) struct Mutex<T>(parking_lot::Mutex<T>);
+pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
 
 /// Open to everybody at once. It only saves calls: what is promised holds without it, and in
 /// more orders of steps than it would allow.
 #[derive(Default)]
-pub(in crate::cache) struct LookupLock(());
+pub(crate) struct LookupLock(());
 
 #[derive(Default)]
-pub(in crate::cache) struct Notify(tokio::sync::Notify);
+pub(crate) struct Notify(tokio::sync::Notify);
 
-pub(in crate::cache) struct Guard<'a, T> {
+pub(crate) struct Guard<'a, T> {
     guard: parking_lot::MutexGuard<'a, T>,
     _held: Held,
 }
@@ -35,19 +35,19 @@ thread_local! {
 }
 
 /// Lets the scheduler switch threads, if there is one.
-pub(super) fn switch() {
+pub(crate) fn switch() {
     if is_scheduled() {
         shuttle::thread::yield_now();
     }
 }
 
 /// Whether a scheduler runs the code of this thread, outside of [`at_once`].
-pub(super) fn is_scheduled() -> bool {
+pub(crate) fn is_scheduled() -> bool {
     IS_SCHEDULED.get() && HELD.get() == 0
 }
 
 /// Runs `code` under a scheduler, which switches where it is asked to.
-pub(super) fn scheduled<T>(code: impl FnOnce() -> T) -> T {
+pub(crate) fn scheduled<T>(code: impl FnOnce() -> T) -> T {
     IS_SCHEDULED.set(true);
     let result = code();
     IS_SCHEDULED.set(false);
@@ -55,7 +55,7 @@ pub(super) fn scheduled<T>(code: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `code` as one step.
-pub(super) fn at_once<T>(code: impl FnOnce() -> T) -> T {
+pub(crate) fn at_once<T>(code: impl FnOnce() -> T) -> T {
     let _held = Held::new();
     code()
 }
@@ -63,11 +63,11 @@ pub(super) fn at_once<T>(code: impl FnOnce() -> T) -> T {
 // === impl Mutex ===
 
 impl<T> Mutex<T> {
-    pub(in crate::cache) fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self(parking_lot::Mutex::new(value))
     }
 
-    pub(in crate::cache) fn lock(&self) -> Guard<'_, T> {
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
         switch();
         let _held = Held::new();
         Guard { guard: self.0.lock(), _held }
@@ -89,18 +89,18 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Mutex<T> {
 // === impl LookupLock ===
 
 impl LookupLock {
-    pub(in crate::cache) fn lock(&self) -> impl Sized {}
+    pub(crate) fn lock(&self) -> impl Sized {}
 }
 
 // === impl Notify ===
 
 impl Notify {
-    pub(in crate::cache) fn notified(&self) -> tokio::sync::futures::Notified<'_> {
+    pub(crate) fn notified(&self) -> tokio::sync::futures::Notified<'_> {
         switch();
         self.0.notified()
     }
 
-    pub(in crate::cache) fn notify_waiters(&self) {
+    pub(crate) fn notify_waiters(&self) {
         switch();
         self.0.notify_waiters();
     }

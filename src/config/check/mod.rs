@@ -22,7 +22,7 @@ use super::{
     parts::{Config, ReloadableConfig, RestartOnlyConfig},
     value::{Value as _, values},
 };
-use crate::{batch, cache, forward, gateway, limit, loader, normalize, server, telemetry};
+use crate::{batch, forward, gateway, limit, loader, normalize, server, telemetry, vehicle_cache};
 
 /// Checks `file` as a whole; the problems are in `context`.
 pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
@@ -108,21 +108,21 @@ fn batch(file: &File) -> batch::Config {
     }
 }
 
-fn cache(file: &File) -> cache::Config {
-    cache::Config { enabled: file.cache.enabled, capacity: file.cache.capacity.0 }
+fn cache(file: &File) -> vehicle_cache::Config {
+    vehicle_cache::Config { enabled: file.cache.enabled, capacity: file.cache.capacity.0 }
 }
 
-fn lifetimes(file: &File) -> cache::Lifetimes {
+fn lifetimes(file: &File) -> vehicle_cache::Lifetimes {
     let ttl = &file.cache.ttl;
-    cache::Lifetimes {
-        ttl: cache::Ttl {
+    vehicle_cache::Lifetimes {
+        ttl: vehicle_cache::Ttl {
             finished: ttl.finished.0,
             pending: ttl.pending.0,
             failed: ttl.failed.0,
             absent: ttl.absent.0,
             jitter: ttl.jitter.0,
         },
-        stale: cache::StaleWindows {
+        stale: vehicle_cache::StaleWindows {
             while_revalidate: file.cache.stale_while_revalidate.0,
             if_error: file.cache.stale_if_error.0,
         },

@@ -8,9 +8,11 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    cache::{self, Cache, Directives, Lookup, Lookups, Partition, StaleWindows, Ttl},
     loader::tests::vehicle,
     vehicle::Vehicle,
+    vehicle_cache::{
+        self, Directives, Lookup, Lookups, Partition, StaleWindows, Ttl, VehicleCache,
+    },
 };
 
 const LIMITS: Limits = Limits { chunk: 3, max_parallel: 1 };
@@ -34,7 +36,7 @@ enum Step {
 }
 
 struct Scene<'a> {
-    cache: &'a Cache<Failure>,
+    cache: &'a VehicleCache<Failure>,
     queue: Queue,
     requests: BTreeMap<usize, Request>,
     calls: VecDeque<Vec<Part>>,
@@ -50,20 +52,20 @@ struct Request {
     joined: HashSet<Vehicle>,
     /// What it has found, which is what keeps others' leases wanted.
     found: Option<Vec<Lookup<Failure>>>,
-    flight: Option<Arc<cache::Flight<Failure>>>,
+    flight: Option<Arc<vehicle_cache::Flight<Failure>>>,
 }
 
-fn cache() -> Cache<Failure> {
+fn cache() -> VehicleCache<Failure> {
     let life = std::time::Duration::ZERO;
     let ttl = Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 };
     let stale = StaleWindows { while_revalidate: life, if_error: life };
-    let config = cache::Config { enabled: true, capacity: 1 << 20 };
-    let metrics = cache::Metrics::register(&Registry::new()).unwrap();
-    Cache::new(config, cache::Lifetimes { ttl, stale }, metrics)
+    let config = vehicle_cache::Config { enabled: true, capacity: 1 << 20 };
+    let metrics = vehicle_cache::Metrics::register(&Registry::new()).unwrap();
+    VehicleCache::of_vehicles(&config, vehicle_cache::Lifetimes { ttl, stale }, metrics)
 }
 
 /// Runs every order of up to so many steps, and gives the number of orders.
-fn explore(cache: &Cache<Failure>, steps: &mut Vec<Step>, left: usize) -> usize {
+fn explore(cache: &VehicleCache<Failure>, steps: &mut Vec<Step>, left: usize) -> usize {
     let mut scene = Scene::new(cache);
     for &step in &*steps {
         scene.act(step);
@@ -93,7 +95,7 @@ fn no_order_of_steps_loses_or_repeats_a_vehicle_or_overfills_a_call() {
 // === impl Scene ===
 
 impl<'a> Scene<'a> {
-    fn new(cache: &'a Cache<Failure>) -> Self {
+    fn new(cache: &'a VehicleCache<Failure>) -> Self {
         Self {
             cache,
             queue: Queue::default(),
@@ -140,7 +142,7 @@ impl<'a> Scene<'a> {
                     let mut requests = self.requests.values_mut();
                     let leader = requests.find(|request| Arc::ptr_eq(&request.ticket, &ticket));
                     let led = &mut leader.unwrap().led;
-                    for vehicle in leases.vehicles() {
+                    for vehicle in leases.items() {
                         led.remove(&vehicle);
                         self.sent.remove(&vehicle);
                     }
@@ -169,7 +171,7 @@ impl<'a> Scene<'a> {
             .cache
             .lookup(partition, vehicles, &directives, Instant::now());
         let Lookups { found, leases } = lookups;
-        let led: HashSet<_> = leases.vehicles().collect();
+        let led: HashSet<_> = leases.items().collect();
         let joined = REQUESTS[nth].iter().map(|&n| vehicle(n));
         let joined = joined.filter(|it| !led.contains(it)).collect();
         let flight = leases.flight().cloned();
@@ -213,7 +215,7 @@ impl<'a> Scene<'a> {
         let calls = wanted.div_ceil(LIMITS.chunk);
         assert_eq!(own, if calls == 0 { 0 } else { wanted.div_ceil(calls) }, "not balanced");
         for part in parts {
-            for vehicle in part.leases.vehicles() {
+            for vehicle in part.leases.items() {
                 assert!(self.sent.insert(vehicle), "sent twice");
             }
             if !Arc::ptr_eq(&part.ticket, &self.requests[&nth].ticket) {

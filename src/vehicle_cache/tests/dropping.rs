@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::cache::invalidate::FEW_NAMES;
+use crate::cache::FEW_TAGS;
 
 /// VINs that no other test has.
 pub(super) fn vins(count: usize) -> impl Iterator<Item = Vin> {
@@ -23,8 +23,8 @@ fn fill_many(cache: &TestCache, count: usize) {
 
 /// What the gauges say is held.
 fn counted(cache: &TestCache) -> i64 {
-    assert_eq!(cache.metrics().bytes.get() == 0, cache.metrics().entries.get() == 0);
-    cache.metrics().entries.get()
+    assert_eq!(cache.metrics().gauges.bytes.get() == 0, cache.metrics().gauges.entries.get() == 0);
+    cache.metrics().gauges.entries.get()
 }
 
 fn whole(n: u8) -> InvalidationScope {
@@ -50,7 +50,7 @@ async fn turns_of_others<T>(code: impl Future<Output = T>) -> (T, usize) {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_drops_what_it_names_and_nothing_else_however_much_it_names() {
-    for names in [2, FEW_NAMES, FEW_NAMES + 1, 100_000] {
+    for names in [2, FEW_TAGS, FEW_TAGS + 1, 100_000] {
         let cache = cache();
         let lookup = |n: u8, vehicle| {
             lookup_in(&cache, Some(partition(n)), &[vehicle], &Directives::default())
@@ -130,7 +130,7 @@ async fn what_a_partition_held_is_out_of_the_counts_two_seconds_after_it_was_dro
             .fill(vec![element("late")], true, Moment::now());
         assert_eq!(seen(&cache, vehicle(2, 2)).as_deref(), Some("late"));
         cache.0.check();
-        cache.purge(&PurgeFilter::default()).await;
+        cache.purge_vehicles(&PurgeFilter::default()).await;
     }
     assert!(!sweeping.is_finished());
 }
@@ -145,7 +145,7 @@ async fn a_call_under_way_at_a_purge_stores_nothing_and_is_not_joined() {
     ] {
         let cache = cache();
         let mut before = lookup(&cache, &[vehicle(1, 1)]);
-        assert_eq!(cache.purge(&filter).await, 0, "there is no entry yet");
+        assert_eq!(cache.purge_vehicles(&filter).await, 0, "there is no entry yet");
         let after = lookup(&cache, &[vehicle(1, 1)]);
         assert!(matches!(after.found[..], [Lookup::Leading(_)]), "a later reader asks anew");
         before
@@ -170,7 +170,7 @@ async fn a_purge_that_leaves_a_call_alone_lets_it_store() {
     let cache = cache();
     let others = PurgeFilter { vin: Some(vehicle(2, 2).vin), ..PurgeFilter::default() };
     let before = lookup(&cache, &[vehicle(1, 1)]);
-    cache.purge(&others).await;
+    cache.purge_vehicles(&others).await;
     before
         .lead
         .unwrap()
@@ -185,7 +185,7 @@ async fn a_purge_and_a_sweep_of_many_let_others_have_their_turn_and_count_right(
     const AT_ONCE: usize = 32;
     let cache = cache();
     fill_many(&cache, MANY);
-    let (purged, turns) = turns_of_others(cache.purge(&PurgeFilter::default())).await;
+    let (purged, turns) = turns_of_others(cache.purge_vehicles(&PurgeFilter::default())).await;
     assert_eq!(purged, MANY as u64);
     assert!(turns >= MANY / AT_ONCE, "{turns} turns");
     assert_eq!(counted(&cache), 0);
@@ -209,10 +209,10 @@ async fn a_purge_of_vehicles_is_done_at_once() {
     ] {
         fill_many(&cache, 5000);
         fill(&cache, vehicle(1, 1), "x");
-        assert_eq!(cache.purge(&filter).now_or_never(), Some(1), "{filter:?}");
+        assert_eq!(cache.purge_vehicles(&filter).now_or_never(), Some(1), "{filter:?}");
         assert_eq!(counted(&cache), 5000);
         cache.0.check();
-        cache.purge(&PurgeFilter::default()).await;
+        cache.purge_vehicles(&PurgeFilter::default()).await;
     }
 }
 
@@ -223,7 +223,7 @@ async fn what_is_asked_for_while_a_purge_goes_on_is_gone_at_its_end() {
         fill_many(&cache, 5000);
         let purging = tokio::spawn({
             let (cache, filter) = (cache.clone(), PurgeFilter { partition, ..<_>::default() });
-            async move { cache.purge(&filter).await }
+            async move { cache.purge_vehicles(&filter).await }
         });
         let (mut asked, mut asking) = (0, Vec::new());
         while !purging.is_finished() {

@@ -218,7 +218,7 @@ impl History {
                 }
                 Step::Purge(filter) => {
                     let (purged, expected) =
-                        (self.cache.purge(&filter).await, self.model.purge(&filter));
+                        (self.cache.purge_vehicles(&filter).await, self.model.purge(&filter));
                     assert!(purged == expected || self.is_small && purged < expected);
                 }
                 Step::Sweep => {
@@ -237,9 +237,9 @@ impl History {
         }
         self.check();
         self.cache.0.check();
-        self.cache.purge(&PurgeFilter::default()).await;
+        self.cache.purge_vehicles(&PurgeFilter::default()).await;
         self.cache.0.check();
-        assert_eq!(self.cache.metrics().bytes.get(), 0);
+        assert_eq!(self.cache.metrics().gauges.bytes.get(), 0);
     }
 
     fn ask(&mut self, partition: usize, vehicles: &[Vehicle], directives: Directives, cut: bool) {
@@ -300,7 +300,7 @@ impl History {
                 assert!(expected.is_empty());
                 continue;
             };
-            assert!(lease.vehicles().eq(expected.iter().copied()));
+            assert!(lease.items().eq(expected.iter().copied()));
             let flight = Arc::clone(lease.flight().unwrap());
             let rest = lease.split_off(if cut { 1 } else { expected.len() });
             for lease in [lease, rest] {
@@ -309,7 +309,7 @@ impl History {
                 }
                 let nth = self.called;
                 self.called += 1;
-                for vehicle in lease.vehicles().filter(|_| !directives.no_store) {
+                for vehicle in lease.items().filter(|_| !directives.no_store) {
                     let may_store = self.model.may_store(partition, vehicle);
                     self.model
                         .asking
@@ -317,7 +317,7 @@ impl History {
                 }
                 let waiting = waiters.drain(..lease.len().min(waiters.len())).collect();
                 let item = |vehicle| Item { vehicle, flight: Arc::clone(&flight), is_refresh };
-                let items = lease.vehicles().map(item).collect();
+                let items = lease.items().map(item).collect();
                 let (lease, directives) = (Some(lease), directives.clone());
                 self.calls.push(Call {
                     nth,
@@ -396,10 +396,7 @@ impl History {
                     self.model.asking.remove(&(*partition, item.vehicle));
                 }
             }
-            assert!(
-                lease.vehicles().eq(kept.iter().map(|item| item.vehicle)),
-                "others are dropped"
-            );
+            assert!(lease.items().eq(kept.iter().map(|item| item.vehicle)), "others are dropped");
             *items = kept;
         }
         self.calls.retain(|call| !call.items.is_empty());
@@ -407,7 +404,7 @@ impl History {
 
     fn end(&mut self, mut call: Call, end: End) {
         let lease = call.lease.take().unwrap();
-        let vehicles: Vec<_> = lease.vehicles().collect();
+        let vehicles: Vec<_> = lease.items().collect();
         let bytes = |nth| format!("call {} place {nth} {}", call.nth, "x".repeat(500));
         for Waiting { waiter, .. } in &mut call.waiting {
             assert!(waiter.outcome().now_or_never().is_none(), "over too early");
@@ -464,11 +461,11 @@ impl History {
     }
 
     fn check(&self) {
-        let held = self.cache.metrics().entries.get();
+        let held = self.cache.metrics().gauges.entries.get();
         let expected = self.model.held.len() as i64;
         assert!(held == expected || self.is_small && held < expected, "{held} of {expected} held");
         if self.is_small {
-            assert!(self.cache.metrics().bytes.get() <= SMALL as i64);
+            assert!(self.cache.metrics().gauges.bytes.get() <= SMALL as i64);
         }
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::{
-    Class, Classes,
-    entry::{Entry, Freshness},
+use super::{Class, Classes, Freshness, Results, StaleWindows};
+use crate::{
+    cache::{Rules, Verdict},
+    cache_control::{Directive, directives},
 };
-use crate::cache_control::{Directive, directives};
 
 /// What a request asks of caches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,27 +29,11 @@ pub struct Directives {
     pub max_stale: Option<Duration>,
 }
 
-/// How long past their time entries may still be served.
-#[derive(Clone, Copy, Debug)]
-pub struct StaleWindows {
-    /// While a refresh runs behind, class finished only.
-    pub while_revalidate: Duration,
-    /// When the refresh failed in a way that permits it.
-    pub if_error: Duration,
-}
-
-/// What may be done with a held entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Serve it.
-    Fresh,
-    /// Serve it; `refresh` behind it or not.
-    Stale {
-        /// Whether the upstream is to be asked meanwhile.
-        refresh: bool,
-    },
-    /// Ask the upstream.
-    Unusable,
+/// What a request asks of caches, when it comes.
+pub(super) struct DirectivesAt<'a> {
+    pub(super) directives: &'a Directives,
+    pub(super) stale: StaleWindows,
+    pub(super) now: Instant,
 }
 
 // === impl Directives ===
@@ -83,52 +67,66 @@ impl Directives {
         }
     }
 
-    /// What may be done with `entry` at `now`.
-    pub(super) fn check(&self, entry: &Entry, windows: &StaleWindows, now: Instant) -> Verdict {
-        if self.no_store || self.no_cache || self.max_age.is_some_and(|max| entry.age(now) > max) {
-            return Verdict::Unusable;
-        }
-        // Most requests do not ask for how long, and a comparison costs less than a difference.
-        if self.min_fresh.is_none() && now < entry.fresh_until() {
-            return Verdict::Fresh;
-        }
-        match entry.freshness(now) {
-            Freshness::Fresh(left) if self.min_fresh.is_some_and(|min| left < min) => {
-                Verdict::Unusable
-            }
-            Freshness::Fresh(_) => Verdict::Fresh,
-            Freshness::Stale(since) => self.check_stale(entry.classes(), since, windows),
-        }
+    fn allows_stale(&self) -> bool {
+        self.max_age.is_none() && self.min_fresh.is_none()
     }
+}
 
-    fn check_stale(&self, classes: Classes, since: Duration, windows: &StaleWindows) -> Verdict {
-        let revalidates = classes.are_only(Class::Finished) && since <= windows.while_revalidate;
-        let allowed = match self.max_stale {
+// === impl DirectivesAt ===
+
+impl DirectivesAt<'_> {
+    fn check_stale(&self, classes: Classes, since: Duration) -> Verdict {
+        let revalidates = classes.are_only(Class::Finished) && since <= self.stale.while_revalidate;
+        let allowed = match self.directives.max_stale {
             Some(limit) => since <= limit,
-            None => revalidates && self.allows_stale(),
+            None => revalidates && self.directives.allows_stale(),
         };
         if allowed {
-            Verdict::Stale { refresh: revalidates && !self.only_if_cached }
+            Verdict::Stale { refresh: revalidates && !self.directives.only_if_cached }
         } else {
             Verdict::Unusable
         }
     }
 
     /// Whether a stale entry may stand in for a failed refresh.
-    pub(super) fn permits_stale_if_error(
-        &self,
-        entry: &Entry,
-        windows: &StaleWindows,
-        now: Instant,
-    ) -> bool {
-        let within = match entry.freshness(now) {
+    pub(super) fn permit_stale_if_error(&self, results: &Results) -> bool {
+        let Self { directives, stale, now } = self;
+        let within = match results.freshness(*now) {
             Freshness::Fresh(_) => true,
-            Freshness::Stale(since) => since <= windows.if_error,
+            Freshness::Stale(since) => since <= stale.if_error,
         };
-        within && !self.no_store && !self.no_cache && self.allows_stale()
+        within && !directives.no_store && !directives.no_cache && directives.allows_stale()
+    }
+}
+
+impl Rules<Results> for DirectivesAt<'_> {
+    #[inline]
+    fn check(&self, results: &Results) -> Verdict {
+        let Self { directives, now, .. } = *self;
+        let is_too_old = |max| results.age(now) > max;
+        if directives.no_store || directives.no_cache || directives.max_age.is_some_and(is_too_old)
+        {
+            return Verdict::Unusable;
+        }
+        // Most requests do not ask for how long, and a comparison costs less than a difference.
+        if directives.min_fresh.is_none() && now < results.fresh_until() {
+            return Verdict::Fresh;
+        }
+        match results.freshness(now) {
+            Freshness::Fresh(left) if directives.min_fresh.is_some_and(|min| left < min) => {
+                Verdict::Unusable
+            }
+            Freshness::Fresh(_) => Verdict::Fresh,
+            Freshness::Stale(since) => self.check_stale(results.classes(), since),
+        }
     }
 
-    fn allows_stale(&self) -> bool {
-        self.max_age.is_none() && self.min_fresh.is_none()
+    /// What was sent before it came is not what `no-cache` asks for.
+    fn joins_sent(&self) -> bool {
+        !self.directives.no_cache
+    }
+
+    fn only_if_cached(&self) -> bool {
+        self.directives.only_if_cached
     }
 }

@@ -1,15 +1,14 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::Cause;
-use crate::labels::labels;
+use crate::{cache::Gauges, labels::labels};
 
 /// What the cache counts. Handles are resolved once.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     vehicles: [IntCounter; CacheStatus::ALL.len()],
     invalidations: [IntCounter; Cause::ALL.len()],
-    pub(super) entries: IntGauge,
-    pub(super) bytes: IntGauge,
+    pub(super) gauges: Gauges,
 }
 
 labels! {
@@ -58,8 +57,7 @@ impl Metrics {
             vehicles: CacheStatus::ALL.map(|status| vehicles.with_label_values(&[status.as_str()])),
             invalidations: Cause::ALL
                 .map(|cause| invalidations.with_label_values(&[cause.as_str()])),
-            entries,
-            bytes,
+            gauges: Gauges { entries, bytes },
         })
     }
 

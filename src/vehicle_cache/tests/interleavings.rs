@@ -34,7 +34,7 @@ use shuttle::{
 
 use self::{Call::*, Names::*, programs::*};
 use super::*;
-use crate::cache::{invalidate::FEW_NAMES, store::Store};
+use crate::cache::{FEW_TAGS, Store};
 
 mod programs;
 
@@ -230,16 +230,11 @@ impl Scene {
     /// The first vehicle is of the first shard of `cache`, the second of the last. Those of `held`
     /// are held from the start.
     fn new(cache: TestCache, held: &[usize]) -> Self {
-        let shards = cache.0.shards().count();
         let in_shard = |shard: usize| {
-            let is_there = |&plate: &u8| {
-                let key = Key { partition: partition(0), vehicle: vehicle(plate, plate) };
-                let found = cache.0.shard(cache.0.hashed(key).hash);
-                std::ptr::eq(found, cache.0.shards().nth(shard).unwrap())
-            };
+            let is_there = |&plate: &u8| cache.0.shard_of(key(0, plate, plate)) == shard;
             vehicle_of((100 * shard as u8..).find(is_there).unwrap())
         };
-        let vehicles = [in_shard(0), in_shard(shards - 1)];
+        let vehicles = [in_shard(0), in_shard(cache.0.last_shard())];
         let scene = Self { cache, vehicles, world: Mutex::default() };
         for &vehicle in held {
             scene.read(&[vehicle], "", Instant::now(), Lands);
@@ -317,7 +312,7 @@ impl Scene {
             let nth = self.vehicles.iter().position(|&it| it == vehicle).unwrap();
             Element { bytes: versions[nth].to_be_bytes().into(), classes: Class::Finished.into() }
         };
-        let elements = lease.vehicles().map(element_of).collect();
+        let elements = lease.items().map(element_of).collect();
         match call {
             Lands | IsSentEarly => drop(lease.fill(elements, true, at(now))),
             LandsUnstored => drop(lease.fill(elements, false, at(now))),
@@ -350,7 +345,7 @@ impl Scene {
         };
         let fence_for = (!is_known).then_some(9000 * SECOND);
         if names == Purge {
-            wait(self.cache.purge(&PurgeFilter::default()));
+            wait(self.cache.purge_vehicles(&PurgeFilter::default()));
         } else {
             wait(self.cache.invalidate(scope, Cause::OtherWrite, fence_for));
         }
@@ -362,37 +357,23 @@ impl Scene {
 
     /// What must hold when all is over.
     fn check(&self) {
-        let store: &Store<u32> = &self.cache.0;
+        let store: &Store<_> = &self.cache.0;
         store.check();
         let world = self.world.lock();
         assert_eq!(world.versions, world.answered);
-        for shard in store.shards() {
-            let table = shard.lock();
-            for id in table.all() {
-                let slot = table.slot(id);
-                assert!(slot.in_flight.is_none(), "something in flight is left");
-                let Some(entry) = &slot.entry else { panic!("a slot is left") };
-                if entry.epoch != store.epoch(partition(0)) {
-                    continue;
-                }
-                let nth = self
-                    .vehicles
-                    .iter()
-                    .position(|&it| it == slot.key().vehicle)
-                    .unwrap();
-                assert_eq!(version(entry), world.versions[nth], "stored after a write");
-                assert!(!world.held_off[nth], "stored although a write's outcome is unknown");
-            }
-        }
-        wait(
-            self.cache
-                .purge(&PurgeFilter { partition: Some(partition(0)), ..<_>::default() }),
-        );
+        store.for_each(|vehicle, results| {
+            let nth = self.vehicles.iter().position(|it| it == vehicle);
+            let nth = nth.expect("a vehicle of this scene");
+            assert_eq!(version(results), world.versions[nth], "stored after a write");
+            assert!(!world.held_off[nth], "stored although a write's outcome is unknown");
+        });
+        let filter = PurgeFilter { partition: Some(partition(0)), ..<_>::default() };
+        wait(self.cache.purge_vehicles(&filter));
         store.check();
-        assert_eq!(store.metrics.bytes.get(), 0);
-        let is_held = |vehicle| {
-            let key = Key { partition: partition(0), vehicle };
-            store.fence.covers(&key, Instant::now() + 9001 * SECOND)
+        assert_eq!(self.cache.metrics().gauges.bytes.get(), 0);
+        let is_held = |item| {
+            let key = Key { partition: partition(0), item };
+            store.is_fenced(&key, Instant::now() + 9001 * SECOND)
         };
         assert!(!self.vehicles.into_iter().any(is_held), "nothing is held off for ever");
     }
@@ -430,7 +411,7 @@ fn wait<T>(outcome: impl Future<Output = T>) -> T {
 
 /// VINs that nobody asks for, more than a write may name one by one.
 fn others() -> impl Iterator<Item = Vin> {
-    static OTHERS: LazyLock<Vec<Vin>> = LazyLock::new(|| dropping::vins(FEW_NAMES).collect());
+    static OTHERS: LazyLock<Vec<Vin>> = LazyLock::new(|| dropping::vins(FEW_TAGS).collect());
     OTHERS.iter().copied()
 }
 
@@ -438,8 +419,8 @@ fn at(instant: Instant) -> Moment {
     Moment { instant, ..Moment::now() }
 }
 
-fn version(entry: &Entry) -> u32 {
-    u32::from_be_bytes(entry.bytes().try_into().unwrap())
+fn version(results: &Results) -> u32 {
+    u32::from_be_bytes(results.bytes().try_into().unwrap())
 }
 
 fn vehicle_of(n: u8) -> Vehicle {

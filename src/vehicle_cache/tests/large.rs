@@ -30,8 +30,8 @@ async fn a_large_claim_gives_each_vehicle_its_own_place() {
         assert!(found, "{nth}");
     }
     let every_third = |from| vehicles.iter().copied().skip(from).step_by(3);
-    assert!(lead.unwrap().vehicles().eq(every_third(2)));
-    assert!(refresh.unwrap().vehicles().eq(every_third(0)));
+    assert!(lead.unwrap().items().eq(every_third(2)));
+    assert!(refresh.unwrap().items().eq(every_third(0)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,7 +42,7 @@ async fn a_large_claim_serves_nothing_of_a_partition_that_was_dropped() {
     lead.fill(vec![element("old"); 45], true, Moment::now());
     let whole = InvalidationScope { partition: Some(partition(0)), ..InvalidationScope::default() };
     cache.invalidate(whole, Cause::TaxIdentity, None).await;
-    assert_eq!(cache.metrics().entries.get(), 45, "not swept yet");
+    assert_eq!(cache.metrics().gauges.entries.get(), 45, "not swept yet");
 
     let Found { found, lead, refresh } = lookup(&cache, &vehicles);
     assert!(
@@ -50,7 +50,7 @@ async fn a_large_claim_serves_nothing_of_a_partition_that_was_dropped() {
             .iter()
             .all(|place| matches!(place, Lookup::Leading(_)))
     );
-    assert!(lead.unwrap().vehicles().eq(vehicles));
+    assert!(lead.unwrap().items().eq(vehicles));
     assert!(refresh.is_none());
 }
 
@@ -76,7 +76,7 @@ async fn a_large_claim_serves_what_its_directives_permit() {
             assert_eq!(found, is_served, "{directives}");
             assert_eq!(matches!(place, Lookup::Leading(_)), !is_served, "{directives}");
         }
-        let led = lead.map_or(0, |lead| lead.vehicles().len());
+        let led = lead.map_or(0, |lead| lead.items().len());
         assert_eq!(led, if is_served { 0 } else { 45 }, "{directives}");
     }
 }

@@ -1,0 +1,105 @@
+use std::{fmt, time::Duration};
+
+use tokio::time::Instant;
+
+use super::Classes;
+use crate::{cache::Moment, digest};
+
+/// What the upstream's response has of one vehicle. `Debug` does not show its bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Element {
+    /// The element's own bytes, as they came; empty if there was no element.
+    pub bytes: Box<[u8]>,
+    /// What its results are like.
+    pub classes: Classes,
+}
+
+/// What is held of a vehicle: an [`Element`] with its life.
+#[derive(Debug)]
+pub struct Results {
+    element: Element,
+    content_hash: ContentHash,
+    filled_at: Moment,
+    fresh_until: Instant,
+}
+
+/// The first 128 bits of the SHA-256 of an element's bytes.
+pub type ContentHash = [u8; 16];
+
+/// Where an entry is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Good for this much longer.
+    Fresh(Duration),
+    /// Past its time for this long.
+    Stale(Duration),
+}
+
+// === impl Element ===
+
+impl fmt::Debug for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Element")
+            .field("length", &self.bytes.len())
+            .field("classes", &self.classes)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Freshness ===
+
+impl Freshness {
+    /// Where in its life at `now` is what stays fresh until `fresh_until`.
+    pub fn at(fresh_until: Instant, now: Instant) -> Self {
+        match fresh_until.checked_duration_since(now) {
+            Some(left) if !left.is_zero() => Self::Fresh(left),
+            _ => Self::Stale(now.saturating_duration_since(fresh_until)),
+        }
+    }
+}
+
+// === impl Results ===
+
+impl Results {
+    pub(super) fn new(element: Element, fresh_for: Duration, now: Moment) -> Self {
+        let mut content_hash = ContentHash::default();
+        let whole = digest::of(&element.bytes);
+        content_hash.copy_from_slice(&whole[..size_of::<ContentHash>()]);
+        Self { element, content_hash, filled_at: now, fresh_until: now.instant + fresh_for }
+    }
+
+    /// The element's bytes as the upstream sent them; empty if it sent none.
+    pub fn bytes(&self) -> &[u8] {
+        &self.element.bytes
+    }
+
+    /// What its results are like.
+    pub fn classes(&self) -> Classes {
+        self.element.classes
+    }
+
+    /// A hash of the bytes, taken when the entry was filled.
+    pub fn content_hash(&self) -> &ContentHash {
+        &self.content_hash
+    }
+
+    /// When the upstream's response came.
+    pub fn filled_at(&self) -> Moment {
+        self.filled_at
+    }
+
+    /// Until when it is good.
+    pub fn fresh_until(&self) -> Instant {
+        self.fresh_until
+    }
+
+    /// How long ago the upstream's response came.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.filled_at.instant)
+    }
+
+    /// Whether it is still good at `now`.
+    pub(super) fn freshness(&self, now: Instant) -> Freshness {
+        Freshness::at(self.fresh_until, now)
+    }
+}
