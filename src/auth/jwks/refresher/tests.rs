@@ -316,6 +316,8 @@ async fn names_the_keys_that_are_left_out_once_for_each_set() {
     assert!(play.begun().len() > 5);
 
     let lines = String::from_utf8(lines.0.lock().clone()).unwrap();
-    let named = |kid: &str| lines.matches(&format!("key=\"{kid}\"")).count();
+    let named = |kid: &str| lines.matches(&format!("keys=\"{kid}\": ")).count();
     assert_eq!((named("one"), named("two"), named("a")), (2, 1, 0), "{lines}");
+    let of_sets = lines.matches("published keys left out").count();
+    assert_eq!(of_sets, 3, "a line for each set: {lines}");
 }
