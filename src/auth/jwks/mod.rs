@@ -22,11 +22,11 @@ mod source;
 pub(super) mod testing;
 mod unknown_kids;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use rustls::pki_types::CertificateDer;
 
-use self::{error::Error, fetch::Fetcher};
+use self::{document::Document, error::Error, fetch::Fetcher};
 use super::Metrics;
 
 pub(super) use self::{
@@ -48,6 +48,22 @@ pub struct Config {
     pub source: Source,
     /// Certificates to trust there; `None`: the system's.
     pub ca: Option<Vec<CertificateDer<'static>>>,
+}
+
+/// Checks that tokens can be verified with the key set `json`.
+///
+/// # Errors
+///
+/// What it is instead, in words that quote nothing of it but the names of its keys.
+pub fn check(json: &[u8]) -> Result<(), impl fmt::Display> {
+    match Document::parse(json) {
+        Ok(_) => Ok(()),
+        Err(Error::Empty(left_out)) if left_out.count() == 0 => {
+            Err("a key set without a key".to_owned())
+        }
+        Err(Error::Empty(left_out)) => Err(format!("a key set without a usable key ({left_out})")),
+        Err(_) => Err("no JSON Web Key Set".to_owned()),
+    }
 }
 
 // === impl Config ===

@@ -71,6 +71,14 @@ impl Source {
         Ok(Self(Place::Url(uri)))
     }
 
+    /// The file that keys are read from, if they are not fetched.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            Place::Url(_) => None,
+            Place::File(path) => Some(path),
+        }
+    }
+
     /// `text`, as it is written in the configuration, as it may be shown: some key servers take a
     /// credential in the query.
     pub fn masked(text: &str) -> String {

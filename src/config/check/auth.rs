@@ -1,6 +1,6 @@
 //! Tokens: keys that fit their algorithms, and all that published keys need.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, path::Path};
 
 use http::header::{AUTHORIZATION, COOKIE};
 use jsonwebtoken::AlgorithmFamily;
@@ -105,8 +105,25 @@ fn jwks(file: &File, context: &mut Context<'_>) -> Checked<Option<jwks::Config>>
     let source = jwks::Source::parse(&url.0, context.folder).map_err(|error| {
         context.expected("auth.jwks_url", error, "https, http on loopback, or a path")
     });
+    if let Some(file) = source.as_ref().ok().and_then(jwks::Source::file) {
+        key_set(file, context);
+    }
     let ca = certificates("auth.jwks_ca", written.jwks_ca.as_deref(), context);
     Ok(Some(jwks::Config { source: source?, ca: ca? }))
+}
+
+/// Reads the key set in `file` as the gateway will. It is no part of the configuration: it may be
+/// replaced while the gateway runs.
+fn key_set(file: &Path, context: &mut Context<'_>) {
+    let found = match context.sources.read(file) {
+        Ok(json) => jwks::check(&json)
+            .err()
+            .map(|found| format!("{found} in {}", file.display())),
+        Err(error) => Some(error.at(file).to_string()),
+    };
+    if let Some(found) = found {
+        context.expected("auth.jwks_url", found, "a JSON Web Key Set with a usable key");
+    }
 }
 
 /// Checks one `[[auth.key]]`.

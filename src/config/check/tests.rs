@@ -102,10 +102,11 @@ fn tokens_need_a_key_and_scopes_come_in_pairs() {
         [
             "2: auth.issuer: found nothing, expected the issuer of the keys at auth.jwks_url",
             "2: auth.audience: found none, expected at least one audience with auth.jwks_url",
+            "2: auth.jwks_url: found etc/jwks.json: No such file or directory (os error 2), expected a JSON Web Key Set with a usable key",
         ]
     );
     let jwks = format!("{url}auth.issuer = \"i\"\nauth.audience = [\"a\"]\nauth.jwks_url");
-    assert_eq!(problems(&format!("{jwks} = \"jwks.json\"")), [] as [&str; 0]);
+    assert_eq!(problems(&format!("{jwks} = \"https://login.example/jwks\"")), [] as [&str; 0]);
     assert_eq!(
         problems(&format!("{jwks} = \"http://login.example/jwks\"")).len(),
         1,
@@ -130,6 +131,46 @@ fn tokens_need_a_key_and_scopes_come_in_pairs() {
             &["3: auth.algorithms: found none, expected at least one algorithm"],
         ),
     ]);
+}
+
+#[test]
+fn a_file_of_published_keys_is_read_and_has_a_usable_key() {
+    const KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"a","x":"rmHQTPkgDKn-6BKZph45u26EDio_w2oUgu75u9CPkQY"}"#;
+    let folder = Folder::new();
+    let text = "upstream.url = \"http://sync.example\"\nauth.issuer = \"i\"\n\
+                auth.audience = [\"a\"]\nauth.jwks_url = \"jwks.json\"\n";
+    let usable = format!(r#"{{"keys":[{KEY}]}}"#);
+    let secret = usable.replace("\"kid\"", "\"d\":\"hunter2\",\"kid\"");
+    let utf16 = |text: &str| {
+        text.encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect::<Vec<_>>()
+    };
+    let file = folder.path().join("jwks.json");
+    for (json, found) in [
+        (usable.clone().into_bytes(), None),
+        (format!("\u{feff}{usable}").into_bytes(), None),
+        (format!(r#"{{"keys":[{{"kty":"oct"}},{KEY}]}}"#).into_bytes(), None),
+        (utf16(&usable), Some("no JSON Web Key Set in")),
+        (utf16(&format!("\u{feff}{usable}")), Some("no JSON Web Key Set in")),
+        (b"".to_vec(), Some("no JSON Web Key Set in")),
+        (b"<html>hunter2".to_vec(), Some("no JSON Web Key Set in")),
+        (KEY.as_bytes().to_vec(), Some("no JSON Web Key Set in")),
+        (br#"{"keys":[]}"#.to_vec(), Some("a key set without a key in")),
+        (secret.into_bytes(), Some("a key set without a usable key (\"a\": it is not public) in")),
+        (vec![b' '; (1 << 20) + 1], Some("more than 1 MiB in")),
+    ] {
+        std::fs::write(&file, &json).unwrap();
+        let loaded = Config::parse(text, &folder.path().join("vingate.toml"), &|_| None);
+        let problems = loaded.err().map(|problems| problems.to_string());
+        let expected = "expected a JSON Web Key Set with a usable key";
+        let wanted = found.map(|found| {
+            let config = folder.path().join("vingate.toml");
+            let (config, file) = (config.display(), file.display());
+            format!("{config}:4: auth.jwks_url: found {found} {file}, {expected}")
+        });
+        assert_eq!(problems.as_deref().map(str::trim_end), wanted.as_deref());
+    }
 }
 
 #[test]

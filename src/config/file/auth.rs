@@ -43,7 +43,8 @@ table! {
         /// The first of these claims that a token has is its audience, for example
         /// ["aud", "client_id"] for access tokens of Cognito.
         [Reload] audience_claims: List<String> = ["aud"].map(|it| it.to_owned().into()).into(),
-        /// Where the issuer publishes its keys: https, http on loopback only, or a file.
+        /// Where the issuer publishes its keys: https, http on loopback only, or a file. A file is
+        /// read with the configuration, too, and must have a usable key.
         jwks_url: Option<JwksUrl> = None,
         /// The CA certificates of that server, PEM. If absent, those that the system trusts.
         jwks_ca: Option<PathBuf> = None,
