@@ -33,21 +33,30 @@ pub(crate) struct HostName(pub(crate) String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variable(pub(crate) String);
 
-/// Headers that frame or route a message. A credential in one of them would be taken for that, or
-/// would not be passed on at all.
-const NO_CREDENTIAL_HEADERS: [&str; 12] = [
+/// Headers that frame or route a message, or that the gateway writes itself. A credential in one of
+/// them would be taken for that, or would not be passed on at all.
+const NO_CREDENTIAL_HEADERS: [&str; 21] = [
+    "accept",
+    "accept-encoding",
     "connection",
     "content-length",
     "content-type",
     "expect",
+    "forwarded",
     "host",
     "keep-alive",
     "proxy-connection",
     "te",
+    "traceparent",
     "trailer",
     "transfer-encoding",
     "upgrade",
     "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-http-method-override",
+    "x-request-id",
 ];
 
 /// Makes a type a value by what its strings are, an example, and how they are read and shown.
@@ -123,7 +132,7 @@ fn credential_header(text: &str) -> Result<CredentialHeader, String> {
         .parse()
         .map_err(|_| "a string that is not a header name")?;
     if NO_CREDENTIAL_HEADERS.contains(&name.as_str()) {
-        return Err(format!("{text:?}, which frames or routes messages"));
+        return Err(format!("{text:?}, which frames or routes messages or is the gateway's own"));
     }
     Ok(CredentialHeader(name))
 }
