@@ -33,16 +33,19 @@ macro_rules! table {
         impl $crate::config::table::Table for $name {
             const ABOUT: &[&str] = &[$($about),*];
 
-            fn each(&mut self, visitor: &mut impl $crate::config::table::Visitor) {
-                $(visitor.visit(
-                    &$crate::config::table::Key {
-                        name: stringify!($key),
-                        about: &[$($reason),*],
-                        marks: &[$($crate::config::table::Mark::$mark),*],
-                    },
-                    &mut self.$key,
-                );)*
-            }
+            const KEYS: &[$crate::config::table::Key<Self>] = &[$($crate::config::table::Key {
+                name: stringify!($key),
+                about: &[$($reason),*],
+                marks: &[$($crate::config::table::Mark::$mark),*],
+                is_table: <$type as $crate::config::value::Value>::IS_TABLE,
+                form: <$type as $crate::config::value::Value>::form,
+                show: |table| $crate::config::value::Value::show(&table.$key),
+                read: |table, node, context| {
+                    if let Some(value) = $crate::config::value::Value::read(node, context) {
+                        table.$key = value;
+                    }
+                },
+            },)*];
         }
     };
 }
@@ -50,22 +53,20 @@ macro_rules! table {
 pub(crate) use table;
 
 /// What `table!` makes of a declaration.
-pub(crate) trait Table: Clone + Default {
+pub(crate) trait Table: Default + 'static {
     const ABOUT: &[&str];
-
-    /// Visits every key with its value.
-    fn each(&mut self, visitor: &mut impl Visitor);
+    const KEYS: &[Key<Self>];
 }
 
-pub(crate) trait Visitor {
-    fn visit<T: Value>(&mut self, key: &Key, value: &mut T);
-}
-
-/// A key as it is declared.
-pub(crate) struct Key {
+/// A key of the table `T` as it is declared.
+pub(crate) struct Key<T> {
     pub(crate) name: &'static str,
     pub(crate) about: &'static [&'static str],
     pub(crate) marks: &'static [Mark],
+    pub(crate) is_table: bool,
+    pub(crate) form: fn() -> Form,
+    pub(crate) show: fn(&T) -> Json,
+    pub(crate) read: fn(&mut T, &Node<'_>, &mut Context<'_>),
 }
 
 /// What is special about a key.
@@ -81,77 +82,9 @@ pub(crate) enum Mark {
 /// The member of a key's schema that says that a running gateway can change it.
 pub(crate) const RELOADABLE: &str = "x-reloadable";
 
-/// Reads the keys of one table of the file.
-struct Reader<'c, 'd> {
-    key: &'c str,
-    table: &'c DeTable<'c>,
-    known: Vec<&'static str>,
-    context: &'c mut Context<'d>,
-}
-
-/// Collects the schemas of the keys of one table.
-#[derive(Default)]
-struct Schemas {
-    properties: Map<String, Json>,
-    required: Vec<&'static str>,
-}
-
 fn sentences(lines: &[&str]) -> Json {
     let lines: Vec<_> = lines.iter().map(|line| line.trim()).collect();
     lines.join(" ").into()
-}
-
-// === impl Visitor ===
-
-impl Visitor for Reader<'_, '_> {
-    fn visit<T: Value>(&mut self, &Key { name, marks, .. }: &Key, value: &mut T) {
-        self.known.push(name);
-        let key = key::join(self.key, name);
-        let read = match self.table.get_key_value(name) {
-            Some((name, node)) => Node::read(key, node, name.span().start, self.context),
-            // A table may miss a key even if it is absent.
-            None if T::IS_TABLE => {
-                let value = &DeValue::Table(DeTable::new());
-                T::read(&Node { key, value }, self.context)
-            }
-            // Of a list, the check reports that it is empty.
-            None if marks.contains(&Mark::Required) && value.show().is_null() => {
-                self.context.expected(&key, "nothing", T::form().expected);
-                None
-            }
-            None => None,
-        };
-        if let Some(read) = read {
-            *value = read;
-        }
-    }
-}
-
-impl Visitor for Map<String, Json> {
-    fn visit<T: Value>(&mut self, key: &Key, value: &mut T) {
-        self.insert(key.name.to_owned(), value.show());
-    }
-}
-
-impl Visitor for Schemas {
-    fn visit<T: Value>(&mut self, &Key { name, about, marks }: &Key, value: &mut T) {
-        let (mut schema, default) = (T::form().schema, value.show());
-        if !about.is_empty() {
-            schema["description"] = sentences(about);
-        }
-        if marks.contains(&Mark::Reload) {
-            schema[RELOADABLE] = true.into();
-        }
-        // A table is required if one of its keys is.
-        if marks.contains(&Mark::Required) || T::IS_TABLE && schema.get("required").is_some() {
-            self.required.push(name);
-        }
-        // TOML has no null, and the defaults of a table are those of its keys.
-        if !default.is_null() && !T::IS_TABLE {
-            schema["default"] = default;
-        }
-        self.properties.insert(name.to_owned(), schema);
-    }
 }
 
 // === impl Table ===
@@ -160,16 +93,35 @@ impl<T: Table> Value for T {
     const IS_TABLE: bool = true;
 
     fn form() -> Form {
-        let mut schemas = Schemas::default();
-        Self::default().each(&mut schemas);
+        let (mut properties, mut required) = (Map::new(), Vec::new());
+        let defaults = Self::default();
+        for key in Self::KEYS {
+            let (mut schema, default) = ((key.form)().schema, (key.show)(&defaults));
+            if !key.about.is_empty() {
+                schema["description"] = sentences(key.about);
+            }
+            if key.marks.contains(&Mark::Reload) {
+                schema[RELOADABLE] = true.into();
+            }
+            // A table is required if one of its keys is.
+            let needs_keys = key.is_table && schema.get("required").is_some();
+            if key.marks.contains(&Mark::Required) || needs_keys {
+                required.push(key.name);
+            }
+            // TOML has no null, and the defaults of a table are those of its keys.
+            if !default.is_null() && !key.is_table {
+                schema["default"] = default;
+            }
+            properties.insert(key.name.to_owned(), schema);
+        }
         let mut schema = json!({
             "type": "object",
             "description": sentences(T::ABOUT),
-            "properties": schemas.properties,
+            "properties": properties,
             "additionalProperties": false,
         });
-        if !schemas.required.is_empty() {
-            schema["required"] = schemas.required.into();
+        if !required.is_empty() {
+            schema["required"] = required.into();
         }
         Form::new("a table", schema)
     }
@@ -178,21 +130,34 @@ impl<T: Table> Value for T {
         let DeValue::Table(table) = node.value else {
             return node.is_not(context);
         };
-        let mut value = Self::default();
-        let mut reader = Reader { key: &node.key, table, known: Vec::new(), context };
-        value.each(&mut reader);
-        let Reader { known, context, .. } = reader;
+        let mut read = Self::default();
+        for key in Self::KEYS {
+            let at = key::join(&node.key, key.name);
+            if let Some((name, value)) = table.get_key_value(key.name) {
+                if let Some(node) = Node::enter(at, value, name.span().start, context) {
+                    (key.read)(&mut read, &node, context);
+                }
+            } else if key.is_table {
+                // It may miss a key even if it is absent.
+                let value = &DeValue::Table(DeTable::new());
+                (key.read)(&mut read, &Node { key: at, value }, context);
+            } else if key.marks.contains(&Mark::Required) && (key.show)(&read).is_null() {
+                // Of a list, the check reports that it is empty.
+                context.expected(&at, "nothing", (key.form)().expected);
+            }
+        }
         for name in table.keys() {
-            if !known.contains(&&**name.get_ref()) {
+            if !Self::KEYS.iter().any(|key| key.name == *name.get_ref()) {
                 context.unknown(&node.key, name.get_ref(), name.span().start);
             }
         }
-        Some(value)
+        Some(read)
     }
 
     fn show(&self) -> Json {
-        let mut shown = Map::new();
-        self.clone().each(&mut shown);
-        shown.into()
+        let members = Self::KEYS
+            .iter()
+            .map(|key| (key.name.to_owned(), (key.show)(self)));
+        members.collect::<Map<_, _>>().into()
     }
 }

@@ -75,16 +75,16 @@ impl Form {
 // === impl Node ===
 
 impl<'t> Node<'t> {
-    /// Reads what `spanned` holds at `key`.
-    pub(crate) fn read<T: Value>(
+    /// What `spanned` holds at `key`; `None` if it is not TOML.
+    pub(crate) fn enter(
         key: String,
-        spanned: &Spanned<DeValue<'_>>,
+        spanned: &'t Spanned<DeValue<'t>>,
         start: usize,
         context: &mut Context<'_>,
-    ) -> Option<T> {
-        let is_readable = context.enter(&key, start);
-        let node = Node { key, value: spanned.get_ref() };
-        if is_readable { T::read(&node, context) } else { None }
+    ) -> Option<Self> {
+        context
+            .enter(&key, start)
+            .then(|| Self { key, value: spanned.get_ref() })
     }
 
     /// Notes a value of another type than expected. It is not shown, since it may be a secret in
@@ -150,8 +150,8 @@ impl<T: Value> Value for List<T> {
         };
         let items = array.iter().enumerate().filter_map(|(index, element)| {
             let at = key::element(&node.key, index);
-            let item = Node::read(at.clone(), element, element.span().start, context)?;
-            Some(Item { at, item })
+            let node = Node::enter(at, element, element.span().start, context)?;
+            Some(Item { item: T::read(&node, context)?, at: node.key })
         });
         Some(items.collect())
     }
@@ -192,6 +192,7 @@ pub(super) fn read<T: Value>(text: &str) -> Result<T, Vec<String>> {
     let (mut sources, outside) = (Sources::default(), (std::path::Path::new(""), |_: &str| None));
     let mut context =
         Context::new(&document, &[], (outside.0, &outside.1), &mut sources, &mut problems);
-    let value = Node::read("key".to_owned(), &root["key"], 0, &mut context);
+    let node = Node::enter("key".to_owned(), &root["key"], 0, &mut context);
+    let value = node.and_then(|node| T::read(&node, &mut context));
     value.ok_or_else(|| problems.into_iter().map(|problem| problem.text).collect())
 }
