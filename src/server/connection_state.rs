@@ -2,18 +2,12 @@
 //!
 //! hyper can time the head of a request, but its clock also runs on a kept connection without a
 //! request, and it has none for clients that do not read their responses. So the server keeps a
-//! state of its own for each connection: a few atomics, written where bytes and requests pass by,
-//! read when a timer of the connection's task fires. A request costs two readings of the clock
-//! and no timer.
+//! state of its own for each connection, written where bytes and requests pass by, and read when a
+//! timer of the connection's task fires. A request costs two readings of the clock and no timer.
 
 use std::{
     cmp::Ordering,
-    sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU32, AtomicU64,
-        Ordering::{AcqRel, Acquire, Relaxed},
-    },
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
@@ -27,38 +21,39 @@ use super::phase::Phase;
 #[derive(Debug)]
 pub(super) struct ConnectionState {
     opened_at: Instant,
-    http2: AtomicBool,
-    /// Requests that have come.
-    requests: AtomicU64,
-    /// The request after which the connection is to close.
-    last_request: AtomicU64,
-    /// Whether it carries another protocol by now.
-    handed_over: AtomicBool,
-    /// Requests whose response has not ended.
-    in_flight: AtomicU32,
-    /// When the last of those ended.
-    idle_since: Mark,
-    /// When the first byte of the head that is being read came.
-    head_since: Mark,
-    /// When the write that is pending was first refused.
-    blocked_since: Mark,
-    /// When our end was closed.
-    closing_since: Mark,
-    /// The connection itself, once hyper is done with a request that had an `Upgrade`.
-    upgrade: Mutex<Option<OnUpgrade>>,
-    command: AtomicU8,
+    /// Held for a few instructions only.
+    state: Mutex<State>,
     task: AtomicWaker,
 }
 
-/// A point of time in nanoseconds after the opening, plus one; zero for none.
 #[derive(Debug, Default)]
-struct Mark(AtomicU64);
+struct State {
+    is_http2: bool,
+    /// Requests that have come.
+    requests: u64,
+    /// The request after which the connection is to close.
+    last_request: Option<u64>,
+    is_handed_over: bool,
+    /// Requests whose response has not ended.
+    in_flight: u32,
+    /// When the last of those ended.
+    idle_since: Option<Instant>,
+    /// When the first byte of the head that is being read came.
+    head_since: Option<Instant>,
+    /// When the write that is pending was first refused.
+    blocked_since: Option<Instant>,
+    /// When our end was closed.
+    closing_since: Option<Instant>,
+    /// The connection itself, once hyper is done with a request that had an `Upgrade`.
+    upgrade: Option<OnUpgrade>,
+    command: Command,
+}
 
 /// What the server tells a connection to do; a greater one is more urgent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Command {
     /// Nothing.
+    #[default]
     Serve,
     /// Close if no request is in flight, because other connections wait; else ignore it.
     MakeRoom,
@@ -75,21 +70,7 @@ pub(super) enum Command {
 impl ConnectionState {
     /// The state of a connection that is opened now.
     pub(super) fn new() -> Self {
-        Self {
-            opened_at: Instant::now(),
-            http2: AtomicBool::new(false),
-            requests: AtomicU64::new(0),
-            last_request: AtomicU64::new(u64::MAX),
-            handed_over: AtomicBool::new(false),
-            in_flight: AtomicU32::new(0),
-            idle_since: Mark::default(),
-            head_since: Mark::default(),
-            blocked_since: Mark::default(),
-            closing_since: Mark::default(),
-            upgrade: Mutex::default(),
-            command: AtomicU8::new(Command::Serve as u8),
-            task: AtomicWaker::new(),
-        }
+        Self { opened_at: Instant::now(), state: Mutex::default(), task: AtomicWaker::new() }
     }
 
     /// When the connection was accepted.
@@ -97,200 +78,182 @@ impl ConnectionState {
         self.opened_at
     }
 
-    /// Whether it has not carried a request yet, nor a part of one.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.requests() == 0 && self.head_since.get(self.opened_at).is_none()
-    }
-
-    /// Whether it speaks HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
-        self.http2.load(Relaxed)
+        self.state.lock().is_http2
     }
 
     /// The HTTP/2 preface has come: from now on heads come among other frames.
     pub(super) fn note_http2(&self) {
-        self.http2.store(true, Relaxed);
-        self.head_since.clear();
-        self.idle_since.set(self.opened_at);
+        let mut state = self.state.lock();
+        state.is_http2 = true;
+        state.head_since = None;
+        state.idle_since = Some(Instant::now());
     }
 
     /// The TLS handshake is done: only now can a request be expected.
     pub(super) fn note_secured(&self) {
-        self.idle_since.set(self.opened_at);
+        self.state.lock().idle_since = Some(Instant::now());
     }
 
     /// Bytes came in.
     pub(super) fn note_read(&self) {
-        let between_requests = self.in_flight.load(Relaxed) == 0 && !self.is_http2();
-        if between_requests && !self.head_since.is_set() {
-            self.head_since.set(self.opened_at);
+        let mut state = self.state.lock();
+        if state.in_flight == 0 && !state.is_http2 {
+            state.head_since.get_or_insert_with(Instant::now);
         }
     }
 
     /// Bytes could not go out.
     pub(super) fn note_blocked(&self) {
-        if !self.blocked_since.is_set() {
-            self.blocked_since.set(self.opened_at);
-        }
+        self.state
+            .lock()
+            .blocked_since
+            .get_or_insert_with(Instant::now);
     }
 
     /// Bytes went out.
     pub(super) fn note_written(&self) {
-        if self.blocked_since.is_set() {
-            self.blocked_since.clear();
+        let mut state = self.state.lock();
+        if state.blocked_since.take().is_some() {
             // A response may end long before the other end has taken the last of it.
-            self.idle_since.set(self.opened_at);
+            state.idle_since = Some(Instant::now());
         }
     }
 
     /// A request has come.
     pub(super) fn note_begun(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
-        self.head_since.clear();
-        self.requests.fetch_add(1, Relaxed);
+        let mut state = self.state.lock();
+        state.in_flight += 1;
+        state.requests += 1;
+        state.head_since = None;
     }
 
     /// The response to a request has ended.
     pub(super) fn note_ended(&self) {
-        // The mark first: a reader that sees no request in flight must not see an old mark.
-        self.idle_since.set(self.opened_at);
-        self.in_flight.fetch_sub(1, AcqRel);
+        let mut state = self.state.lock();
+        state.idle_since = Some(Instant::now());
+        state.in_flight -= 1;
     }
 
     /// The response to a request was an upgrade: what comes next is not HTTP.
     pub(super) fn hand_over(&self) {
-        self.handed_over.store(true, Relaxed);
+        self.state.lock().is_handed_over = true;
     }
 
     /// Whether it carries another protocol by now.
     pub(super) fn is_handed_over(&self) -> bool {
-        self.handed_over.load(Relaxed)
+        self.state.lock().is_handed_over
     }
 
     /// Our last byte has gone out, and the other end has not closed yet.
     pub(super) fn note_closing(&self) {
-        self.closing_since.set(self.opened_at);
+        self.state.lock().closing_since = Some(Instant::now());
     }
 
     /// A request that has an `Upgrade` has come.
     pub(super) fn keep_upgrade(&self, upgrade: &OnUpgrade) {
-        *self.upgrade.lock() = Some(upgrade.clone());
+        self.state.lock().upgrade = Some(upgrade.clone());
     }
 
     /// What is left of the connection when hyper is done with it and it was not handed over.
     pub(super) fn take_upgrade(&self) -> Option<OnUpgrade> {
-        self.upgrade
-            .lock()
-            .take()
-            .filter(|_| !self.is_handed_over())
+        let mut state = self.state.lock();
+        state.upgrade.take().filter(|_| !state.is_handed_over)
     }
 
     /// What the connection is doing.
     pub(super) fn phase(&self) -> Phase {
-        if let Some(since) = self.blocked_since.get(self.opened_at) {
-            Phase::Blocked(since)
-        } else if let Some(since) = self.closing_since.get(self.opened_at) {
-            Phase::Closing(since)
-        } else if self.in_flight.load(Acquire) > 0 {
-            Phase::Busy
-        } else if let Some(since) = self.head_since.get(self.opened_at) {
-            Phase::Head(since)
-        } else {
-            Phase::Idle(
-                self.idle_since
-                    .get(self.opened_at)
-                    .unwrap_or(self.opened_at),
-            )
-        }
+        self.state.lock().phase(self.opened_at)
     }
 
     /// Gives the connection's task a command. A less urgent one changes nothing.
     pub(super) fn command(&self, command: Command) {
-        self.command.fetch_max(command as u8, Relaxed);
+        let mut state = self.state.lock();
+        state.command = state.command.max(command);
         self.task.wake();
     }
 
     /// Takes a command back, unless a more urgent one came since.
     pub(super) fn forget(&self, command: Command) {
-        let _ =
-            self.command
-                .compare_exchange(command as u8, Command::Serve as u8, Relaxed, Relaxed);
+        let mut state = self.state.lock();
+        if state.command == command {
+            state.command = Command::Serve;
+        }
     }
 
     /// How many requests have come.
     pub(super) fn requests(&self) -> u64 {
-        self.requests.load(Relaxed)
+        self.state.lock().requests
     }
 
     /// Whether the request of this number has a response that has ended. Requests come one after
     /// the other, as in HTTP/1.
     pub(super) fn has_ended(&self, request: u64) -> bool {
-        match self.requests().cmp(&request) {
+        let state = self.state.lock();
+        match state.requests.cmp(&request) {
             Ordering::Less => false,
-            Ordering::Equal => self.in_flight.load(Acquire) == 0,
+            Ordering::Equal => state.in_flight == 0,
             Ordering::Greater => true,
         }
     }
 
     /// Makes the request of this number the last one of the connection.
     pub(super) fn close_after(&self, request: u64) {
-        self.last_request.fetch_min(request, Relaxed);
+        let mut state = self.state.lock();
+        state.last_request = Some(state.last_request.map_or(request, |last| last.min(request)));
     }
 
     /// Whether the connection is to close after the request in flight.
     pub(super) fn is_last(&self) -> bool {
-        self.command.load(Relaxed) >= Command::Drain as u8
-            || self.requests() >= self.last_request.load(Relaxed)
+        let state = self.state.lock();
+        state.command >= Command::Drain
+            || state
+                .last_request
+                .is_some_and(|last| state.requests >= last)
     }
 
     /// Ready as soon as there is a command more urgent than `known` that can be followed: no
     /// connection is told to close while the head of a request is coming in.
     pub(super) fn poll_command(&self, known: Command, cx: &mut Context<'_>) -> Poll<Command> {
         self.task.register(cx.waker());
-        let command = Command::ALL[usize::from(self.command.load(Relaxed))];
-        if command <= known {
-            return Poll::Pending;
-        }
-        let wait = match command {
+        let state = self.state.lock();
+        let has_head = matches!(state.phase(self.opened_at), Phase::Head(_));
+        let waits = match state.command {
             Command::Serve | Command::MakeRoom | Command::Cut => false,
-            Command::Drain => self.is_fresh() || matches!(self.phase(), Phase::Head(_)),
-            Command::Close => matches!(self.phase(), Phase::Head(_)),
+            Command::Drain => state.is_fresh() || has_head,
+            Command::Close => has_head,
         };
-        if wait { Poll::Pending } else { Poll::Ready(command) }
+        if state.command > known && !waits { Poll::Ready(state.command) } else { Poll::Pending }
     }
 }
 
-// === impl Command ===
+// === impl State ===
 
-impl Command {
-    const ALL: [Self; 5] = [Self::Serve, Self::MakeRoom, Self::Drain, Self::Close, Self::Cut];
-}
-
-// === impl Mark ===
-
-impl Mark {
-    fn is_set(&self) -> bool {
-        self.0.load(Relaxed) != 0
+impl State {
+    /// Whether it has not carried a request yet, nor a part of one.
+    fn is_fresh(&self) -> bool {
+        self.requests == 0 && self.head_since.is_none()
     }
 
-    fn get(&self, opened_at: Instant) -> Option<Instant> {
-        let nanos = self.0.load(Relaxed).checked_sub(1)?;
-        Some(opened_at + Duration::from_nanos(nanos))
-    }
-
-    fn set(&self, opened_at: Instant) {
-        // 584 years fit.
-        let nanos = u64::try_from(opened_at.elapsed().as_nanos()).unwrap_or(u64::MAX - 1);
-        self.0.store(nanos + 1, Relaxed);
-    }
-
-    fn clear(&self) {
-        self.0.store(0, Relaxed);
+    fn phase(&self, opened_at: Instant) -> Phase {
+        if let Some(since) = self.blocked_since {
+            Phase::Blocked(since)
+        } else if let Some(since) = self.closing_since {
+            Phase::Closing(since)
+        } else if self.in_flight > 0 {
+            Phase::Busy
+        } else if let Some(since) = self.head_since {
+            Phase::Head(since)
+        } else {
+            Phase::Idle(self.idle_since.unwrap_or(opened_at))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn after(seconds: u64) -> Duration {
@@ -302,11 +265,11 @@ mod tests {
         let state = ConnectionState::new();
         let t0 = state.opened_at();
         assert_eq!(state.phase(), Phase::Idle(t0));
-        assert!(state.is_fresh());
+        assert!(state.state.lock().is_fresh());
 
         tokio::time::advance(after(1)).await;
         state.note_read();
-        assert!(!state.is_fresh());
+        assert!(!state.state.lock().is_fresh());
         tokio::time::advance(after(1)).await;
         state.note_read();
         assert_eq!(state.phase(), Phase::Head(t0 + after(1)), "the first byte counts");
