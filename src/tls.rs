@@ -1,9 +1,44 @@
-//! TLS to the servers that the gateway calls: always verified, and set up in one place.
+//! Certificates from files, and TLS to the servers that the gateway calls: always verified, and set
+//! up in one place.
 
 use std::sync::Arc;
 
 use hyper_rustls::ConfigBuilderExt as _;
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::CertificateDer};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+/// What is said of a file that is not PEM. Nothing of it is quoted: it may be the wrong one, with a
+/// private key.
+pub const NOT_PEM: &str = "a file that is not PEM";
+
+/// The certificates of a PEM file; at least one.
+///
+/// # Errors
+///
+/// What was found instead, in words.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    match certificates {
+        Ok(found) if found.is_empty() => Err("a file without a certificate"),
+        found => found.map_err(|_| NOT_PEM),
+    }
+}
+
+/// Trust in each of these.
+///
+/// # Errors
+///
+/// One of them cannot be a root.
+pub fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate.clone())?;
+    }
+    Ok(roots)
+}
 
 /// The configuration for TLS to a server: TLS 1.2 or 1.3, and a certificate that a root of `ca`
 /// vouches for, or one of the system's roots if there is none.
@@ -23,13 +58,7 @@ pub fn client_config(
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let verified = match ca {
         None if is_used => builder.try_with_platform_verifier()?,
-        ca => {
-            let mut roots = RootCertStore::empty();
-            for certificate in ca.unwrap_or_default() {
-                roots.add(certificate.clone())?;
-            }
-            builder.with_root_certificates(roots)
-        }
+        ca => builder.with_root_certificates(roots(ca.unwrap_or_default())?),
     };
     Ok(verified.with_no_client_auth())
 }

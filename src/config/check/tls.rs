@@ -5,7 +5,7 @@ use crate::{
         context::{Checked, Context, Reported, required},
         file::File,
     },
-    server::tls::{Config, Files, Role},
+    server::tls::{Config, Files},
 };
 
 /// Checks `[server.tls]`, if it is there.
@@ -30,17 +30,13 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Option<Co
             let _ = context.sources.read(path);
         }
         for error in errors {
-            let key = format!("server.tls.{}", error.role.as_str());
-            context.expected(&key, error.found, expected(error.role));
+            let expected = match error.key {
+                "certificate" => "a file of certificates, PEM, the listener's own first",
+                "key" => "a file with the private key, PEM: PKCS #8, PKCS #1 or SEC 1",
+                _ => "a file of certificates, PEM",
+            };
+            context.expected(&format!("server.tls.{}", error.key), error.found, expected);
         }
         Reported
     })
-}
-
-fn expected(role: Role) -> &'static str {
-    match role {
-        Role::Certificate => "a file of certificates, PEM, the listener's own first",
-        Role::Key => "a file with the private key, PEM: PKCS #8, PKCS #1 or SEC 1",
-        Role::ClientCa => "a file of certificates, PEM",
-    }
 }

@@ -2,17 +2,14 @@
 
 use std::path::Path;
 
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
+use rustls::pki_types::CertificateDer;
 
 use crate::{
     config::{
         context::{Checked, Context, required},
         file::File,
     },
-    upstream,
+    tls, upstream,
 };
 
 /// Checks `[upstream]`.
@@ -63,19 +60,9 @@ pub(super) fn certificates(
 }
 
 fn roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    // Nothing of the file is shown: it may be the wrong one, with a private key.
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| "a file that is not PEM")?;
-    if certificates.is_empty() {
-        return Err("a file without a certificate".to_owned());
-    }
-    let mut store = RootCertStore::empty();
-    for certificate in &certificates {
-        store
-            .add(certificate.clone())
-            .map_err(|error| format!("a certificate that cannot be a root ({error})"))?;
-    }
+    let certificates = tls::certificates(pem)?;
+    tls::roots(&certificates)
+        .map_err(|error| format!("a certificate that cannot be a root ({error})"))?;
     Ok(certificates)
 }
 

@@ -2,13 +2,13 @@
 
 use std::{
     fmt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustls::{
-    RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{
         CertificateDer, PrivateKeyDer, UnixTime,
@@ -20,15 +20,23 @@ use rustls::{
 };
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::{
-    Files,
-    error::{Error, Found, Role},
-};
-use crate::files::Sources;
+use super::error::Error;
+use crate::{files::Sources, tls};
 
 /// The protocols that are offered over TLS, the preferred one first (RFC 7301).
 pub(super) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
+
+/// The files of a listener, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The certificate chain, the listener's own first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Who signs the certificates of clients; `None`: clients are not asked for any.
+    pub client_ca: Option<PathBuf>,
+}
 
 /// All that a handshake needs.
 #[derive(Clone)]
@@ -46,11 +54,11 @@ impl Credentials {
     /// expired certificate is not wrong.
     pub(super) fn read(files: &Files, sources: &mut Sources) -> Result<Self, Vec<Error>> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let chain = read(Role::Certificate, &files.certificate, sources, chain);
-        let key = read(Role::Key, &files.key, sources, key);
+        let chain = read("certificate", &files.certificate, sources, chain);
+        let key = read("key", &files.key, sources, key);
         let client_ca = files.client_ca.as_deref();
         let verifier = client_ca
-            .map(|path| read(Role::ClientCa, path, sources, |pem| verifier(pem, &provider)))
+            .map(|path| read("client_ca", path, sources, |pem| verifier(pem, &provider)))
             .transpose();
         match (chain, key, verifier) {
             (Ok((chain, expires_at)), Ok(key), Ok(verifier)) => {
@@ -78,57 +86,52 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What a file holds.
+/// What the file holds that `key` names.
 fn read<T>(
-    role: Role,
+    key: &'static str,
     path: &Path,
     sources: &mut Sources,
-    parse: impl FnOnce(&[u8]) -> Result<T, Found>,
+    parse: impl FnOnce(&[u8]) -> Result<T, String>,
 ) -> Result<T, Error> {
-    let pem = sources.read(path);
-    pem.map_err(|source| Found::Unreadable { path: path.to_owned(), source })
-        .and_then(|pem| parse(&pem))
-        .map_err(|found| Error { role, found })
+    let pem = sources
+        .read(path)
+        .map_err(|error| error.at(path).to_string());
+    pem.and_then(|pem| parse(&pem))
+        .map_err(|found| Error { key, found })
 }
 
 type Chain = Vec<CertificateDer<'static>>;
 
 /// The certificates, and when the first of them to expire does so.
-fn chain(pem: &[u8]) -> Result<(Chain, SystemTime), Found> {
-    let chain = certificates(pem)?;
-    let mut expires_at = None;
-    for certificate in &chain {
-        let not_after = not_after(certificate).map_err(Found::Certificate)?;
-        expires_at = Some(expires_at.map_or(not_after, |first: SystemTime| first.min(not_after)));
-    }
-    Ok((chain, expires_at.ok_or(Found::NoCertificate)?))
+fn chain(pem: &[u8]) -> Result<(Chain, SystemTime), String> {
+    let chain = tls::certificates(pem)?;
+    let ends: Result<Vec<_>, _> = chain.iter().map(not_after).collect();
+    let ends = ends.map_err(|error| format!("a certificate that cannot be used ({error})"))?;
+    let expires_at = ends.into_iter().min().expect("there is a certificate");
+    Ok((chain, expires_at))
 }
 
-fn certificates(pem: &[u8]) -> Result<Chain, Found> {
-    CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| Found::NotPem)
-}
-
-fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Found> {
+fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        PemError::NoItemsFound => Found::NoKey,
-        _ => Found::NotPem,
+        PemError::NoItemsFound => "a file without a private key, or with an encrypted one".into(),
+        _ => tls::NOT_PEM.into(),
     })
 }
 
 fn verifier(
     pem: &[u8],
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, Found> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem)? {
-        roots.add(certificate).map_err(Found::Refused)?;
-    }
-    // Without revocation lists, none can be wrong: what is left is that there is no certificate.
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let roots = tls::roots(&tls::certificates(pem)?).map_err(refused)?;
+    let provider = Arc::clone(provider);
+    // Without revocation lists, none can be wrong, and there is a root.
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
-        .map_err(|_| Found::NoCertificate)
+        .map_err(refused)
+}
+
+fn refused(error: impl fmt::Display) -> String {
+    format!("a certificate that TLS refuses ({error})")
 }
 
 /// When `certificate` expires.
@@ -162,13 +165,16 @@ fn config(
     verifier: Option<Arc<dyn ClientCertVerifier>>,
     provider: Arc<CryptoProvider>,
 ) -> Result<ServerConfig, Error> {
-    let pair = CertifiedKey::from_der(chain, key, &provider)
-        .map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => Found::KeyOfAnother,
-            error => Found::Key(error),
-        })
-        .map_err(|found| Error { role: Role::Key, found })?;
-    let refused = |error| Error { role: Role::Certificate, found: Found::Refused(error) };
+    let pair = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => Error {
+            key: "key",
+            found: "the private key of another certificate than the first".into(),
+        },
+        error => {
+            Error { key: "key", found: format!("a private key that cannot be used ({error})") }
+        }
+    })?;
+    let refused = |error: rustls::Error| Error { key: "certificate", found: refused(error) };
     let resumes = verifier.is_none();
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])

@@ -16,29 +16,15 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::warn;
 
 use self::credentials::Credentials;
-use super::metrics::Metrics;
 use crate::files::Sources;
 
-pub use self::error::{Error, Found, Role};
-
-/// The files of a listener, all PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
-    /// The certificate chain, the listener's own first.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// Who signs the certificates of clients; `None`: clients are not asked for any.
-    pub client_ca: Option<PathBuf>,
-}
+pub use self::{credentials::Files, error::Error};
 
 /// What the `[server.tls]` table says: files, and what was in them.
 #[derive(Clone, Debug)]
@@ -72,16 +58,5 @@ impl Config {
     /// When the first certificate of the chain to expire does so.
     pub fn expires_at(&self) -> SystemTime {
         self.credentials.expires_at
-    }
-
-    /// Begins to use it, and keeps it up to date with the files until the task is dropped.
-    pub(super) fn begin(&self, metrics: &Metrics) -> (Tls, AbortOnDropHandle<()>) {
-        if self.credentials.have_expired(SystemTime::now()) {
-            warn!("TLS certificate expired");
-        }
-        metrics.certificate_expires(self.expires_at());
-        let tls = Tls { current: Arc::new(ArcSwap::from(Arc::clone(&self.credentials.config))) };
-        let task = tokio::spawn(renewal::run(self.clone(), tls.clone(), metrics.clone()));
-        (tls, AbortOnDropHandle::new(task))
     }
 }
