@@ -11,13 +11,14 @@ use http::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::response::Error;
+use crate::problem::Code;
 
 /// Lets requests pass that name one host: an address, `localhost` or one of `hosts`, whatever the
 /// port. Without `hosts` it may be any name.
 ///
 /// A foreign name means that a browser was led here by somebody else's DNS.
 pub(super) fn check_host<B>(request: &Request<B>, hosts: Option<&[String]>) -> Result<(), Error> {
-    let malformed = || Error::BadRequest("exactly one valid host is needed".into());
+    let malformed = || Error::new(Code::BadRequest, "exactly one valid host is needed");
     let authority = request.uri().authority();
     let mut values = request.headers().get_all(HOST).iter();
     let host = values.next();
@@ -29,7 +30,11 @@ pub(super) fn check_host<B>(request: &Request<B>, hosts: Option<&[String]>) -> R
     let host = host.transpose().map_err(|_| malformed())?;
     let mut named = authority.into_iter().chain(host.as_ref());
     let allowed = hosts.is_none_or(|hosts| named.all(|authority| is_ours(authority, hosts)));
-    if allowed { Ok(()) } else { Err(Error::MisdirectedRequest) }
+    if allowed {
+        return Ok(());
+    }
+    let detail = "use an address, localhost or a name of admin.hosts as the host";
+    Err(Error::new(Code::MisdirectedRequest, detail))
 }
 
 fn is_ours(authority: &Authority, hosts: &[String]) -> bool {

@@ -14,6 +14,7 @@ use super::response::Error;
 use crate::{
     body::Body,
     json,
+    problem::Code,
     vehicle::{Plate, Vin},
     vehicle_cache::{Partition, PurgeFilter},
 };
@@ -49,13 +50,17 @@ pub(super) async fn read(
     accounts: &Accounts,
 ) -> Result<PurgeFilter, Error> {
     if !has_json(headers) {
-        return Err(Error::UnsupportedMediaType);
+        let detail = "the body must be application/json";
+        return Err(Error::new(Code::UnsupportedMediaType, detail));
     }
     let collected = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
-    match collected.map_err(|_| Error::RequestTimeout)? {
+    let late = |_| Error::new(Code::RequestTimeout, "the body took too long");
+    match collected.map_err(late)? {
         Ok(body) => parse(&body.to_bytes(), accounts),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::PayloadTooLarge),
-        Err(_) => Err(Error::BadRequest("the body is incomplete".into())),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Error::new(Code::PayloadTooLarge, "the body is too large"))
+        }
+        Err(_) => Err(Error::new(Code::BadRequest, "the body is incomplete")),
     }
 }
 
@@ -90,7 +95,7 @@ fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
 fn bad(reason: impl std::fmt::Display) -> Error {
     let mut detail = reason.to_string();
     detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
-    Error::BadRequest(detail)
+    Error::new(Code::BadRequest, detail)
 }
 
 #[cfg(test)]
@@ -145,14 +150,17 @@ mod tests {
             "{\"plate\":\"A\",\"plate\":\"B\"}",
         ] {
             let refused = parse(json);
-            assert!(matches!(refused, Err(Error::BadRequest(_))), "{json}: {refused:?}");
+            assert!(
+                matches!(refused, Err(Error { code: Code::BadRequest, .. })),
+                "{json}: {refused:?}"
+            );
         }
     }
 
     #[test]
     fn quotes_no_more_than_a_little() {
         let json = format!("{{\"{}\":1}}", "é".repeat(10_000));
-        let Err(Error::BadRequest(detail)) = parse(&json) else {
+        let Err(Error { code: Code::BadRequest, detail, .. }) = parse(&json) else {
             panic!("an unknown member was accepted");
         };
         assert!(detail.len() <= MAX_DETAIL, "{}", detail.len());

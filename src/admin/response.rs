@@ -1,11 +1,13 @@
 //! Responses of the admin listener, and what it refuses.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, WWW_AUTHENTICATE,
-        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+        X_FRAME_OPTIONS,
     },
 };
 
@@ -16,65 +18,35 @@ use crate::{
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Error {
-    /// The request is malformed; the text says how.
-    BadRequest(String),
-    /// There is no token, or a wrong one.
-    Unauthorized,
-    /// There is nothing at this path.
-    NotFound,
-    /// Only these methods are allowed at this path.
-    MethodNotAllowed(&'static str),
-    /// The body took too long.
-    RequestTimeout,
-    /// The body is too large.
-    PayloadTooLarge,
-    /// The body is not JSON.
-    UnsupportedMediaType,
-    /// The host is not a name of this listener.
-    MisdirectedRequest,
-    /// A fault of the gateway's own.
-    Internal,
+pub(super) struct Error {
+    pub(super) code: Code,
+    pub(super) detail: Cow<'static, str>,
+    header: Option<(HeaderName, &'static str)>,
 }
 
 // === impl Error ===
 
 impl Error {
-    /// The problem's code and detail.
-    fn parts(&self) -> (Code, &str) {
-        match self {
-            Self::BadRequest(detail) => (Code::BadRequest, detail),
-            Self::Unauthorized => (Code::Unauthorized, "the admin token is needed"),
-            Self::NotFound => (Code::NotFound, "there is nothing at this path"),
-            Self::MethodNotAllowed(_) => {
-                (Code::MethodNotAllowed, "this path does not allow the method")
-            }
-            Self::RequestTimeout => (Code::RequestTimeout, "the body took too long"),
-            Self::PayloadTooLarge => (Code::PayloadTooLarge, "the body is too large"),
-            Self::UnsupportedMediaType => {
-                (Code::UnsupportedMediaType, "the body must be application/json")
-            }
-            Self::MisdirectedRequest => (
-                Code::MisdirectedRequest,
-                "use an address, localhost or a name of admin.hosts as the host",
-            ),
-            Self::Internal => (Code::Internal, "the gateway failed, its log says why"),
-        }
+    pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), header: None }
+    }
+
+    /// The same with a header that its status needs.
+    pub(super) fn with(self, name: HeaderName, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
+    /// A fault of the gateway's own, which is in its log.
+    pub(super) fn internal() -> Self {
+        Self::new(Code::Internal, "the gateway failed, its log says why")
     }
 }
 
 impl From<Error> for Response<Body> {
-    fn from(error: Error) -> Self {
-        let (code, detail) = error.parts();
-        let mut response = protected(problem::response(code, detail, None, &[]));
-        let (name, value) = match error {
-            Error::MethodNotAllowed(methods) => (ALLOW, methods),
-            Error::Unauthorized => (WWW_AUTHENTICATE, "Bearer"),
-            _ => return response,
-        };
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+    fn from(Error { code, detail, header }: Error) -> Self {
+        let mut response = protected(problem::response(code, &detail, None, &[]));
+        let header = header.map(|(name, value)| (name, HeaderValue::from_static(value)));
+        response.headers_mut().extend(header);
         response
     }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use http::{Method, Request, Response, StatusCode};
+use http::{
+    Method, Request, Response, StatusCode,
+    header::{ALLOW, WWW_AUTHENTICATE},
+};
 use prometheus::{Registry, TextEncoder};
 use serde_json::json;
 use tokio::time::Instant;
@@ -22,7 +25,7 @@ use super::{
     readiness::Readiness,
     response::{Error, response},
 };
-use crate::{body::Body, loader, vehicle_cache::VehicleCache};
+use crate::{body::Body, loader, problem::Code, vehicle_cache::VehicleCache};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -93,7 +96,11 @@ impl Endpoint {
             Self::Purge => (method == Method::POST, "POST"),
             _ => (method == Method::GET || method == Method::HEAD, "GET, HEAD"),
         };
-        if allowed { Ok(()) } else { Err(Error::MethodNotAllowed(text)) }
+        if allowed {
+            return Ok(());
+        }
+        let error = Error::new(Code::MethodNotAllowed, "this path does not allow the method");
+        Err(error.with(ALLOW, text))
     }
 }
 
@@ -136,9 +143,11 @@ impl Shared {
             && !is_open
             && !guard::is_authorized(&request, token)
         {
-            return Err(Error::Unauthorized);
+            let error = Error::new(Code::Unauthorized, "the admin token is needed");
+            return Err(error.with(WWW_AUTHENTICATE, "Bearer"));
         }
-        let endpoint = endpoint.ok_or(Error::NotFound)?;
+        let endpoint =
+            endpoint.ok_or_else(|| Error::new(Code::NotFound, "there is nothing at this path"))?;
         endpoint.check_method(request.method())?;
 
         let (media_type, body) = match endpoint {
@@ -157,7 +166,7 @@ impl Shared {
             .encode_to_string(&self.parts.registry.gather())
             .map_err(|error| {
                 error!(%error, "metrics not encoded");
-                Error::Internal
+                Error::internal()
             })
     }
 
@@ -180,7 +189,7 @@ impl Shared {
         let purge = async move { cache.purge_vehicles(&filter).await };
         // A panic is logged where it happens.
         let purged = self.parts.tasks.spawn(purge).await;
-        let purged = purged.map_err(|_| Error::Internal)?;
+        let purged = purged.map_err(|_| Error::internal())?;
         info!(purged, "cache purged");
         Ok(json!({ "purged": purged }).to_string())
     }
