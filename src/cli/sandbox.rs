@@ -16,9 +16,11 @@ fn serve(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
         let sandbox = Sandbox::bind(listen)
             .await
             .map_err(|error| format!("cannot serve the sandbox on {listen}: {error}"))?;
-        print(greeting(sandbox.local_addr()))?;
         // Its counters are enough: nothing reads the calls that it would record.
-        sandbox.with_recording(0).run(stop).await;
+        let sandbox = sandbox.with_recording(0).start();
+        print(greeting(sandbox.local_addr()))?;
+        stop.await;
+        sandbox.stop().await;
         Ok(())
     })
 }

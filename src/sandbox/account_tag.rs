@@ -23,14 +23,9 @@ impl AccountTag {
     /// A cookie authenticates nobody, but it does belong to the tag: responses that differ only
     /// by a cookie must not be taken for one another.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let has_credential = [AUTHORIZATION, API_KEY]
-            .iter()
-            .flat_map(|name| headers.get_all(name))
-            .any(
-                // A bare scheme word still counts: no scheme is documented.
-                |value| !value.is_empty(),
-            );
-        has_credential.then(|| {
+        // A bare scheme word still counts: no scheme is documented.
+        let has = |name| headers.get_all(name).iter().any(|value| !value.is_empty());
+        (has(AUTHORIZATION) || has(API_KEY)).then(|| {
             let mut digest = Context::new(&SHA256);
             for name in [AUTHORIZATION, API_KEY, COOKIE] {
                 for value in headers.get_all(&name) {

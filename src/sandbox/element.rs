@@ -74,14 +74,15 @@ impl View {
     /// One item of `info`.
     fn item(&self, nth: usize, resource_type: &ResourceType, class: Class) -> String {
         // The ids of resources are not documented; these are the sandbox's own.
-        let resource = 100 + u32::from(resource_type.id);
+        let (id, statuses) = resource_type;
+        let resource = 100 + u32::from(*id);
         let (vin, plate) = (self.vehicle.vin.as_str(), self.vehicle.plate.as_str());
         let coin = self.dice.throw(8 + nth, 2);
         let status = match class {
             Class::Failed if coin == 0 => r#""status":null,"#.to_owned(),
             Class::Failed => String::new(),
-            Class::Pending => status(UNPROCESSED),
-            _ => status(resource_type.statuses[coin]),
+            Class::Pending => status(&UNPROCESSED),
+            _ => status(&statuses[coin]),
         };
         let finished = match class {
             Class::Pending if coin == 0 => r#","finishedDateTime":null"#.to_owned(),
@@ -117,7 +118,7 @@ impl View {
 }
 
 fn status(status: &Status) -> String {
-    let Status { id, key, description, description_spanish } = status;
+    let Status(id, key, description, description_spanish) = status;
     // What a priority means is not documented.
     let priority = i16::from(*id) + 2;
     format!(r#""status":{{"statusId":{id},"key":"{key}","description":"{description}","#)

@@ -1,6 +1,6 @@
 //! The sandbox bound and served.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::service::service_fn;
 use hyper_util::{
@@ -16,7 +16,6 @@ use tokio::{
 
 use super::{
     api::Api,
-    fleet::Fleet,
     testing::{ActiveFaults, Calls, Handle, Harness},
 };
 
@@ -57,30 +56,10 @@ impl Sandbox {
         Ok(Self::bind(([127, 0, 0, 1], 0).into()).await?.start())
     }
 
-    /// With another fleet; the default has seed 7.
-    pub fn with_seed(mut self, seed: u64) -> Self {
-        self.harness.api.fleet = Fleet { seed };
-        self
-    }
-
     /// With room for so many bytes of recorded calls; 0: only the counters are kept.
     pub fn with_recording(mut self, max_bytes: usize) -> Self {
         self.harness.calls = Calls::new(max_bytes);
         self
-    }
-
-    /// Where it listens.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
-    }
-
-    /// Serves until `shutdown` is ready, then drops every connection as it is.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let harness = Arc::new(self.harness);
-        tokio::select! {
-            never = accept(self.listener, harness) => match never {},
-            () = shutdown => {}
-        }
     }
 
     /// Serves in a task that ends with the handle.

@@ -54,31 +54,23 @@ pub(super) fn put(database: &Database, received: &Received) -> Result<Response<B
         .and_then(Value::as_object)
         .ok_or_else(|| ApiError::bad_parameters("there is no object `vehicleInfo`"))?;
     let text = |name: &str| given.get(name).and_then(Value::as_str);
+    let vin = text("vin").and_then(exact_vin);
+    let plate = text("plate").and_then(exact_plate);
     let vehicle = Vehicle {
-        vin: text("vin")
-            .and_then(exact_vin)
-            .ok_or_else(|| ApiError::bad_parameters("vin is invalid"))?,
-        plate: text("plate")
-            .and_then(exact_plate)
-            .ok_or_else(|| ApiError::bad_parameters("plate is invalid"))?,
+        vin: vin.ok_or_else(|| ApiError::bad_parameters("vin is invalid"))?,
+        plate: plate.ok_or_else(|| ApiError::bad_parameters("plate is invalid"))?,
     };
     let mut members = Map::new();
-    for name in OPTIONAL
-        .into_iter()
-        .filter(|&name| given.contains_key(name))
-    {
-        if text(name).is_none_or(|text| text.chars().count() >= 128) {
-            return Err(ApiError::bad_parameters(format!(
-                "{name} is not a text below 128 characters"
-            )));
+    for (name, value) in given {
+        if OPTIONAL.contains(&name.as_str()) {
+            let text = value.as_str().filter(|text| text.chars().count() < 128);
+            text.ok_or_else(|| {
+                ApiError::bad_parameters(format!("{name} is not a text below 128 characters"))
+            })?;
+        } else if !["vin", "plate"].contains(&name.as_str()) {
+            continue;
         }
-    }
-    for name in ["vin", "plate"].into_iter().chain(OPTIONAL) {
-        members.extend(
-            given
-                .get(name)
-                .map(|value| (name.to_owned(), value.clone())),
-        );
+        members.insert(name.clone(), value.clone());
     }
     let merged = database.put_vehicle(vehicle, members)?;
     Ok(reply::json(&json!({ "vehicleInfo": merged })))
@@ -110,15 +102,14 @@ pub(super) fn list(database: &Database, received: &Received) -> Result<Response<
 
 /// A VIN in any case, but without anything between its characters.
 fn exact_vin(text: &str) -> Option<Vin> {
-    Vin::parse(text)
-        .ok()
-        .filter(|vin| vin.as_str().eq_ignore_ascii_case(text))
+    let vin = Vin::parse(text).ok();
+    vin.filter(|vin| vin.as_str().eq_ignore_ascii_case(text))
 }
 
 /// A plate of 4 to 10 characters in any case, but without anything between them.
 fn exact_plate(text: &str) -> Option<Plate> {
     let plate = Plate::parse(text)
         .ok()
-        .filter(|plate| plate.as_str().eq_ignore_ascii_case(text));
-    plate.filter(|_| (4..=10).contains(&text.len()))
+        .filter(|_| (4..=10).contains(&text.len()));
+    plate.filter(|plate| plate.as_str().eq_ignore_ascii_case(text))
 }

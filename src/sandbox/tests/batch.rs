@@ -69,7 +69,7 @@ fn judge(vehicle: &Vehicle, item: &Value, class: Class) {
     assert!(
         RESOURCE_TYPES
             .iter()
-            .any(|known| u64::from(known.id) + 100 == resource)
+            .any(|known| u64::from(known.0) + 100 == resource)
     );
     assert!(item["creationDateTime"].is_string() && item["result"].is_array());
     let status = &item["status"]["statusId"];

@@ -125,14 +125,9 @@ async fn runs_until_it_is_told_to_stop() {
     let sandbox = Sandbox::bind(([127, 0, 0, 1], 0).into())
         .await
         .unwrap()
-        .with_seed(1);
+        .start();
     let addr = sandbox.local_addr();
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let running = tokio::spawn(sandbox.run(async {
-        let _ = stopped.await;
-    }));
     assert!(tokio::net::TcpStream::connect(addr).await.is_ok());
-    stop.send(()).unwrap();
-    running.await.unwrap();
+    sandbox.stop().await;
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
