@@ -41,17 +41,6 @@ static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
     .expect("the name of the counter is valid")
 });
 
-/// Why logging cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum InitError {
-    /// It is set up already.
-    #[error("logging is set up already")]
-    Twice(#[source] tracing_subscriber::util::TryInitError),
-    /// There can be no descriptor or no thread for it.
-    #[error("cannot write a log: {0}")]
-    Writer(#[from] io::Error),
-}
-
 /// The log of the process. Dropped, it waits for its last lines, but not long.
 pub struct Log {
     levels: Levels,
@@ -70,14 +59,14 @@ pub struct Levels(reload::Handle<Targets, Registry>);
 /// # Errors
 ///
 /// If it is set up already, or the process is short of descriptors or threads.
-pub fn init(format: Format, level: Level) -> Result<Log, InitError> {
+pub fn init(format: Format, level: Level) -> io::Result<Log> {
     // Of its own, because the usual handle is locked while it writes.
     let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let writer = Lossy::start(stderr, DROPPED.clone())?;
     let (levels, handle) = reload::Layer::new(targets(level));
     with_levels(format, levels, writer.clone())
         .try_init()
-        .map_err(InitError::Twice)?;
+        .map_err(io::Error::other)?;
     std::panic::set_hook(Box::new(|panic| note_panic(panic.location())));
     Ok(Log { levels: Levels(handle), writer })
 }

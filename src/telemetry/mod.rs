@@ -12,7 +12,7 @@ mod registry;
 mod requests;
 
 pub use self::{
-    log::{InitError, Levels, Log, init, subscriber},
+    log::{Levels, Log, init, subscriber},
     metrics::Metrics,
     registry::registry,
     requests::{ResponseFuture, TelemetryLayer, TelemetryService},

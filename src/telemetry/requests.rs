@@ -33,8 +33,7 @@ pub struct TelemetryLayer {
 /// A service behind [`TelemetryLayer`].
 #[derive(Clone, Debug)]
 pub struct TelemetryService<S> {
-    metrics: Metrics,
-    access: Access,
+    layer: TelemetryLayer,
     inner: S,
 }
 
@@ -75,7 +74,7 @@ impl<S> Layer<S> for TelemetryLayer {
     type Service = TelemetryService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        TelemetryService { metrics: self.metrics.clone(), access: self.access, inner }
+        TelemetryService { layer: self.clone(), inner }
     }
 }
 
@@ -95,7 +94,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let exchange = Exchange::begin(self.metrics.clone(), self.access, &request);
+        let exchange = Exchange::begin(self.layer.clone(), &request);
         ResponseFuture { inner: self.inner.call(request), exchange: Some(exchange) }
     }
 }
@@ -122,7 +121,7 @@ where
 // === impl Exchange ===
 
 impl Exchange {
-    fn begin(metrics: Metrics, access: Access, request: &Request<Body>) -> Self {
+    fn begin(TelemetryLayer { metrics, access }: TelemetryLayer, request: &Request<Body>) -> Self {
         metrics.begin();
         let extensions = request.extensions();
         Self {
