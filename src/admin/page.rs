@@ -75,7 +75,6 @@ fn sum(family: &MetricFamily) -> f64 {
     values.sum()
 }
 
-/// Text as HTML shows it.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

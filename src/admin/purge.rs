@@ -19,7 +19,6 @@ use crate::{
     vehicle_cache::{Partition, PurgeFilter},
 };
 
-/// Bytes of a request's body.
 const MAX_BODY: usize = 64 * 1024;
 
 /// From its first byte to its last.
@@ -43,7 +42,6 @@ struct Members {
     plate: Option<String>,
 }
 
-/// Reads a request with these `headers` and this `body`.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,

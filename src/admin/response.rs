@@ -16,7 +16,6 @@ use crate::{
     problem::{self, Code},
 };
 
-/// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Error {
     pub(super) code: Code,
@@ -51,7 +50,6 @@ impl From<Error> for Response<Body> {
     }
 }
 
-/// A response with this body.
 pub(super) fn response(
     status: StatusCode,
     media_type: &'static str,

@@ -32,7 +32,6 @@ struct Current {
     clients: ClientState,
 }
 
-/// The stacks as listeners serve them.
 pub(super) type Served = Stacks<Reloadable<Gateway>, Reloadable<Admin>>;
 
 // === impl Control ===

@@ -39,7 +39,6 @@ pub struct App {
     refresher: Option<jwks::Refresher>,
 }
 
-/// A bound listener and what answers on it.
 struct Listener<S> {
     listener: TcpListener,
     config: server::Config,

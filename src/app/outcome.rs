@@ -17,7 +17,6 @@ pub enum ReloadOutcome {
     Refused(Changes),
 }
 
-/// Reloads by outcome, and the time of the last successful one.
 #[derive(Clone, Debug)]
 pub(super) struct ReloadMetrics {
     applied: IntCounter,
@@ -61,7 +60,6 @@ impl ReloadMetrics {
         Ok(metrics)
     }
 
-    /// Counts a file without a problem.
     pub(super) fn count(&self, outcome: &ReloadOutcome) {
         let counter = match outcome {
             ReloadOutcome::Applied(_) => &self.applied,
@@ -74,7 +72,6 @@ impl ReloadMetrics {
         }
     }
 
-    /// Counts a file with problems.
     pub(super) fn failed(&self) {
         self.failed.inc();
     }

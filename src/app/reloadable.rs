@@ -19,7 +19,6 @@ pub(super) struct Reloadable<S> {
 // === impl Reloadable ===
 
 impl<S: Clone> Reloadable<S> {
-    /// `first`, and what replaces it.
     pub(super) fn new(first: S) -> (watch::Sender<S>, Self) {
         let (sender, current) = watch::channel(first);
         (sender, Self { current, service: None })

@@ -98,7 +98,6 @@ impl SharedState {
         Ok((shared, refresher))
     }
 
-    /// Where every metric is registered.
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
     }

@@ -14,7 +14,6 @@ use aws_lc_rs::rand;
 use super::{exit, print, serve::runtime, stop_signal};
 use crate::{app::App, config::Config, hex::hex, sandbox::Sandbox, telemetry};
 
-/// How long the printed token is valid.
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Serves on `listen`; the sandbox and the admin listener take any free port of the loopback.
@@ -39,7 +38,6 @@ fn demo(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// The gateway, and a token that it accepts.
 fn build(config: Config) -> Result<(App, String), Box<dyn Error>> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

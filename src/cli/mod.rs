@@ -65,7 +65,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The environment of the process.
 fn env(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
 }

@@ -19,20 +19,16 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// By key, the digest of what is not shown or is in another file.
 pub(crate) type Hidden = BTreeMap<String, Digest>;
 
-/// What reading and checking need.
 pub(crate) struct Context<'a> {
     /// Where relative paths start.
     pub(crate) folder: &'a Path,
     /// Where secrets may be.
     pub(crate) env: Env<'a>,
-    /// The files that were read so far.
     pub(crate) sources: &'a mut Sources,
     /// What they and the secrets held.
     pub(crate) hidden: Hidden,
     document: &'a Document<'a>,
-    /// Every key that a file may have.
     known: &'a [String],
-    /// Where the keys and elements that were read are.
     starts: HashMap<String, usize>,
     /// Keys that could not be read: defaults are in their place.
     wrong: Vec<String>,
@@ -51,7 +47,6 @@ pub(crate) fn required<T>(value: &Option<T>) -> Checked<&T> {
     value.as_ref().ok_or(Reported)
 }
 
-/// More are not worth reading.
 const MAX_PROBLEMS: usize = 1_000;
 
 // === impl Context ===
@@ -74,7 +69,6 @@ impl<'a> Context<'a> {
         !self.document.broken.iter().any(|broken| broken == key)
     }
 
-    /// Whether the file has `key`.
     pub(crate) fn is_written(&self, key: &str) -> bool {
         self.starts.contains_key(key)
     }
@@ -97,7 +91,6 @@ impl<'a> Context<'a> {
         Reported
     }
 
-    /// Notes that `found` is where `expected` should be.
     pub(crate) fn expected(
         &mut self,
         key: &str,
@@ -113,7 +106,6 @@ impl<'a> Context<'a> {
         self.wrong.push(key.to_owned());
     }
 
-    /// Notes that `table` has no key of this name.
     pub(crate) fn unknown(&mut self, table: &str, name: &str, start: usize) {
         let key = key::join(table, name);
         // Each search takes a while.

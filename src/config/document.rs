@@ -9,10 +9,8 @@ use toml::{
 
 use super::{key, problem::Problem};
 
-/// A parsed text.
 pub(crate) struct Document<'a> {
     text: &'a str,
-    /// The whole of it.
     pub(crate) root: DeValue<'a>,
     /// Keys whose values are not TOML. What the tree has in their place means nothing.
     pub(crate) broken: Vec<String>,
@@ -62,7 +60,6 @@ impl<'a> Document<'a> {
         (!is_malformed).then_some(document)
     }
 
-    /// Line and column of a byte, both from 1.
     pub(crate) fn position(&self, at: usize) -> (usize, usize) {
         let before = self.text.get(..at).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;

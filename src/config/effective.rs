@@ -12,7 +12,6 @@ static RELOADABLE: LazyLock<Vec<String>> = LazyLock::new(schema::reloadable);
 /// A configuration as it is shown, and what tells it from another.
 #[derive(Clone)]
 pub struct EffectiveConfig {
-    /// The file with all its defaults.
     shown: Json,
     hidden: Hidden,
 }

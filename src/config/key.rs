@@ -11,7 +11,6 @@ pub(crate) fn join(table: &str, name: &str) -> String {
     }
 }
 
-/// The element `index` of the array `array`.
 pub(crate) fn element(array: &str, index: usize) -> String {
     format!("{array}[{index}]")
 }

@@ -8,7 +8,6 @@ use super::{
     value::{Form, Node, Value},
 };
 
-/// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Whole<const MIN: u32, const MAX: u32>(pub(crate) u32);
 
@@ -19,7 +18,6 @@ pub(crate) struct Part(pub(crate) f64);
 // === impl Whole ===
 
 impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
-    /// The number, for counts of things in memory.
     pub(crate) fn to_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }

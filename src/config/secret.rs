@@ -20,7 +20,6 @@ use crate::files::Sources;
 /// Where a secret is kept. `Debug` does not show it: it may be the secret itself, by mistake.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Secret {
-    /// In the environment variable of this name.
     Env(String),
     /// In this file; relative paths start at the configuration file's folder.
     File(PathBuf),
@@ -53,7 +52,6 @@ impl Secret {
         Ok(bytes)
     }
 
-    /// The error says what was found, and never the secret.
     fn resolve(
         &self,
         folder: &Path,

@@ -52,13 +52,11 @@ macro_rules! table {
 
 pub(crate) use table;
 
-/// What `table!` makes of a declaration.
 pub(crate) trait Table: Default + 'static {
     const ABOUT: &[&str];
     const KEYS: &[Key<Self>];
 }
 
-/// A key of the table `T` as it is declared.
 pub(crate) struct Key<T> {
     pub(crate) name: &'static str,
     pub(crate) about: &'static [&'static str],
@@ -69,7 +67,6 @@ pub(crate) struct Key<T> {
     pub(crate) read: fn(&mut T, &Node<'_>, &mut Context<'_>),
 }
 
-/// What is special about a key.
 #[derive(PartialEq)]
 pub(crate) enum Mark {
     /// Its table is incomplete without it.

@@ -13,7 +13,6 @@ use serde_json::{Value as Json, json};
 use super::value::{Form, Value};
 use crate::{auth::jwks::Source, forward::HarmlessWrite, upstream::Origin};
 
-/// The name of a header that carries a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CredentialHeader(pub(crate) HeaderName);
 
@@ -29,7 +28,6 @@ pub(crate) struct JwksUrl(pub(crate) String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostName(pub(crate) String);
 
-/// The name of an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variable(pub(crate) String);
 
@@ -106,7 +104,6 @@ text!(
     variable, |_| "***".to_owned()
 );
 
-/// Names, subjects, issuers: any visible text.
 fn visible(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         Err("a blank string".to_owned())

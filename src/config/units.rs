@@ -44,7 +44,6 @@ const SIZE_UNITS: [(&str, u64); 10] = [
 /// Longer strings are no sensible durations, and it takes more to overflow humantime's seconds.
 const MAX_DURATION_TEXT: usize = 20;
 
-/// A duration with its unit; `None`: it is none.
 fn duration(text: &str) -> Option<Duration> {
     // humantime accepts a bare zero.
     if text.len() > MAX_DURATION_TEXT || text == "0" {
@@ -110,7 +109,6 @@ impl<const MIN: u64, const MAX: u64> Value for Time<MIN, MAX> {
 // === impl Size ===
 
 impl<const MIN: u64, const MAX: u64> Size<MIN, MAX> {
-    /// The bytes, for lengths in memory.
     pub(crate) fn to_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }

@@ -9,7 +9,6 @@ use toml::{Spanned, de::DeValue};
 
 use super::{context::Context, key};
 
-/// What a key can hold.
 pub(crate) trait Value: Sized {
     /// Whether it is a table, which has keys and defaults even if it is absent.
     const IS_TABLE: bool = false;
@@ -42,24 +41,20 @@ pub(crate) struct Form {
     pub(crate) schema: Json,
 }
 
-/// A value in the file.
 pub(crate) struct Node<'t> {
     pub(crate) key: String,
     pub(crate) value: &'t DeValue<'t>,
 }
 
-/// The elements of an array.
 pub(crate) type List<T> = Vec<Item<T>>;
 
 /// An element of an array that knows its place: elements before it may have been wrong.
 #[derive(Clone, Debug)]
 pub(crate) struct Item<T> {
-    /// Its key.
     pub(crate) at: String,
     pub(crate) item: T,
 }
 
-/// The elements of a list.
 pub(crate) fn values<T: Clone>(list: &[Item<T>]) -> Vec<T> {
     list.iter().map(|item| item.item.clone()).collect()
 }

@@ -61,7 +61,6 @@ impl Watch {
 // === impl Watched ===
 
 impl<T: Clone + PartialEq> Watched<T> {
-    /// `known` is in use.
     fn new(known: T) -> Self {
         Self { seen: known.clone(), reported: known }
     }

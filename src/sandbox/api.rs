@@ -23,7 +23,6 @@ pub(super) struct Api {
     pub(super) database: Database,
 }
 
-/// Where a call goes, with what its path and body say.
 pub(super) enum Endpoint<'a> {
     Batch(Result<BatchCall, ApiError>),
     ListVehicles,
@@ -53,7 +52,6 @@ impl<'a> Endpoint<'a> {
         }
     }
 
-    /// The vehicles that a valid batch call names.
     pub(super) fn vehicles(&self) -> &[Vehicle] {
         match self {
             Self::Batch(Ok(call)) => &call.vehicles,
@@ -65,7 +63,6 @@ impl<'a> Endpoint<'a> {
 // === impl Api ===
 
 impl Api {
-    /// The element of a vehicle as `account` sees it now.
     pub(super) fn element(&self, vehicle: &Vehicle, account: AccountTag) -> Option<String> {
         self.database.pinned(vehicle).unwrap_or_else(|| {
             let version = self.database.version(vehicle, account);
@@ -80,7 +77,6 @@ impl Api {
         call.vehicles.iter().filter_map(element).collect()
     }
 
-    /// Does what a call wants.
     pub(super) fn respond(
         &self,
         endpoint: Endpoint<'_>,

@@ -11,7 +11,6 @@ use crate::vehicle::{Plate, Vehicle, Vin};
 /// Things that are remembered; a write above gets 507.
 const MAX_WRITTEN: usize = 100_000;
 
-/// The status of a vehicle where none was set: active.
 const ACTIVE: u8 = 1;
 
 /// All writes, shared by all connections. All accounts are one user's, so that all see them.
@@ -49,7 +48,6 @@ impl Database {
         1 + [vin, plate, taxes].into_iter().flatten().sum::<u64>()
     }
 
-    /// Sets the status of the vehicle with this VIN.
     pub(super) fn set_status(&self, vin: Vin, status: u8) -> Result<(), ApiError> {
         let mut written = self.0.lock();
         written.has_room()?;
@@ -96,12 +94,10 @@ impl Database {
         Ok(stored.info.clone())
     }
 
-    /// The vehicles that were put, the oldest first.
     pub(super) fn vehicles(&self) -> Vec<Stored> {
         self.0.lock().vehicles.clone()
     }
 
-    /// The status of the vehicle with this VIN.
     pub(super) fn status(&self, vin: Vin) -> u8 {
         self.0.lock().statuses.get(&vin).copied().unwrap_or(ACTIVE)
     }
@@ -133,12 +129,10 @@ impl Database {
         self.0.lock().pinned.insert(vehicle, element);
     }
 
-    /// What was pinned for a vehicle.
     pub(super) fn pinned(&self, vehicle: &Vehicle) -> Option<Option<String>> {
         self.0.lock().pinned.get(vehicle).cloned()
     }
 
-    /// Forgets everything.
     pub(super) fn clear(&self) {
         *self.0.lock() = Written::default();
     }

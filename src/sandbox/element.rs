@@ -31,13 +31,11 @@ pub(super) struct View {
     pub(super) version: u64,
 }
 
-/// An element with this text for `info`.
 pub(super) fn with_info(vehicle: &Vehicle, info: &str) -> String {
     let (vin, plate) = (vehicle.vin.as_str(), vehicle.plate.as_str());
     format!(r#"{{"vin":"{vin}","plate":"{plate}","info":{info}}}"#)
 }
 
-/// An element that has lost its `info`.
 pub(super) fn without_info(vehicle: &Vehicle) -> String {
     let (vin, plate) = (vehicle.vin.as_str(), vehicle.plate.as_str());
     format!(r#"{{"vin":"{vin}","plate":"{plate}"}}"#)
@@ -46,7 +44,6 @@ pub(super) fn without_info(vehicle: &Vehicle) -> String {
 // === impl View ===
 
 impl View {
-    /// The vehicle's element, `None` if there is none.
     pub(super) fn element(&self) -> Option<String> {
         let class = self.dice.class();
         let last = match class {
@@ -71,7 +68,6 @@ impl View {
         Some(format!("{{ \"info\" : {info},\n  \"plate\" : \"{plate}\", \"vin\" : \"{vin}\" }}"))
     }
 
-    /// One item of `info`.
     fn item(&self, nth: usize, resource_type: &ResourceType, class: Class) -> String {
         // The ids of resources are not documented; these are the sandbox's own.
         let (id, statuses) = resource_type;

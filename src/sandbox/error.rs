@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::reply;
 
-/// Why a call gets no result.
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
@@ -42,13 +41,11 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", "no credential")
     }
 
-    /// 404: no active vehicle with this VIN.
     pub(super) fn vehicle_not_found() -> Self {
         let message = "no active vehicle with this VIN";
         Self::new(StatusCode::NOT_FOUND, "notFound", "VehicleNotFound", message)
     }
 
-    /// 409: several active vehicles with this VIN.
     pub(super) fn multiple_vehicles_found() -> Self {
         let message = "several active vehicles with this VIN";
         Self::new(StatusCode::CONFLICT, "conflict", "MultipleVehiclesFound", message)

@@ -9,7 +9,6 @@ use self::{
 };
 use super::error::ApiError;
 
-/// What the value of a filter has to be.
 enum Bounds {
     /// A text of at most so many characters.
     Characters(usize),
@@ -18,7 +17,6 @@ enum Bounds {
     Range(i64),
 }
 
-/// What a filter does here.
 #[derive(PartialEq, Eq)]
 enum Effect {
     /// It selects vehicles: the sandbox has this member.
@@ -27,7 +25,6 @@ enum Effect {
     Checked,
 }
 
-/// All documented filters.
 const FILTERS: [(&str, Bounds, Effect); 26] = [
     ("assetStatusId", Range(9), Selects),
     ("assemblyPlace", Characters(150), Checked),
@@ -111,7 +108,6 @@ impl Bounds {
     }
 }
 
-/// The names and values of a query string.
 fn parameters(query: &str) -> impl Iterator<Item = (String, String)> {
     let decode = |text: &str| {
         let spaced = text.replace('+', " ");

@@ -50,7 +50,6 @@ impl Fleet {
         Dice(dice)
     }
 
-    /// The class of a vehicle.
     pub(super) fn class(self, vehicle: &Vehicle) -> Class {
         self.dice(vehicle).class()
     }

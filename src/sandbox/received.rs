@@ -14,12 +14,10 @@ use super::{account_tag::AccountTag, error::ApiError};
 /// Bytes of a body that are kept; what is longer is only counted and digested.
 const MAX_KEPT: usize = 1024 * 1024;
 
-/// A request with its body, as much of it as is kept.
 pub(super) struct Received {
     pub(super) head: Parts,
     /// The whole body, or nothing if it is longer than [`MAX_KEPT`].
     pub(super) body: Bytes,
-    /// Bytes of the whole body.
     pub(super) length: u64,
     /// Of the whole body, in hexadecimal.
     pub(super) sha256: String,
@@ -74,7 +72,6 @@ impl Received {
             })
     }
 
-    /// Whose request it is.
     pub(super) fn account(&self) -> Option<AccountTag> {
         AccountTag::of(&self.head.headers)
     }

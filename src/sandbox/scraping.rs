@@ -5,10 +5,8 @@ use serde_json::Value;
 use super::{account_tag::AccountTag, error::ApiError, received::Received};
 use crate::vehicle::{Plate, Vehicle, Vin};
 
-/// Vehicles in one call, by the documentation.
 const MAX_VEHICLES: usize = 500;
 
-/// What a valid call asks for.
 pub(super) struct BatchCall {
     pub(super) account: AccountTag,
     /// In the order of the request, as often as it names them.
@@ -48,7 +46,6 @@ pub(super) fn parse(received: &Received) -> Result<BatchCall, ApiError> {
     Ok(BatchCall { account, vehicles })
 }
 
-/// The body of a response with these elements.
 pub(super) fn envelope(elements: &[(Vehicle, String)]) -> String {
     let texts: Vec<_> = elements.iter().map(|(_, text)| text.as_str()).collect();
     format!("{{\"vehicleData\":[{}]}}", texts.join(","))

@@ -12,7 +12,6 @@ pub(super) struct Status(
 /// A resource type: its id, and the statuses of "something was found" and "nothing was".
 pub(super) type ResourceType = (u8, [Status; 2]);
 
-/// Not processed yet.
 pub(super) const UNPROCESSED: Status =
     Status(-1, "UnProcessed", "Not processed yet", "A\u{fa}n sin procesar");
 

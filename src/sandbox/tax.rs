@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::{database::Database, error::ApiError, received::Received, reply};
 
-/// Merges a tax identity and sends it back.
 pub(super) fn put(database: &Database, received: &Received) -> Result<Response<Bytes>, ApiError> {
     let account = received.account().ok_or_else(ApiError::unauthorize)?;
     let body = received.json(ApiError::bad_parameters)?;

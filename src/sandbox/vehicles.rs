@@ -20,7 +20,6 @@ const OPTIONAL: [&str; 4] = ["ownerName", "engineNumber", "taxIdentifier", "lega
 /// Vehicles of the fleet that every list shows.
 const PAGE: usize = 20;
 
-/// `PATCH /api/v2/vehicles/{vin}/status`.
 pub(super) fn patch_status(
     database: &Database,
     vin: &str,
@@ -45,7 +44,6 @@ pub(super) fn patch_status(
     Ok(reply::no_content())
 }
 
-/// `PUT /api/upsert-vehicle-info`.
 pub(super) fn put(database: &Database, received: &Received) -> Result<Response<Bytes>, ApiError> {
     received.account().ok_or_else(ApiError::unauthorize)?;
     let body = received.json(ApiError::bad_parameters)?;

@@ -29,10 +29,8 @@ tokio::task_local! {
 /// What happened to a body while its stream was polled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// It was not polled.
     #[default]
     NotPolled,
-    /// It was polled, and had nothing yet.
     Waiting,
     /// Its last frame was taken.
     Taken,
@@ -58,12 +56,10 @@ impl InFlight {
         Self(Arc::clone(state))
     }
 
-    /// The connection carries another protocol after this one.
     pub(super) fn hand_over(&self) {
         self.0.hand_over();
     }
 
-    /// Whether the connection is to close after this one.
     pub(super) fn is_last(&self) -> bool {
         self.0.is_last()
     }
@@ -82,7 +78,6 @@ impl ResponseBody {
         Self { inner, rest: Bytes::new(), http2, _in_flight: in_flight }
     }
 
-    /// The next frame, whatever its size.
     fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.rest.is_empty() {
             return Pin::new(&mut self.inner).poll_frame(cx);

@@ -34,7 +34,6 @@ const MIN_HEAD: usize = 8 * 1024;
 /// Headers for which hyper needs no allocation: it is its own limit if none is set.
 const HEADERS_ON_STACK: usize = 100;
 
-/// Bytes that wait in one HTTP/2 stream to be written.
 const STREAM_SEND_BUFFER: usize = 64 * 1024;
 
 /// Streams that a peer may reset before they were looked at, and streams that its errors may make
@@ -43,7 +42,6 @@ const STREAM_SEND_BUFFER: usize = 64 * 1024;
 const MAX_UNSEEN_RESETS: usize = 20;
 const MAX_ERROR_RESETS: usize = 256;
 
-/// How connections of a listener are served.
 pub(super) struct Protocols {
     builder: auto::Builder<Streams>,
     tls: Option<Tls>,
@@ -111,7 +109,6 @@ impl Protocols {
         }
     }
 
-    /// The same over TLS.
     async fn secure<I, S: Service>(
         &self,
         tls: &Tls,

@@ -21,7 +21,6 @@ use super::phase::Phase;
 #[derive(Debug)]
 pub(super) struct ConnectionState {
     opened_at: Instant,
-    /// Held for a few instructions only.
     state: Mutex<State>,
     task: AtomicWaker,
 }
@@ -29,7 +28,6 @@ pub(super) struct ConnectionState {
 #[derive(Debug, Default)]
 struct State {
     is_http2: bool,
-    /// Requests that have come.
     requests: u64,
     /// The request after which the connection is to close.
     last_request: Option<u64>,
@@ -42,7 +40,6 @@ struct State {
     head_since: Option<Instant>,
     /// When the write that is pending was first refused.
     blocked_since: Option<Instant>,
-    /// When our end was closed.
     closing_since: Option<Instant>,
     /// The connection itself, once hyper is done with a request that had an `Upgrade`.
     upgrade: Option<OnUpgrade>,
@@ -52,7 +49,6 @@ struct State {
 /// What the server tells a connection to do; a greater one is more urgent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Command {
-    /// Nothing.
     #[default]
     Serve,
     /// Close if no request is in flight, because other connections wait; else ignore it.
@@ -61,19 +57,16 @@ pub(super) enum Command {
     Drain,
     /// Finish what is in flight and close.
     Close,
-    /// Close now.
     Cut,
 }
 
 // === impl ConnectionState ===
 
 impl ConnectionState {
-    /// The state of a connection that is opened now.
     pub(super) fn new() -> Self {
         Self { opened_at: Instant::now(), state: Mutex::default(), task: AtomicWaker::new() }
     }
 
-    /// When the connection was accepted.
     pub(super) fn opened_at(&self) -> Instant {
         self.opened_at
     }
@@ -95,7 +88,6 @@ impl ConnectionState {
         self.state.lock().idle_since = Some(Instant::now());
     }
 
-    /// Bytes came in.
     pub(super) fn note_read(&self) {
         let mut state = self.state.lock();
         if state.in_flight == 0 && !state.is_http2 {
@@ -103,7 +95,6 @@ impl ConnectionState {
         }
     }
 
-    /// Bytes could not go out.
     pub(super) fn note_blocked(&self) {
         self.state
             .lock()
@@ -111,7 +102,6 @@ impl ConnectionState {
             .get_or_insert_with(Instant::now);
     }
 
-    /// Bytes went out.
     pub(super) fn note_written(&self) {
         let mut state = self.state.lock();
         if state.blocked_since.take().is_some() {
@@ -120,7 +110,6 @@ impl ConnectionState {
         }
     }
 
-    /// A request has come.
     pub(super) fn note_begun(&self) {
         let mut state = self.state.lock();
         state.in_flight += 1;
@@ -128,7 +117,6 @@ impl ConnectionState {
         state.head_since = None;
     }
 
-    /// The response to a request has ended.
     pub(super) fn note_ended(&self) {
         let mut state = self.state.lock();
         state.idle_since = Some(Instant::now());
@@ -140,7 +128,6 @@ impl ConnectionState {
         self.state.lock().is_handed_over = true;
     }
 
-    /// Whether it carries another protocol by now.
     pub(super) fn is_handed_over(&self) -> bool {
         self.state.lock().is_handed_over
     }
@@ -150,7 +137,6 @@ impl ConnectionState {
         self.state.lock().closing_since = Some(Instant::now());
     }
 
-    /// A request that has an `Upgrade` has come.
     pub(super) fn keep_upgrade(&self, upgrade: &OnUpgrade) {
         self.state.lock().upgrade = Some(upgrade.clone());
     }
@@ -161,7 +147,6 @@ impl ConnectionState {
         state.upgrade.take().filter(|_| !state.is_handed_over)
     }
 
-    /// What the connection is doing.
     pub(super) fn phase(&self) -> Phase {
         self.state.lock().phase(self.opened_at)
     }
@@ -181,7 +166,6 @@ impl ConnectionState {
         }
     }
 
-    /// How many requests have come.
     pub(super) fn requests(&self) -> u64 {
         self.state.lock().requests
     }
@@ -197,13 +181,11 @@ impl ConnectionState {
         }
     }
 
-    /// Makes the request of this number the last one of the connection.
     pub(super) fn close_after(&self, request: u64) {
         let mut state = self.state.lock();
         state.last_request = Some(state.last_request.map_or(request, |last| last.min(request)));
     }
 
-    /// Whether the connection is to close after the request in flight.
     pub(super) fn is_last(&self) -> bool {
         let state = self.state.lock();
         state.command >= Command::Drain

@@ -61,7 +61,6 @@ impl Connections {
         Self { permits, max, open: Mutex::default() }
     }
 
-    /// A permit, if one is free.
     pub(super) fn try_permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
@@ -80,7 +79,6 @@ impl Connections {
         }
     }
 
-    /// Registers a connection that is opened now.
     pub(super) fn enter(self: &Arc<Self>) -> Entry {
         let state = Arc::new(ConnectionState::new());
         let mut open = self.open.lock();

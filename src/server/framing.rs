@@ -21,7 +21,6 @@ pub(super) struct Framing {
     state: State,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
-    /// Heads that have come.
     heads: u64,
     /// The request behind which another protocol may begin, by its number.
     upgrade: Option<u64>,
@@ -30,24 +29,18 @@ pub(super) struct Framing {
 /// The LF of a line that must not pass, by its place in the bytes that were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadLine {
-    /// In the head of a request.
     Head(usize),
     /// In the framing of its body.
     Body(usize),
 }
 
-/// What the next bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Lines of a head.
     Head(Head),
     /// That many bytes of a body, and then the next head.
     Content(u64),
-    /// The line before a chunk.
     Size,
-    /// That many bytes of a chunk.
     Chunk(u64),
-    /// The line end behind a chunk.
     ChunkEnd,
     /// Lines behind the last chunk.
     Trailers,
@@ -114,7 +107,6 @@ impl Framing {
         None
     }
 
-    /// How many heads have come.
     pub(super) fn heads(&self) -> u64 {
         self.heads
     }
@@ -130,7 +122,6 @@ impl Framing {
         self.upgrade
     }
 
-    /// That request did so, or did not.
     pub(super) fn decide_upgrade(&mut self, is_upgraded: bool) {
         self.upgrade = None;
         if is_upgraded {

@@ -37,11 +37,9 @@ pin_project! {
 /// What both ends have negotiated before the first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Negotiated {
-    /// Nothing: the first bytes tell.
     Nothing,
     /// HTTP/1.1, or 1.0.
     Http1,
-    /// HTTP/2.
     Http2,
 }
 
@@ -59,9 +57,7 @@ struct MalformedBody;
 enum Protocol {
     /// That many bytes of the preface have come, and nothing else.
     Preface(usize),
-    /// The first bytes are no preface.
     Http1(Framing),
-    /// The preface has come.
     Http2,
 }
 

@@ -23,13 +23,9 @@ pub struct Metrics {
 labels! {
     /// Why a connection failed; the label of `vingate_http_connection_errors_total`.
     pub(super) enum Reason {
-        /// What came is not HTTP.
         Malformed = "malformed",
-        /// The head of a request is larger than allowed.
         HeadTooLarge = "head_too_large",
-        /// The head of a request did not come in time.
         HeaderTimeout = "header_timeout",
-        /// The response was not taken in time.
         WriteTimeout = "write_timeout",
         /// The other end went away in the middle of a request or a response.
         Incomplete = "incomplete",
@@ -39,15 +35,12 @@ labels! {
         Http2 = "http2",
         /// The TLS handshake failed, or TLS broke later.
         Tls = "tls",
-        /// The socket failed.
         Io = "io",
         /// It was closed without a request in flight, because others waited.
         Evicted = "evicted",
         /// It was cut at the end of the drain.
         Drain = "drain",
-        /// A connection could not be accepted.
         Accept = "accept",
-        /// Anything else.
         Other = "other",
     }
 }
@@ -89,7 +82,6 @@ impl Metrics {
         debug!(reason = reason.as_str(), "connection failed");
     }
 
-    /// The listener's certificate is valid until then.
     pub(super) fn certificate_expires(&self, at: SystemTime) {
         let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.certificate_expires_at

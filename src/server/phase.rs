@@ -4,33 +4,26 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long each state of a connection may last.
+/// How long each phase of a connection may last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
-    /// From the first byte of a head to its end.
     pub(super) header: Duration,
-    /// Without a request.
     pub(super) idle: Duration,
-    /// With a write of which the other end takes no byte.
     pub(super) write_idle: Duration,
 }
 
-/// What a connection is doing, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The other end does not take what is written to it.
     Blocked(Instant),
     /// Our end is closed, and the other end may still send.
     Closing(Instant),
-    /// Requests are in flight.
     Busy,
-    /// The head of a request is coming.
     Head(Instant),
     /// Nothing: no request yet, or none since.
     Idle(Instant),
 }
 
-/// What is to be done with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Nothing; no timeout can be over before this.

@@ -24,7 +24,6 @@ use super::{
 };
 use crate::{body::Body, peer::Peer};
 
-/// The service of one connection.
 pub(super) struct ConnectionService<S> {
     /// hyper calls by shared reference, and never twice at once.
     inner: RefCell<S>,
@@ -33,7 +32,6 @@ pub(super) struct ConnectionService<S> {
 }
 
 pin_project! {
-    /// The response of a [`ConnectionService`].
     pub(super) struct ServiceFuture<S: Service<Request<Body>>> {
         // `None` if the request is malformed.
         #[pin]

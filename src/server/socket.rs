@@ -61,7 +61,6 @@ impl<I> Socket<I> {
         Self { inner, state, untouched: true, ended: false, lingering: None, _permit: permit }
     }
 
-    /// Whether not one byte has come.
     pub(super) fn is_untouched(&self) -> bool {
         self.untouched
     }

@@ -19,7 +19,6 @@ use super::{
     metrics::{Metrics, Reason},
 };
 
-/// Runs streams.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     write_idle_timeout: Duration,

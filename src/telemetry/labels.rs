@@ -27,7 +27,6 @@ pub(super) struct StatusLabel(Option<StatusCode>);
 // === impl MethodLabel ===
 
 impl MethodLabel {
-    /// How many there are.
     pub(super) const COUNT: usize = METHODS.len() + 1;
 
     pub(super) fn of(method: &Method) -> Self {
@@ -42,7 +41,6 @@ impl MethodLabel {
         METHODS.get(self.0).copied().unwrap_or(OTHER)
     }
 
-    /// The place in a table of [`MethodLabel::COUNT`].
     pub(super) fn index(self) -> usize {
         self.0
     }
@@ -62,7 +60,6 @@ impl StatusLabel {
         self.0.as_ref().map_or(OTHER, StatusCode::as_str)
     }
 
-    /// The place in a table of [`StatusLabel::COUNT`].
     pub(super) fn index(self) -> usize {
         let place = |status: StatusCode| usize::from(status.as_u16()).checked_sub(99);
         self.0

@@ -71,7 +71,6 @@ pub fn init(format: Format, level: Level) -> io::Result<Log> {
     Ok(Log { levels: Levels(handle), writer })
 }
 
-/// Counts the lines that were not written.
 pub(super) fn dropped_lines() -> &'static IntCounter {
     &DROPPED
 }

@@ -87,7 +87,6 @@ impl<'w> MakeWriter<'w> for Lossy {
 // === impl Queue ===
 
 impl Write for &Queue {
-    /// Takes whole lines.
     fn write(&mut self, new: &[u8]) -> io::Result<usize> {
         let mut lines = self.lines.lock();
         if lines.queued.len() + new.len() > MAX_QUEUED {
@@ -158,7 +157,6 @@ fn write(sink: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// How many lines there are.
 fn count(lines: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', lines).count() as u64
 }

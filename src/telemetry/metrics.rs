@@ -22,7 +22,6 @@ const BUCKETS: [f64; 17] = [
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Handles>);
 
-/// The counters of one route and method.
 type ByStatus = Box<[OnceLock<IntCounter>]>;
 
 /// Handles are resolved when they are first used, so that only series that are in use appear.
@@ -31,9 +30,7 @@ struct Handles {
     in_flight: IntGauge,
     requests: IntCounterVec,
     seconds: HistogramVec,
-    /// By route, method and status.
     requests_by: [[OnceLock<ByStatus>; MethodLabel::COUNT]; Route::ALL.len()],
-    /// By route.
     seconds_by: [OnceLock<Histogram>; Route::ALL.len()],
 }
 
@@ -73,12 +70,10 @@ impl Metrics {
         })))
     }
 
-    /// A request has come.
     pub(super) fn begin(&self) {
         self.0.in_flight.inc();
     }
 
-    /// The response to a request has ended.
     pub(super) fn end(&self, route: Route, seconds: f64) {
         self.0.in_flight.dec();
         self.0.seconds_by[route.index()]
@@ -86,7 +81,6 @@ impl Metrics {
             .observe(seconds);
     }
 
-    /// The counter of requests with this response.
     pub(super) fn requests(
         &self,
         route: Route,

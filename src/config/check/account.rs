@@ -11,7 +11,6 @@ use crate::{
     },
 };
 
-/// Checks `[[account]]`.
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Vec<auth::Account>> {
     let names = file
         .account

@@ -126,7 +126,6 @@ fn key_set(file: &Path, context: &mut Context<'_>) {
     }
 }
 
-/// Checks one `[[auth.key]]`.
 fn key(written: &Item<Key>, file: &File, context: &mut Context<'_>) -> Checked<auth::Key> {
     let at = &written.at;
     let algorithm_key = format!("{at}.algorithm");

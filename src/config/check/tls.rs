@@ -8,7 +8,6 @@ use crate::{
     server::tls::{Config, Files},
 };
 
-/// Checks `[server.tls]`, if it is there.
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Option<Config>> {
     let Some(written) = &file.server.tls else {
         return Ok(None);

@@ -12,7 +12,6 @@ use crate::{
     tls, upstream,
 };
 
-/// Checks `[upstream]`.
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream::Config> {
     let written = &file.upstream;
     let ca = certificates("upstream.ca", written.ca.as_deref(), context);

@@ -22,7 +22,6 @@ fn check_extensions(mut rest: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// What follows a token.
 fn token(text: &[u8]) -> Option<&[u8]> {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let (token, rest) = take(text, is_token);
@@ -41,7 +40,6 @@ fn quoted_string(mut text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows blanks.
 fn blanks(text: &[u8]) -> &[u8] {
     take(text, |byte| matches!(byte, b' ' | b'\t')).1
 }

@@ -38,10 +38,8 @@ pub struct Files {
     pub client_ca: Option<PathBuf>,
 }
 
-/// All that a handshake needs.
 #[derive(Clone)]
 pub(super) struct Credentials {
-    /// For rustls.
     pub(super) config: Arc<ServerConfig>,
     /// When the first certificate of the chain to expire does so.
     pub(super) expires_at: SystemTime,
@@ -86,7 +84,6 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What the file holds that `key` names.
 fn read<T>(
     key: &'static str,
     path: &Path,
