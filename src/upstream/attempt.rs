@@ -1,4 +1,5 @@
-//! One attempt: from the last byte sent to the head of the response, timed and counted.
+//! One attempt: from the last byte sent to the head of the response, timed and counted; and what
+//! its end changes.
 //!
 //! Before that, time is bounded where the bytes pass: a request body that stops coming, and a
 //! connection that takes nothing.
@@ -7,10 +8,10 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tokio::{
@@ -20,8 +21,10 @@ use tokio::{
 
 use super::{
     Error, Metrics,
+    admission::{self, Admitted},
+    breaker::End,
     client::{self, Client},
-    transfer_coding,
+    retry_after, transfer_coding,
 };
 use crate::{body::Body, route::Route};
 
@@ -35,7 +38,7 @@ pub(super) struct Attempts {
 
 pin_project! {
     /// The response, or that it did not come in time.
-    pub(super) struct ResponseFuture {
+    struct ResponseFuture {
         #[pin]
         inner: client::ResponseFuture,
         // Until the body is sent.
@@ -58,7 +61,27 @@ impl Attempts {
     }
 
     /// Sends `request` once.
-    pub(super) fn send(&self, mut request: Request<Body>, route: Route) -> ResponseFuture {
+    pub(super) async fn send(
+        &self,
+        Admitted { slot, mut streaming, attempt }: Admitted,
+        route: Route,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Error> {
+        if !request.body().is_end_stream() {
+            // Once the client has sent all, it sets the pace no more.
+            let streaming = streaming.take();
+            request = request.map(|body| body.hold(streaming));
+        }
+        let response = self.respond(request, route).await;
+        finish(attempt, &response);
+        let response = response?;
+        // A tunnel goes at its ends' pace.
+        let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let streaming = streaming.filter(|_| is_tunnel);
+        Ok(response.map(|body| body.hold((slot, streaming))))
+    }
+
+    fn respond(&self, mut request: Request<Body>, route: Route) -> ResponseFuture {
         let mut sent = None;
         if !request.body().is_end_stream() {
             let (sending, receiver) = oneshot::channel::<Infallible>();
@@ -75,6 +98,19 @@ impl Attempts {
             began_at: Instant::now(),
             metrics: self.metrics.clone(),
         }
+    }
+}
+
+/// Tells how the attempt has ended.
+fn finish(attempt: admission::Attempt, response: &Result<Response<Body>, Error>) {
+    match response {
+        Ok(response) => {
+            let is_failure = response.status().is_server_error();
+            let end = if is_failure { End::Failure } else { End::Success };
+            attempt.finish(end, retry_after::of(response, SystemTime::now()));
+        }
+        Err(error) if error.trips_breaker() => attempt.finish(End::Failure, None),
+        Err(_) => attempt.finish(End::GivenUp, None),
     }
 }
 
@@ -121,7 +157,7 @@ mod tests {
     async fn attempt(fake: Fake, request: Request<Body>) -> Result<Response<Body>, Error> {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let attempts = Attempts::new(Client::fake(fake), TIMEOUT, &metrics);
-        attempts.send(request, Route::Other).await
+        attempts.respond(request, Route::Other).await
     }
 
     #[tokio::test(start_paused = true)]

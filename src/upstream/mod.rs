@@ -13,27 +13,33 @@ mod attempt;
 mod breaker;
 mod call;
 mod client;
+mod config;
 mod error;
 mod metrics;
-mod permit;
 mod retry;
 mod retry_after;
 mod stall;
 mod transfer_coding;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use http::uri::{Authority, Scheme};
-use rustls::pki_types::CertificateDer;
+use http::Response;
+use tokio::time::sleep;
 
-use self::{admission::Admission, attempt::Attempts, client::Client, retry::Retry};
+use self::{
+    admission::{Admission, Admitted},
+    attempt::Attempts,
+    client::Client,
+    retry::Retry,
+};
+use crate::body::Body;
 
 pub use self::{
     call::{Account, Call, ClientId, Kind, Reservation},
     client::TlsError,
+    config::{BreakerConfig, Config, Origin, RetryConfig},
     error::Error,
     metrics::Metrics,
-    permit::Permit,
 };
 
 /// Calls to Sync, for everything that goes up, batch calls and forwarded requests alike: a handle,
@@ -41,69 +47,23 @@ pub use self::{
 #[derive(Clone, Debug)]
 pub struct Upstream(Arc<Inner>);
 
+/// The right to make one call, which counts among the calls at once from here on.
+///
+/// It is given back when the body of the response has ended or is dropped, or with the permit
+/// itself if nothing is sent.
+#[must_use = "a permit that is not used keeps others waiting"]
+#[derive(Debug)]
+pub struct Permit {
+    upstream: Upstream,
+    reservation: Reservation,
+    admitted: Admitted,
+}
+
 #[derive(Debug)]
 struct Inner {
     admission: Admission,
     retry: Retry,
     attempts: Attempts,
-}
-
-/// What the `[upstream]` table says of connections and calls.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where Sync is.
-    pub origin: Origin,
-    /// Certificates to trust; `None`: the system's.
-    pub ca: Option<Vec<CertificateDer<'static>>>,
-    /// Until a connection stands, TLS included.
-    pub connect_timeout: Duration,
-    /// From the last byte of a call sent to the head of its response.
-    pub attempt_timeout: Duration,
-    /// How long the upstream may take no byte of what is sent to it.
-    pub stream_idle_timeout: Duration,
-    /// From the head of a client's request to the head of its response.
-    pub request_timeout: Duration,
-    /// How long an idle connection is kept.
-    pub pool_idle_timeout: Duration,
-    /// Calls at once.
-    pub max_in_flight: usize,
-    /// Of those, the part that one client may hold while others wait, 0 to 1.
-    pub client_share: f64,
-    /// Further attempts.
-    pub retry: RetryConfig,
-    /// When to stop calling for a while.
-    pub breaker: BreakerConfig,
-}
-
-/// How often a call that fails is made again.
-#[derive(Clone, Copy, Debug)]
-pub struct RetryConfig {
-    /// Attempts in all, at least one.
-    pub max_attempts: u32,
-    /// Retries for each call; 10 a second are always allowed.
-    pub budget: f64,
-}
-
-/// When calling stops, and for how long.
-#[derive(Clone, Copy, Debug)]
-pub struct BreakerConfig {
-    /// The part of calls that fail at which it stops.
-    pub failure_ratio: f64,
-    /// Calls in half a minute before the part means anything.
-    pub min_requests: u32,
-    /// How long it stops before one call probes.
-    pub open_for: Duration,
-    /// The most that a probe may take before another one goes.
-    pub probe_for: Duration,
-}
-
-/// A scheme, host and port: the only place where calls go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// `http` or `https`.
-    pub scheme: Scheme,
-    /// Host and, unless it is the scheme's own, port.
-    pub authority: Authority,
 }
 
 // === impl Upstream ===
@@ -126,28 +86,37 @@ impl Upstream {
     /// have had their time. Fails at once if no call may be made at all. Dropped, it waits no more.
     pub async fn reserve(&self, reservation: Reservation) -> Result<Permit, Error> {
         let admitted = self.0.admission.enter(reservation).await?;
-        Ok(Permit::new(self.clone(), reservation, admitted))
-    }
-
-    /// Nothing, or why a call for this account would be refused now.
-    fn check(&self, account: Option<Account>) -> Result<(), Error> {
-        self.0.admission.check(account)
-    }
-
-    fn retry(&self) -> &Retry {
-        &self.0.retry
-    }
-
-    fn attempts(&self) -> &Attempts {
-        &self.0.attempts
+        Ok(Permit { upstream: self.clone(), reservation, admitted })
     }
 }
 
-// === impl Origin ===
+// === impl Permit ===
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.authority)
+impl Permit {
+    /// Makes the call, and makes it again if it fails and that can hurt nobody. Ready with the head
+    /// of the response; its body streams.
+    ///
+    /// Each further attempt waits for a permit like a first one, and holds none while it waits.
+    pub async fn send(self, Call { route, request }: Call) -> Result<Response<Body>, Error> {
+        let Self { upstream, reservation, admitted } = self;
+        let Inner { admission, retry, attempts } = &*upstream.0;
+        let retries = retry.of(route, &request);
+        let mut response = attempts.send(admitted, route, request).await;
+        let Some(mut retries) = retries else {
+            return response;
+        };
+        let may_call = || admission.check(reservation.account).is_ok();
+        while let Some((wait, request)) = retries.next(&response, may_call) {
+            // With it goes its permit.
+            drop(response);
+            sleep(wait).await;
+            retry.count();
+            response = match admission.enter(reservation).await {
+                Ok(admitted) => attempts.send(admitted, route, request).await,
+                Err(error) => Err(error),
+            };
+        }
+        response
     }
 }
 

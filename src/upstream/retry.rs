@@ -14,10 +14,10 @@ use std::{
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use prometheus::IntCounter;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use self::budget::Budget;
-use super::{Call, Config, Error, Metrics, Permit, Reservation, Upstream, retry_after};
+use super::{Config, Error, Metrics, retry_after};
 use crate::{
     body::Body,
     route::{Access, Route},
@@ -31,6 +31,14 @@ pub(super) struct Retry {
     /// No call is made again so long after it was made first: its client is gone.
     within: Duration,
     retries: IntCounter,
+}
+
+/// The further attempts that one call may take.
+pub(super) struct Retries<'a> {
+    retry: &'a Retry,
+    template: Template,
+    began_at: Instant,
+    attempts: u32,
 }
 
 /// What is kept of a request, to send it again.
@@ -50,44 +58,6 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The wait after a 429 that says no time, at least: it is about calls a second, or a minute.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
-
-/// Makes a call, and makes it again for as long as that makes sense. Each further attempt waits
-/// for a permit like a first one, and holds none while it waits.
-pub(super) async fn send(permit: Permit, call: Call) -> Attempted {
-    let Call { route, request } = call;
-    let upstream = permit.upstream().clone();
-    let retry = upstream.retry();
-    let template = match retry.max_attempts > 1 && is_read(route, request.method()) {
-        true => Template::of(&request),
-        false => None,
-    };
-    let Some(template) = template else {
-        return permit.attempt(route, request).await;
-    };
-    retry.budget.earn();
-    let (reservation, began_at) = (permit.reservation(), Instant::now());
-    let mut response = permit.attempt(route, request).await;
-    for attempts in 1..retry.max_attempts {
-        let elapsed = began_at.elapsed();
-        let Some(wait) = retry.wait(&upstream, reservation, &response, attempts, elapsed) else {
-            break;
-        };
-        let Some(request) = template.request() else { break };
-        // With it goes its permit.
-        drop(response);
-        sleep(wait).await;
-        retry.retries.inc();
-        response = match upstream.reserve(reservation).await {
-            Ok(permit) => permit.attempt(route, request).await,
-            Err(error) => Err(error),
-        };
-    }
-    response
-}
-
-fn is_read(route: Route, method: &Method) -> bool {
-    route.access(method) == Access::Read
-}
 
 // === impl Template ===
 
@@ -124,20 +94,41 @@ impl Retry {
         }
     }
 
-    /// How long to wait before the next attempt, after so many; `None`: there is none.
-    fn wait(
-        &self,
-        upstream: &Upstream,
-        reservation: Reservation,
+    /// The further attempts of a call that is about to be made; `None`: it is made once.
+    pub(super) fn of(&self, route: Route, request: &Request<Body>) -> Option<Retries<'_>> {
+        if self.max_attempts == 1 || route.access(request.method()) != Access::Read {
+            return None;
+        }
+        let template = Template::of(request)?;
+        self.budget.earn();
+        Some(Retries { retry: self, template, began_at: Instant::now(), attempts: 1 })
+    }
+
+    /// Counts a call that is made again.
+    pub(super) fn count(&self) {
+        self.retries.inc();
+    }
+}
+
+// === impl Retries ===
+
+impl Retries<'_> {
+    /// How long to wait for the next attempt after such a response, and its request; `None`: there
+    /// is none. `may_call`: whether Sync wants to be called.
+    pub(super) fn next(
+        &mut self,
         response: &Attempted,
-        attempts: u32,
-        elapsed: Duration,
-    ) -> Option<Duration> {
-        let wait = at_least(response)?.max(backoff(attempts, RandomState::new().hash_one(())));
-        let may = elapsed + wait < self.within
-            && upstream.check(reservation.account).is_ok()
-            && self.budget.spend(Instant::now());
-        may.then_some(wait)
+        may_call: impl FnOnce() -> bool,
+    ) -> Option<(Duration, Request<Body>)> {
+        let random = RandomState::new().hash_one(());
+        let wait = at_least(response)?.max(backoff(self.attempts, random));
+        let may = self.attempts < self.retry.max_attempts
+            && self.began_at.elapsed() + wait < self.retry.within
+            && may_call()
+            && self.retry.budget.spend(Instant::now());
+        self.attempts += 1;
+        may.then(|| self.template.request())?
+            .map(|request| (wait, request))
     }
 }
 

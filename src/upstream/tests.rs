@@ -1,13 +1,17 @@
 //! An upstream over a function, for tests of this room and of those above.
 
+mod permit;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{
+    Request, Response,
+    uri::{Authority, Scheme},
+};
 use prometheus::Registry;
 
 use super::*;
-use crate::body::Body;
 
 /// A function in the place of Sync.
 #[derive(Clone)]

@@ -21,13 +21,6 @@ pub(crate) const CIRCLES: &[&str] = &[
     "loader/fetch.rs",
     "loader/mod.rs",
     "loader/queue.rs",
-    "upstream/admission.rs",
-    "upstream/attempt.rs",
-    "upstream/breaker.rs",
-    "upstream/client.rs",
-    "upstream/mod.rs",
-    "upstream/permit.rs",
-    "upstream/retry.rs",
 ];
 
 /// Names that files of two rooms have.

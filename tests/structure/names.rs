@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{known, source::production};
 
 /// Names that say the same in every room.
-const CONVENTIONAL: [&str; 3] = ["mod", "error", "metrics"];
+const CONVENTIONAL: [&str; 4] = ["mod", "config", "error", "metrics"];
 
 #[test]
 fn no_file_name_is_in_two_rooms() {

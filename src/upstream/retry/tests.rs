@@ -5,10 +5,11 @@ use http::{Method, header::RETRY_AFTER};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use parking_lot::Mutex;
+use tokio::time::sleep;
 
 use super::*;
 use crate::upstream::{
-    Account, Kind, RetryConfig,
+    Account, Call, Kind, Reservation, RetryConfig, Upstream,
     tests::{Fake, config},
 };
 

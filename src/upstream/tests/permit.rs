@@ -7,10 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, advance, sleep};
 
 use super::*;
-use crate::upstream::{
-    Account, BreakerConfig, ClientId, Config, Kind, Metrics,
-    tests::{Fake, config},
-};
+use crate::route::Route;
 
 const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,7 +17,7 @@ const OPEN_FOR: Duration = Duration::from_secs(10);
 const QUEUE: usize = 16;
 
 /// The bodies that the upstream still reads.
-type Reading = std::sync::Arc<Mutex<Vec<Body>>>;
+type Reading = Arc<Mutex<Vec<Body>>>;
 
 const BUFFERED: Reservation = Reservation { kind: Kind::Buffered, account: None, client: None };
 const STREAMING: Reservation = Reservation { kind: Kind::Streaming, ..BUFFERED };
@@ -33,7 +30,7 @@ fn upstream(max_in_flight: usize) -> (Upstream, Metrics, Reading) {
 
 fn upstream_of(config: Config) -> (Upstream, Metrics, Reading) {
     let reading = Reading::default();
-    let bodies = std::sync::Arc::clone(&reading);
+    let bodies = Arc::clone(&reading);
     let fake = Fake::new(move |request: Request<Body>| {
         let path = request.uri().path().to_owned();
         bodies.lock().push(request.into_body());
