@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     HarmlessWrite,
     request_body::{BodyMonitor, Capture},
-    response::ResponseContext,
+    shared::Shared,
     vehicle_refs::VehicleRefs,
 };
 use crate::{
@@ -95,7 +95,13 @@ fn partition(credential: &Credential) -> Option<Partition> {
 
 impl Write {
     /// The write that `request` is, before its body is sent; `body` watches it being sent.
-    pub(super) fn new(request: &Request<Body>, cause: Cause, context: &ResponseContext) -> Self {
+    pub(super) fn new(
+        request: &Request<Body>,
+        cause: Cause,
+        shared: &Shared,
+        credential: Option<Credential>,
+        body: Option<Arc<BodyMonitor>>,
+    ) -> Self {
         let mut named_by_target = VehicleRefs::default();
         if cause != Cause::TaxIdentity {
             named_by_target.add_path(request.uri().path());
@@ -104,13 +110,12 @@ impl Write {
             }
             named_by_target.add_query(request.uri().query().unwrap_or_default());
         }
-        let shared = &context.shared;
         Self {
             cache: Arc::clone(&shared.cache),
             cause,
             named_by_target,
-            body: context.body.clone(),
-            partition: context.credential.as_ref().and_then(partition),
+            body,
+            partition: credential.as_ref().and_then(partition),
             fence_for: shared.config.attempt_timeout,
             tasks: shared.tasks.clone(),
             runtime: Handle::current(),

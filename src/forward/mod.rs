@@ -5,6 +5,7 @@
 //! `HEAD` bodies of unknown length, which the HTTP/1 client would not send, and small bodies, which
 //! would otherwise hold a permit for as long as their clients take to send them.
 
+mod config;
 mod error;
 mod harmless_write;
 mod head;
@@ -17,6 +18,7 @@ mod provenance;
 mod request_body;
 mod response;
 mod response_body;
+mod shared;
 mod trailers;
 mod upgrade;
 mod vehicle_refs;
@@ -26,21 +28,21 @@ use std::{
     panic::resume_unwind,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
-use http::{HeaderName, Method, Request, Response, header::TRAILER};
+use http::{Method, Request, Response, header::TRAILER};
 use http_body::Body as _;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::Instrument as _;
 
-pub use self::{error::Error, harmless_write::HarmlessWrite};
+pub use self::{config::Config, error::Error, harmless_write::HarmlessWrite};
 use self::{
     invalidate::{Outcome, Pending, Write},
     request_body::{BodyMonitor, Capture, RequestBody},
     response::ResponseContext,
+    shared::Shared,
     trailers::Trailers,
 };
 use crate::{
@@ -50,25 +52,6 @@ use crate::{
     upstream::{Account, Call, ClientId, Kind, Origin, Reservation, Upstream},
     vehicle_cache::{Cause, Invalidate},
 };
-
-/// What the forwarding needs to know.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Headers that carry a credential, besides `Authorization` and `Cookie`, those of accounts
-    /// included: `Connection` cannot nominate them away, and they are no trailers.
-    pub credential_headers: Vec<HeaderName>,
-    /// Bytes of a `GET` or `HEAD` body of unknown length, and of a write that is searched for
-    /// vehicles.
-    pub max_body: usize,
-    /// How long a request body may be without a byte from the client.
-    pub body_idle_timeout: Duration,
-    /// How long a body may be without a byte, either way, once the head of the response came.
-    pub stream_idle_timeout: Duration,
-    /// How long nothing is stored of the vehicles of a write whose outcome is unknown.
-    pub attempt_timeout: Duration,
-    /// Writes that change no vehicle, and so drop nothing.
-    pub harmless_writes: Vec<HarmlessWrite>,
-}
 
 /// Forwards requests to the upstream.
 ///
@@ -80,14 +63,6 @@ pub struct Config {
 pub struct Forward {
     upstream: Upstream,
     shared: Arc<Shared>,
-}
-
-/// What every request needs.
-struct Shared {
-    config: Config,
-    origin: Origin,
-    cache: Arc<dyn Invalidate>,
-    tasks: TaskTracker,
 }
 
 /// The response to a forwarded request.
@@ -191,7 +166,7 @@ async fn exchange(
     let is_buffered = request.body().is_buffered();
     let reservation = reservation(&request, &context);
     if !request.body().is_end_stream() && (cause.is_some() || !is_buffered) {
-        let (monitored, monitor) = context.shared.monitor_body(request, trailers, cause);
+        let (monitored, monitor) = monitor_body(request, trailers, cause, &context.shared.config);
         request = monitored;
         context.body = Some(monitor);
     }
@@ -201,7 +176,13 @@ async fn exchange(
         let response = permit.send(Call { route, request }).await;
         return context.finish(response).await;
     };
-    let write = Arc::new(Write::new(&request, cause, &context));
+    let write = Arc::new(Write::new(
+        &request,
+        cause,
+        &context.shared,
+        context.credential,
+        context.body.clone(),
+    ));
     // A write is its client's as long as it waits for a permit: whoever hangs up takes it along,
     // unsent. From then on it runs to its end.
     let permit = upstream.reserve(reservation).await?;
@@ -231,27 +212,22 @@ fn reservation(request: &Request<Body>, context: &ResponseContext) -> Reservatio
     }
 }
 
-// === impl Shared ===
-
-impl Shared {
-    /// Watches the body of `request` while it is sent.
-    fn monitor_body(
-        &self,
-        request: Request<Body>,
-        trailers: Trailers,
-        cause: Option<Cause>,
-    ) -> (Request<Body>, Arc<BodyMonitor>) {
-        let limit = self.config.max_body;
-        let capture = cause.map_or(Capture::Nothing, |cause| {
-            invalidate::capture_for(cause, request.body(), limit)
-        });
-        let monitor = Arc::new(BodyMonitor::new(capture));
-        let idle_timeout = self.config.body_idle_timeout;
-        let monitored = request.map(|body| {
-            Body::new(RequestBody::new(body, idle_timeout, trailers, Arc::clone(&monitor)))
-        });
-        (monitored, monitor)
-    }
+/// Watches the body of `request` while it is sent.
+fn monitor_body(
+    request: Request<Body>,
+    trailers: Trailers,
+    cause: Option<Cause>,
+    config: &Config,
+) -> (Request<Body>, Arc<BodyMonitor>) {
+    let capture = cause.map_or(Capture::Nothing, |cause| {
+        invalidate::capture_for(cause, request.body(), config.max_body)
+    });
+    let monitor = Arc::new(BodyMonitor::new(capture));
+    let idle_timeout = config.body_idle_timeout;
+    let monitored = request.map(|body| {
+        Body::new(RequestBody::new(body, idle_timeout, trailers, Arc::clone(&monitor)))
+    });
+    (monitored, monitor)
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::{
-    Error, Shared, header_filter, invalidate, location, message_length, provenance::append_via,
-    request_body::BodyMonitor, response_body::ResponseBody, trailers::Trailers, upgrade,
+    Error, header_filter, invalidate, location, message_length, provenance::append_via,
+    request_body::BodyMonitor, response_body::ResponseBody, shared::Shared, trailers::Trailers,
+    upgrade,
 };
 use crate::{
     auth::Credential,

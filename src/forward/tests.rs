@@ -5,10 +5,12 @@ mod responses;
 mod wire;
 mod writes;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use http::{
-    HeaderMap, HeaderValue, StatusCode, Uri, Version,
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, HOST, LOCATION, WWW_AUTHENTICATE},
 };
 use http_body::Frame;

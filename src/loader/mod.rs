@@ -11,6 +11,8 @@
 //! was sent is read to its end: others may have joined, and the cache wants it.
 
 mod balanced;
+mod call_context;
+mod config;
 mod elements;
 mod error;
 mod fetch;
@@ -18,7 +20,7 @@ mod isolate;
 mod metrics;
 mod queue;
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use foldhash::{HashMap, HashSet, HashSetExt as _};
 use futures_util::FutureExt as _;
@@ -26,39 +28,26 @@ use http::{HeaderMap, HeaderName};
 use parking_lot::Mutex;
 
 use self::{
+    call_context::QueueKey,
     fetch::Fetch,
     queue::{Limits, Next, Part, Queue, Ticket},
 };
 use crate::{
-    upstream::{Account, ClientId, Kind, Permit, Reservation, Upstream},
+    upstream::{Permit, Upstream},
     vehicle::Vehicle,
     vehicle_cache::{
-        Cause, Directives, Flight, Invalidate as _, InvalidationScope, Leases, Moment, Partition,
-        VehicleCache,
+        Cause, Flight, Invalidate as _, InvalidationScope, Leases, Moment, VehicleCache,
     },
 };
 
 pub use self::{
     balanced::balanced,
+    call_context::CallContext,
+    config::Config,
     elements::Elements,
     error::{CallError, ErrorResponse, Failure},
     metrics::Metrics,
 };
-
-/// What the `[batch]` table says of calls, with the limits of responses.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Vehicles in one call, never above 500.
-    pub chunk: usize,
-    /// Calls at once for one request.
-    pub max_parallel: usize,
-    /// Bytes of one response.
-    pub max_response: usize,
-    /// How long a response may go without a byte.
-    pub stream_idle_timeout: Duration,
-    /// One call, from its permit to the last byte of its response.
-    pub request_timeout: Duration,
-}
 
 /// Fetches vehicles: a handle, cheap to clone.
 #[derive(Clone)]
@@ -74,32 +63,6 @@ struct Inner {
 
 /// The queue of each account that has something waiting.
 type Queues = HashMap<QueueKey, Queue>;
-
-/// Whose leases may share a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum QueueKey {
-    /// Those that carry the same credential.
-    Shared(Partition),
-    /// One request's, which shares nothing.
-    Private(usize),
-}
-
-/// What calls need to know of a request, and may outlive it.
-#[derive(Debug)]
-pub struct CallContext {
-    /// Whose entries are filled; `None`: nobody's, and no call is shared.
-    pub partition: Option<Partition>,
-    /// The credential that the calls carry.
-    pub account: Option<Account>,
-    /// Who is waiting.
-    pub client: Option<ClientId>,
-    /// Whether the credential is an account's, not the client's own.
-    pub is_account: bool,
-    /// What the request allows.
-    pub directives: Directives,
-    /// What the calls carry: see [`Loader::headers`].
-    pub headers: HeaderMap,
-}
 
 /// A request that waits for the loader. Dropped, it does so no more.
 #[must_use = "dropped at once, nothing is waited for"]
@@ -342,27 +305,6 @@ impl std::fmt::Debug for Loader {
         f.debug_struct("Loader")
             .field("limits", &self.0.limits)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl CallContext ===
-
-impl CallContext {
-    fn reservation(&self) -> Reservation {
-        Reservation { kind: Kind::Buffered, account: self.account, client: self.client }
-    }
-
-    /// Whether calls may carry what others wait for.
-    fn is_shared(&self) -> bool {
-        self.partition.is_some() && !self.directives.no_store
-    }
-
-    fn queue_key(self: &Arc<Self>) -> QueueKey {
-        match self.partition.filter(|_| self.is_shared()) {
-            Some(partition) => QueueKey::Shared(partition),
-            // No two contexts stand at one address, as long as the queue has this one.
-            None => QueueKey::Private(Arc::as_ptr(self).addr()),
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Requests that wait for an upstream which responds when and what the test says.
 
-use http::{Request, Response};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
 use parking_lot::Mutex as PlainMutex;
 use prometheus::Registry;
 use tokio::{
@@ -12,9 +14,9 @@ use tokio::{
 use super::*;
 use crate::{
     body::Body,
-    upstream::{self, tests::Fake},
+    upstream::{self, Account, tests::Fake},
     vehicle::{Plate, Vin},
-    vehicle_cache::{self, Lookups, Outcome, StaleWindows, Ttl},
+    vehicle_cache::{self, Directives, Lookups, Outcome, Partition, StaleWindows, Ttl},
 };
 
 const SECOND: Duration = Duration::from_secs(1);

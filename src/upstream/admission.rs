@@ -162,9 +162,9 @@ impl Admission {
             let state = &mut *self.0.state.lock();
             let breaker = state.breaker.name();
             let changed = change(state);
-            let now = Instant::now();
-            while let Some((reservation, waiting, entered)) = state.next(now) {
-                admitted.push((reservation, waiting, entered));
+            if state.is_anybody_waiting() {
+                let now = Instant::now();
+                admitted.extend(std::iter::from_fn(|| state.next(now)));
             }
             if state.breaker.name() != breaker {
                 // Under the lock, so that the last one to set it is right.
@@ -288,6 +288,10 @@ impl State {
             .flatten()
             .min_by_key(|&(ticket, _)| ticket)?;
         Some(kind)
+    }
+
+    fn is_anybody_waiting(&self) -> bool {
+        !self.buffered_queue.is_empty() || !self.streaming_queue.is_empty()
     }
 
     fn has_room(&self, kind: Kind) -> bool {

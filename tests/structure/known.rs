@@ -12,15 +12,8 @@ pub(crate) const CIRCLES: &[&str] = &[
     "auth/metrics.rs",
     "body/buffer.rs",
     "body/idle.rs",
-    "forward/head.rs",
-    "forward/invalidate.rs",
-    "forward/mod.rs",
-    "forward/response.rs",
     "gateway/error.rs",
     "gateway/error_response.rs",
-    "loader/fetch.rs",
-    "loader/mod.rs",
-    "loader/queue.rs",
 ];
 
 /// Names that files of two rooms have.

@@ -47,7 +47,16 @@ async fn write(
     let _ = body.collect().await;
     let (invalidate, dropped) = recorder();
     let context = context(invalidate, Some(credential), Some(monitor));
-    (Arc::new(Write::new(&request, cause, &context)), dropped)
+    (
+        Arc::new(Write::new(
+            &request,
+            cause,
+            &context.shared,
+            context.credential,
+            context.body.clone(),
+        )),
+        dropped,
+    )
 }
 
 fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {

@@ -1,0 +1,14 @@
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::Config;
+use crate::{upstream::Origin, vehicle_cache::Invalidate};
+
+/// What every request needs.
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) origin: Origin,
+    pub(super) cache: Arc<dyn Invalidate>,
+    pub(super) tasks: TaskTracker,
+}

@@ -1,0 +1,55 @@
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use crate::{
+    upstream::{Account, ClientId, Kind, Reservation},
+    vehicle_cache::{Directives, Partition},
+};
+
+/// Whose leases may share a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum QueueKey {
+    /// Those that carry the same credential.
+    Shared(Partition),
+    /// One request's, which shares nothing.
+    Private(usize),
+}
+
+/// What calls need to know of a request, and may outlive it.
+#[derive(Debug)]
+pub struct CallContext {
+    /// Whose entries are filled; `None`: nobody's, and no call is shared.
+    pub partition: Option<Partition>,
+    /// The credential that the calls carry.
+    pub account: Option<Account>,
+    /// Who is waiting.
+    pub client: Option<ClientId>,
+    /// Whether the credential is an account's, not the client's own.
+    pub is_account: bool,
+    /// What the request allows.
+    pub directives: Directives,
+    /// What the calls carry: see [`Loader::headers`].
+    pub headers: HeaderMap,
+}
+
+// === impl CallContext ===
+
+impl CallContext {
+    pub(super) fn reservation(&self) -> Reservation {
+        Reservation { kind: Kind::Buffered, account: self.account, client: self.client }
+    }
+
+    /// Whether calls may carry what others wait for.
+    pub(super) fn is_shared(&self) -> bool {
+        self.partition.is_some() && !self.directives.no_store
+    }
+
+    pub(super) fn queue_key(self: &Arc<Self>) -> QueueKey {
+        match self.partition.filter(|_| self.is_shared()) {
+            Some(partition) => QueueKey::Shared(partition),
+            // No two contexts stand at one address, as long as the queue has this one.
+            None => QueueKey::Private(Arc::as_ptr(self).addr()),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+use std::time::Duration;
+
+/// What the `[batch]` table says of calls, with the limits of responses.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Vehicles in one call, never above 500.
+    pub chunk: usize,
+    /// Calls at once for one request.
+    pub max_parallel: usize,
+    /// Bytes of one response.
+    pub max_response: usize,
+    /// How long a response may go without a byte.
+    pub stream_idle_timeout: Duration,
+    /// One call, from its permit to the last byte of its response.
+    pub request_timeout: Duration,
+}
