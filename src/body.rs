@@ -47,7 +47,8 @@ pub struct Progress(Weak<AtomicBool>);
 #[derive(Clone, Default)]
 pub struct Tunnel(Arc<Mutex<Vec<Guard>>>);
 
-type Guard = Box<dyn Any + Send>;
+/// What a body keeps until it has ended.
+pub type Guard = Box<dyn Any + Send>;
 
 /// The code that makes a body panicked. What was sent of it is all that is sent.
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +97,15 @@ impl Body {
     }
 
     /// Keeps `guard` until this body has ended or is dropped, whichever comes first.
-    pub fn hold(mut self, guard: impl Any + Send) -> Self {
+    pub fn hold(self, guard: impl Any + Send) -> Self {
+        self.hold_guard(Box::new(guard))
+    }
+
+    /// The same as [`hold`](Self::hold).
+    pub fn hold_guard(mut self, guard: Guard) -> Self {
         match &self.tunnel {
-            Some(tunnel) => tunnel.0.lock().push(Box::new(guard)),
-            None => self.guards.push(Box::new(guard)),
+            Some(tunnel) => tunnel.0.lock().push(guard),
+            None => self.guards.push(guard),
         }
         self
     }

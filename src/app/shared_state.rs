@@ -10,14 +10,14 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::BuildError;
 use crate::{
     admin::{self, Admin, Readiness},
-    auth::{self, AuthenticateLayer, jwks},
+    auth::{self, Authenticate, jwks},
     batch::{self, Batch},
     config::{Changes, EffectiveConfig, ReloadableConfig, RestartOnlyConfig},
     forward::Forward,
     gateway::{self, Gateway},
-    limit::{self, AdmitLayer, DeadlineLayer, RateLimit, ShareLayer},
+    limit::{self, Admit, DeadlineLayer, RateLimit, Share},
     loader::{self, Loader},
-    normalize::NormalizeLayer,
+    normalize::Normalize,
     telemetry::{self, TelemetryLayer},
     upstream::{self, Origin, Upstream},
     vehicle_cache::{self, Partition, VehicleCache},
@@ -33,8 +33,8 @@ pub(super) struct SharedState {
     origin: Origin,
     upstream: Upstream,
     published: Option<Arc<jwks::KeySet>>,
-    admit: AdmitLayer,
-    share: ShareLayer,
+    admit: Admit,
+    share: Share,
     auth: auth::Metrics,
     batch: batch::Metrics,
     loader: loader::Metrics,
@@ -52,7 +52,7 @@ pub(super) struct Stacks<G = Gateway, A = Admin> {
 #[derive(Clone)]
 pub(super) struct ClientState {
     /// With the tokens that were verified: by these keys, for these issuers, with these scopes.
-    authenticate: AuthenticateLayer,
+    authenticate: Authenticate,
     rate: RateLimit,
     /// Keeps the buckets of `rate` few.
     forgetting: Arc<AbortOnDropHandle<()>>,
@@ -86,8 +86,8 @@ impl SharedState {
             origin: fixed.upstream.origin.clone(),
             upstream: Upstream::new(&fixed.upstream, &upstream_metrics)?,
             published,
-            admit: AdmitLayer::new(max_in_flight, limit.clone()),
-            share: ShareLayer::new(max_in_flight, limit.clone()),
+            admit: Admit::new(max_in_flight, limit.clone()),
+            share: Share::new(max_in_flight, limit.clone()),
             auth,
             batch: batch::Metrics::register(&registry)?,
             loader: loader::Metrics::register(&registry)?,
@@ -148,7 +148,7 @@ impl SharedState {
             rate: clients.rate.clone(),
             share: self.share.limited_to(live.limit.max_in_flight),
             authorize: auth.authorize,
-            normalize: NormalizeLayer::new(live.normalize),
+            normalize: Normalize(live.normalize),
             batch,
             forward,
         });
@@ -168,7 +168,7 @@ impl SharedState {
 // === impl ClientState ===
 
 impl ClientState {
-    fn nothing(authenticate: AuthenticateLayer, rate: RateLimit) -> Self {
+    fn nothing(authenticate: Authenticate, rate: RateLimit) -> Self {
         let forgetting = AbortOnDropHandle::new(tokio::spawn(rate.clone().forget_idle()));
         Self { authenticate, rate, forgetting: Arc::new(forgetting) }
     }

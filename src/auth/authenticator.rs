@@ -1,6 +1,7 @@
 //! Who is it: the bearer token, read and looked up or verified.
 
 use std::{
+    mem,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -15,7 +16,16 @@ use super::{
     token::{Unverified, Verifier},
     token_cache::TokenCache,
 };
-use crate::{body::Body, digest, peer::Peer, rule::Refused};
+use crate::{
+    body::Body,
+    digest,
+    peer::Peer,
+    rule::{Pass, Rejection, Rule},
+};
+
+/// Asks for a token: 401, or a [`Principal`] in the request's extensions.
+#[derive(Clone, Debug)]
+pub struct Authenticate(pub(super) Arc<Authenticator>);
 
 /// Turns bearer tokens into principals.
 #[derive(Debug)]
@@ -32,15 +42,24 @@ struct Tokens {
     verified: TokenCache,
 }
 
-/// What a request's token shows.
-#[derive(Debug)]
-pub(super) enum Authentication {
-    /// Who is calling.
-    Principal(Principal),
-    /// Nobody who may.
-    Refused(Error),
-    /// Nothing before this fetch has ended: see [`Authenticator::wait_and_check`].
-    Awaits(Fetch),
+// === impl Authenticate ===
+
+impl Rule for Authenticate {
+    type Error = Error;
+
+    fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
+        match self.0.check(request.headers(), unix_time()) {
+            Ok(principal) => {
+                request.extensions_mut().insert(principal);
+                Ok(Pass::Now)
+            }
+            Err(Unverified::Refused(error)) => Err(self.0.refuse(error, request)),
+            Err(Unverified::Awaits(fetch)) => {
+                let waiting = Arc::clone(&self.0).wait_and_check(mem::take(request), fetch);
+                Ok(Pass::Later(Box::pin(waiting)))
+            }
+        }
+    }
 }
 
 // === impl Authenticator ===
@@ -51,73 +70,80 @@ impl Authenticator {
         Self { tokens, metrics, refusals: RefusalLog::default() }
     }
 
-    /// Judges the token in `headers` at `now` since 1970.
-    pub(super) fn check(&self, headers: &HeaderMap, now: Duration) -> Authentication {
-        let Some(tokens) = &self.tokens else {
-            return Authentication::Principal(Principal::Anyone);
-        };
-        let authentication = tokens.check(headers, now);
-        match &authentication {
-            Authentication::Principal(_) => self.metrics.accepted(),
-            Authentication::Refused(error) => self.metrics.refused(error),
-            Authentication::Awaits(_) => {}
+    /// Checks the token in `headers` at `now` since 1970.
+    pub(super) fn check(
+        &self,
+        headers: &HeaderMap,
+        now: Duration,
+    ) -> Result<Principal, Unverified<Error>> {
+        let Some(tokens) = &self.tokens else { return Ok(Principal::Anyone) };
+        let checked = tokens.check(headers, now);
+        match &checked {
+            Ok(_) => self.metrics.accepted(),
+            Err(Unverified::Refused(error)) => self.metrics.refused(error),
+            Err(Unverified::Awaits(_)) => {}
         }
-        authentication
+        checked
     }
 
     /// Waits for `fetch`, and for another if that one did not look for this token's key, but not
     /// for long.
-    pub(super) async fn wait_and_check(
-        &self,
-        headers: &HeaderMap,
+    async fn wait_and_check(
+        self: Arc<Self>,
+        mut request: Request<Body>,
         mut fetch: Fetch,
-    ) -> Result<Principal, Error> {
+    ) -> Result<Request<Body>, Rejection<Error>> {
+        let headers = request.headers();
         let settled = async {
             loop {
                 fetch.as_mut().await;
                 match self.check(headers, unix_time()) {
-                    Authentication::Principal(principal) => return Ok(principal),
-                    Authentication::Refused(error) => return Err(error),
-                    Authentication::Awaits(next) => fetch = next,
+                    Ok(principal) => return Ok(principal),
+                    Err(Unverified::Refused(error)) => return Err(error),
+                    Err(Unverified::Awaits(next)) => fetch = next,
                 }
             }
         };
-        timeout(jwks::MAX_WAIT, settled).await.unwrap_or_else(|_| {
+        let checked = timeout(jwks::MAX_WAIT, settled).await.unwrap_or_else(|_| {
             let error = Error::Token(TokenError::UnknownKey);
             self.metrics.refused(&error);
             Err(error)
-        })
+        });
+        match checked {
+            Ok(principal) => {
+                request.extensions_mut().insert(principal);
+                Ok(request)
+            }
+            Err(error) => Err(Rejection::new(self.refuse(error, &request), request)),
+        }
     }
 
-    /// Refuses `request`, and says in the log why, if it had a token.
-    pub(super) fn refuse<E: From<Error>>(
-        &self,
-        error: Error,
-        request: Request<Body>,
-    ) -> Refused<E> {
+    /// Says in the log why `request` is refused, if it had a token.
+    fn refuse(&self, error: Error, request: &Request<Body>) -> Error {
         if let Error::Token(reason) = error {
             let peer = request.extensions().get::<Peer>();
             self.refusals.note(reason, peer.map(|peer| peer.client));
         }
-        Refused::new(error, request)
+        error
     }
 }
 
 // === impl Tokens ===
 
 impl Tokens {
-    fn check(&self, headers: &HeaderMap, now: Duration) -> Authentication {
-        match bearer(headers) {
-            Ok(token) => match self.identify(token, now) {
-                Ok(identity) => Authentication::Principal(Principal::Subject(identity)),
-                Err(Unverified::Refused(reason)) => Authentication::Refused(Error::Token(reason)),
-                Err(Unverified::Awaits(fetch)) => Authentication::Awaits(fetch),
-            },
-            Err(error) => Authentication::Refused(error),
+    fn check(&self, headers: &HeaderMap, now: Duration) -> Result<Principal, Unverified<Error>> {
+        match self.identify(bearer(headers)?, now) {
+            Ok(identity) => Ok(Principal::Subject(identity)),
+            Err(Unverified::Refused(reason)) => Err(Error::Token(reason).into()),
+            Err(Unverified::Awaits(fetch)) => Err(Unverified::Awaits(fetch)),
         }
     }
 
-    fn identify(&self, token: &[u8], now: Duration) -> Result<Arc<Identity>, Unverified> {
+    fn identify(
+        &self,
+        token: &[u8],
+        now: Duration,
+    ) -> Result<Arc<Identity>, Unverified<TokenError>> {
         if token.len() > self.verifier.max_length() {
             return Err(TokenError::TooLong.into());
         }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     body::Body,
     route::{Access, Route},
-    rule::{Refused, Rule},
+    rule::{Pass, Rule},
 };
 
 /// Judges scope and account: 403, or a [`Credential`] in the request's extensions and the
@@ -63,11 +63,8 @@ impl Authorize {
 impl Rule for Authorize {
     type Error = Error;
 
-    fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
-        let assigned = match self.authorize(&request) {
-            Ok(assigned) => assigned,
-            Err(error) => return Err(Refused::new(error, request)),
-        };
+    fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
+        let assigned = self.authorize(request)?;
         let headers = request.headers_mut();
         let credential = match assigned {
             Some(assigned) => {
@@ -81,7 +78,7 @@ impl Rule for Authorize {
             }
         };
         request.extensions_mut().insert(credential);
-        Ok(request)
+        Ok(Pass::Now)
     }
 }
 

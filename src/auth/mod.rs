@@ -1,7 +1,7 @@
 //! Who is calling, what they may do, and with which credential their calls go upstream.
 //!
-//! Two lines of the request path: [`AuthenticateLayer`] turns a token into a [`Principal`], and the
-//! rule [`Authorize`] turns a principal into a [`Credential`]. They are apart because the rate limit
+//! Two rules of the request path: [`Authenticate`] turns a token into a [`Principal`], and
+//! [`Authorize`] turns a principal into a [`Credential`]. They are apart because the rate limit
 //! stands between them: it must know the principal, and must count the one who is then forbidden.
 //! Only the first may have to wait, for a key that its issuer has just published ([`jwks`]).
 //!
@@ -20,7 +20,6 @@ mod issue;
 pub mod jwks;
 mod key;
 mod keys;
-mod layer;
 mod metrics;
 mod principal;
 mod refusal_log;
@@ -38,13 +37,13 @@ use self::{authenticator::Authenticator, jwks::KeySet};
 
 pub use self::{
     account::Account,
+    authenticator::Authenticate,
     authorize::Authorize,
     claims::TokenRules,
     credential::{Credential, CredentialFields},
     error::{Error, TokenError},
     issue::IssueError,
     key::{Key, KeyError},
-    layer::{Authenticate, AuthenticateLayer},
     metrics::Metrics,
     principal::{Identity, Principal},
     scope::Scopes,
@@ -83,7 +82,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Auth {
     /// Who is calling.
-    pub authenticate: AuthenticateLayer,
+    pub authenticate: Authenticate,
     /// What they may do.
     pub authorize: Authorize,
 }
@@ -109,7 +108,7 @@ impl Config {
                 },
             )
         });
-        let authenticate = AuthenticateLayer::new(Authenticator::new(verifier, metrics));
+        let authenticate = Authenticate(Arc::new(Authenticator::new(verifier, metrics)));
         Auth { authenticate, authorize }
     }
 

@@ -41,9 +41,9 @@ pub(super) struct Accepted {
 
 /// Why a token is not verified.
 #[derive(Debug)]
-pub(super) enum Unverified {
+pub(super) enum Unverified<E> {
     /// It is no good.
-    Refused(TokenError),
+    Refused(E),
     /// Its key may come: to be verified again when the fetch has ended.
     Awaits(Fetch),
 }
@@ -61,7 +61,11 @@ impl Verifier {
     }
 
     /// Verifies `token` at `now` since 1970.
-    pub(super) fn verify(&self, token: &[u8], now: Duration) -> Result<Accepted, Unverified> {
+    pub(super) fn verify(
+        &self,
+        token: &[u8],
+        now: Duration,
+    ) -> Result<Accepted, Unverified<TokenError>> {
         if token.len() > self.max_length() {
             return Err(TokenError::TooLong.into());
         }
@@ -95,9 +99,9 @@ impl Verifier {
 
 // === impl Unverified ===
 
-impl From<TokenError> for Unverified {
-    fn from(reason: TokenError) -> Self {
-        Self::Refused(reason)
+impl<E> From<E> for Unverified<E> {
+    fn from(error: E) -> Self {
+        Self::Refused(error)
     }
 }
 

@@ -42,7 +42,7 @@ use crate::{
     json::without_bom,
     limit,
     loader::{self, Loader},
-    rule::Refused,
+    rule::Rejection,
     upstream::ClientId,
     vehicle_cache::{self, CacheStatus, Directives, Partition},
 };
@@ -103,39 +103,47 @@ impl<U> Shared<U>
 where
     U: Service<Request<Body>, Response = Response<Body>, Error: From<Error>> + Clone,
 {
-    async fn response(&self, request: Request<Body>) -> Result<Response<Body>, Refused<U::Error>> {
+    async fn response(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Rejection<U::Error>> {
         let Config { max_vehicles, max_body, body_idle_timeout, .. } = self.config;
         if let Err(error) = media::check(request.method(), request.headers()) {
-            return Err(Refused::new(error, request));
+            return Err(Rejection::new(error, request));
         }
         let (head, mut unread) = request.into_parts();
         let body = match unread.buffer(max_body, body_idle_timeout).await {
             Ok(body) => body,
-            Err(failure) => return Err(Refused { error: Error::from(failure).into(), unread }),
+            Err(failure) => return Err(Rejection { error: Error::from(failure).into(), unread }),
         };
         if body.is_empty() {
-            return Err(Refused::bare(Error::NoBody));
+            return Err(Rejection::bare(Error::NoBody));
         }
         let body = body.slice_ref(without_bom(&body));
-        let asked = BatchRequest::parse(&body, max_vehicles).map_err(Refused::bare)?;
+        let asked = BatchRequest::parse(&body, max_vehicles).map_err(Rejection::bare)?;
         if asked.has_unknown || head.uri.query().is_some() {
             if Directives::of(&head.headers).only_if_cached {
-                return Err(Refused::bare(Error::NotCached));
+                return Err(Rejection::bare(Error::NotCached));
             }
             if asked.count > MAX_UNDOCUMENTED {
                 let (found, limit) = (asked.count, MAX_UNDOCUMENTED);
-                return Err(Refused::bare(Error::TooManyToPass { found, limit }));
+                return Err(Rejection::bare(Error::TooManyToPass { found, limit }));
             }
             self.cache_metrics()
                 .vehicles(CacheStatus::Bypass)
                 .inc_by(asked.distinct.len() as u64);
             let request = undocumented::request(head, body);
             let undocumented = self.undocumented.clone();
-            let response = undocumented.oneshot(request).await.map_err(Refused::bare)?;
+            let response = undocumented
+                .oneshot(request)
+                .await
+                .map_err(Rejection::bare)?;
             return Ok(response::mark_bypassed(response, asked.distinct.len()));
         }
         drop(body);
-        self.documented(&head, &asked).await.map_err(Refused::bare)
+        self.documented(&head, &asked)
+            .await
+            .map_err(Rejection::bare)
     }
 
     /// Answers vehicles that are asked for as documented.
@@ -190,7 +198,7 @@ where
     U::Error: Send,
 {
     type Response = Response<Body>;
-    type Error = Refused<U::Error>;
+    type Error = Rejection<U::Error>;
     type Future = BoxFuture<'static, Result<Response<Body>, Self::Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {

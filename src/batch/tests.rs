@@ -114,7 +114,7 @@ impl Fixture {
         request.extensions_mut().insert(credential);
         match self.batch.clone().oneshot(request).await {
             Ok(response) => Answered::read(response).await,
-            Err(Refused { error, .. }) => Answered::of_error(&error),
+            Err(Rejection { error, .. }) => Answered::of_error(&error),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     body::Body,
     forward::{self, Forward},
     route::Route,
-    rule::Refused,
+    rule::Rejection,
 };
 
 /// The batch endpoint.
@@ -31,8 +31,8 @@ pub(super) struct Dispatch {
     forward: Forward,
 }
 
-type Forwarded = MapErr<forward::ResponseFuture, fn(forward::Error) -> Refused<Error>>;
-type Batched = BoxFuture<'static, Result<Response<Body>, Refused<Error>>>;
+type Forwarded = MapErr<forward::ResponseFuture, fn(forward::Error) -> Rejection<Error>>;
+type Batched = BoxFuture<'static, Result<Response<Body>, Rejection<Error>>>;
 
 /// Makes a [`Forward`] what the batch endpoint passes on to.
 pub fn undocumented(forward: Forward) -> Undocumented {
@@ -49,13 +49,13 @@ impl Dispatch {
 
 impl Service<Request<Body>> for Dispatch {
     type Response = Response<Body>;
-    type Error = Refused<Error>;
+    type Error = Rejection<Error>;
     type Future = Either<Forwarded, Batched>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // Both are always ready: the upstream bounds calls, not requests.
         futures_util::ready!(self.batch.poll_ready(cx))?;
-        self.forward.poll_ready(cx).map_err(Refused::bare)
+        self.forward.poll_ready(cx).map_err(Rejection::bare)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
@@ -69,7 +69,7 @@ impl Service<Request<Body>> for Dispatch {
             | Route::Other => Either::Left(
                 self.forward
                     .call(request)
-                    .map_err(Refused::bare as fn(_) -> _),
+                    .map_err(Rejection::bare as fn(_) -> _),
             ),
         }
     }

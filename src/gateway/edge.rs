@@ -14,7 +14,7 @@ use crate::{
     body::Body,
     headers::X_REQUEST_ID,
     route::is_batch_path,
-    rule::{Refused, Rule},
+    rule::{Pass, Rule},
 };
 
 /// Refuses requests that could be read in more than one way.
@@ -102,11 +102,8 @@ impl Edge {
 impl Rule for Edge {
     type Error = Error;
 
-    fn check(&self, request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
-        match self.check_request(&request) {
-            Ok(()) => Ok(request),
-            Err(error) => Err(Refused::new(error, request)),
-        }
+    fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
+        self.check_request(request).map(|()| Pass::Now)
     }
 }
 

@@ -1,19 +1,17 @@
 //! Heads of requests, whatever the parser lets through.
 
-use futures_util::FutureExt as _;
 use http::{
     HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
 use percent_encoding::percent_decode_str;
-use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Config, Error, edge::Edge, routing::is_overridden};
+use super::{Config, edge::Edge, routing::is_overridden};
 use crate::{
     body::Body,
-    normalize::{self, NormalizeLayer},
+    normalize::{self, Normalize},
     route::{Route, vehicle_status_vin},
-    rule::{Refused, Rule as _},
+    rule,
     vehicle::{Vin, clean},
 };
 
@@ -28,7 +26,7 @@ const CONFIG: Config = Config { max_uri: 512, max_fields: 8, trusted_proxies: Ve
 pub fn head(data: &[u8]) {
     let Some(request) = read(data) else { return };
     let edge = Edge::new(&CONFIG);
-    let Ok(request) = edge.check(request) else { return };
+    let Ok(request) = rule::apply_now(&edge, request) else { return };
     has_one_reading(&request);
 
     let (method, sent) = (request.method().clone(), request.uri().clone());
@@ -52,7 +50,7 @@ pub fn head(data: &[u8]) {
     has_same_query(&sent, &left, route == Route::VehicleList);
 
     let uri_is_short = left.to_string().len() <= CONFIG.max_uri;
-    if let Ok(again) = edge.check(normalized) {
+    if let Ok(again) = rule::apply_now(&edge, normalized) {
         let again = self::normalized(again).expect("what was accepted is accepted again");
         assert_eq!(again.uri(), &left, "normalized twice is something else");
     } else {
@@ -132,12 +130,7 @@ fn normalized(mut request: Request<Body>) -> Option<Request<Body>> {
     request.extensions_mut().insert(route);
     let config =
         normalize::Config { max_body: 0, body_idle_timeout: std::time::Duration::from_secs(1) };
-    let below = service_fn(|request| async { Ok::<_, Refused<Error>>(request) });
-    let response = NormalizeLayer::new(config)
-        .layer(below)
-        .oneshot(request)
-        .now_or_never();
-    response.expect("nothing is waited for").ok()
+    rule::apply_now(&Normalize(config), request).ok()
 }
 
 fn route(method: &Method, uri: &Uri, request: &Request<Body>) -> Route {

@@ -9,7 +9,7 @@ use crate::{
     body::Body,
     limit::Client,
     peer::Peer,
-    rule::{Refused, Rule},
+    rule::{Pass, Rule},
 };
 
 /// Puts the [`Client`] into the extensions of a request: the issuer and subject of its token, else
@@ -20,7 +20,7 @@ pub(super) struct Identify;
 impl Rule for Identify {
     type Error = Infallible;
 
-    fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Refused<Infallible>> {
+    fn check(&self, request: &mut Request<Body>) -> Result<Pass<Infallible>, Infallible> {
         let extensions = request.extensions_mut();
         let named = extensions
             .get::<Principal>()
@@ -30,6 +30,6 @@ impl Rule for Identify {
         if let Some(client) = named.or_else(at) {
             extensions.insert(client);
         }
-        Ok(request)
+        Ok(Pass::Now)
     }
 }

@@ -26,7 +26,7 @@ use tracing::{debug, error};
 
 use super::{error::Error, error_response};
 use crate::{
-    body::Body, headers::ACCEPT_QUERY, request_id::RequestId, route::Route, rule::Refused,
+    body::Body, headers::ACCEPT_QUERY, request_id::RequestId, route::Route, rule::Rejection,
 };
 
 /// Turns errors and panics into responses.
@@ -51,7 +51,7 @@ pin_project! {
 /// A future whose panics are errors, or the panic that came instead of it.
 type Guarded<F> = Either<
     CatchUnwind<AssertUnwindSafe<F>>,
-    Ready<thread::Result<Result<Response<Body>, Refused<Error>>>>,
+    Ready<thread::Result<Result<Response<Body>, Rejection<Error>>>>,
 >;
 
 /// What is kept of a request for the case that it fails.
@@ -81,7 +81,7 @@ impl<S> Layer<S> for RespondLayer {
 
 impl<S> Service<Request<Body>> for Respond<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Refused<Error>>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Rejection<Error>>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -115,7 +115,7 @@ where
 
 impl<F> Future for ResponseFuture<F>
 where
-    F: Future<Output = Result<Response<Body>, Refused<Error>>>,
+    F: Future<Output = Result<Response<Body>, Rejection<Error>>>,
 {
     type Output = Result<Response<Body>, Infallible>;
 
@@ -128,12 +128,12 @@ where
                         Ok(Ok(response)) => return Poll::Ready(Ok(response)),
                         Ok(Err(refused)) => refused,
                         // What panicked is dropped with the future, and nothing else has seen it.
-                        Err(_) => Refused::bare(Error::Panic),
+                        Err(_) => Rejection::bare(Error::Panic),
                     };
                     (refused, info.take().unwrap_or_default())
                 }
             };
-            let Refused { error, unread } = refused;
+            let Rejection { error, unread } = refused;
             let response = info.response(&error);
             if unread.is_end_stream() {
                 return Poll::Ready(Ok(response));

@@ -13,14 +13,14 @@ use super::{
     respond::RespondLayer,
     routing::RouteLayer,
     trusted_proxies::TrustProxies,
-    unauthorized::CountUnauthorizedLayer,
+    unauthorized::CountUnauthorized,
 };
 use crate::{
-    auth::{AuthenticateLayer, Authorize},
+    auth::{Authenticate, Authorize},
     body::Body,
     forward::Forward,
-    limit::{AdmitLayer, DeadlineLayer, RateLimit, ShareLayer},
-    normalize::NormalizeLayer,
+    limit::{Admit, DeadlineLayer, RateLimit, Share},
+    normalize::Normalize,
     request_id::RequestIdLayer,
     rule::RuleLayer,
     telemetry::TelemetryLayer,
@@ -37,19 +37,19 @@ pub struct Parts {
     /// Counts and logs requests.
     pub telemetry: TelemetryLayer,
     /// Bounds requests in flight.
-    pub admit: AdmitLayer,
+    pub admit: Admit,
     /// Bounds the time until a response.
     pub deadline: DeadlineLayer,
     /// Checks tokens.
-    pub authenticate: AuthenticateLayer,
+    pub authenticate: Authenticate,
     /// Bounds each client's requests a second.
     pub rate: RateLimit,
     /// Bounds each client's requests in flight.
-    pub share: ShareLayer,
+    pub share: Share,
     /// Checks scopes and selects the credential for the upstream.
     pub authorize: Authorize,
     /// Brings vehicles into one spelling.
-    pub normalize: NormalizeLayer,
+    pub normalize: Normalize,
     /// Answers batches.
     pub batch: Batch,
     /// Forwards everything else.
@@ -74,23 +74,21 @@ pub fn stack(parts: Parts) -> Gateway {
         // The client's own address, if a trusted proxy says it.
         .layer(RuleLayer::new(TrustProxies::new(config)))
         // 503 before anything costs time; the permit lives as long as the response's body.
-        .layer(admit)
+        .layer(RuleLayer::new(admit))
         // 408, 504: from here on a request may have to wait.
         .layer(deadline)
-        // A refused token counts against the address it came from.
-        .layer(CountUnauthorizedLayer::new(rate.clone()))
-        // 401, or a principal.
-        .layer(authenticate)
+        // 401, or a principal. A refused token counts against the address it came from.
+        .layer(RuleLayer::new(CountUnauthorized::new(authenticate, rate.clone())))
         // The client that a principal counts as.
         .layer(RuleLayer::new(Identify))
         // 429.
         .layer(RuleLayer::new(rate))
         // 503 for a client that has its share in flight.
-        .layer(share)
+        .layer(RuleLayer::new(share))
         // 403, or the credential that goes upstream.
         .layer(RuleLayer::new(authorize))
         // 400, 413: one spelling of every vehicle below this line.
-        .layer(normalize)
+        .layer(RuleLayer::new(normalize))
         .service(Dispatch::new(batch, forward));
     BoxCloneSyncService::new(path)
 }

@@ -10,7 +10,7 @@ use crate::{
     body::Body,
     headers::X_FORWARDED_FOR,
     peer::Peer,
-    rule::{Refused, Rule},
+    rule::{Pass, Rule},
 };
 
 /// Decides whether the peer is a trusted proxy, and who is the client behind it.
@@ -56,10 +56,7 @@ impl TrustProxies {
 impl Rule for TrustProxies {
     type Error = Infallible;
 
-    fn check(&self, mut request: Request<Body>) -> Result<Request<Body>, Refused<Infallible>> {
-        if self.0.is_empty() {
-            return Ok(request);
-        }
+    fn check(&self, request: &mut Request<Body>) -> Result<Pass<Infallible>, Infallible> {
         let peer = request.extensions().get::<Peer>().copied();
         if let Some(mut peer) = peer.filter(|peer| self.trusts(peer.address.ip())) {
             peer.is_trusted_proxy = true;
@@ -68,7 +65,7 @@ impl Rule for TrustProxies {
             }
             request.extensions_mut().insert(peer);
         }
-        Ok(request)
+        Ok(Pass::Now)
     }
 }
 
@@ -119,8 +116,8 @@ mod tests {
             request = request.header(*name, *value);
         }
         let peer = Peer::new(format!("{peer}:1").parse().unwrap(), false);
-        let request = request.extension(peer).body(Body::empty()).unwrap();
-        let Ok(request) = TrustProxies::new(config).check(request);
+        let mut request = request.extension(peer).body(Body::empty()).unwrap();
+        let Ok(_) = TrustProxies::new(config).check(&mut request);
         let found = request.extensions().get::<Peer>().unwrap();
         assert_eq!(found.is_trusted_proxy, !peer.address.ip().to_string().starts_with("192."));
         found.client.to_string()

@@ -1,138 +1,118 @@
 //! Refused tokens count against the address that they come from: a client without a valid token
 //! has no other name.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
-
+use futures_util::TryFutureExt as _;
 use http::Request;
-use pin_project_lite::pin_project;
-use tower::{Layer, Service};
 
 use super::error::Error;
 use crate::{
     body::Body,
     limit::{Client, RateLimit},
     peer::Peer,
-    rule::Refused,
+    rule::{Pass, Rejection, Rule},
 };
 
-/// Counts refused tokens against the rate of their address.
+/// Counts the tokens that a rule refuses against the rate of their address.
 #[derive(Clone, Debug)]
-pub(super) struct CountUnauthorizedLayer(RateLimit);
-
-/// A service behind [`CountUnauthorizedLayer`].
-#[derive(Clone, Debug)]
-pub(super) struct CountUnauthorized<S> {
-    inner: S,
+pub(super) struct CountUnauthorized<R> {
+    inner: R,
     rate: RateLimit,
-}
-
-pin_project! {
-    /// The response of [`CountUnauthorized`].
-    pub(super) struct ResponseFuture<F> {
-        #[pin]
-        inner: F,
-        rate: RateLimit,
-        peer: Option<Peer>,
-    }
-}
-
-// === impl CountUnauthorizedLayer ===
-
-impl CountUnauthorizedLayer {
-    pub(super) fn new(rate: RateLimit) -> Self {
-        Self(rate)
-    }
-}
-
-impl<S> Layer<S> for CountUnauthorizedLayer {
-    type Service = CountUnauthorized<S>;
-
-    fn layer(&self, inner: S) -> CountUnauthorized<S> {
-        CountUnauthorized { inner, rate: self.0.clone() }
-    }
 }
 
 // === impl CountUnauthorized ===
 
-impl<S> Service<Request<Body>> for CountUnauthorized<S>
-where
-    S: Service<Request<Body>, Error = Refused<Error>>,
-{
-    type Response = S::Response;
-    type Error = Refused<Error>;
-    type Future = ResponseFuture<S::Future>;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let peer = request.extensions().get().copied();
-        ResponseFuture { rate: self.rate.clone(), peer, inner: self.inner.call(request) }
+impl<R> CountUnauthorized<R> {
+    pub(super) fn new(inner: R, rate: RateLimit) -> Self {
+        Self { inner, rate }
     }
 }
 
-// === impl ResponseFuture ===
-
-impl<F, T> Future for ResponseFuture<F>
+impl<R> Rule for CountUnauthorized<R>
 where
-    F: Future<Output = Result<T, Refused<Error>>>,
+    R: Rule<Error: Send + 'static>,
+    Error: From<R::Error>,
 {
-    type Output = F::Output;
+    type Error = Error;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.inner.poll(cx));
-        Poll::Ready(response.map_err(|refused| match (&refused.error, *this.peer) {
-            (Error::Auth(error), Some(peer)) if error.is_unauthenticated() => {
-                match this.rate.count(Client::at(&peer)) {
-                    Ok(()) => refused,
-                    Err(error) => Refused { error: error.into(), ..refused },
-                }
+    fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
+        let peer = request.extensions().get().copied();
+        match self.inner.check(request) {
+            Ok(Pass::Now) => Ok(Pass::Now),
+            Ok(Pass::Holding(guard)) => Ok(Pass::Holding(guard)),
+            Ok(Pass::Later(later)) => {
+                let rate = self.rate.clone();
+                let count = move |rejection: Rejection<R::Error>| {
+                    rejection.map(|error| counted(error.into(), peer, &rate))
+                };
+                Ok(Pass::Later(Box::pin(later.map_err(count))))
             }
-            _ => refused,
-        }))
+            Err(error) => Err(counted(error.into(), peer, &self.rate)),
+        }
+    }
+}
+
+/// `error`, unless it is one too many of its kind from its address.
+fn counted(error: Error, peer: Option<Peer>, rate: &RateLimit) -> Error {
+    match (&error, peer) {
+        (Error::Auth(refused), Some(peer)) if refused.is_unauthenticated() => rate
+            .count(Client::at(&peer))
+            .err()
+            .map_or(error, Error::from),
+        _ => error,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
+    use std::{mem, num::NonZeroU32};
 
     use prometheus::Registry;
-    use tower::{ServiceExt as _, service_fn};
 
     use super::*;
     use crate::{
         auth,
         limit::{self, Rate},
+        rule,
     };
 
-    /// What a service that fails with `error` ends with when it is asked `times` times.
-    async fn last(error: fn() -> Error, times: usize) -> Error {
+    /// Refuses every request, at once or later.
+    struct Refusing {
+        error: fn() -> Error,
+        waits: bool,
+    }
+
+    impl Rule for Refusing {
+        type Error = Error;
+
+        fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
+            let error = (self.error)();
+            if !self.waits {
+                return Err(error);
+            }
+            let request = mem::take(request);
+            Ok(Pass::Later(Box::pin(async { Err(Rejection::new(error, request)) })))
+        }
+    }
+
+    /// What a rule that fails with `error` ends with when it is asked `times` times.
+    fn last(error: fn() -> Error, waits: bool, times: usize) -> Error {
         let one = NonZeroU32::MIN;
         let rate = Rate { requests_per_second: one, burst: NonZeroU32::new(2).unwrap() };
         let metrics = limit::Metrics::register(&Registry::new()).unwrap();
-        let layer = CountUnauthorizedLayer::new(RateLimit::new(Some(rate), metrics));
-        let refusing = layer.layer(service_fn(move |_: Request<Body>| async move {
-            Err::<(), _>(Refused::<Error>::bare(error()))
-        }));
+        let refusing = Refusing { error, waits };
+        let rule = CountUnauthorized::new(refusing, RateLimit::new(Some(rate), metrics));
         let mut last = None;
         for _ in 0..times {
             let mut request = Request::new(Body::empty());
             let address = "192.0.2.1:1".parse().unwrap();
             request.extensions_mut().insert(Peer::new(address, false));
-            last = refusing.clone().oneshot(request).await.err();
+            last = rule::apply_now(&rule, request).err();
         }
         last.unwrap().error
     }
 
-    #[tokio::test]
-    async fn refused_tokens_use_up_the_rate_of_their_address_and_nothing_else_does() {
+    #[test]
+    fn refused_tokens_use_up_the_rate_of_their_address_and_nothing_else_does() {
         let missing: fn() -> Error = || auth::Error::Missing.into();
         let forged: fn() -> Error = || auth::Error::Token(auth::TokenError::Signature).into();
         let forbidden: fn() -> Error = || auth::Error::NoAccount.into();
@@ -143,9 +123,11 @@ mod tests {
             (forbidden, 9, false),
             ((|| limit::Error::Deadline.into()) as fn() -> Error, 9, false),
         ] {
-            let last = last(error, times).await;
-            let found = matches!(last, Error::Limit(limit::Error::Rate { .. }));
-            assert_eq!(found, is_limited, "{last:?} after {times}");
+            for waits in [false, true] {
+                let last = last(error, waits, times);
+                let found = matches!(last, Error::Limit(limit::Error::Rate { .. }));
+                assert_eq!(found, is_limited, "{last:?} after {times}");
+            }
         }
     }
 }

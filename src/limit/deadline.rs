@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 use super::Error;
 use crate::{
     body::{Body, Progress},
-    rule::Refused,
+    rule::Rejection,
 };
 
 /// Ends requests whose response does not come in time.
@@ -65,11 +65,11 @@ impl<S> Layer<S> for DeadlineLayer {
 
 impl<S, E> Service<Request<Body>> for Deadline<S>
 where
-    S: Service<Request<Body>, Error = Refused<E>>,
+    S: Service<Request<Body>, Error = Rejection<E>>,
     E: From<Error>,
 {
     type Response = S::Response;
-    type Error = Refused<E>;
+    type Error = Rejection<E>;
     type Future = ResponseFuture<S::Future>;
 
     #[inline]
@@ -88,7 +88,7 @@ where
 
 impl<F, T, E> Future for ResponseFuture<F>
 where
-    F: Future<Output = Result<T, Refused<E>>>,
+    F: Future<Output = Result<T, Rejection<E>>>,
     E: From<Error>,
 {
     type Output = F::Output;
@@ -105,7 +105,7 @@ where
             Some(Poll::Ready(())) => {
                 let is_sender_slow = this.body.as_ref().is_some_and(Progress::is_awaited);
                 let error = if is_sender_slow { Error::SlowBody } else { Error::Deadline };
-                Poll::Ready(Err(Refused::bare(error)))
+                Poll::Ready(Err(Rejection::bare(error)))
             }
             _ => Poll::Pending,
         }
@@ -135,7 +135,7 @@ mod tests {
         ] {
             let slow = service_fn(move |_: Request<Body>| async move {
                 sleep(Duration::from_secs(takes)).await;
-                Ok::<_, Refused<Error>>(())
+                Ok::<_, Rejection<Error>>(())
             });
             let began_at = Instant::now();
             let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(slow);
@@ -173,7 +173,7 @@ mod tests {
                         break;
                     }
                 }
-                pending::<Result<(), Refused<Error>>>().await
+                pending::<Result<(), Rejection<Error>>>().await
             });
             let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(slow);
             let response = deadline.oneshot(Request::new(body)).await;
@@ -184,7 +184,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn passes_errors_on() {
         let refusing = service_fn(async |_: Request<Body>| {
-            Err::<(), Refused<Error>>(Refused::bare(Error::Full))
+            Err::<(), Rejection<Error>>(Rejection::bare(Error::Full))
         });
         let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(refusing);
         let response = deadline.oneshot(Request::default()).await;

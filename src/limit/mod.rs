@@ -3,7 +3,6 @@
 mod admit;
 mod client;
 mod deadline;
-mod guarded;
 mod metrics;
 mod rate;
 mod share;
@@ -11,8 +10,8 @@ mod share;
 use std::{num::NonZeroU32, time::Duration};
 
 pub use self::{
-    admit::AdmitLayer, client::Client, deadline::DeadlineLayer, metrics::Metrics, rate::RateLimit,
-    share::ShareLayer,
+    admit::Admit, client::Client, deadline::DeadlineLayer, metrics::Metrics, rate::RateLimit,
+    share::Share,
 };
 
 /// What the `[limit]` table says, with the deadline of a request.

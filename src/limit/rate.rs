@@ -11,7 +11,7 @@ use http::Request;
 use super::{Client, Error, Metrics, Rate, metrics::Reason};
 use crate::{
     body::Body,
-    rule::{Refused, Rule},
+    rule::{Pass, Rule},
 };
 
 /// Refuses the requests of a client above its rate. The [`Client`] is an extension of the request.
@@ -65,12 +65,11 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 impl Rule for RateLimit {
     type Error = Error;
 
-    fn check(&self, request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
-        let client = request.extensions().get::<Client>().copied();
-        match client.map_or(Ok(()), |client| self.count(client)) {
-            Ok(()) => Ok(request),
-            Err(error) => Err(Refused::new(error, request)),
+    fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
+        if let Some(&client) = request.extensions().get::<Client>() {
+            self.count(client)?;
         }
+        Ok(Pass::Now)
     }
 }
 
@@ -81,6 +80,7 @@ mod tests {
     use prometheus::Registry;
 
     use super::*;
+    use crate::rule;
 
     fn limit(rate: Option<(u32, u32)>) -> RateLimit {
         let rate = rate.map(|(requests_per_second, burst)| Rate {
@@ -93,10 +93,7 @@ mod tests {
     fn check(limit: &RateLimit, client: u128) -> Result<(), Error> {
         let mut request = Request::new(Body::empty());
         request.extensions_mut().insert(Client::named(client));
-        limit
-            .check(request)
-            .map(drop)
-            .map_err(|refused| refused.error)
+        limit.check(&mut request).map(drop)
     }
 
     #[test]
@@ -123,7 +120,7 @@ mod tests {
         check(&limit, 1).unwrap();
         let mut request = Request::new(Body::full("unread"));
         request.extensions_mut().insert(Client::named(1));
-        let refused = limit.check(request).unwrap_err();
+        let refused = rule::apply_now(&limit, request).unwrap_err();
         assert!(!http_body::Body::is_end_stream(&refused.unread));
     }
 }

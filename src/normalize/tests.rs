@@ -1,32 +1,18 @@
-use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
-use tower::{ServiceExt as _, service_fn};
-use tower_test::mock;
 
 use super::*;
+use crate::rule;
 
 const CONFIG: Config = Config { max_body: 64, body_idle_timeout: Duration::from_secs(30) };
 
 /// The request as it arrives below the layer: target, `Content-Length`, body.
 async fn sent(request: Request<Body>) -> Result<(String, Option<String>, String), Error> {
-    let below = service_fn(|request: Request<Body>| async {
-        let (head, body) = request.into_parts();
-        let length = head
-            .headers
-            .get(CONTENT_LENGTH)
-            .map(|v| v.to_str().unwrap().to_owned());
-        let body = body.collect().await.unwrap().to_bytes();
-        Ok::<_, Refused<Error>>((
-            head.uri.to_string(),
-            length,
-            String::from_utf8(body.to_vec()).unwrap(),
-        ))
-    });
-    let response = NormalizeLayer::new(CONFIG)
-        .layer(below)
-        .oneshot(request)
-        .await;
-    response.map_err(|refused| refused.error)
+    let passed = rule::apply(&Normalize(CONFIG), request).await;
+    let (head, body) = passed.map_err(|rejection| rejection.error)?.into_parts();
+    let length = head.headers.get(CONTENT_LENGTH);
+    let length = length.map(|length| length.to_str().unwrap().to_owned());
+    let body = body.collect().await.unwrap().to_bytes();
+    Ok((head.uri.to_string(), length, String::from_utf8(body.to_vec()).unwrap()))
 }
 
 fn request(method: Method, uri: &str, body: &str) -> Request<Body> {
@@ -67,31 +53,7 @@ async fn refuses_a_body_beyond_its_limit() {
 
 #[tokio::test]
 async fn gives_back_the_body_of_a_refused_request() {
-    let below = service_fn(|_| ready(Ok::<(), Refused<Error>>(())));
     let request = request(Method::PATCH, "/api/v2/vehicles/x/status", "unread");
-    let refused = NormalizeLayer::new(CONFIG)
-        .layer(below)
-        .oneshot(request)
-        .await
-        .unwrap_err();
+    let refused = rule::apply(&Normalize(CONFIG), request).await.unwrap_err();
     assert_eq!(refused.unread.collect().await.unwrap().to_bytes(), "unread");
-}
-
-#[tokio::test]
-async fn calls_the_service_that_said_it_is_ready() {
-    let (inner, mut handle) = mock::pair::<Request<Body>, ()>();
-    let inner = inner.map_err(|_| Refused { error: Error::PathEscape, unread: Body::empty() });
-    let mut service = NormalizeLayer::new(CONFIG).layer(inner);
-    handle.allow(1);
-    let call =
-        service
-            .ready()
-            .await
-            .unwrap()
-            .call(request(Method::PUT, "/api/upsert-vehicle-info", "{}"));
-    let (response, ()) = tokio::join!(call, async {
-        handle.next_request().await.unwrap().1.send_response(());
-    });
-    assert!(response.is_ok());
-    assert!(service.ready().now_or_never().is_none(), "its clone was not made ready");
 }

@@ -1,3 +1,5 @@
+mod waiting;
+
 use http::{HeaderValue, Request};
 use serde_json::json;
 
@@ -24,9 +26,9 @@ fn headers(fields: &[&str]) -> HeaderMap {
 /// The subject, or the label of the refusal.
 fn outcome(authenticator: &Authenticator, fields: &[&str], now: Duration) -> String {
     match authenticator.check(&headers(fields), now) {
-        Authentication::Principal(principal) => principal.subject().unwrap_or("anyone").to_owned(),
-        Authentication::Refused(Error::Missing) => "missing".into(),
-        Authentication::Refused(Error::Token(reason)) => reason.as_str().into(),
+        Ok(principal) => principal.subject().unwrap_or("anyone").to_owned(),
+        Err(Unverified::Refused(Error::Missing)) => "missing".into(),
+        Err(Unverified::Refused(Error::Token(reason))) => reason.as_str().into(),
         other => panic!("{other:?}"),
     }
 }
@@ -76,7 +78,7 @@ fn looks_for_tokens_in_authorization_only() {
         .body(())
         .unwrap();
     let authentication = authenticator.check(request.headers(), NOW);
-    assert!(matches!(authentication, Authentication::Refused(Error::Missing)));
+    assert!(matches!(authentication, Err(Unverified::Refused(Error::Missing))));
 }
 
 #[test]
@@ -97,7 +99,7 @@ fn checks_the_signature_of_a_token_once() {
     let tokens = authenticator.tokens.as_ref().unwrap();
     let first = tokens.identify(token.as_bytes(), NOW).unwrap();
     let second = tokens.identify(token.as_bytes(), NOW).unwrap();
-    assert!(Arc::ptr_eq(&first, &second), "not made anew");
+    assert!(Arc::ptr_eq(&first, &second), "not made again");
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn one_client_keeps_its_id_over_all_its_tokens() {
         let fields = [format!("Bearer {}", genuine(changed))];
         let fields: Vec<_> = fields.iter().map(String::as_str).collect();
         match authenticator.check(&headers(&fields), NOW) {
-            Authentication::Principal(principal) => principal.client_id().unwrap(),
+            Ok(principal) => principal.client_id().unwrap(),
             other => panic!("{other:?}"),
         }
     };

@@ -6,6 +6,7 @@ use super::{
     super::{Identity, Metrics, testing::config},
     *,
 };
+use crate::rule::{Rejection, apply_now};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -40,7 +41,7 @@ fn pass(
     principal: Principal,
     fields: &[(&str, &str)],
 ) -> (Vec<String>, Credential) {
-    let request = rule.check(request(principal, fields)).unwrap();
+    let request = apply_now(rule, request(principal, fields)).unwrap();
     let fields = request.headers().iter();
     let mut fields: Vec<_> = fields
         .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -76,9 +77,9 @@ fn reading_and_writing_need_their_scopes() {
         let mut request = request(principal, &[]);
         *request.method_mut() = method.clone();
         request.extensions_mut().insert(route);
-        let found = match rule.check(request) {
+        let found = match apply_now(&rule, request) {
             Ok(_) => None,
-            Err(Refused { error: Error::Scope { needed }, .. }) => Some(needed),
+            Err(Rejection { error: Error::Scope { needed }, .. }) => Some(needed),
             Err(refused) => panic!("{}", refused.error),
         };
         assert_eq!(found.as_deref(), needed, "{method} {route:?}");
@@ -88,18 +89,14 @@ fn reading_and_writing_need_their_scopes() {
 #[test]
 fn scopes_are_not_asked_for_when_none_are_configured_or_nobody_is_known() {
     let none = Principal::Subject(Arc::new(Identity::new("", "s", false, false)));
-    assert!(rule(false, vec![]).check(request(none, &[])).is_ok());
-    assert!(
-        rule(true, vec![])
-            .check(request(Principal::Anyone, &[]))
-            .is_ok()
-    );
+    assert!(apply_now(&rule(false, vec![]), request(none, &[])).is_ok());
+    assert!(apply_now(&rule(true, vec![]), request(Principal::Anyone, &[])).is_ok());
 }
 
 #[test]
 fn lets_nobody_pass_whom_authenticate_did_not_see() {
     let request = Request::new(Body::empty());
-    let refused = rule(false, vec![]).check(request).unwrap_err();
+    let refused = apply_now(&rule(false, vec![]), request).unwrap_err();
     assert!(matches!(refused.error, Error::Missing));
 }
 
@@ -143,7 +140,7 @@ fn accounts_share_a_credential_only_if_it_is_the_same() {
 fn a_subject_without_an_account_is_forbidden() {
     let rule = rule(false, vec![account(AUTHORIZATION, "a", &["billing"])]);
     for principal in [subject("dispatch"), Principal::Anyone] {
-        let refused = rule.check(request(principal, &OWN)).unwrap_err();
+        let refused = apply_now(&rule, request(principal, &OWN)).unwrap_err();
         assert!(matches!(refused.error, Error::NoAccount));
     }
 }
@@ -175,7 +172,7 @@ fn the_credential_is_what_counts_and_not_the_caller() {
 #[test]
 fn an_accounts_secret_is_never_printed() {
     let rule = rule(false, vec![account(AUTHORIZATION, "s3cret", &["*"])]);
-    let request = rule.check(request(Principal::Anyone, &[])).unwrap();
+    let request = apply_now(&rule, request(Principal::Anyone, &[])).unwrap();
     assert!(request.headers()[AUTHORIZATION].is_sensitive());
     assert!(!format!("{rule:?} {request:?}").contains("s3cret"));
 }

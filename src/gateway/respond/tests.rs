@@ -22,7 +22,7 @@ use tower::{ServiceExt as _, service_fn};
 use super::*;
 use crate::{
     limit,
-    rule::{Rule, RuleLayer},
+    rule::{Pass, Rule, RuleLayer},
 };
 
 const KIB: usize = 1024;
@@ -34,7 +34,7 @@ async fn refuse(body: Body) -> Response<Body> {
 
 async fn refuse_request(request: Request<Body>) -> Response<Body> {
     let refusing = service_fn(async |request: Request<Body>| {
-        Err::<Response<Body>, _>(Refused::<Error>::new(limit::Error::Full, request))
+        Err::<Response<Body>, _>(Rejection::<Error>::new(limit::Error::Full, request))
     });
     let Ok(response) = RespondLayer.layer(refusing).oneshot(request).await;
     response
@@ -76,7 +76,7 @@ async fn turns_errors_and_panics_into_responses() {
     let panicking = service_fn(async |_: Request<Body>| {
         panic!("as asked for");
         #[expect(unreachable_code, reason = "it gives the function its type")]
-        Err::<Response<Body>, Refused<Error>>(Refused::bare(Error::Panic))
+        Err::<Response<Body>, Rejection<Error>>(Rejection::bare(Error::Panic))
     });
     let Ok(response) = RespondLayer
         .layer(panicking)
@@ -99,9 +99,9 @@ fn panicking_rule()
     impl Rule for Panicking {
         type Error = Error;
 
-        fn check(&self, request: Request<Body>) -> Result<Request<Body>, Refused<Error>> {
+        fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
             assert!(request.uri().path() != "/panic", "provoked");
-            Ok(request)
+            Ok(Pass::Now)
         }
     }
 
@@ -114,7 +114,7 @@ fn panicking_rule()
                     "/wait" => released.notified().await,
                     _ => released.notify_one(),
                 }
-                Ok::<_, Refused<Error>>(Response::new(Body::empty()))
+                Ok::<_, Rejection<Error>>(Response::new(Body::empty()))
             }
         },
     )))

@@ -1,65 +1,39 @@
+//! Requests whose key may still come, and whole requests.
+
 use std::{
     collections::HashMap,
     future::pending,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
-    time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use http::{StatusCode, header::AUTHORIZATION};
+use http::StatusCode;
 use jsonwebtoken::Algorithm;
 use prometheus::Registry;
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
-use tower::ServiceExt as _;
+use tokio::time::{Instant, sleep};
 
 use super::{
     super::{
-        Config, Metrics, TokenError,
-        jwks::testing::{Answer, KeyServer, named},
-        testing::{claims, config, counted, key, log, token},
+        super::{
+            jwks::testing::{Answer, KeyServer, named},
+            testing::{key, log, token},
+        },
+        *,
     },
-    *,
+    Config, claims, config, counted,
 };
+use crate::rule;
 
-type Response = Result<String, Refused<Error>>;
-
-/// Answers with the principal's subject. Every clone must be made ready before it is called.
-struct Inner {
-    is_ready: bool,
-}
-
-impl Clone for Inner {
-    fn clone(&self) -> Self {
-        Self { is_ready: false }
-    }
-}
-
-impl Service<Request<Body>> for Inner {
-    type Response = String;
-    type Error = Refused<Error>;
-    type Future = Ready<Response>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.is_ready = true;
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        assert!(mem::take(&mut self.is_ready), "called before it was ready");
-        assert!(request.headers().contains_key(AUTHORIZATION), "`Authorize` removes it");
-        let principal: &Principal = request.extensions().get().unwrap();
-        ready(Ok(principal.subject().unwrap_or("anyone").to_owned()))
-    }
-}
+type Response = Result<String, Rejection<Error>>;
 
 /// A service with the keys of `server`, which are fetched until the test ends, and one key of its
 /// own.
-fn service(server: &KeyServer) -> Authenticate<Inner> {
+fn service(server: &KeyServer) -> Authenticate {
     counting_service(server).0
 }
 
-fn counting_service(server: &KeyServer) -> (Authenticate<Inner>, Registry) {
+fn counting_service(server: &KeyServer) -> (Authenticate, Registry) {
     let house = key(Algorithm::HS256);
     let config = Config { keys: vec![house], ..config() };
     let registry = Registry::new();
@@ -67,7 +41,7 @@ fn counting_service(server: &KeyServer) -> (Authenticate<Inner>, Registry) {
     let (published, refresher) = server.config().build(metrics.clone()).unwrap();
     let auth = config.build(Some(published), metrics);
     tokio::spawn(refresher.run(pending()));
-    (auth.authenticate.layer(Inner { is_ready: false }), registry)
+    (auth.authenticate, registry)
 }
 
 /// A genuine token of `kid`, another one every time.
@@ -87,22 +61,27 @@ fn request(token: &str) -> Request<Body> {
     request.body(Body::full("body")).unwrap()
 }
 
-async fn call(service: &Authenticate<Inner>, token: &str) -> Response {
-    service.clone().oneshot(request(token)).await
+/// The subject of the principal that the request passes with.
+async fn call(service: &Authenticate, token: &str) -> Response {
+    let request = rule::apply(service, request(token)).await?;
+    assert!(request.headers().contains_key(AUTHORIZATION), "`Authorize` removes it");
+    assert!(format!("{:?}", request.body()).contains("full"), "the body is still there");
+    let principal: &Principal = request.extensions().get().unwrap();
+    Ok(principal.subject().unwrap_or("anyone").to_owned())
 }
 
 fn reason(response: Response) -> Option<TokenError> {
     match response {
         Ok(_) => None,
-        Err(Refused { error: Error::Token(reason), .. }) => Some(reason),
+        Err(Rejection { error: Error::Token(reason), .. }) => Some(reason),
         Err(other) => panic!("{other:?}"),
     }
 }
 
 #[tokio::test]
-async fn hands_the_request_on_with_its_caller_or_back_with_its_body() {
+async fn passes_the_request_on_with_its_principal_or_back_with_its_body() {
     let auth = config().build(None, Metrics::register(&Registry::new()).unwrap());
-    let service = auth.authenticate.layer(Inner { is_ready: false });
+    let service = auth.authenticate;
     let token = fresh_token(Algorithm::HS256, "hs256");
     // At once: nothing is awaited.
     let response = call(&service, &token).now_or_never().unwrap();
@@ -287,14 +266,13 @@ async fn logs_which_claim_was_wrong_at_the_default_level_and_no_token() {
     ] {
         let header = json!({ "alg": "HS256", "kid": "hs256" }).to_string();
         let token = token(Algorithm::HS256, header, claims(changed));
-        let peer = crate::peer::Peer::new("192.0.2.7:5000".parse().unwrap(), false);
+        let peer = Peer::new("192.0.2.7:5000".parse().unwrap(), false);
         let request = Request::get("/")
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .extension(peer)
             .body(Body::empty())
             .unwrap();
-        let service = auth.authenticate.layer(Inner { is_ready: false });
-        service.oneshot(request).await.unwrap_err();
+        rule::apply(&auth.authenticate, request).await.unwrap_err();
         tokens.push(token);
     }
     let log = log.text();
