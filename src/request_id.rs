@@ -5,17 +5,13 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, HeaderValue, Request, Response};
-use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use http::{HeaderMap, HeaderValue, Request};
 
 use crate::{headers::X_REQUEST_ID, hex::hex};
 
@@ -26,34 +22,11 @@ const MAX_LENGTH: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(HeaderValue);
 
-/// Gives every request an ID and returns it with the response.
-#[derive(Clone, Debug)]
-pub struct RequestIdLayer {
-    ids: Arc<Ids>,
-}
-
-/// A service behind [`RequestIdLayer`].
-#[derive(Clone, Debug)]
-pub struct RequestIdService<S> {
-    ids: Arc<Ids>,
-    inner: S,
-}
-
 /// IDs that no other process makes, one after the other: they need not be secret, only distinct.
-#[derive(Debug)]
-struct Ids {
+#[derive(Clone, Debug)]
+pub struct RequestIds {
     process: u64,
-    next: AtomicU64,
-}
-
-pin_project! {
-    /// The response of a [`RequestIdService`].
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> {
-        #[pin]
-        inner: F,
-        id: Option<RequestId>,
-    }
+    next: Arc<AtomicU64>,
 }
 
 // === impl RequestId ===
@@ -85,12 +58,24 @@ impl RequestId {
     }
 }
 
-// === impl Ids ===
+// === impl RequestIds ===
 
-impl Ids {
-    fn new() -> Self {
+impl RequestIds {
+    /// IDs of a process of their own.
+    pub fn new() -> Self {
         // The keys of a `RandomState` are random, and so is the hash of nothing under them.
-        Self { process: RandomState::new().hash_one(()), next: AtomicU64::new(0) }
+        Self { process: RandomState::new().hash_one(()), next: Arc::default() }
+    }
+
+    /// `request` with its ID, in its header and in its extensions.
+    pub fn mark<B>(&self, mut request: Request<B>) -> Request<B> {
+        let id = RequestId::of(request.headers()).unwrap_or_else(|| {
+            let id = self.make();
+            request.headers_mut().insert(X_REQUEST_ID, id.0.clone());
+            id
+        });
+        request.extensions_mut().insert(id);
+        request
     }
 
     /// 32 hexadecimal digits: the process, then a counter.
@@ -102,133 +87,58 @@ impl Ids {
     }
 }
 
-// === impl RequestIdLayer ===
-
-impl RequestIdLayer {
-    /// A layer with IDs of its own.
-    pub fn new() -> Self {
-        Self { ids: Arc::new(Ids::new()) }
-    }
-}
-
-impl Default for RequestIdLayer {
+impl Default for RequestIds {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<S> Layer<S> for RequestIdLayer {
-    type Service = RequestIdService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        RequestIdService { ids: Arc::clone(&self.ids), inner }
-    }
-}
-
-// === impl RequestIdService ===
-
-impl<S, B, C> Service<Request<B>> for RequestIdService<S>
-where
-    S: Service<Request<B>, Response = Response<C>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let id = RequestId::of(request.headers()).unwrap_or_else(|| {
-            let id = self.ids.make();
-            request.headers_mut().insert(X_REQUEST_ID, id.0.clone());
-            id
-        });
-        request.extensions_mut().insert(id.clone());
-        ResponseFuture { inner: self.inner.call(request), id: Some(id) }
-    }
-}
-
-// === impl ResponseFuture ===
-
-impl<F, C, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<C>, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut response = ready!(this.inner.poll(cx))?;
-        if let Some(RequestId(id)) = this.id.take() {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
-        Poll::Ready(Ok(response))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
-    use tower::{ServiceExt as _, service_fn};
-
     use super::*;
 
-    /// The ID below the layer, in header and extension, and the ID in the response.
-    async fn pass(layer: &RequestIdLayer, sent: &[&str]) -> (String, String) {
-        let inner = service_fn(|request: Request<()>| async move {
-            let id = request.extensions().get::<RequestId>().unwrap();
-            let mut values = request.headers().get_all(X_REQUEST_ID).iter();
-            assert_eq!(values.next(), Some(id.as_header_value()));
-            assert_eq!(values.next(), None);
-            // The upstream has IDs of its own.
-            let response = Response::builder().header(X_REQUEST_ID, "theirs");
-            Ok::<_, Infallible>(response.body(id.as_str().to_owned()).unwrap())
-        });
+    /// The ID that a request gets, which is the same in header and extension.
+    fn mark(ids: &RequestIds, sent: &[&str]) -> String {
         let mut request = Request::new(());
         for value in sent {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
             request.headers_mut().append(X_REQUEST_ID, value);
         }
-        let response = layer.layer(inner).oneshot(request).await.unwrap();
-        let mut values = response.headers().get_all(X_REQUEST_ID).iter();
-        let returned = values.next().unwrap().to_str().unwrap().to_owned();
+        let request = ids.mark(request);
+        let id: &RequestId = request.extensions().get().unwrap();
+        let mut values = request.headers().get_all(X_REQUEST_ID).iter();
+        assert_eq!(values.next(), Some(id.as_header_value()));
         assert_eq!(values.next(), None);
-        (response.into_body(), returned)
+        id.as_str().to_owned()
     }
 
-    #[tokio::test]
-    async fn keeps_a_valid_id() {
+    #[test]
+    fn keeps_a_valid_id() {
         let longest = "a".repeat(128);
         for id in ["x", "Trace-1.2_3", longest.as_str()] {
-            let (seen, returned) = pass(&RequestIdLayer::new(), &[id]).await;
-            assert_eq!((seen.as_str(), returned.as_str()), (id, id));
+            assert_eq!(mark(&RequestIds::new(), &[id]), id);
         }
     }
 
-    #[tokio::test]
-    async fn replaces_every_other_id() {
+    #[test]
+    fn replaces_every_other_id() {
         let too_long = "a".repeat(129);
         let cases: [&[&str]; 7] =
             [&[], &[""], &["a b"], &["a,b"], &["ñ"], &[&too_long], &["a", "b"]];
         for sent in cases {
-            let (seen, returned) = pass(&RequestIdLayer::new(), sent).await;
-            assert_eq!(seen, returned);
+            let seen = mark(&RequestIds::new(), sent);
             assert_eq!(seen.len(), 32, "{sent:?}");
             assert!(seen.bytes().all(|byte| byte.is_ascii_hexdigit()), "{seen}");
         }
     }
 
-    #[tokio::test]
-    async fn makes_every_id_once() {
-        let (one, other) = (RequestIdLayer::new(), RequestIdLayer::new());
-        let mut ids = std::collections::HashSet::new();
-        for layer in [&one, &other] {
+    #[test]
+    fn makes_every_id_once() {
+        let (one, other) = (RequestIds::new(), RequestIds::new());
+        let mut seen = std::collections::HashSet::new();
+        for ids in [&one, &other] {
             for _ in 0..100 {
-                assert!(ids.insert(pass(layer, &[]).await.0));
+                assert!(seen.insert(mark(ids, &[])));
             }
         }
     }

@@ -26,10 +26,14 @@ use tracing::{debug, error};
 
 use super::{error::Error, error_response};
 use crate::{
-    body::Body, headers::ACCEPT_QUERY, request_id::RequestId, route::Route, rule::Rejection,
+    body::Body,
+    headers::{ACCEPT_QUERY, X_REQUEST_ID},
+    request_id::RequestId,
+    route::Route,
+    rule::Rejection,
 };
 
-/// Turns errors and panics into responses.
+/// Turns errors and panics into responses, and names each response by its request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RespondLayer;
 
@@ -125,7 +129,10 @@ where
                 Projected::Draining { response } => return response.as_mut().poll(cx).map(Ok),
                 Projected::Serving { inner, info } => {
                     let refused = match ready!(inner.poll(cx)) {
-                        Ok(Ok(response)) => return Poll::Ready(Ok(response)),
+                        Ok(Ok(response)) => {
+                            let info = info.take().unwrap_or_default();
+                            return Poll::Ready(Ok(info.named(response)));
+                        }
                         Ok(Err(refused)) => refused,
                         // What panicked is dropped with the future, and nothing else has seen it.
                         Err(_) => Rejection::bare(Error::Panic),
@@ -134,7 +141,7 @@ where
                 }
             };
             let Rejection { error, unread } = refused;
-            let response = info.response(&error);
+            let response = info.named(info.response(&error));
             if unread.is_end_stream() {
                 return Poll::Ready(Ok(response));
             }
@@ -157,6 +164,15 @@ impl RequestInfo {
             response
                 .headers_mut()
                 .insert(ACCEPT_QUERY, HeaderValue::from_static("application/json"));
+        }
+        response
+    }
+
+    /// `response` with the request's ID, whatever IDs the upstream has.
+    fn named(&self, mut response: Response<Body>) -> Response<Body> {
+        if let Some(id) = &self.id {
+            let id = id.as_header_value().clone();
+            response.headers_mut().insert(X_REQUEST_ID, id);
         }
         response
     }

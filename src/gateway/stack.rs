@@ -11,7 +11,7 @@ use super::{
     edge::Edge,
     identify::Identify,
     respond::RespondLayer,
-    routing::RouteLayer,
+    routing,
     trusted_proxies::TrustProxies,
     unauthorized::CountUnauthorized,
 };
@@ -21,7 +21,7 @@ use crate::{
     forward::Forward,
     limit::{Admit, DeadlineLayer, RateLimit, Share},
     normalize::Normalize,
-    request_id::RequestIdLayer,
+    request_id::RequestIds,
     rule::RuleLayer,
     telemetry::TelemetryLayer,
 };
@@ -60,14 +60,15 @@ pub struct Parts {
 pub fn stack(parts: Parts) -> Gateway {
     let Parts { config, telemetry, admit, deadline, authenticate, .. } = parts;
     let Parts { rate, share, authorize, normalize, batch, forward, .. } = parts;
+    let ids = RequestIds::new();
     let path = ServiceBuilder::new()
         // First, so that every later line can name the request.
-        .layer(RequestIdLayer::new())
+        .map_request(move |request| ids.mark(request))
         // Decided once; labels, scopes and dispatch read it.
-        .layer(RouteLayer)
+        .map_request(routing::mark)
         // Counts refusals and panics too, so it stands above whatever makes them.
         .layer(telemetry)
-        // Below: typed errors, and bodies that nobody read. Above: only responses.
+        // Below: typed errors, and bodies that nobody read. Above: only responses, with their IDs.
         .layer(RespondLayer)
         // 400, 405, 414, 417, 431: what no later line should ever see.
         .layer(RuleLayer::new(Edge::new(&config)))

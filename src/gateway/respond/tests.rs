@@ -171,6 +171,31 @@ async fn a_panic_before_there_is_a_future_is_answered_over_http1_and_the_connect
     }
 }
 
+#[tokio::test]
+async fn every_response_has_the_id_of_its_request() {
+    let inner = service_fn(async |request: Request<Body>| match request.uri().path() {
+        "/refuse" => Err(Rejection::<Error>::new(limit::Error::Full, request)),
+        "/panic" => panic!("provoked"),
+        // The upstream has IDs of its own.
+        _ => Ok(Response::builder()
+            .header(X_REQUEST_ID, "theirs")
+            .body(Body::empty())
+            .unwrap()),
+    });
+    for path in ["/", "/refuse", "/panic"] {
+        for body in [Body::empty(), Body::full("unread")] {
+            let mut request = request_to(path).map(|_| body);
+            request
+                .headers_mut()
+                .insert(X_REQUEST_ID, HeaderValue::from_static("ours"));
+            let request = crate::request_id::RequestIds::new().mark(request);
+            let Ok(response) = RespondLayer.layer(inner).oneshot(request).await;
+            let ids: Vec<_> = response.headers().get_all(X_REQUEST_ID).iter().collect();
+            assert_eq!(ids, ["ours"], "{path}");
+        }
+    }
+}
+
 fn is_last(response: &Response<Body>) -> bool {
     response
         .headers()

@@ -13,7 +13,7 @@ use tracing::{
 };
 
 use super::*;
-use crate::request_id::RequestIdLayer;
+use crate::request_id::RequestIds;
 
 fn metrics() -> (Registry, Metrics) {
     let registry = Registry::new();
@@ -191,7 +191,7 @@ async fn logs_nothing_but_names_from_closed_sets() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let layer = TelemetryLayer::new(metrics().1, Access::All);
-    let service = RequestIdLayer::new().layer(layer.layer(answering(400, Some(Code::BadRequest))));
+    let service = layer.layer(answering(400, Some(Code::BadRequest)));
     let request = Request::builder()
         .method("SECRET")
         .uri("/secret?secret")
@@ -199,7 +199,12 @@ async fn logs_nothing_but_names_from_closed_sets() {
         .header("x-request-id", "id-1")
         .body(Body::full("secret"))
         .unwrap();
-    drop(service.oneshot(request).await.unwrap());
+    drop(
+        service
+            .oneshot(RequestIds::new().mark(request))
+            .await
+            .unwrap(),
+    );
     assert_eq!(
         lines.0.lock().as_slice(),
         ["message=request ended request_id=\"id-1\" route=\"other\" method=\"other\" \
