@@ -1,6 +1,8 @@
 //! Problem details (RFC 9457): the only writer of `application/problem+json`, and every code that
 //! a problem can have.
 
+use std::fmt;
+
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
 
@@ -53,16 +55,22 @@ codes! {
     UriTooLong = URI_TOO_LONG,
 }
 
-/// One of several things that are wrong.
-#[derive(Debug, Serialize)]
+/// One of several things that are wrong. `Debug` does not show the value.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// Where, as a JSON pointer (RFC 6901).
     pub pointer: String,
-    /// The client's own value, shortened.
+    /// The client's own value, shortened; `None` if it was no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// What is wrong with it.
     pub reason: String,
+}
+
+impl fmt::Debug for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Violation({} {})", self.pointer, self.reason)
+    }
 }
 
 #[derive(Serialize)]

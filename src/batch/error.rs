@@ -1,8 +1,6 @@
 //! Why a batch request fails.
 
-use std::fmt;
-
-use crate::{body, json::NotJson, loader::Failure};
+use crate::{body, json::NotJson, loader::Failure, problem::Violation};
 
 /// Why a batch request fails.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +45,7 @@ pub enum Error {
     },
     /// Some vehicles cannot be ones; at least one problem.
     #[error("some vehicles are not valid")]
-    Vehicles(Vec<Problem>),
+    Vehicles(Vec<Violation>),
     /// The cache may not hold what the request also says, and Sync takes no more at once.
     #[error("{found} vehicles with members that are not documented, {limit} are the most")]
     TooManyToPass {
@@ -70,28 +68,6 @@ pub enum Error {
     },
 }
 
-/// What is wrong with one vehicle of a request. `Debug` does not show the value.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Where it stands, as a JSON pointer (RFC 6901).
-    pub pointer: String,
-    /// The value as it was sent, shortened; `None` if it was no text.
-    pub value: Option<String>,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-// === impl Problem ===
-
-impl fmt::Debug for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Problem")
-            .field("pointer", &self.pointer)
-            .field("reason", &self.reason)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +88,7 @@ mod tests {
 
     #[test]
     fn prints_no_values() {
-        let problem = Problem {
+        let problem = Violation {
             pointer: "/vehicles/0/vin".into(),
             value: Some(VIN.into()),
             reason: "contains O".into(),

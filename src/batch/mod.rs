@@ -47,12 +47,7 @@ use crate::{
     vehicle_cache::{self, CacheStatus, Directives, Partition},
 };
 
-pub use self::{
-    error::{Error, Problem},
-    metrics::Metrics,
-    request::BatchRequest,
-    splice::Splice,
-};
+pub use self::{error::Error, metrics::Metrics, request::BatchRequest, splice::Splice};
 
 /// What the `[batch]` table says, with the limits of bodies.
 #[derive(Clone, Debug)]

@@ -10,9 +10,10 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::error::{Error, Problem};
+use super::error::Error;
 use crate::{
     json::{Name, Names, without_bom},
+    problem::Violation,
     vehicle::{Invalid, Plate, Vehicle, Vin},
 };
 
@@ -60,7 +61,7 @@ struct Reader {
     max_vehicles: usize,
     asked: BatchRequest,
     seen: HashSet<Vehicle>,
-    problems: Vec<Problem>,
+    problems: Vec<Violation>,
     has_list: bool,
 }
 
@@ -96,7 +97,7 @@ impl Reader {
 
     fn problem(&mut self, index: usize, member: &str, value: Option<&str>, reason: impl ToString) {
         if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(Problem {
+            self.problems.push(Violation {
                 pointer: format!("/vehicles/{index}{member}"),
                 value: value.map(|value| value.chars().take(QUOTED).collect()),
                 reason: reason.to_string(),

@@ -5,9 +5,15 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use http::{HeaderValue, Response};
+use http::{
+    HeaderValue, Response,
+    header::{ACCEPT_ENCODING, ALLOW, WWW_AUTHENTICATE},
+};
 
-use super::{edge, error_response};
+use super::{
+    edge,
+    problem_details::{self, ProblemDetails},
+};
 use crate::{
     auth, batch,
     body::{self, Body},
@@ -15,6 +21,7 @@ use crate::{
     loader::CallError,
     normalize,
     problem::{Code, Violation},
+    route::METHODS,
     upstream,
 };
 
@@ -44,24 +51,6 @@ pub enum Error {
     Panic,
 }
 
-/// What a client sees of an error: a problem, and the headers that go with it.
-#[derive(Debug)]
-pub(super) struct ProblemDetails {
-    pub(super) code: Code,
-    pub(super) detail: String,
-    pub(super) problems: Vec<Violation>,
-    /// `Retry-After`.
-    pub(super) retry_after: Option<Duration>,
-    /// `WWW-Authenticate`.
-    pub(super) challenge: Option<HeaderValue>,
-    /// The error type of `Proxy-Status` (RFC 9209).
-    pub(super) proxy_error: Option<&'static str>,
-    /// Whether the body must come without a content coding: `Accept-Encoding`.
-    pub(super) wants_identity: bool,
-    /// Whether nothing more is read from the connection.
-    pub(super) closes: bool,
-}
-
 // === impl Error ===
 
 impl Error {
@@ -69,13 +58,12 @@ impl Error {
     /// of the upstream, as it came.
     pub(super) fn response(&self) -> Option<Response<Body>> {
         match self {
-            Self::Edge(edge::Error::ServerOptions) => Some(error_response::options()),
-            Self::Batch(batch::Error::Call { error, of_account }) => match &**error {
-                CallError::Refused(received) => {
-                    Some(error_response::passed_on(received, *of_account))
-                }
-                _ => None,
-            },
+            Self::Edge(edge::Error::ServerOptions) => Some(problem_details::options()),
+            Self::Batch(batch::Error::Call { error, of_account })
+                if let CallError::Refused(received) = &**error =>
+            {
+                Some(problem_details::passed_on(received, *of_account))
+            }
             _ => None,
         }
     }
@@ -113,49 +101,53 @@ fn edge(error: edge::Error) -> ProblemDetails {
         | edge::Error::Target
         | edge::Error::Path
         | edge::Error::Override => Code::BadRequest,
-        edge::Error::Method => Code::MethodNotAllowed,
+        // `OPTIONS *` has a response of its own; this is what it would be without.
+        edge::Error::Method | edge::Error::ServerOptions => {
+            let details = ProblemDetails::new(Code::MethodNotAllowed, error).closing();
+            return details.with(ALLOW, HeaderValue::from_static(METHODS));
+        }
         edge::Error::UriTooLong { .. } => Code::UriTooLong,
         edge::Error::TooManyHeaders { .. } => Code::HeadersTooLarge,
         edge::Error::Expectation => Code::ExpectationFailed,
-        // It has a response of its own; this is what it would be without.
-        edge::Error::ServerOptions => Code::MethodNotAllowed,
     };
     ProblemDetails::new(code, error).closing()
 }
 
 fn limit(error: limit::Error) -> ProblemDetails {
-    match error {
-        limit::Error::Full | limit::Error::ClientFull => {
-            ProblemDetails::new(Code::Overloaded, error).after(SOON)
-        }
-        limit::Error::Rate { retry_after } => {
-            ProblemDetails::new(Code::RateLimited, error).after(retry_after)
-        }
+    let (code, retry_after) = match error {
+        limit::Error::Full | limit::Error::ClientFull => (Code::Overloaded, SOON),
+        limit::Error::Rate { retry_after } => (Code::RateLimited, retry_after),
         limit::Error::Deadline => {
-            ProblemDetails::proxy(Code::UpstreamTimeout, "http_response_timeout", error)
+            return ProblemDetails::proxy(Code::UpstreamTimeout, "http_response_timeout", error);
         }
-        limit::Error::SlowBody => ProblemDetails::new(Code::RequestTimeout, error).closing(),
-    }
+        limit::Error::SlowBody => {
+            return ProblemDetails::new(Code::RequestTimeout, error).closing();
+        }
+    };
+    ProblemDetails::new(code, error).after(retry_after)
 }
 
 fn auth(error: &auth::Error) -> ProblemDetails {
-    match error {
+    let (code, detail, challenge) = match error {
         auth::Error::Missing => {
-            ProblemDetails::new(Code::Unauthorized, "a bearer token is needed").challenge("Bearer")
+            (Code::Unauthorized, "a bearer token is needed", "Bearer".to_owned())
         }
         auth::Error::Token(reason) => {
             let said = reason.public();
-            ProblemDetails::new(Code::Unauthorized, said)
-                .challenge(&format!("Bearer error=\"invalid_token\", error_description=\"{said}\""))
+            let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{said}\"");
+            (Code::Unauthorized, said, challenge)
         }
         auth::Error::Scope { needed } => {
-            ProblemDetails::new(Code::Forbidden, "the token does not allow this")
-                .challenge(&format!("Bearer error=\"insufficient_scope\", scope=\"{needed}\""))
+            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{needed}\"");
+            (Code::Forbidden, "the token does not allow this", challenge)
         }
         auth::Error::NoAccount => {
-            ProblemDetails::new(Code::Forbidden, "no account is configured for this subject")
+            let detail = "no account is configured for this subject";
+            return ProblemDetails::new(Code::Forbidden, detail);
         }
-    }
+    };
+    let challenge = HeaderValue::try_from(challenge).expect("scopes are visible ASCII");
+    ProblemDetails::new(code, detail).with(WWW_AUTHENTICATE, challenge)
 }
 
 fn normalize(error: &normalize::Error) -> ProblemDetails {
@@ -165,123 +157,99 @@ fn normalize(error: &normalize::Error) -> ProblemDetails {
             ProblemDetails::new(Code::BadRequest, error).closing()
         }
         normalize::Error::Twice { .. } => ProblemDetails::new(Code::BadRequest, error),
-        normalize::Error::PathVin(_) => ProblemDetails::new(Code::BadParameters, error),
-        normalize::Error::Vehicle(problems) => ProblemDetails {
-            problems: problems
-                .iter()
-                .map(|problem| Violation {
-                    pointer: problem.pointer.to_owned(),
-                    value: None,
-                    reason: problem.reason.to_string(),
-                })
-                .collect(),
-            ..ProblemDetails::new(Code::BadParameters, error)
-        },
+        normalize::Error::PathVin(_) => invalid(error, &[]),
+        normalize::Error::Vehicle(violations) => invalid(error, violations),
         normalize::Error::Body(failure) => body(failure),
     }
 }
 
 fn batch(error: &batch::Error) -> ProblemDetails {
-    match error {
-        batch::Error::MediaType => ProblemDetails::new(Code::UnsupportedMediaType, error),
+    let code = match error {
+        batch::Error::MediaType => Code::UnsupportedMediaType,
         batch::Error::ContentCoding(coding) => {
-            let detail = match coding {
-                Some(coding) => format!("{error}, it has {coding}"),
-                None => error.to_string(),
-            };
-            ProblemDetails {
-                wants_identity: true,
-                ..ProblemDetails::new(Code::UnsupportedMediaType, detail)
-            }
+            let coding = coding.iter().map(|coding| format!(", it has {coding}"));
+            let detail = format!("{error}{}", coding.collect::<String>());
+            return ProblemDetails::new(Code::UnsupportedMediaType, detail)
+                .with(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         // What follows may be the body, sent without saying so.
-        batch::Error::NoBody => ProblemDetails::new(Code::BadRequest, error).closing(),
+        batch::Error::NoBody => return ProblemDetails::new(Code::BadRequest, error).closing(),
         batch::Error::NoMediaType
         | batch::Error::NotUtf8
         | batch::Error::Missing
         | batch::Error::Empty
-        | batch::Error::TooManyToPass { .. } => ProblemDetails::new(Code::BadRequest, error),
+        | batch::Error::TooManyToPass { .. } => Code::BadRequest,
         // It may quote the body, which is the client's own.
         batch::Error::Json(json) => {
             let detail = format!("the body is not JSON as documented: {}", json.in_full());
-            ProblemDetails::new(Code::BadRequest, detail)
+            return ProblemDetails::new(Code::BadRequest, detail);
         }
-        batch::Error::TooMany { .. } => ProblemDetails::new(Code::PayloadTooLarge, error),
-        batch::Error::Vehicles(problems) => ProblemDetails {
-            problems: problems
-                .iter()
-                .map(|problem| Violation {
-                    pointer: problem.pointer.clone(),
-                    value: problem.value.clone(),
-                    reason: problem.reason.clone(),
-                })
-                .collect(),
-            ..ProblemDetails::new(Code::BadParameters, error)
-        },
-        batch::Error::NotCached => ProblemDetails::new(Code::NotCached, error),
-        batch::Error::Body(failure) => body(failure),
-        batch::Error::Call { error, .. } => call(error),
-    }
+        batch::Error::TooMany { .. } => Code::PayloadTooLarge,
+        batch::Error::Vehicles(violations) => return invalid(error, violations),
+        batch::Error::NotCached => Code::NotCached,
+        batch::Error::Body(failure) => return body(failure),
+        batch::Error::Call { error, .. } => return call(error),
+    };
+    ProblemDetails::new(code, error)
 }
 
 fn call(error: &CallError) -> ProblemDetails {
-    match error {
-        CallError::Upstream(error) => upstream(error),
+    let (code, proxy_error) = match error {
+        CallError::Upstream(error) => return upstream(error),
         CallError::Incomplete(body::Failure::Idle) => {
-            ProblemDetails::proxy(Code::UpstreamTimeout, "http_response_timeout", error)
+            (Code::UpstreamTimeout, "http_response_timeout")
         }
         CallError::Incomplete(body::Failure::TooLarge { .. }) => {
-            ProblemDetails::proxy(Code::BadGateway, "http_response_body_size", error)
+            (Code::BadGateway, "http_response_body_size")
         }
         CallError::Incomplete(body::Failure::Incomplete(_)) => {
-            ProblemDetails::proxy(Code::BadGateway, "http_response_incomplete", error)
+            (Code::BadGateway, "http_response_incomplete")
         }
         // Its own words may quote the response.
-        CallError::Shape(_) => ProblemDetails::proxy(
-            Code::BadGateway,
-            "http_protocol_error",
-            "the upstream's response is not as documented",
-        ),
-        // An error response is passed on as it came; this is what it would be without its bytes.
-        CallError::Status(_) | CallError::Refused(_) => {
-            ProblemDetails::proxy(Code::BadGateway, "http_protocol_error", error)
+        CallError::Shape(_) => {
+            let detail = "the upstream's response is not as documented";
+            return ProblemDetails::proxy(Code::BadGateway, "http_protocol_error", detail);
         }
-        CallError::Panic => ProblemDetails::new(Code::Internal, FAILED),
-        CallError::Abandoned => ProblemDetails::new(Code::Overloaded, error).after(SOON),
-    }
+        // An error response is passed on as it came; this is what it would be without its bytes.
+        CallError::Status(_) | CallError::Refused(_) => (Code::BadGateway, "http_protocol_error"),
+        CallError::Panic => return ProblemDetails::new(Code::Internal, FAILED),
+        CallError::Abandoned => return ProblemDetails::new(Code::Overloaded, error).after(SOON),
+    };
+    ProblemDetails::proxy(code, proxy_error, error)
 }
 
 fn forward(error: &forward::Error) -> ProblemDetails {
-    match error {
-        forward::Error::Body(failure) => body(failure),
-        forward::Error::Upstream(error) => upstream(error),
-        forward::Error::Incomplete(_) => {
-            ProblemDetails::proxy(Code::BadGateway, "http_response_incomplete", error)
-        }
-        forward::Error::UnaskedUpgrade => {
-            ProblemDetails::proxy(Code::BadGateway, "http_protocol_error", error)
-        }
-        forward::Error::Loop => {
-            ProblemDetails::proxy(Code::BadGateway, "proxy_loop_detected", error)
-        }
-        forward::Error::Stopped => ProblemDetails::new(Code::Overloaded, error).after(SOON),
-    }
+    let proxy_error = match error {
+        forward::Error::Body(failure) => return body(failure),
+        forward::Error::Upstream(error) => return upstream(error),
+        forward::Error::Incomplete(_) => "http_response_incomplete",
+        forward::Error::UnaskedUpgrade => "http_protocol_error",
+        forward::Error::Loop => "proxy_loop_detected",
+        forward::Error::Stopped => return ProblemDetails::new(Code::Overloaded, error).after(SOON),
+    };
+    ProblemDetails::proxy(Code::BadGateway, proxy_error, error)
 }
 
 fn upstream(error: &upstream::Error) -> ProblemDetails {
-    let (code, retry_after) = match error {
-        error if error.is_timeout() => (Code::UpstreamTimeout, None),
+    let details = |code| ProblemDetails::proxy(code, error.proxy_error(), error);
+    match error {
+        error if error.is_timeout() => details(Code::UpstreamTimeout),
         upstream::Error::Connect(_)
         | upstream::Error::Exchange(_)
         | upstream::Error::TransferCoding
-        | upstream::Error::Timeout => (Code::BadGateway, None),
+        | upstream::Error::Timeout => details(Code::BadGateway),
         // The upstream is well: it is the gateway that has too much to ask of it.
-        upstream::Error::Full => (Code::Overloaded, Some(SOON)),
+        upstream::Error::Full => details(Code::Overloaded).after(SOON),
         upstream::Error::RetryAfter { rest } | upstream::Error::Open { rest } => {
-            (Code::UpstreamUnavailable, Some(*rest))
+            details(Code::UpstreamUnavailable).after(*rest)
         }
-    };
-    ProblemDetails { retry_after, ..ProblemDetails::proxy(code, error.proxy_error(), error) }
+    }
+}
+
+/// What is wrong with the vehicles of a request.
+fn invalid(error: impl ToString, violations: &[Violation]) -> ProblemDetails {
+    let problems = violations.into();
+    ProblemDetails { problems, ..ProblemDetails::new(Code::BadParameters, error) }
 }
 
 /// What is wrong with the body of a request.
@@ -290,39 +258,6 @@ fn body(failure: &body::Failure) -> ProblemDetails {
         body::Failure::Idle => ProblemDetails::new(Code::RequestTimeout, failure).closing(),
         body::Failure::TooLarge { .. } => ProblemDetails::new(Code::PayloadTooLarge, failure),
         body::Failure::Incomplete(_) => ProblemDetails::new(Code::BadRequest, failure).closing(),
-    }
-}
-
-// === impl ProblemDetails ===
-
-impl ProblemDetails {
-    fn new(code: Code, detail: impl ToString) -> Self {
-        Self {
-            code,
-            detail: detail.to_string(),
-            problems: Vec::new(),
-            retry_after: None,
-            challenge: None,
-            proxy_error: None,
-            wants_identity: false,
-            closes: false,
-        }
-    }
-
-    fn proxy(code: Code, error: &'static str, detail: impl ToString) -> Self {
-        Self { proxy_error: Some(error), ..Self::new(code, detail) }
-    }
-
-    fn after(self, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..self }
-    }
-
-    fn challenge(self, challenge: &str) -> Self {
-        Self { challenge: HeaderValue::from_str(challenge).ok(), ..self }
-    }
-
-    fn closing(self) -> Self {
-        Self { closes: true, ..self }
     }
 }
 

@@ -5,10 +5,10 @@
 mod dispatch;
 mod edge;
 mod error;
-mod error_response;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod identify;
+mod problem_details;
 mod respond;
 mod routing;
 mod stack;

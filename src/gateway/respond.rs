@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use tower::{Layer, Service};
 use tracing::{debug, error};
 
-use super::{error::Error, error_response};
+use super::error::Error;
 use crate::{
     body::Body,
     headers::{ACCEPT_QUERY, X_REQUEST_ID},
@@ -197,7 +197,7 @@ impl RequestInfo {
         } else {
             debug!(code, request_id = id, %error, "request refused");
         }
-        error_response::response(&details, self.id.as_ref(), self.version)
+        details.response(self.id.as_ref(), self.version)
     }
 }
 

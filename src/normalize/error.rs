@@ -1,6 +1,6 @@
 //! Why a request that names a vehicle is refused before it goes anywhere.
 
-use crate::{body, vehicle::Invalid};
+use crate::{body, problem::Violation, vehicle::Invalid};
 
 /// Why a request cannot be brought into its one spelling.
 #[derive(Debug, thiserror::Error)]
@@ -22,28 +22,8 @@ pub enum Error {
     },
     /// The body names a vehicle that cannot be one; at least one problem.
     #[error("the vehicle in the body is not valid")]
-    Vehicle(Vec<InvalidMember>),
+    Vehicle(Vec<Violation>),
     /// The body did not come in whole.
     #[error(transparent)]
     Body(#[from] body::Failure),
-}
-
-/// What is wrong with one member of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidMember {
-    /// Which member, as a JSON pointer (RFC 6901).
-    pub pointer: &'static str,
-    /// What is wrong with it.
-    pub reason: MemberError,
-}
-
-/// Why a member is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MemberError {
-    /// It is a number, a list, `null`, or a string with half a surrogate pair.
-    #[error("is not a string")]
-    NotAString,
-    /// It is a string, but neither VIN nor plate.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
 }

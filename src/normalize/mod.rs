@@ -17,7 +17,7 @@ use http::{
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 
-pub use self::error::{Error, InvalidMember, MemberError};
+pub use self::error::Error;
 use crate::{
     body::Body,
     route::Route,

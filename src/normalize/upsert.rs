@@ -4,13 +4,11 @@
 
 use bytes::Bytes;
 
-use super::{
-    Error,
-    error::{InvalidMember, MemberError},
-};
+use super::Error;
 use crate::{
     json::{Edits, Member, Members},
-    vehicle::{Plate, Vin},
+    problem::Violation,
+    vehicle::{Invalid, Plate, Vin},
 };
 
 const INFO: &str = "/vehicleInfo";
@@ -27,17 +25,17 @@ pub(super) fn normalize(body: Bytes) -> Result<Bytes, Error> {
     let Some(named) = find(text)? else {
         return Ok(body);
     };
+    let vin = |typed: &str| Vin::parse(typed).map(|vin| vin.as_str().to_owned());
+    let plate = |typed: &str| Plate::parse(typed).map(|plate| plate.as_str().to_owned());
     let mut problems = Vec::new();
     let mut edits = Edits::new(text);
-    for (pointer, value, parse) in
-        [(VIN, named.vin, parse_vin as Parse), (PLATE, named.plate, parse_plate)]
-    {
-        let Some(value) = value else {
-            continue;
-        };
+    for (pointer, value, parse) in [(VIN, named.vin, vin as Parse), (PLATE, named.plate, plate)] {
+        let Some(value) = value else { continue };
         match clean(value, parse) {
             Ok(clean) => edits.replace(value, clean),
-            Err(reason) => problems.push(InvalidMember { pointer, reason }),
+            Err(reason) => {
+                problems.push(Violation { pointer: pointer.to_owned(), value: None, reason });
+            }
         }
     }
     if !problems.is_empty() {
@@ -67,21 +65,14 @@ fn find(body: &str) -> Result<Option<Named<'_>>, Error> {
     Ok(Some(Named { vin: once(vin, VIN)?, plate: once(plate, PLATE)? }))
 }
 
-type Parse = fn(&str) -> Result<String, MemberError>;
+type Parse = fn(&str) -> Result<String, Invalid>;
 
-fn parse_vin(typed: &str) -> Result<String, MemberError> {
-    Ok(Vin::parse(typed)?.as_str().to_owned())
-}
-
-fn parse_plate(typed: &str) -> Result<String, MemberError> {
-    Ok(Plate::parse(typed)?.as_str().to_owned())
-}
-
-/// The JSON string that `value` should be.
-fn clean(value: &str, parse: Parse) -> Result<String, MemberError> {
-    let typed: String = serde_json::from_str(value).map_err(|_| MemberError::NotAString)?;
+/// The JSON string that `value` should be, or what is wrong with it.
+fn clean(value: &str, parse: Parse) -> Result<String, String> {
+    let typed: String = serde_json::from_str(value).map_err(|_| "is not a string")?;
     // Letters and digits need no escapes.
-    Ok(format!("\"{}\"", parse(&typed)?))
+    let clean = parse(&typed).map_err(|invalid| invalid.to_string())?;
+    Ok(format!("\"{clean}\""))
 }
 
 /// The one value of a member.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header::RETRY_AFTER};
 
 use super::*;
 
@@ -87,18 +87,16 @@ fn every_error_has_its_status_and_code() {
 
         // What is promised of whole families.
         let waits = matches!(status, 429 | 503);
-        assert_eq!(details.retry_after.is_some(), waits, "{error:?}");
-        assert_eq!(
-            details.challenge.is_some(),
-            status == 401 || code == "Forbidden" && details.challenge.is_some()
-        );
+        assert_eq!(details.headers.contains_key(RETRY_AFTER), waits, "{error:?}");
+        let challenges = details.headers.contains_key(WWW_AUTHENTICATE);
+        assert!(if status == 401 { challenges } else { !challenges || code == "Forbidden" });
         let is_upstreams = match &error {
             Error::Batch(batch::Error::Call { error, .. }) => {
                 !matches!(**error, CallError::Abandoned)
             }
             _ => matches!(code, "BadGateway" | "UpstreamTimeout" | "UpstreamUnavailable"),
         };
-        assert_eq!(details.proxy_error.is_some(), is_upstreams, "{error:?}");
+        assert_eq!(details.headers.contains_key("proxy-status"), is_upstreams, "{error:?}");
         assert!(!details.detail.is_empty() && !details.detail.ends_with('.'));
     }
 }
@@ -117,8 +115,9 @@ fn a_challenge_says_no_more_than_it_must() {
         ),
         (auth::Error::NoAccount, None),
     ] {
-        let details = auth(&error).challenge;
-        assert_eq!(details.as_ref().map(|it| it.to_str().unwrap()), challenge);
+        let details = auth(&error);
+        let found = details.headers.get(WWW_AUTHENTICATE);
+        assert_eq!(found.map(|it| it.to_str().unwrap()), challenge);
     }
     let said = |reason| auth(&auth::Error::Token(reason)).detail;
     assert_eq!(

@@ -76,18 +76,21 @@ fn refuses_a_member_that_stands_twice() {
 
 #[test]
 fn names_everything_that_is_no_vehicle() {
-    let not_a_string = MemberError::NotAString;
+    let not_a_string = || "is not a string".to_owned();
     for (vin, plate, problems) in [
-        ("null", "1", vec![(VIN, not_a_string), (PLATE, not_a_string)]),
-        (r#""\ud800""#, "{}", vec![(VIN, not_a_string), (PLATE, not_a_string)]),
-        (r#""3VW""#, r#""A1""#, vec![(VIN, MemberError::Invalid(Invalid::VinLength(3)))]),
-        (r#""3vwfe21c04m000001""#, r#"" - ""#, vec![(PLATE, MemberError::Invalid(Invalid::Empty))]),
+        ("null", "1", vec![(VIN, not_a_string()), (PLATE, not_a_string())]),
+        (r#""\ud800""#, "{}", vec![(VIN, not_a_string()), (PLATE, not_a_string())]),
+        (r#""3VW""#, r#""A1""#, vec![(VIN, Invalid::VinLength(3).to_string())]),
+        (r#""3vwfe21c04m000001""#, r#"" - ""#, vec![(PLATE, Invalid::Empty.to_string())]),
     ] {
         let body = format!(r#"{{"vehicleInfo":{{"vin":{vin},"plate":{plate}}}}}"#);
         let Error::Vehicle(found) = refused(&body) else {
             panic!("{body}");
         };
-        let found: Vec<_> = found.into_iter().map(|p| (p.pointer, p.reason)).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|p| (&*p.pointer, p.reason.clone()))
+            .collect();
         assert_eq!(found, problems, "{body}");
     }
 }
