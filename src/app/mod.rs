@@ -26,10 +26,10 @@ use crate::{
     auth::jwks,
     config::Config,
     gateway::Gateway,
-    server, upstream,
+    server,
 };
 
-pub use self::{control::Control, outcome::ReloadOutcome, reload::Reload};
+pub use self::{control::Control, outcome::ReloadOutcome, reload::Reload, shared_state::Error};
 
 /// A gateway that is bound and ready to run.
 pub struct App {
@@ -46,34 +46,19 @@ struct Listener<S> {
     metrics: server::Metrics,
 }
 
-/// Why the gateway cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Bind {
-        /// Which.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The upstream cannot be called.
-    #[error(transparent)]
-    UpstreamTls(#[from] upstream::TlsError),
-    /// The key server cannot be asked.
-    #[error(transparent)]
-    JwksTls(#[from] jwks::TlsError),
-    /// Two metrics have one name.
-    #[error(transparent)]
-    Metrics(#[from] prometheus::Error),
-}
-
 // === impl App ===
 
 impl App {
     /// Binds the listeners and wires the parts. Runs inside a tokio runtime.
-    pub fn build(config: Config) -> Result<Self, BuildError> {
+    ///
+    /// # Errors
+    ///
+    /// An address cannot be listened on, or TLS to a server cannot be set up.
+    pub fn build(config: Config) -> Result<Self, Error> {
         let Config { restart_only, reloadable, effective } = config;
+        let bind = |address| {
+            server::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
+        };
         let public = bind(restart_only.server.listen)?;
         let admin = bind(restart_only.admin)?;
         let (shared, refresher) = SharedState::build(&restart_only, &reloadable)?;
@@ -171,8 +156,4 @@ fn keep_keys(
         };
         tokio::join!(refresher.run(pending()), watch);
     }
-}
-
-fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
-    server::bind(address).map_err(|source| BuildError::Bind { address, source })
 }

@@ -2,7 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Gauge, IntCounterVec, Registry, register_gauge_with_registry,
+    register_int_counter_vec_with_registry,
+};
 
 use crate::config::Changes;
 
@@ -19,10 +22,7 @@ pub enum ReloadOutcome {
 
 #[derive(Clone, Debug)]
 pub(super) struct ReloadMetrics {
-    applied: IntCounter,
-    unchanged: IntCounter,
-    refused: IntCounter,
-    failed: IntCounter,
+    reloads: IntCounterVec,
     succeeded_at: Gauge,
 }
 
@@ -35,45 +35,37 @@ impl ReloadMetrics {
     ///
     /// If a metric of that name is registered already.
     pub(super) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let reloads = IntCounterVec::new(
-            Opts::new(
-                "vingate_config_reloads_total",
-                "Reloads of the configuration file, by outcome",
-            ),
+        let reloads = register_int_counter_vec_with_registry!(
+            "vingate_config_reloads_total",
+            "Reloads of the configuration file, by outcome",
             &["outcome"],
+            registry
         )?;
-        let succeeded_at = Gauge::new(
+        for outcome in ["applied", "unchanged", "refused", "failed"] {
+            reloads.with_label_values(&[outcome]);
+        }
+        let succeeded_at = register_gauge_with_registry!(
             "vingate_config_last_reload_success_timestamp_seconds",
             "When the effective configuration was last read, in seconds since 1970",
+            registry
         )?;
-        registry.register(Box::new(reloads.clone()))?;
-        registry.register(Box::new(succeeded_at.clone()))?;
-        let outcome = |outcome| reloads.with_label_values(&[outcome]);
-        let metrics = Self {
-            applied: outcome("applied"),
-            unchanged: outcome("unchanged"),
-            refused: outcome("refused"),
-            failed: outcome("failed"),
-            succeeded_at,
-        };
+        let metrics = Self { reloads, succeeded_at };
         metrics.succeed();
         Ok(metrics)
     }
 
-    pub(super) fn count(&self, outcome: &ReloadOutcome) {
-        let counter = match outcome {
-            ReloadOutcome::Applied(_) => &self.applied,
-            ReloadOutcome::Unchanged => &self.unchanged,
-            ReloadOutcome::Refused(_) => &self.refused,
+    /// Counts a reload; `None`: the file had problems.
+    pub(super) fn count(&self, outcome: Option<&ReloadOutcome>) {
+        let label = match outcome {
+            Some(ReloadOutcome::Applied(_)) => "applied",
+            Some(ReloadOutcome::Unchanged) => "unchanged",
+            Some(ReloadOutcome::Refused(_)) => "refused",
+            None => "failed",
         };
-        counter.inc();
-        if !matches!(outcome, ReloadOutcome::Refused(_)) {
+        self.reloads.with_label_values(&[label]).inc();
+        if let Some(ReloadOutcome::Applied(_) | ReloadOutcome::Unchanged) = outcome {
             self.succeed();
         }
-    }
-
-    pub(super) fn failed(&self) {
-        self.failed.inc();
     }
 
     fn succeed(&self) {

@@ -61,7 +61,7 @@ impl Reload {
     fn apply(&self, config: Config) {
         let level = config.reloadable.telemetry.level;
         let outcome = self.control.apply(config);
-        self.control.reloads().count(&outcome);
+        self.control.reloads().count(Some(&outcome));
         match outcome {
             ReloadOutcome::Applied(changes) => {
                 self.levels.set(level);
@@ -76,7 +76,7 @@ impl Reload {
     }
 
     fn report(&self, problems: &Problems) {
-        self.control.reloads().failed();
+        self.control.reloads().count(None);
         for problem in problems.to_string().lines() {
             warn!(problem, "configuration not reloaded");
         }

@@ -7,7 +7,6 @@ use prometheus::Registry;
 use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::BuildError;
 use crate::{
     admin::{self, Admin, Readiness},
     auth::{self, Authenticate, jwks},
@@ -22,6 +21,9 @@ use crate::{
     upstream::{self, Origin, Upstream},
     vehicle_cache::{self, Partition, VehicleCache},
 };
+
+/// Why the gateway cannot start, for people.
+pub type Error = Box<dyn std::error::Error>;
 
 /// What outlives every configuration: what is held, connected, counted, and under way.
 pub(super) struct SharedState {
@@ -63,28 +65,31 @@ pub(super) struct ClientState {
 impl SharedState {
     /// Everything, and what fetches published keys, if there are any: it must be run.
     pub(super) fn build(
-        fixed: &RestartOnlyConfig,
-        live: &ReloadableConfig,
-    ) -> Result<(Self, Option<jwks::Refresher>), BuildError> {
+        restart_only: &RestartOnlyConfig,
+        reloadable: &ReloadableConfig,
+    ) -> Result<(Self, Option<jwks::Refresher>), Error> {
         let registry = telemetry::registry()?;
         let auth = auth::Metrics::register(&registry)?;
         let limit = limit::Metrics::register(&registry)?;
-        let published = fixed.jwks.clone().map(|jwks| jwks.build(auth.clone()));
+        let published = restart_only
+            .jwks
+            .clone()
+            .map(|jwks| jwks.build(auth.clone()));
         let (published, refresher) = published.transpose()?.unzip();
         let cache_metrics = vehicle_cache::Metrics::register(&registry)?;
         let upstream_metrics = upstream::Metrics::register(&registry)?;
-        let max_in_flight = live.limit.max_in_flight;
+        let max_in_flight = reloadable.limit.max_in_flight;
         let shared = Self {
             cache: VehicleCache::of_vehicles(
-                &fixed.cache.clone(),
-                live.lifetimes.clone(),
+                &restart_only.cache,
+                reloadable.lifetimes.clone(),
                 cache_metrics,
             ),
             tasks: TaskTracker::new(),
             readiness: Readiness::new(),
             started_at: Instant::now(),
-            origin: fixed.upstream.origin.clone(),
-            upstream: Upstream::new(&fixed.upstream, &upstream_metrics)?,
+            origin: restart_only.upstream.origin.clone(),
+            upstream: Upstream::new(&restart_only.upstream, &upstream_metrics)?,
             published,
             admit: Admit::new(max_in_flight, limit.clone()),
             share: Share::new(max_in_flight, limit.clone()),
@@ -102,53 +107,55 @@ impl SharedState {
         &self.registry
     }
 
-    /// The stacks for `live`. `earlier` is what is known of clients under another configuration,
+    /// The stacks for `reloadable`. `earlier` is what is known of clients under another configuration,
     /// and in what that differs.
     pub(super) fn stacks(
         &self,
-        live: ReloadableConfig,
+        reloadable: ReloadableConfig,
         effective: &EffectiveConfig,
         earlier: Option<(&ClientState, &Changes)>,
     ) -> (Stacks, ClientState) {
-        let credential = live.auth.credential_fields();
-        let accounts = live
+        let credential = reloadable.auth.credential_fields();
+        let accounts = reloadable
             .auth
             .account_digests()
             .map(|(name, digest)| (name.to_owned(), Partition::new(&digest)))
             .collect();
-        let rate = RateLimit::new(live.limit.rate, self.limit.clone());
-        let auth = live.auth.build(self.published.clone(), self.auth.clone());
+        let rate = RateLimit::new(reloadable.limit.rate, self.limit.clone());
+        let auth = reloadable
+            .auth
+            .build(self.published.clone(), self.auth.clone());
         let mut clients = ClientState::nothing(auth.authenticate, rate);
         if let Some((earlier, changes)) = earlier {
             clients.take_over(earlier, changes);
         }
 
         let forward = Forward::new(
-            live.forward,
+            reloadable.forward,
             self.origin.clone(),
             self.upstream.clone(),
             Arc::new(self.cache.clone()),
             self.tasks.clone(),
         );
         let loader = Loader::new(
-            &live.batch.loader,
+            &reloadable.batch.loader,
             self.cache.clone(),
             self.upstream.clone(),
             credential.names(),
             self.loader.clone(),
         );
         let undocumented = gateway::undocumented(forward.clone());
-        let batch = Batch::new(live.batch, loader, self.batch.clone(), undocumented);
+        let batch = Batch::new(reloadable.batch, loader, self.batch.clone(), undocumented);
         let gateway = gateway::stack(gateway::Parts {
-            config: live.gateway,
-            telemetry: TelemetryLayer::new(self.telemetry.clone(), live.telemetry.access),
-            admit: self.admit.limited_to(live.limit.max_in_flight),
-            deadline: DeadlineLayer::new(live.limit.request_timeout),
+            config: reloadable.gateway,
+            telemetry: TelemetryLayer::new(self.telemetry.clone(), reloadable.telemetry.access),
+            admit: self.admit.limited_to(reloadable.limit.max_in_flight),
+            deadline: DeadlineLayer::new(reloadable.limit.request_timeout),
             authenticate: clients.authenticate.clone(),
             rate: clients.rate.clone(),
-            share: self.share.limited_to(live.limit.max_in_flight),
+            share: self.share.limited_to(reloadable.limit.max_in_flight),
             authorize: auth.authorize,
-            normalize: Normalize(live.normalize),
+            normalize: NormalizeLayer::new(reloadable.normalize),
             batch,
             forward,
         });
@@ -161,7 +168,7 @@ impl SharedState {
             config: Bytes::from(effective.shown().to_string()),
             started_at: self.started_at,
         };
-        (Stacks { gateway, admin: Admin::new(live.admin, parts) }, clients)
+        (Stacks { gateway, admin: Admin::new(reloadable.admin, parts) }, clients)
     }
 }
 

@@ -6,7 +6,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    IntCounter, IntGaugeVec, Registry, register_int_counter_vec_with_registry,
+    register_int_gauge_vec_with_registry,
+};
 use tracing::debug;
 
 use super::io::NotNegotiated;
@@ -50,30 +53,25 @@ labels! {
 impl Metrics {
     /// Counters that `registry` knows. Fails if it knows some of that name already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let (metrics, family) = Self::new()?;
-        registry.register(Box::new(family))?;
-        registry.register(Box::new(metrics.certificate_expires_at.clone()))?;
-        Ok(metrics)
+        let errors = register_int_counter_vec_with_registry!(
+            "vingate_http_connection_errors_total",
+            "Client connections that failed, by reason",
+            &["reason"],
+            registry
+        )?;
+        let certificate_expires_at = register_int_gauge_vec_with_registry!(
+            "vingate_http_certificate_expiry_timestamp_seconds",
+            "Expiry of the first certificate of the listener's chain to expire, in seconds since 1970",
+            &[],
+            registry
+        )?;
+        let errors = Reason::ALL.map(|reason| errors.with_label_values(&[reason.as_str()]));
+        Ok(Self { errors, certificate_expires_at })
     }
 
     /// Counters that are not shown, for listeners other than the public one.
     pub fn unregistered() -> prometheus::Result<Self> {
-        Ok(Self::new()?.0)
-    }
-
-    fn new() -> prometheus::Result<(Self, IntCounterVec)> {
-        let opts = Opts::new(
-            "vingate_http_connection_errors_total",
-            "Client connections that failed, by reason",
-        );
-        let family = IntCounterVec::new(opts, &["reason"])?;
-        let errors = Reason::ALL.map(|reason| family.with_label_values(&[reason.as_str()]));
-        let opts = Opts::new(
-            "vingate_http_certificate_expiry_timestamp_seconds",
-            "Expiry of the first certificate of the listener's chain to expire, in seconds since 1970",
-        );
-        let certificate_expires_at = IntGaugeVec::new(opts, &[])?;
-        Ok((Self { errors, certificate_expires_at }, family))
+        Self::register(&Registry::new())
     }
 
     /// Counts and logs a failure. The line carries nothing that the other end has sent.

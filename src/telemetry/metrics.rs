@@ -6,7 +6,9 @@ use std::{
 };
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry,
+    register_histogram_vec_with_registry, register_int_counter_vec_with_registry,
+    register_int_gauge_with_registry,
 };
 
 use super::labels::{MethodLabel, StatusLabel};
@@ -39,28 +41,24 @@ struct Handles {
 impl Metrics {
     /// Metrics that `registry` knows. Fails if it knows some of these names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let in_flight = IntGauge::new(
+        let in_flight = register_int_gauge_with_registry!(
             "vingate_http_in_flight",
             "Requests whose response has not been taken to its last byte",
+            registry
         )?;
-        let requests = IntCounterVec::new(
-            Opts::new(
-                "vingate_http_requests_total",
-                "Requests by route, method and status; other: not registered, or no response was sent",
-            ),
+        let requests = register_int_counter_vec_with_registry!(
+            "vingate_http_requests_total",
+            "Requests by route, method and status; other: not registered, or no response was sent",
             &["route", "method", "status"],
+            registry
         )?;
-        let seconds = HistogramVec::new(
-            HistogramOpts::new(
-                "vingate_http_request_seconds",
-                "Time from the head of a request to the last byte of its response",
-            )
-            .buckets(BUCKETS.to_vec()),
+        let seconds = register_histogram_vec_with_registry!(
+            "vingate_http_request_seconds",
+            "Time from the head of a request to the last byte of its response",
             &["route"],
+            BUCKETS.to_vec(),
+            registry
         )?;
-        registry.register(Box::new(in_flight.clone()))?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(seconds.clone()))?;
         Ok(Self(Arc::new(Handles {
             in_flight,
             requests,

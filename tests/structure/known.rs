@@ -2,8 +2,6 @@
 
 /// Files in a circle of imports.
 pub(crate) const CIRCLES: &[&str] = &[
-    "app/mod.rs",
-    "app/shared_state.rs",
     "auth/account.rs",
     "auth/credential.rs",
     "auth/jwks/document.rs",
