@@ -10,7 +10,7 @@ use http::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::response::Error;
+use super::responses::Error;
 use crate::problem::Code;
 
 /// Lets requests pass that name one host: an address, `localhost` or one of `hosts`, whatever the

@@ -17,7 +17,7 @@ mod guard;
 mod page;
 mod purge;
 mod readiness;
-mod response;
+mod responses;
 mod service;
 
 #[cfg(test)]

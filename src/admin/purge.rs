@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
-use super::response::Error;
+use super::responses::Error;
 use crate::{
     body::Body,
     json,

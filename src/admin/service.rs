@@ -23,7 +23,7 @@ use super::{
     Config, guard, page,
     purge::{self, Accounts},
     readiness::Readiness,
-    response::{Error, response},
+    responses::{Error, response},
 };
 use crate::{body::Body, loader, problem::Code, vehicle_cache::VehicleCache};
 

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{document::Document, key, nearest, problem::Problem};
+use super::{key_path, nearest, problems::Problem, toml_document::Document};
 use crate::{
     digest::{self, Digest},
     files::Sources,
@@ -76,14 +76,14 @@ impl<'a> Context<'a> {
     /// Whether nothing is wrong with what was read at or below `key`.
     pub(crate) fn has_no_error(&self, key: &str) -> bool {
         let mut wrong = self.wrong.iter();
-        !wrong.any(|wrong| key::covers(wrong, key) || key::covers(key, wrong))
+        !wrong.any(|wrong| key_path::covers(wrong, key) || key_path::covers(key, wrong))
     }
 
     /// Notes a problem with `key`, unless something else is wrong there already: a mistyped key is
     /// not missing as well.
     pub(crate) fn note(&mut self, key: &str, text: String) -> Reported {
         if self.has_no_error(key) && self.problems.len() < MAX_PROBLEMS {
-            let start = key::ancestors(key).find_map(|key| self.starts.get(key));
+            let start = key_path::ancestors(key).find_map(|key| self.starts.get(key));
             let line = start.map(|start| self.document.position(*start).0);
             self.problems
                 .push(Problem { key: key.to_owned(), line, column: None, text });
@@ -107,7 +107,7 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn unknown(&mut self, table: &str, name: &str, start: usize) {
-        let key = key::join(table, name);
+        let key = key_path::join(table, name);
         // Each search takes a while.
         if self.enter(&key, start) && self.problems.len() < MAX_PROBLEMS {
             let text = match nearest::to(table, name, self.known) {

@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, sync::LazyLock};
 
 use serde_json::{Map, Value as Json};
 
-use super::{context::Hidden, key, schema};
+use super::{context::Hidden, json_schema, key_path};
 
 /// The keys, or tables of them, that a running gateway can change, as they are declared.
-static RELOADABLE: LazyLock<Vec<String>> = LazyLock::new(schema::reloadable);
+static RELOADABLE: LazyLock<Vec<String>> = LazyLock::new(json_schema::reloadable);
 
 /// A configuration as it is shown, and what tells it from another.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ impl Changes {
 
     /// Whether `table`, or something in it, is among them.
     pub fn touch(&self, table: &str) -> bool {
-        self.keys().any(|key| key::covers(table, key))
+        self.keys().any(|key| key_path::covers(table, key))
     }
 
     fn compare(&mut self, old: &Json, new: &Json, key: String) {
@@ -81,13 +81,13 @@ impl Changes {
                 let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
                 for name in names {
                     let of = |table: &Map<_, _>| table.get(name).cloned().unwrap_or_default();
-                    self.compare(&of(old), &of(new), key::join(&key, name));
+                    self.compare(&of(old), &of(new), key_path::join(&key, name));
                 }
             }
             (Json::Array(old), Json::Array(new)) if old.iter().chain(new).any(Json::is_object) => {
                 for nth in 0..old.len().max(new.len()) {
                     let of = |array: &[Json]| array.get(nth).cloned().unwrap_or_default();
-                    self.compare(&of(old), &of(new), key::element(&key, nth));
+                    self.compare(&of(old), &of(new), key_path::element(&key, nth));
                 }
             }
             _ => {
@@ -99,7 +99,7 @@ impl Changes {
 
 /// Whether a change of `key` needs a restart, as one of an unknown key does.
 fn is_restart_only(key: &str) -> bool {
-    !RELOADABLE.iter().any(|table| key::covers(table, key))
+    !RELOADABLE.iter().any(|table| key_path::covers(table, key))
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 use super::{
     Config, Env,
     context::Context,
-    document::Document,
     file::{Account, File, Rate},
-    key,
-    schema::{self, schema},
+    json_schema::{self, schema},
+    key_path,
+    toml_document::Document,
     value::{Node, Value as _},
 };
 use crate::files::Sources;
@@ -64,7 +64,7 @@ fn shows_every_key_with_its_default() {
 #[test]
 fn shows_every_key() {
     read_all(|_, context| {
-        for key in schema::keys() {
+        for key in json_schema::keys() {
             let places = ["", "[0]", "[1]"].map(|index| {
                 let key = key.replacen("account.", &format!("account{index}."), 1);
                 key.replacen("auth.key.", &format!("auth.key{index}."), 1)
@@ -81,7 +81,7 @@ fn shows_every_key() {
 #[test]
 fn gives_the_reason_of_every_key_as_it_is_declared() {
     let written = comments();
-    for key in schema::keys() {
+    for key in json_schema::keys() {
         let declared = declared(&key);
         if declared.get("description").is_none() || key.ends_with(".env") || key.ends_with(".file")
         {
@@ -110,7 +110,7 @@ fn comments() -> BTreeMap<String, String> {
             table = bare.replace(['[', ']'], "");
             table.clone()
         } else {
-            key::join(&table, bare.split_once(" = ").unwrap().0)
+            key_path::join(&table, bare.split_once(" = ").unwrap().0)
         };
         if !comment.is_empty() {
             comments.insert(key, std::mem::take(&mut comment).join(" "));
@@ -127,12 +127,12 @@ fn declared(key: &str) -> Json {
 
 /// Which keys of a table a running gateway can change.
 fn reload_note(table: &str, declared: &Json) -> String {
-    let reloadable = schema::reloadable();
+    let reloadable = json_schema::reloadable();
     if reloadable.iter().any(|key| key == table) {
         return "Reloaded: all keys.".to_owned();
     }
     let names = declared["properties"].as_object().unwrap().keys();
-    let names = names.filter(|name| reloadable.contains(&key::join(table, name)));
+    let names = names.filter(|name| reloadable.contains(&key_path::join(table, name)));
     let names: Vec<_> = names.map(String::as_str).collect();
     let names = if names.is_empty() { "no key".to_owned() } else { names.join(", ") };
     format!("Reloaded: {names}.")

@@ -5,11 +5,11 @@ use std::path::Path;
 use super::{
     check,
     context::{Context, Env},
-    document::Document,
     file::File,
+    json_schema,
     parts::Config,
-    problem::Problems,
-    schema,
+    problems::Problems,
+    toml_document::Document,
     value::{Node, Value as _},
 };
 use crate::files::Sources;
@@ -54,7 +54,7 @@ impl Config {
         let mut problems = Vec::new();
         let config = Document::parse(text, &mut problems).and_then(|document| {
             let outside = (path.parent().unwrap_or(path), env);
-            let known = schema::keys();
+            let known = json_schema::keys();
             let mut context = Context::new(&document, &known, outside, sources, &mut problems);
             let root = Node { key: String::new(), value: &document.root };
             let file = File::read(&root, &mut context)?;

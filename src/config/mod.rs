@@ -4,8 +4,8 @@
 //! hold an invalid state. Between them every problem of the file is found at once, each with its
 //! key and line, so that a file need not be mended one start at a time:
 //!
-//! 1. `document` parses TOML into a tree that knows lines.
-//! 2. `value` and `table` make a `File` of it, and note whatever has the wrong name, type or range.
+//! 1. `toml_document` parses TOML into a tree that knows lines.
+//! 2. `value` and `declaration` make a `File` of it, and note whatever has the wrong name, type or range.
 //! 3. `check` checks what takes more than one key, and fetches secrets.
 //!
 //! `file` declares every key once; schema, defaults and the rule of what needs a restart follow.
@@ -15,31 +15,31 @@
 mod check;
 mod choice;
 mod context;
-mod document;
+mod declaration;
 mod effective;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod key;
+mod json_schema;
+mod key_path;
 mod load;
 mod nearest;
 mod number;
 mod parts;
-mod problem;
-mod schema;
+mod problems;
 mod secret;
-mod table;
 mod text;
+mod toml_document;
 mod units;
 mod value;
 
 pub use self::{
     context::Env,
     effective::{Changes, EffectiveConfig},
+    json_schema::schema,
     load::Loaded,
     parts::{Config, ReloadableConfig, RestartOnlyConfig},
-    problem::{Problem, Problems},
-    schema::schema,
+    problems::{Problem, Problems},
 };
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use strsim::normalized_damerau_levenshtein;
 
-use super::key;
+use super::key_path;
 
 /// The key of `known` that is nearest to `name`, an unknown key of `table`.
 ///
@@ -21,7 +21,9 @@ pub(crate) fn to(table: &str, name: &str, known: &[String]) -> Option<String> {
 
     // In the same table, the suggestion names the same element of an array.
     Some(match nearest.rsplit_once('.') {
-        Some((known_table, known_name)) if known_table == plain => key::join(table, known_name),
+        Some((known_table, known_name)) if known_table == plain => {
+            key_path::join(table, known_name)
+        }
         _ => nearest.clone(),
     })
 }
@@ -36,7 +38,7 @@ fn without_indices(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::schema;
+    use crate::config::json_schema;
 
     #[test]
     fn leads_to_the_key_that_was_meant() {
@@ -54,7 +56,7 @@ mod tests {
             ("server.tls", "certficate", "server.tls.certificate"),
             ("admin.token", "evn", "admin.token.env"),
         ] {
-            let nearest = to(table, unknown, &schema::keys());
+            let nearest = to(table, unknown, &json_schema::keys());
             assert_eq!(nearest.as_deref(), Some(meant), "{table}.{unknown}");
         }
     }

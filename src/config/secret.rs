@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     context::{Checked, Context, Env},
-    table::table,
+    declaration::table,
     text::Variable,
     value::{Form, Node, Value},
 };

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use serde_json::{Value as Json, json};
 use toml::{Spanned, de::DeValue};
 
-use super::{context::Context, key};
+use super::{context::Context, key_path};
 
 pub(crate) trait Value: Sized {
     /// Whether it is a table, which has keys and defaults even if it is absent.
@@ -144,7 +144,7 @@ impl<T: Value> Value for List<T> {
             return node.is_not(context);
         };
         let items = array.iter().enumerate().filter_map(|(index, element)| {
-            let at = key::element(&node.key, index);
+            let at = key_path::element(&node.key, index);
             let node = Node::enter(at, element, element.span().start, context)?;
             Some(Item { item: T::read(&node, context)?, at: node.key })
         });
@@ -178,7 +178,7 @@ impl Value for bool {
 /// Reads one value, or lists its problems.
 #[cfg(test)]
 pub(super) fn read<T: Value>(text: &str) -> Result<T, Vec<String>> {
-    use super::document::Document;
+    use super::toml_document::Document;
     use crate::files::Sources;
 
     let (text, mut problems) = (format!("key = {text}"), Vec::new());

@@ -17,11 +17,11 @@ use tokio::{
 
 use super::{
     Config, Service,
+    connection_service::ConnectionService,
     connection_state::{Command, ConnectionState},
     io::{Negotiated, WatchedIo},
     metrics::{Metrics, Reason},
     phase::{Phase, Timeouts, Verdict},
-    service::ConnectionService,
     socket::Socket,
     stream::Streams,
     tls::Tls,

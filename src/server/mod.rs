@@ -10,15 +10,15 @@
 //! if all are busy, new ones wait in the kernel's queue.
 
 mod accept;
-mod body;
 mod connection;
+mod connection_service;
 mod connection_state;
 mod connections;
 mod framing;
+mod in_flight;
 mod io;
 mod metrics;
 mod phase;
-mod service;
 mod socket;
 mod stream;
 pub mod tls;

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
-    body::{FLOW, Flow},
+    in_flight::{FLOW, Flow},
     metrics::{Metrics, Reason},
 };
 

@@ -11,7 +11,7 @@ use prometheus::{
     register_int_gauge_with_registry,
 };
 
-use super::labels::{MethodLabel, StatusLabel};
+use super::request_labels::{MethodLabel, StatusLabel};
 use crate::route::Route;
 
 /// Seconds. Responses from the cache take well under a millisecond, calls to Sync up to a minute.

@@ -4,11 +4,11 @@
 //! once. Log lines are fixed messages with fields. Neither ever carries a token, a VIN, a plate, a
 //! path or a query.
 
-mod labels;
 mod log;
 mod lossy;
 mod metrics;
 mod registry;
+mod request_labels;
 mod requests;
 
 pub use self::{

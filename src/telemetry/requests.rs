@@ -17,9 +17,9 @@ use tracing::info;
 
 use super::{
     Access,
-    labels::{MethodLabel, StatusLabel},
     log::ACCESS,
     metrics::Metrics,
+    request_labels::{MethodLabel, StatusLabel},
 };
 use crate::{body::Body, problem::Code, request_id::RequestId, route::Route};
 

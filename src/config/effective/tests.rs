@@ -125,7 +125,7 @@ fn what_may_change_reaches_nothing_that_may_not() {
         changed.0.extend(changes.0);
     }
     // A key that is declared reloadable belongs above.
-    for key in schema::reloadable() {
+    for key in json_schema::reloadable() {
         assert!(changed.touch(&key), "{key} is reloadable and not tried");
     }
 }

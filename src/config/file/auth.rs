@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use jsonwebtoken::Algorithm;
 
 use crate::config::{
+    declaration::table,
     secret::Secret,
-    table::table,
     text::{JwksUrl, Scope},
     units::{KIB, MINUTE, Size, Time},
     value::List,

@@ -2,8 +2,8 @@
 
 use crate::{
     config::{
+        declaration::table,
         number::Part,
-        table::table,
         units::{DAY, KIB, MIB, Size, TIB, Time},
         value::List,
     },

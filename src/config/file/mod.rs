@@ -13,9 +13,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tracing::Level;
 
 use super::{
+    declaration::table,
     number::Whole,
     secret::Secret,
-    table::table,
     text::HostName,
     units::{GIB, MIB, Size},
     value::List,

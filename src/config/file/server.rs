@@ -8,8 +8,8 @@ use std::{
 use ipnet::IpNet;
 
 use crate::config::{
+    declaration::table,
     number::Whole,
-    table::table,
     units::{HOUR, KIB, MIB, Size, Time, Timeout},
     value::List,
 };

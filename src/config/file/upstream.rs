@@ -6,9 +6,9 @@ use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
     config::{
+        declaration::table,
         number::{Part, Whole},
         secret::Secret,
-        table::table,
         text::CredentialHeader,
         units::{GIB, MIB, Size, Time, Timeout},
         value::List,

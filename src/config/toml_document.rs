@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue, Error},
 };
 
-use super::{key, problem::Problem};
+use super::{key_path, problems::Problem};
 
 pub(crate) struct Document<'a> {
     text: &'a str,
@@ -90,11 +90,11 @@ fn below(value: &DeValue<'_>, key: &str, span: &Range<usize>) -> Option<String> 
     match value {
         DeValue::Table(table) => table
             .iter()
-            .find_map(|(name, node)| leaf_at(node, key::join(key, name.get_ref()), span)),
+            .find_map(|(name, node)| leaf_at(node, key_path::join(key, name.get_ref()), span)),
         DeValue::Array(array) => array
             .iter()
             .enumerate()
-            .find_map(|(index, node)| leaf_at(node, key::element(key, index), span)),
+            .find_map(|(index, node)| leaf_at(node, key_path::element(key, index), span)),
         _ => None,
     }
 }

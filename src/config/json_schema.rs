@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{file::File, key, table::RELOADABLE, value::Value};
+use super::{declaration::RELOADABLE, file::File, key_path, value::Value};
 
 /// The schema of what [`Config::load`](super::Config::load) takes, as far as a schema can say it.
 pub fn schema() -> Json {
@@ -31,7 +31,7 @@ fn collect(schema: &Json, table: &str, is_wanted: &dyn Fn(&Json) -> bool, keys: 
     let table_schema = schema.get("items").unwrap_or(schema);
     let properties = table_schema["properties"].as_object();
     for (name, schema) in properties.into_iter().flatten() {
-        let key = key::join(table, name);
+        let key = key_path::join(table, name);
         collect(schema, &key, is_wanted, keys);
         if is_wanted(schema) {
             keys.push(key);

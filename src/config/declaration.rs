@@ -5,7 +5,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     context::Context,
-    key,
+    key_path,
     value::{Form, Node, Value},
 };
 
@@ -30,13 +30,13 @@ macro_rules! table {
             }
         }
 
-        impl $crate::config::table::Table for $name {
+        impl $crate::config::declaration::Table for $name {
             const ABOUT: &[&str] = &[$($about),*];
 
-            const KEYS: &[$crate::config::table::Key<Self>] = &[$($crate::config::table::Key {
+            const KEYS: &[$crate::config::declaration::Key<Self>] = &[$($crate::config::declaration::Key {
                 name: stringify!($key),
                 about: &[$($reason),*],
-                marks: &[$($crate::config::table::Mark::$mark),*],
+                marks: &[$($crate::config::declaration::Mark::$mark),*],
                 is_table: <$type as $crate::config::value::Value>::IS_TABLE,
                 form: <$type as $crate::config::value::Value>::form,
                 show: |table| $crate::config::value::Value::show(&table.$key),
@@ -129,7 +129,7 @@ impl<T: Table> Value for T {
         };
         let mut read = Self::default();
         for key in Self::KEYS {
-            let at = key::join(&node.key, key.name);
+            let at = key_path::join(&node.key, key.name);
             if let Some((name, value)) = table.get_key_value(key.name) {
                 if let Some(node) = Node::enter(at, value, name.span().start, context) {
                     (key.read)(&mut read, &node, context);

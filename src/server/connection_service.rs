@@ -19,8 +19,8 @@ use pin_project_lite::pin_project;
 use tower::{Service, ServiceExt as _, util::Oneshot};
 
 use super::{
-    body::{InFlight, ResponseBody},
     connection_state::ConnectionState,
+    in_flight::{InFlight, ResponseBody},
 };
 use crate::{body::Body, peer::Peer};
 
