@@ -5,7 +5,8 @@
 //! key and line, so that a file need not be mended one start at a time:
 //!
 //! 1. `toml_document` parses TOML into a tree that knows lines.
-//! 2. `value` and `declaration` make a `File` of it, and note whatever has the wrong name, type or range.
+//! 2. `value` and `declaration` make a `File` of it, and note whatever has the wrong name, type or
+//!    range.
 //! 3. `check` checks what takes more than one key, and fetches secrets.
 //!
 //! `file` declares every key once; schema, defaults and the rule of what needs a restart follow.

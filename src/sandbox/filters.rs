@@ -3,10 +3,7 @@
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use self::{
-    Bounds::{Characters, Integer, Range},
-    Effect::{Checked, Selects},
-};
+use self::Bounds::{Characters, Integer, Range};
 use super::error::ApiError;
 
 enum Bounds {
@@ -17,45 +14,41 @@ enum Bounds {
     Range(i64),
 }
 
-#[derive(PartialEq, Eq)]
-enum Effect {
-    /// It selects vehicles: the sandbox has this member.
-    Selects,
-    /// Its value is only checked: the sandbox has no such member.
-    Checked,
-}
+/// The filters that select vehicles: the sandbox has these members. The values of all others are
+/// only checked.
+const SELECTING: [&str; 5] = ["assetStatusId", "ownerName", "plate", "taxIdentifier", "vin"];
 
-const FILTERS: [(&str, Bounds, Effect); 26] = [
-    ("assetStatusId", Range(9), Selects),
-    ("assemblyPlace", Characters(150), Checked),
-    ("axes", Characters(150), Checked),
-    ("brandName", Characters(150), Checked),
-    ("cilinders", Characters(150), Checked),
-    ("class", Characters(150), Checked),
-    ("country", Characters(150), Checked),
-    ("customId", Characters(50), Checked),
-    ("doors", Range(30), Checked),
-    ("lessorName", Characters(300), Checked),
-    ("modelName", Characters(150), Checked),
-    ("observations", Characters(150), Checked),
-    ("ownerName", Characters(150), Selects),
-    ("plate", Characters(15), Selects),
-    ("plateEntity", Characters(50), Checked),
-    ("registrationInstitution", Characters(150), Checked),
-    ("registrationSheet", Characters(150), Checked),
-    ("rfcName", Characters(300), Checked),
-    ("stateId", Integer, Checked),
-    ("supplementaryData", Characters(150), Checked),
-    ("taxIdentifier", Characters(128), Selects),
-    ("type", Characters(150), Checked),
-    ("variation", Characters(150), Checked),
-    ("vehicleColor", Characters(150), Checked),
-    ("version", Characters(50), Checked),
-    ("vin", Characters(17), Selects),
+const FILTERS: [(&str, Bounds); 26] = [
+    ("assetStatusId", Range(9)),
+    ("assemblyPlace", Characters(150)),
+    ("axes", Characters(150)),
+    ("brandName", Characters(150)),
+    ("cilinders", Characters(150)),
+    ("class", Characters(150)),
+    ("country", Characters(150)),
+    ("customId", Characters(50)),
+    ("doors", Range(30)),
+    ("lessorName", Characters(300)),
+    ("modelName", Characters(150)),
+    ("observations", Characters(150)),
+    ("ownerName", Characters(150)),
+    ("plate", Characters(15)),
+    ("plateEntity", Characters(50)),
+    ("registrationInstitution", Characters(150)),
+    ("registrationSheet", Characters(150)),
+    ("rfcName", Characters(300)),
+    ("stateId", Integer),
+    ("supplementaryData", Characters(150)),
+    ("taxIdentifier", Characters(128)),
+    ("type", Characters(150)),
+    ("variation", Characters(150)),
+    ("vehicleColor", Characters(150)),
+    ("version", Characters(50)),
+    ("vin", Characters(17)),
 ];
 
 /// The filters of a call that select vehicles, by name, with their values.
-pub(super) struct Filters(Vec<(&'static str, String)>);
+pub(super) struct Filters(Vec<(String, String)>);
 
 // === impl Filters ===
 
@@ -70,15 +63,12 @@ impl Filters {
     pub(super) fn parse(query: &str) -> Result<Self, ApiError> {
         let mut selecting = Vec::new();
         for (given, value) in parameters(query).filter(|(_, value)| !value.is_empty()) {
-            let Some((name, bounds, effect)) = FILTERS.iter().find(|(name, ..)| *name == given)
-            else {
-                continue;
-            };
-            if !bounds.allow(&value) {
-                return Err(ApiError::bad_parameters(format!("{name} is out of bounds")));
+            let filter = FILTERS.iter().find(|(name, _)| *name == given);
+            if filter.is_some_and(|(_, bounds)| !bounds.allow(&value)) {
+                return Err(ApiError::bad_parameters(format!("{given} is out of bounds")));
             }
-            if *effect == Selects {
-                selecting.push((*name, value));
+            if SELECTING.contains(&&*given) {
+                selecting.push((given, value));
             }
         }
         Ok(Self(selecting))
