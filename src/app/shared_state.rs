@@ -155,7 +155,7 @@ impl SharedState {
             rate: clients.rate.clone(),
             share: self.share.limited_to(reloadable.limit.max_in_flight),
             authorize: auth.authorize,
-            normalize: NormalizeLayer::new(reloadable.normalize),
+            normalize: Normalize(reloadable.normalize),
             batch,
             forward,
         });
