@@ -24,7 +24,7 @@ use super::{
     phase::{Phase, Timeouts, Verdict},
     socket::Socket,
     stream::Streams,
-    tls::Tls,
+    tls::{Tls, say_goodbye},
 };
 use crate::peer::Peer;
 
@@ -98,8 +98,8 @@ impl Protocols {
         let service = ConnectionService::new(service, peer, Arc::clone(&state));
         let reason = match &self.tls {
             None => {
-                self.speak(socket, Negotiated::Nothing, service, &state)
-                    .await
+                let io = WatchedIo::new(socket, Arc::clone(&state), Negotiated::Nothing);
+                self.speak(io, service, &state).await
             }
             // Boxed, so that a connection without TLS does not take the room of one with it.
             Some(tls) => Box::pin(self.secure(tls, socket, service, &state)).await,
@@ -121,7 +121,11 @@ impl Protocols {
     {
         let deadline = state.opened_at() + self.timeouts.header;
         match tls.accept(socket, state, deadline).await {
-            Ok((stream, negotiated)) => self.speak(stream, negotiated, service, state).await,
+            Ok((stream, negotiated)) => {
+                let io = WatchedIo::new(stream, Arc::clone(state), negotiated);
+                self.speak(io.with_goodbye(say_goodbye), service, state)
+                    .await
+            }
             Err(reason) => reason,
         }
     }
@@ -129,16 +133,17 @@ impl Protocols {
     /// Speaks HTTP until either end closes. Returns why, if the connection failed.
     async fn speak<I, S: Service>(
         &self,
-        io: I,
-        negotiated: Negotiated,
+        io: WatchedIo<I>,
         service: ConnectionService<S>,
         state: &Arc<ConnectionState>,
     ) -> Option<Reason>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let io = TokioIo::new(WatchedIo::new(io, Arc::clone(state), negotiated));
-        let mut connection = pin!(self.builder.serve_connection_with_upgrades(io, service));
+        let serving = self
+            .builder
+            .serve_connection_with_upgrades(TokioIo::new(io), service);
+        let mut connection = pin!(serving);
         let mut closing = pin!(OptionFuture::default());
         let mut look = pin!(sleep_until(state.opened_at()));
         let mut known = Command::Serve;

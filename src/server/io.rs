@@ -31,8 +31,22 @@ pin_project! {
         protocol: Protocol,
         // The request whose body must not be read any further.
         malformed: Option<u64>,
+        goodbye: Option<Goodbye<I>>,
+    }
+
+    // However a connection ends, hyper may have no time to say so.
+    impl<I> PinnedDrop for WatchedIo<I> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(goodbye) = this.goodbye {
+                goodbye(this.inner);
+            }
+        }
     }
 }
+
+/// Tells the other end that nothing more comes, if it takes that at once.
+type Goodbye<I> = fn(Pin<&mut I>);
 
 /// What both ends have negotiated before the first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +79,14 @@ enum Protocol {
 
 impl<I> WatchedIo<I> {
     pub(super) fn new(inner: I, state: Arc<ConnectionState>, negotiated: Negotiated) -> Self {
-        Self { inner, state, negotiated, protocol: Protocol::Preface(0), malformed: None }
+        let protocol = Protocol::Preface(0);
+        Self { inner, state, negotiated, protocol, malformed: None, goodbye: None }
+    }
+
+    /// The same, with something to say before it is closed.
+    pub(super) fn with_goodbye(mut self, goodbye: Goodbye<I>) -> Self {
+        self.goodbye = Some(goodbye);
+        self
     }
 }
 

@@ -1,6 +1,11 @@
 //! From a socket to a TLS connection, or why not.
 
-use std::{future::poll_fn, io, pin::pin};
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Waker},
+};
 
 use rustls::{CertificateError, Error};
 use tokio::{
@@ -63,6 +68,17 @@ impl Tls {
         debug!(failure, "TLS handshake failed");
         Err(Some(Reason::Tls))
     }
+}
+
+/// Sends a `close_notify`, unless one was sent before or the socket does not take it at once: the
+/// other end can tell that nothing is missing.
+pub(in crate::server) fn say_goodbye<I>(stream: Pin<&mut TlsStream<Socket<I>>>)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let stream = stream.get_mut();
+    stream.get_mut().1.send_close_notify();
+    let _ = Pin::new(stream).poll_flush(&mut Context::from_waker(Waker::noop()));
 }
 
 /// HTTP/2 has to be negotiated; clients without ALPN do not speak it (RFC 9113 §3.2).

@@ -24,6 +24,7 @@ use rustls::ServerConfig;
 use self::credentials::Credentials;
 use crate::files::Sources;
 
+pub(super) use self::handshake::say_goodbye;
 pub use self::{credentials::Files, error::Error};
 
 /// What the `[server.tls]` table says: files, and what was in them.

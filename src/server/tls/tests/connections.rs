@@ -198,7 +198,7 @@ async fn heads_and_pauses_are_timed_as_without_tls() {
     sleep(seconds(40)).await;
     let begun_at = Instant::now();
     stream.write_all(b"GET / HTTP").await.unwrap();
-    assert!(stream.read(&mut [0]).await.is_err(), "cut, without a word");
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "a word of farewell");
     assert_eq!(begun_at.elapsed().as_secs(), 10);
     served.ended(&[Reason::HeaderTimeout]).await;
 
@@ -222,6 +222,36 @@ async fn heads_and_pauses_are_timed_as_without_tls() {
     assert!(response.ends_with("hello"), "and a word of farewell: {response}");
     assert_eq!(asked_at.elapsed().as_secs(), 60);
     served.ended(&[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_cut_says_goodbye_where_the_socket_takes_it() {
+    let listener = Listener::new();
+    for (path, command, reason) in
+        [(None, Command::MakeRoom, Reason::Evicted), (Some("/slow"), Command::Cut, Reason::Drain)]
+    {
+        let mut served = serve(&listener);
+        let mut stream = connect(listener.client(&[]), &mut served).await.unwrap();
+        if let Some(path) = path {
+            let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+        }
+        sleep(seconds(1)).await;
+        served.state.command(command);
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "{command:?}");
+        served.ended(&[reason]).await;
+    }
+
+    // Nobody reads, so that there is no room for a word more, and nobody waits for it.
+    let mut served = serve(&listener);
+    let mut stream = connect(listener.client(&[]), &mut served).await.unwrap();
+    stream
+        .write_all(b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    served.ended(&[Reason::WriteTimeout]).await;
+    let mut read = Vec::new();
+    assert!(stream.read_to_end(&mut read).await.is_err(), "the response is torn");
 }
 
 #[tokio::test(start_paused = true)]
