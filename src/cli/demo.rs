@@ -11,7 +11,7 @@ use std::{
 
 use aws_lc_rs::rand;
 
-use super::{exit, print, serve::runtime, stop_signal};
+use super::{exit, print, serve::block_on, stop_signal};
 use crate::{app::App, config::Config, hex::hex, sandbox::Sandbox, telemetry};
 
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -22,7 +22,7 @@ pub fn run(listen: SocketAddr) -> ExitCode {
 }
 
 fn demo(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
-    runtime(None)?.block_on(async {
+    block_on(None, async {
         let stop = stop_signal()?;
         // Its counters are enough: nothing reads the calls that it would record.
         let sandbox = Sandbox::bind(LOOPBACK.into()).await?;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, net::SocketAddr, process::ExitCode};
 
-use super::{exit, print, serve::runtime, stop_signal};
+use super::{exit, print, serve::block_on, stop_signal};
 use crate::sandbox::Sandbox;
 
 /// Serves on `listen`. Prints its address and requests to try.
@@ -11,7 +11,7 @@ pub fn run(listen: SocketAddr) -> ExitCode {
 }
 
 fn serve(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
-    runtime(None)?.block_on(async {
+    block_on(None, async {
         let stop = stop_signal()?;
         let sandbox = Sandbox::bind(listen)
             .await

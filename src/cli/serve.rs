@@ -29,8 +29,7 @@ pub fn run(path: &Path) -> ExitCode {
 
 fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Error>> {
     let log = telemetry::init(config.restart_only.format, config.reloadable.telemetry.level)?;
-    let runtime = runtime(config.restart_only.workers)?;
-    let served = runtime.block_on(async {
+    block_on(config.restart_only.workers, async {
         // Before anything is announced: from then on, a hangup must not end the process.
         let (stop, hangups) = (stop_signal()?, signal(SignalKind::hangup())?);
         let app = App::build(config)?;
@@ -41,14 +40,23 @@ fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Er
         info!(version = env!("CARGO_PKG_VERSION"), %gateway, %admin, "serving");
         app.run(stop).await;
         Ok(())
-    });
-    // A disk or a name server that does not respond is not waited for.
+    })
+}
+
+/// Runs `future` to its end, and ends with it: a disk or a name server that does not respond is not
+/// waited for.
+pub(super) fn block_on<T>(
+    workers: Option<NonZeroUsize>,
+    future: impl Future<Output = Result<T, Box<dyn Error>>>,
+) -> Result<T, Box<dyn Error>> {
+    let runtime = runtime(workers)?;
+    let ended = runtime.block_on(future);
     runtime.shutdown_background();
-    served
+    ended
 }
 
 /// A single worker is cheaper without work stealing.
-pub(super) fn runtime(workers: Option<NonZeroUsize>) -> std::io::Result<Runtime> {
+fn runtime(workers: Option<NonZeroUsize>) -> std::io::Result<Runtime> {
     let mut builder = match workers.map(NonZeroUsize::get) {
         Some(1) => runtime::Builder::new_current_thread(),
         Some(workers) => {
@@ -59,4 +67,22 @@ pub(super) fn runtime(workers: Option<NonZeroUsize>) -> std::io::Result<Runtime>
         None => runtime::Builder::new_multi_thread(),
     };
     builder.enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn ends_although_a_disk_does_not_respond() {
+        let (respond, response) = mpsc::channel::<()>();
+        let ended = block_on(None, async {
+            tokio::task::spawn_blocking(move || response.recv());
+            Ok("ended")
+        });
+        assert_eq!(ended.unwrap(), "ended");
+        drop(respond);
+    }
 }
