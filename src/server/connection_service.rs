@@ -4,7 +4,10 @@ use std::{
     cell::RefCell,
     convert::Infallible,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker, ready},
 };
 
@@ -14,6 +17,7 @@ use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONNECTION, COOKIE},
 };
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower::{Service, ServiceExt as _, util::Oneshot};
@@ -22,7 +26,10 @@ use super::{
     connection_state::ConnectionState,
     in_flight::{InFlight, ResponseBody},
 };
-use crate::{body::Body, peer::Peer};
+use crate::{
+    body::{Body, Error},
+    peer::Peer,
+};
 
 pub(super) struct ConnectionService<S> {
     /// hyper calls by shared reference, and never twice at once.
@@ -37,8 +44,17 @@ pin_project! {
         #[pin]
         inner: Option<Either<S::Future, Oneshot<S, Request<Body>>>>,
         http2: bool,
+        // Set by the body.
+        malformed: Option<Arc<AtomicBool>>,
         in_flight: Option<InFlight>,
     }
+}
+
+/// The body of a request over HTTP/2. Trailers are checked as headers are: malformed ones end it
+/// with an error, and the stream with them.
+struct Http2Body {
+    inner: Incoming,
+    malformed: Arc<AtomicBool>,
 }
 
 // === impl ConnectionService ===
@@ -60,10 +76,17 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = Some(InFlight::begin(&self.state));
         let http2 = request.version() == Version::HTTP_2;
-        let mut request = request.map(Body::incoming);
         if http2 && has_padded_value(request.headers()) {
-            return ServiceFuture { inner: None, http2, in_flight };
+            return ServiceFuture { inner: None, http2, malformed: None, in_flight };
         }
+        let mut malformed = None;
+        let mut request = match http2 && !request.body().is_end_stream() {
+            true => {
+                let flag = Arc::clone(malformed.get_or_insert_default());
+                request.map(|inner| Body::new(Http2Body { inner, malformed: flag }))
+            }
+            false => request.map(Body::incoming),
+        };
         if http2 {
             join_crumbs(request.headers_mut());
         }
@@ -79,7 +102,7 @@ where
             Poll::Ready(Ok(())) => Either::Left(service.call(request)),
             Poll::Pending => Either::Right(service.clone().oneshot(request)),
         };
-        ServiceFuture { inner: Some(inner), http2, in_flight }
+        ServiceFuture { inner: Some(inner), http2, malformed, in_flight }
     }
 }
 
@@ -110,6 +133,35 @@ fn join_crumbs(headers: &mut HeaderMap) {
     headers.insert(COOKIE, whole);
 }
 
+// === impl Http2Body ===
+
+impl http_body::Body for Http2Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && frame.trailers_ref().is_some_and(has_padded_value)
+        {
+            self.malformed.store(true, Relaxed);
+            return Poll::Ready(Some(Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR).into())));
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
 // === impl ServiceFuture ===
 
 impl<S> Future for ServiceFuture<S>
@@ -124,6 +176,13 @@ where
             return Poll::Ready(Err(h2::Reason::PROTOCOL_ERROR.into()));
         };
         let Ok(mut response) = ready!(inner.poll(cx));
+        if this
+            .malformed
+            .as_ref()
+            .is_some_and(|malformed| malformed.load(Relaxed))
+        {
+            return Poll::Ready(Err(h2::Reason::PROTOCOL_ERROR.into()));
+        }
         let in_flight = this
             .in_flight
             .take()

@@ -172,6 +172,27 @@ async fn fields_are_what_http1_could_carry() {
 }
 
 #[tokio::test]
+async fn trailers_are_checked_as_headers_are() {
+    let sent = |value| {
+        [
+            frame(HEADERS, END_HEADERS, 1, &block(&pseudo("POST", "/a"))),
+            frame(DATA, 0, 1, b"hello"),
+            frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&[("x", value)])),
+        ]
+        .concat()
+    };
+    hold(vec![
+        ("white space in a value", sent("y\t z"), {
+            Is("POST /a | transfer-encoding: chunked | hello")
+        }),
+        ("a blank before a value", sent(" y"), MALFORMED),
+        ("a tab behind a value", sent("y\t"), MALFORMED),
+        ("a value of blanks", sent(" "), MALFORMED),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn the_length_is_that_of_the_data() {
     let five = [("content-length", "5")];
     hold(vec![
