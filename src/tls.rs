@@ -40,6 +40,12 @@ pub fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, 
     Ok(roots)
 }
 
+/// Whether the system has CA certificates: those of the file that the environment variable
+/// `SSL_CERT_FILE` names, or its own.
+pub fn has_system_roots() -> bool {
+    client_config(None, true).is_ok()
+}
+
 /// The configuration for TLS to a server: TLS 1.2 or 1.3, and a certificate that a root of `ca`
 /// vouches for, or one of the system's roots if there is none.
 ///

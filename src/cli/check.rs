@@ -70,7 +70,7 @@ mod tests {
         folder.write_pair(&Authority::new("authority").issue_until("vingate.example", 2100));
         let tls = "certificate = \"cert.pem\"\nkey = \"key.pem\"";
         let text = format!(
-            "upstream.url = \"https://sync.example\"\nauth.enabled = false\n[server.tls]\n{tls}"
+            "upstream.url = \"http://sync.example\"\nauth.enabled = false\n[server.tls]\n{tls}"
         );
         let path = folder.path().join("a.toml");
         let config = Config::parse(&text, &path, &|_| None).unwrap();

@@ -19,11 +19,17 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// By key, the digest of what is not shown or is in another file.
 pub(crate) type Hidden = BTreeMap<String, Digest>;
 
-pub(crate) struct Context<'a> {
+pub(crate) struct Outside<'a> {
     /// Where relative paths start.
     pub(crate) folder: &'a Path,
     /// Where secrets may be.
     pub(crate) env: Env<'a>,
+    /// Whether the system trusts anybody.
+    pub(crate) has_roots: fn() -> bool,
+}
+
+pub(crate) struct Context<'a> {
+    pub(crate) outside: Outside<'a>,
     pub(crate) sources: &'a mut Sources,
     /// What they and the secrets held.
     pub(crate) hidden: Hidden,
@@ -55,12 +61,12 @@ impl<'a> Context<'a> {
     pub(crate) fn new(
         document: &'a Document<'a>,
         known: &'a [String],
-        (folder, env): (&'a Path, Env<'a>),
+        outside: Outside<'a>,
         sources: &'a mut Sources,
         problems: &'a mut Vec<Problem>,
     ) -> Self {
         let (hidden, starts, wrong) = (Hidden::new(), HashMap::new(), document.broken.clone());
-        Self { folder, env, sources, hidden, document, known, starts, wrong, problems }
+        Self { outside, sources, hidden, document, known, starts, wrong, problems }
     }
 
     /// Notes where a key is, and says whether there is something to read.

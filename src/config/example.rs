@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::Value as Json;
 
 use super::{
-    Config, Env,
-    context::Context,
+    Config,
+    context::{Context, Outside},
     file::{Account, File, Rate},
     json_schema::{self, schema},
     key_path,
@@ -30,7 +30,7 @@ fn uncommented() -> String {
 fn read_all<T>(look: impl FnOnce(&File, &Context<'_>) -> T) -> T {
     let (text, mut problems, mut sources) = (uncommented(), Vec::new(), Sources::default());
     let document = Document::parse(&text, &mut problems).unwrap();
-    let outside: (_, Env<'_>) = (Path::new(""), &|_| None);
+    let outside = Outside { folder: Path::new(""), env: &|_| None, has_roots: || true };
     let mut context = Context::new(&document, &[], outside, &mut sources, &mut problems);
     let root = Node { key: String::new(), value: &document.root };
     let file = File::read(&root, &mut context).unwrap();

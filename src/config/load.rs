@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     check,
-    context::{Context, Env},
+    context::{Context, Env, Outside},
     file::File,
     json_schema,
     parts::Config,
@@ -12,7 +12,7 @@ use super::{
     toml_document::Document,
     value::{Node, Value as _},
 };
-use crate::files::Sources;
+use crate::{files::Sources, tls};
 
 /// A file that was read, whatever came of it.
 #[derive(Debug)]
@@ -36,24 +36,25 @@ impl Config {
     }
 
     /// Checks `text` as if it were in a file at `path`, which need not exist: relative paths
-    /// start at its folder, and problems name it.
+    /// start at its folder, and problems name it. What the system trusts is not looked at.
     ///
     /// # Errors
     ///
     /// All problems of the text at once.
     pub fn parse(text: &str, path: &Path, env: Env<'_>) -> Result<Self, Problems> {
-        Self::read(text, path, env, &mut Sources::default())
+        Self::read(text, path, env, || true, &mut Sources::default())
     }
 
     pub(super) fn read(
         text: &str,
         path: &Path,
         env: Env<'_>,
+        has_roots: fn() -> bool,
         sources: &mut Sources,
     ) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let config = Document::parse(text, &mut problems).and_then(|document| {
-            let outside = (path.parent().unwrap_or(path), env);
+            let outside = Outside { folder: path.parent().unwrap_or(path), env, has_roots };
             let known = json_schema::keys();
             let mut context = Context::new(&document, &known, outside, sources, &mut problems);
             let root = Node { key: String::new(), value: &document.root };
@@ -80,7 +81,7 @@ impl Loaded {
             Err(error) => Err(error.to_string()),
         };
         let config = match text {
-            Ok(text) => Config::read(&text, path, env, &mut sources),
+            Ok(text) => Config::read(&text, path, env, tls::has_system_roots, &mut sources),
             Err(found) => Err(Problems::whole(path.to_owned(), format!("cannot be read: {found}"))),
         };
         Self { config, sources }

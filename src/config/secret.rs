@@ -46,7 +46,7 @@ impl Secret {
         context: &mut Context<'_>,
     ) -> Checked<Zeroizing<Vec<u8>>> {
         let bytes = self
-            .resolve(context.folder, context.env, context.sources)
+            .resolve(context.outside.folder, context.outside.env, context.sources)
             .map_err(|found| context.expected(key, found, "a secret"))?;
         context.hide(key, &bytes);
         Ok(bytes)

@@ -178,15 +178,16 @@ impl Value for bool {
 /// Reads one value, or lists its problems.
 #[cfg(test)]
 pub(super) fn read<T: Value>(text: &str) -> Result<T, Vec<String>> {
-    use super::toml_document::Document;
+    use super::{context::Outside, toml_document::Document};
     use crate::files::Sources;
 
     let (text, mut problems) = (format!("key = {text}"), Vec::new());
     let document = Document::parse(&text, &mut problems).unwrap();
     let DeValue::Table(root) = &document.root else { unreachable!() };
-    let (mut sources, outside) = (Sources::default(), (std::path::Path::new(""), |_: &str| None));
-    let mut context =
-        Context::new(&document, &[], (outside.0, &outside.1), &mut sources, &mut problems);
+    let mut sources = Sources::default();
+    let folder = std::path::Path::new("");
+    let outside = Outside { folder, env: &|_| None, has_roots: || true };
+    let mut context = Context::new(&document, &[], outside, &mut sources, &mut problems);
     let node = Node::enter("key".to_owned(), &root["key"], 0, &mut context);
     let value = node.and_then(|node| T::read(&node, &mut context));
     value.ok_or_else(|| problems.into_iter().map(|problem| problem.text).collect())

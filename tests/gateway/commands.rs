@@ -1,4 +1,4 @@
-//! Subcommands whose standard output cannot be written.
+//! Subcommands as processes: what they print, and how they end.
 
 use std::{
     fs::{self, File},
@@ -52,6 +52,31 @@ async fn an_output_that_cannot_be_written_ends_with_a_sentence_and_status_1() {
         }
     }
     fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn a_check_finds_that_nobody_is_trusted() {
+    let folder = std::env::temp_dir().join(format!("vingate-roots-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (file, empty) = (folder.join("a.toml"), folder.join("empty.pem"));
+    fs::write(&empty, "").unwrap();
+    for (url, status) in [("https://127.0.0.1:1", 2), ("http://127.0.0.1:1", 0)] {
+        fs::write(&file, configuration("", url)).unwrap();
+        let check = Command::new(env!("CARGO_BIN_EXE_vingate"))
+            .args(["check", "--config"])
+            .arg(&file)
+            .envs([("SYNC_ALL", "Bearer a"), ("JWT_SECRET", SECRET)])
+            .env("SSL_CERT_FILE", &empty)
+            .env_remove("SSL_CERT_DIR")
+            .output();
+        let checked = check.await.unwrap();
+        let errors = String::from_utf8(checked.stderr).unwrap();
+        assert_eq!(checked.status.code(), Some(status), "{url}: {errors}");
+        let names = |word| errors.contains(word);
+        let is_named = names("upstream.ca") && names("SSL_CERT_FILE");
+        assert_eq!(is_named, status != 0, "{url}: {errors}");
+    }
+    fs::remove_dir_all(folder).unwrap();
 }
 
 /// A pipe whose reader is gone.

@@ -102,7 +102,7 @@ fn jwks(file: &File, context: &mut Context<'_>) -> Checked<Option<jwks::Config>>
     }
     // Its query is not shown.
     context.hide("auth.jwks_url", url.0.as_bytes());
-    let source = jwks::Source::parse(&url.0, context.folder).map_err(|error| {
+    let source = jwks::Source::parse(&url.0, context.outside.folder).map_err(|error| {
         context.expected("auth.jwks_url", error, "https, http on loopback, or a path")
     });
     if let Some(file) = source.as_ref().ok().and_then(jwks::Source::file) {

@@ -13,12 +13,12 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Option<Co
         return Ok(None);
     };
     let files = Files {
-        certificate: context.folder.join(required(&written.certificate)?),
-        key: context.folder.join(required(&written.key)?),
+        certificate: context.outside.folder.join(required(&written.certificate)?),
+        key: context.outside.folder.join(required(&written.key)?),
         client_ca: written
             .client_ca
             .as_ref()
-            .map(|path| context.folder.join(path)),
+            .map(|path| context.outside.folder.join(path)),
     };
     Config::load(files.clone()).map(Some).map_err(|errors| {
         // A listener watches valid files itself. These are watched until they are repaired.

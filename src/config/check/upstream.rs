@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use http::uri::Scheme;
 use rustls::pki_types::CertificateDer;
 
 use crate::{
@@ -15,6 +16,12 @@ use crate::{
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream::Config> {
     let written = &file.upstream;
     let ca = certificates("upstream.ca", written.ca.as_deref(), context);
+    let is_tls = required(&written.url).is_ok_and(|origin| origin.scheme == Scheme::HTTPS);
+    if is_tls && written.ca.is_none() && !(context.outside.has_roots)() {
+        let found = "nothing, and no CA certificate that the system trusts";
+        let expected = "a file of certificates, PEM, here or in the variable SSL_CERT_FILE";
+        context.expected("upstream.ca", found, expected);
+    }
     Ok(upstream::Config {
         origin: required(&written.url)?.clone(),
         ca: ca?,
@@ -44,7 +51,7 @@ pub(super) fn certificates(
     path: Option<&Path>,
     context: &mut Context<'_>,
 ) -> Checked<Option<Vec<CertificateDer<'static>>>> {
-    let Some(path) = path.map(|path| context.folder.join(path)) else { return Ok(None) };
+    let Some(path) = path.map(|path| context.outside.folder.join(path)) else { return Ok(None) };
     let read = context
         .sources
         .read(&path)

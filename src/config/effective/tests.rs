@@ -142,7 +142,7 @@ fn what_is_in_other_files_belongs_to_the_key_that_names_them() {
     let load = |secret: &str| {
         fs::write(folder.join("token"), secret).unwrap();
         let mut sources = Sources::default();
-        let config = Config::read(&text, &path, &|_| None, &mut sources).unwrap();
+        let config = Config::read(&text, &path, &|_| None, || true, &mut sources).unwrap();
         (config, sources)
     };
     let (old, known) = load("hunter2");
