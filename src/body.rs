@@ -5,6 +5,7 @@
 //! as the work does, which is until the last byte was taken, not until the head was written.
 
 mod buffer;
+mod failure;
 mod idle;
 
 use std::{
@@ -24,7 +25,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 
-pub use self::{buffer::Failure, idle::Idle};
+pub use self::{failure::Failure, idle::Idle};
 
 /// Why a body ended before its end.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

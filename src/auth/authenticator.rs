@@ -13,8 +13,8 @@ use super::{
     Error, Identity, Metrics, Principal, TokenError,
     jwks::{self, Fetch},
     refusal_log::RefusalLog,
-    token::{Unverified, Verifier},
     token_cache::TokenCache,
+    verifier::{Unverified, Verifier},
 };
 use crate::{
     body::Body,

@@ -3,8 +3,8 @@
 use http::Request;
 
 use super::{
-    Account, Credential, CredentialFields, Error, Principal, Scopes,
-    account::{Accounts, Assigned},
+    Credential, CredentialFields, Error, Principal, Scopes, SyncAccount,
+    accounts::{Accounts, Assigned},
 };
 use crate::{
     body::Body,
@@ -28,7 +28,7 @@ pub struct Authorize {
 impl Authorize {
     pub(super) fn new(
         scopes: Option<Scopes>,
-        accounts: Vec<Account>,
+        accounts: Vec<SyncAccount>,
         fields: CredentialFields,
         origin: String,
     ) -> Self {

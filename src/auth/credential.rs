@@ -11,7 +11,6 @@ use http::{
     header::{AUTHORIZATION, COOKIE, Entry},
 };
 
-use super::Account;
 use crate::digest;
 
 /// The ordered values of a call's credential fields, hashed: an extension of every request below
@@ -34,10 +33,9 @@ pub struct CredentialFields(Arc<[HeaderName]>);
 // === impl CredentialFields ===
 
 impl CredentialFields {
-    pub(super) fn new(configured: &[HeaderName], accounts: &[Account]) -> Self {
-        let mut others: Vec<_> = configured
-            .iter()
-            .chain(accounts.iter().map(|account| &account.header))
+    pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        let mut others: Vec<_> = names
+            .into_iter()
             .filter(|&name| name != AUTHORIZATION && name != COOKIE)
             .cloned()
             .collect();
@@ -109,7 +107,7 @@ mod tests {
 
     #[test]
     fn is_the_same_only_for_the_same_fields_in_the_same_order() {
-        let fields = CredentialFields::new(&[API_KEY], &[]);
+        let fields = CredentialFields::new(&[API_KEY]);
         let mut seen = HashMap::new();
         for list in [
             &[("authorization", "a")][..],
@@ -135,7 +133,7 @@ mod tests {
 
     #[test]
     fn other_fields_and_the_order_among_names_do_not_matter() {
-        let fields = CredentialFields::new(&[API_KEY], &[]);
+        let fields = CredentialFields::new(&[API_KEY]);
         let digest = |list| fields.digest("https://sync", &headers(list));
         assert_eq!(
             digest(&[("x-api-key", "k"), ("accept", "*/*"), ("authorization", "a")]),
@@ -147,7 +145,7 @@ mod tests {
 
     #[test]
     fn does_not_show_what_it_has_marked() {
-        let fields = CredentialFields::new(&[API_KEY], &[]);
+        let fields = CredentialFields::new(&[API_KEY]);
         let list =
             [("cookie", "s3cret"), ("cookie", "s3cret"), ("x-api-key", "s3cret"), ("a", "b")];
         let mut headers = headers(&list);
@@ -160,14 +158,9 @@ mod tests {
     #[test]
     fn names_stand_once_in_an_order_of_their_own() {
         let other = HeaderName::from_static("x-a");
-        let account = Account {
-            name: "a".into(),
-            header: HeaderName::from_static("x-account"),
-            value: HeaderValue::from_static("s"),
-            subjects: vec!["*".into()],
-        };
-        let configured = [API_KEY, COOKIE, other.clone(), AUTHORIZATION, API_KEY];
-        let fields = CredentialFields::new(&configured, &[account]);
+        let account = HeaderName::from_static("x-account");
+        let configured = [API_KEY, COOKIE, other, AUTHORIZATION, API_KEY, account];
+        let fields = CredentialFields::new(&configured);
         let names: Vec<_> = fields.names().iter().map(HeaderName::as_str).collect();
         assert_eq!(names, ["authorization", "cookie", "x-a", "x-account", "x-api-key"]);
     }

@@ -11,7 +11,7 @@ use super::{
     Key, Principal, Scopes, TokenError, TokenRules,
     claims::Policy,
     keys::Keys,
-    token::{Accepted, Unverified, Verifier},
+    verifier::{Accepted, Unverified, Verifier},
 };
 
 /// When tokens are verified, since 1970: what stands in the corpus neither ages nor ripens.

@@ -2,7 +2,8 @@
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
-use super::{Error, TokenError, jwks};
+use super::{Error, TokenError};
+use crate::labels::labels;
 
 /// The counters of this module, every label resolved once.
 #[derive(Clone, Debug)]
@@ -10,7 +11,20 @@ pub struct Metrics {
     accepted: IntCounter,
     missing: IntCounter,
     refused: [IntCounter; TokenError::ALL.len()],
-    refreshes: [IntCounter; jwks::FetchOutcome::ALL.len()],
+    refreshes: [IntCounter; FetchOutcome::ALL.len()],
+}
+
+labels! {
+    /// What became of a fetch of the published keys.
+    pub(super) enum FetchOutcome {
+        Loaded = "loaded",
+        Unreachable = "unreachable",
+        Timeout = "timeout",
+        Status = "status",
+        TooLarge = "too_large",
+        Malformed = "malformed",
+        Empty = "empty",
+    }
 }
 
 // === impl Metrics ===
@@ -41,7 +55,7 @@ impl Metrics {
             accepted: tokens.with_label_values(&["accepted"]),
             missing: tokens.with_label_values(&["missing"]),
             refused: TokenError::ALL.map(|reason| tokens.with_label_values(&[reason.as_str()])),
-            refreshes: jwks::FetchOutcome::ALL
+            refreshes: FetchOutcome::ALL
                 .map(|outcome| refreshes.with_label_values(&[outcome.as_str()])),
         })
     }
@@ -62,7 +76,7 @@ impl Metrics {
     }
 
     /// Counts a fetch of the published keys.
-    pub(super) fn refreshed(&self, outcome: jwks::FetchOutcome) {
+    pub(super) fn refreshed(&self, outcome: FetchOutcome) {
         self.refreshes[outcome.index()].inc();
     }
 }
@@ -81,7 +95,7 @@ mod tests {
             family.unwrap().get_metric().len()
         };
         assert_eq!(series("vingate_auth_tokens_total"), 2 + TokenError::ALL.len());
-        assert_eq!(series("vingate_auth_jwks_refreshes_total"), jwks::FetchOutcome::ALL.len());
+        assert_eq!(series("vingate_auth_jwks_refreshes_total"), FetchOutcome::ALL.len());
 
         metrics.refused(&Error::Token(TokenError::Subject));
         assert_eq!(metrics.refused[TokenError::Subject.index()].get(), 1);

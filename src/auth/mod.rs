@@ -7,7 +7,7 @@
 //!
 //! Every request passes both, also one that the cache could answer.
 
-mod account;
+mod accounts;
 mod authenticator;
 mod authorize;
 mod claims;
@@ -18,7 +18,6 @@ pub(crate) mod fuzzing;
 mod header;
 mod issue;
 pub mod jwks;
-mod key;
 mod keys;
 mod metrics;
 mod principal;
@@ -26,8 +25,9 @@ mod refusal_log;
 mod scope;
 #[cfg(test)]
 mod testing;
-mod token;
 mod token_cache;
+mod token_key;
+mod verifier;
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,17 +36,17 @@ use http::HeaderName;
 use self::{authenticator::Authenticator, jwks::KeySet};
 
 pub use self::{
-    account::Account,
+    accounts::SyncAccount,
     authenticator::Authenticate,
     authorize::Authorize,
     claims::TokenRules,
     credential::{Credential, CredentialFields},
     error::{Error, TokenError},
     issue::IssueError,
-    key::{Key, KeyError},
     metrics::Metrics,
     principal::{Identity, Principal},
     scope::Scopes,
+    token_key::{Key, KeyError},
 };
 
 /// What the `[auth]` and `[[account]]` tables say.
@@ -69,7 +69,7 @@ pub struct Config {
     /// The scopes that reading and writing need; `None`: any valid token may do anything.
     pub scopes: Option<Scopes>,
     /// The accounts at Sync; empty: the client's own credential goes upstream.
-    pub accounts: Vec<Account>,
+    pub accounts: Vec<SyncAccount>,
     /// Fields that carry a credential, besides `Authorization` and `Cookie`.
     pub credential_headers: Vec<HeaderName>,
     /// The upstream's origin: a part of every credential's digest, so that what was cached from
@@ -96,7 +96,7 @@ impl Config {
         let fields = self.credential_fields();
         let authorize = Authorize::new(self.scopes.clone(), self.accounts, fields, self.origin);
         let verifier = self.enabled.then(|| {
-            token::Verifier::new(
+            verifier::Verifier::new(
                 keys::Keys::new(self.keys, published),
                 self.algorithms,
                 claims::Policy {
@@ -114,7 +114,7 @@ impl Config {
 
     /// Each account's name with the digest of the credential that its calls carry.
     pub fn account_digests(&self) -> impl Iterator<Item = (&str, [u8; 32])> {
-        let digest = |account: &Account| account.digest(&self.origin);
+        let digest = |account: &SyncAccount| account.digest(&self.origin);
         self.accounts
             .iter()
             .map(move |account| (account.name.as_str(), digest(account)))
@@ -122,6 +122,7 @@ impl Config {
 
     /// The fields that make up a call's credential: for whoever composes a call of its own.
     pub fn credential_fields(&self) -> CredentialFields {
-        CredentialFields::new(&self.credential_headers, &self.accounts)
+        let of_accounts = self.accounts.iter().map(|account| &account.header);
+        CredentialFields::new(self.credential_headers.iter().chain(of_accounts))
     }
 }

@@ -13,7 +13,7 @@ use std::{array, collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::RwLock;
 
-use super::{Identity, token::Accepted};
+use super::{Identity, verifier::Accepted};
 use crate::digest::Digest;
 
 /// Tokens in all.

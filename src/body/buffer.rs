@@ -5,24 +5,7 @@ use std::{future::poll_fn, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
-use super::{Body, Error, Idle};
-
-/// Why a body did not come in whole. Whoever sends it is at fault.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// No byte came for too long.
-    #[error("the body stopped")]
-    Idle,
-    /// It is longer than it may be.
-    #[error("the body is larger than {limit} bytes")]
-    TooLarge {
-        /// The most bytes that are taken.
-        limit: usize,
-    },
-    /// Its connection was lost, or its framing is malformed.
-    #[error("the body is incomplete")]
-    Incomplete(#[source] Error),
-}
+use super::{Body, Failure, Idle};
 
 /// Room made at once for a body of this length. Most are no longer, and whoever announces more
 /// than it sends makes us reserve no more than this.
@@ -73,6 +56,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::body::Error;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 

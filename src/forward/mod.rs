@@ -11,17 +11,17 @@ mod harmless_write;
 mod head;
 mod header_filter;
 mod hop_limit;
-mod invalidate;
 mod location;
 mod message_length;
 mod provenance;
 mod request_body;
-mod response;
 mod response_body;
 mod shared;
 mod trailers;
 mod upgrade;
+mod upstream_response;
 mod vehicle_refs;
+mod write;
 
 use std::{
     fmt,
@@ -39,11 +39,11 @@ use tracing::Instrument as _;
 
 pub use self::{config::Config, error::Error, harmless_write::HarmlessWrite};
 use self::{
-    invalidate::{Outcome, Pending, Write},
     request_body::{BodyMonitor, Capture, RequestBody},
-    response::ResponseContext,
     shared::Shared,
     trailers::Trailers,
+    upstream_response::ResponseContext,
+    write::{Outcome, Pending, Write},
 };
 use crate::{
     body::Body,
@@ -105,7 +105,7 @@ impl Service<Request<Body>> for Forward {
             return Box::pin(async { end });
         }
         let upgrade = upgrade::take(&mut request);
-        let cause = invalidate::cause(&request, &self.shared.config.harmless_writes);
+        let cause = write::cause(&request, &self.shared.config.harmless_writes);
         let trailers = head::prepare(&mut request, &self.shared.config, upgrade.is_some());
         let context = ResponseContext {
             shared: Arc::clone(&self.shared),
@@ -220,7 +220,7 @@ fn monitor_body(
     config: &Config,
 ) -> (Request<Body>, Arc<BodyMonitor>) {
     let capture = cause.map_or(Capture::Nothing, |cause| {
-        invalidate::capture_for(cause, request.body(), config.max_body)
+        write::capture_for(cause, request.body(), config.max_body)
     });
     let monitor = Arc::new(BodyMonitor::new(capture));
     let idle_timeout = config.body_idle_timeout;

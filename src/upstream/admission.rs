@@ -8,7 +8,7 @@
 //! Calls that go at their client's pace ([`Kind::Streaming`]) have only a part of the permits, so
 //! that a few clients who take their time do not keep everybody else from being served.
 
-mod queue;
+mod fair_queue;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::queue::{Queue, Ticket};
+use self::fair_queue::{Queue, Ticket};
 use super::{
     Account, BreakerConfig, ClientId, Config, Error, Kind, Metrics, Reservation,
     breaker::{Breaker, End, Generation},

@@ -23,7 +23,7 @@ use super::{
     Error, Metrics,
     admission::{self, Admitted},
     breaker::End,
-    client::{self, Client},
+    pool::{self, Client},
     retry_after, transfer_coding,
 };
 use crate::{body::Body, route::Route};
@@ -40,7 +40,7 @@ pin_project! {
     /// The response, or that it did not come in time.
     struct ResponseFuture {
         #[pin]
-        inner: client::ResponseFuture,
+        inner: pool::ResponseFuture,
         // Until the body is sent.
         sent: Option<oneshot::Receiver<Infallible>>,
         timeout: Duration,

@@ -5,17 +5,17 @@
 //! moment, in [`admission`]. What comes is a [`Permit`], and only a permit sends a [`Call`]. So what
 //! waits for permission is not composed yet, and can be composed of whatever waits by then.
 //!
-//! `send` makes [attempts](attempt) over pooled [connections](client), and makes a call that
+//! `send` makes [attempts](attempt) over pooled [connections](pool), and makes a call that
 //! failed [again](retry) where that can hurt nobody. A permit ends with the body of the response.
 
 mod admission;
 mod attempt;
 mod breaker;
 mod call;
-mod client;
 mod config;
 mod error;
 mod metrics;
+mod pool;
 mod retry;
 mod retry_after;
 mod stall;
@@ -29,17 +29,17 @@ use tokio::time::sleep;
 use self::{
     admission::{Admission, Admitted},
     attempt::Attempts,
-    client::Client,
+    pool::Client,
     retry::Retry,
 };
 use crate::body::Body;
 
 pub use self::{
     call::{Account, Call, ClientId, Kind, Reservation},
-    client::TlsError,
     config::{BreakerConfig, Config, Origin, RetryConfig},
     error::Error,
     metrics::Metrics,
+    pool::TlsError,
 };
 
 /// Calls to Sync, for everything that goes up, batch calls and forwarded requests alike: a handle,

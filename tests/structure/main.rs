@@ -6,7 +6,6 @@
 //! `testing.rs`, `testing/`, `fuzzing.rs`) may use what it likes.
 
 mod circles;
-mod known;
 mod names;
 mod paths;
 mod sizes;

@@ -10,12 +10,12 @@ use crate::rule::{Rejection, apply_now};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-fn account(header: HeaderName, value: &'static str, subjects: &[&str]) -> Account {
+fn account(header: HeaderName, value: &'static str, subjects: &[&str]) -> SyncAccount {
     let subjects = subjects.iter().map(|&subject| subject.into()).collect();
-    Account { name: "label".into(), header, value: HeaderValue::from_static(value), subjects }
+    SyncAccount { name: "label".into(), header, value: HeaderValue::from_static(value), subjects }
 }
 
-fn rule(scopes: bool, accounts: Vec<Account>) -> Authorize {
+fn rule(scopes: bool, accounts: Vec<SyncAccount>) -> Authorize {
     let scopes = scopes.then(|| Scopes { read: "v:r".into(), write: "v:w".into() });
     let config =
         super::super::Config { scopes, accounts, credential_headers: vec![API_KEY], ..config() };

@@ -6,7 +6,7 @@ use http::StatusCode;
 use hyper_util::client::legacy;
 
 use super::left_out::LeftOut;
-use crate::{body::Failure, files::Unreadable, labels::labels};
+use crate::{auth::metrics::FetchOutcome, body::Failure, files::Unreadable};
 
 /// Why a fetch brought no key set. Nothing of what came is a part of it.
 #[derive(Debug, thiserror::Error)]
@@ -35,26 +35,6 @@ pub(super) enum Error {
     /// A key set without a key that verifies tokens.
     #[error("the key set has no usable key")]
     Empty(LeftOut),
-}
-
-labels! {
-    /// What became of a fetch.
-    pub(in crate::auth) enum FetchOutcome {
-        /// A key set came.
-        Loaded = "loaded",
-        /// See [`Error::Unreachable`], [`Error::Incomplete`] and [`Error::File`].
-        Unreachable = "unreachable",
-        /// See [`Error::Timeout`].
-        Timeout = "timeout",
-        /// See [`Error::Status`].
-        Status = "status",
-        /// See [`Error::TooLarge`].
-        TooLarge = "too_large",
-        /// See [`Error::Malformed`].
-        Malformed = "malformed",
-        /// See [`Error::Empty`].
-        Empty = "empty",
-    }
 }
 
 /// An error with all its sources, in one line.
@@ -113,13 +93,6 @@ impl fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_outcome_has_its_place() {
-        for (index, outcome) in FetchOutcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome.index(), index, "{outcome:?}");
-        }
-    }
 
     #[test]
     fn a_chain_names_every_source() {

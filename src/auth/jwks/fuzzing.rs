@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jsonwebtoken::AlgorithmFamily;
 use serde_json::Value;
 
-use super::{document::Document, error::Error};
+use super::{error::Error, usable_keys::UsableKeys};
 
 /// Reads a key set.
 ///
@@ -14,17 +14,17 @@ use super::{document::Document, error::Error};
 pub fn jwks(data: &[u8]) {
     let tree = serde_json::from_slice::<Value>(data).ok();
     let published = tree.as_ref().and_then(|tree| tree["keys"].as_array());
-    let document = match Document::parse(data) {
-        Ok(document) => document,
+    let usable = match UsableKeys::parse(data) {
+        Ok(usable) => usable,
         Err(error) => {
             assert!(matches!(error, Error::Malformed | Error::Empty(_)));
             assert!(!matches!(error, Error::Malformed) || error.to_string().len() < 80);
             return;
         }
     };
-    assert!((1..=256).contains(&document.keys.len()));
+    assert!((1..=256).contains(&usable.keys.len()));
     let mut names = HashSet::new();
-    for jwk in &document.keys {
+    for jwk in &usable.keys {
         assert_ne!(jwk.key.algorithm.family(), AlgorithmFamily::Hmac, "a secret is published");
         assert!(!jwk.key.can_sign());
         let is_new = names.insert((jwk.id.clone(), format!("{:?}", jwk.key.algorithm)));
@@ -36,16 +36,15 @@ pub fn jwks(data: &[u8]) {
         }
     }
     if let Some(published) = published {
-        assert_eq!(document.keys.len() + document.left_out.count(), published.len());
+        assert_eq!(usable.keys.len() + usable.left_out.count(), published.len());
     }
 
-    let again = Document::parse(data).expect("what was accepted is accepted again");
-    let fingerprints = |document: &Document| -> Vec<_> {
-        document.keys.iter().map(|jwk| jwk.fingerprint).collect()
-    };
-    assert_eq!(fingerprints(&again), fingerprints(&document));
-    let different: HashSet<_> = fingerprints(&document).into_iter().collect();
-    assert_eq!(different.len(), document.keys.len(), "one key is there twice");
+    let again = UsableKeys::parse(data).expect("what was accepted is accepted again");
+    let fingerprints =
+        |usable: &UsableKeys| -> Vec<_> { usable.keys.iter().map(|jwk| jwk.fingerprint).collect() };
+    assert_eq!(fingerprints(&again), fingerprints(&usable));
+    let different: HashSet<_> = fingerprints(&usable).into_iter().collect();
+    assert_eq!(different.len(), usable.keys.len(), "one key is there twice");
 }
 
 /// Whether a published key shows nothing that only its owner may know, and is for signatures.

@@ -11,11 +11,13 @@ use tokio::{
 };
 
 use super::{
-    super::Key,
-    document::Jwk,
     unknown_kids::{Decision, UnknownKids},
+    usable_keys::Jwk,
 };
-use crate::digest::{self, Digest};
+use crate::{
+    auth::Key,
+    digest::{self, Digest},
+};
 
 /// The published keys in force.
 #[derive(Debug)]

@@ -8,9 +8,8 @@
 //! key that is no longer published stops working with the next fetch, and every token that was
 //! verified with it.
 
-mod document;
 mod error;
-mod fetch;
+mod fetcher;
 mod freshness;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -21,34 +20,23 @@ mod source;
 #[cfg(test)]
 pub(super) mod testing;
 mod unknown_kids;
+mod usable_keys;
 
 use std::{fmt, sync::Arc};
 
-use rustls::pki_types::CertificateDer;
-
-use self::{document::Document, error::Error, fetch::Fetcher};
+use self::{error::Error, fetcher::Fetcher, usable_keys::UsableKeys};
 use super::Metrics;
 
+pub use self::{
+    fetcher::TlsError,
+    key_set::KeySet,
+    refresher::Refresher,
+    source::{Config, Source, SourceError},
+};
 pub(super) use self::{
-    error::FetchOutcome,
     key_set::{Fetch, Found},
     unknown_kids::MAX_WAIT,
 };
-pub use self::{
-    fetch::TlsError,
-    key_set::KeySet,
-    refresher::Refresher,
-    source::{Source, SourceError},
-};
-
-/// Where published keys come from.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where they are published.
-    pub source: Source,
-    /// Certificates to trust there; `None`: the system's.
-    pub ca: Option<Vec<CertificateDer<'static>>>,
-}
 
 /// Checks that tokens can be verified with the key set `json`.
 ///
@@ -56,7 +44,7 @@ pub struct Config {
 ///
 /// What it is instead, in words that quote nothing of it but the names of its keys.
 pub fn check(json: &[u8]) -> Result<(), impl fmt::Display> {
-    match Document::parse(json) {
+    match UsableKeys::parse(json) {
         Ok(_) => Ok(()),
         Err(Error::Empty(left_out)) if left_out.count() == 0 => {
             Err("a key set without a key".to_owned())

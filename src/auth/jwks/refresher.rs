@@ -10,13 +10,13 @@ use tracing::{debug, info, warn};
 
 use super::{
     Error,
-    error::{Chain, FetchOutcome},
-    fetch::{Fetched, Fetcher, TIMEOUT},
+    error::Chain,
+    fetcher::{Fetched, Fetcher, TIMEOUT},
     freshness,
     key_set::KeySet,
     left_out::LeftOut,
 };
-use crate::auth::Metrics;
+use crate::auth::metrics::{FetchOutcome, Metrics};
 
 /// How long a set serves after it came, if no fetch succeeds any more.
 const SERVES_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -96,7 +96,7 @@ where
 /// The keys that were left out of a set, also if no other is in it.
 fn of_set(fetched: &Result<Fetched, Error>) -> Option<&LeftOut> {
     match fetched {
-        Ok(fetched) => Some(&fetched.document.left_out),
+        Ok(fetched) => Some(&fetched.usable.left_out),
         Err(Error::Empty(left_out)) => Some(left_out),
         Err(_) => None,
     }
@@ -107,8 +107,8 @@ fn of_set(fetched: &Result<Fetched, Error>) -> Option<&LeftOut> {
 /// An issuer that shows tokens whose keys it has not published is about to publish them: such a
 /// set is not fresh for long, whatever came with it.
 fn take(published: &KeySet, fetched: Fetched) -> Duration {
-    let (keys, left_out) = (fetched.document.keys.len(), fetched.document.left_out.count());
-    let change = published.succeed(fetched.document.keys);
+    let (keys, left_out) = (fetched.usable.keys.len(), fetched.usable.left_out.count());
+    let change = published.succeed(fetched.usable.keys);
     if change.differs {
         info!(keys, left_out, "published keys are in force");
     } else {

@@ -7,6 +7,16 @@ use std::{
 };
 
 use http::{Uri, uri::Scheme};
+use rustls::pki_types::CertificateDer;
+
+/// Where published keys come from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where they are published.
+    pub source: Source,
+    /// Certificates to trust there; `None`: the system's.
+    pub ca: Option<Vec<CertificateDer<'static>>>,
+}
 
 /// Where a key set is published: a URL with https, one with http on this machine, or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     super::testing::{PAIRS, base64url},
     Config, Source,
-    document::{Document, Jwk},
+    usable_keys::{Jwk, UsableKeys},
 };
 use crate::body::Body;
 
@@ -80,7 +80,7 @@ pub(in crate::auth) fn set(keys: impl Into<Vec<Value>>) -> String {
 /// A set of ES256 keys with these names.
 pub(super) fn keys(ids: &[&str]) -> Vec<Jwk> {
     let text = set(ids.iter().map(|id| named(id)).collect::<Vec<_>>());
-    Document::parse(text.as_bytes()).unwrap().keys
+    UsableKeys::parse(text.as_bytes()).unwrap().keys
 }
 
 /// What a key server answers.

@@ -7,7 +7,7 @@ use jsonwebtoken::AlgorithmFamily;
 
 use super::upstream::certificates;
 use crate::{
-    auth::{self, Account, Scopes, jwks},
+    auth::{self, Scopes, SyncAccount, jwks},
     config::{
         context::{Checked, Context, required},
         file::{File, Key},
@@ -20,7 +20,7 @@ use crate::{
 /// where keys are published, if any are needed.
 pub(super) fn check(
     file: &File,
-    accounts: Checked<Vec<Account>>,
+    accounts: Checked<Vec<SyncAccount>>,
     origin: Checked<Origin>,
     context: &mut Context<'_>,
 ) -> Checked<(auth::Config, Option<jwks::Config>)> {

@@ -4,7 +4,7 @@
 //! the world outside of the file. One file a subject; each gives its part of the configuration,
 //! or notes why not.
 
-mod accounts;
+mod account;
 mod auth;
 mod certificate;
 mod listen;
@@ -29,7 +29,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let admin = listen::check(file, context);
     let tls = certificate::check(file, context);
     let upstream = upstream::check(file, context);
-    let accounts = accounts::check(file, context);
+    let accounts = account::check(file, context);
     let auth = auth::check(file, accounts, required(&file.upstream.url).cloned(), context);
     let jitter = file.cache.ttl.jitter.0;
     if jitter >= 1.0 {

@@ -4,8 +4,8 @@ use serde_json::json;
 use super::{
     super::{
         super::testing::key,
-        document::Document,
         testing::{jwk, keys, set, with},
+        usable_keys::UsableKeys,
     },
     *,
 };
@@ -51,7 +51,7 @@ async fn a_key_that_stays_is_the_same_and_one_that_goes_is_gone() {
 async fn another_key_under_the_same_name_is_another_key() {
     let of = |algorithm| {
         let text = set([with(jwk(algorithm), json!({ "kid": "a" }))]);
-        Document::parse(text.as_bytes()).unwrap().keys
+        UsableKeys::parse(text.as_bytes()).unwrap().keys
     };
     let published = KeySet::new();
     published.succeed(of(ES256));
@@ -65,7 +65,7 @@ async fn another_key_under_the_same_name_is_another_key() {
 async fn of_keys_with_one_name_that_for_the_algorithm_counts() {
     let both = [ES256, Algorithm::RS256].map(|one| with(jwk(one), json!({ "kid": "a" })));
     let published = KeySet::new();
-    published.succeed(Document::parse(set(both).as_bytes()).unwrap().keys);
+    published.succeed(UsableKeys::parse(set(both).as_bytes()).unwrap().keys);
     for (algorithm, found) in
         [(Algorithm::RS256, Algorithm::RS256), (ES256, ES256), (Algorithm::EdDSA, ES256)]
     {

@@ -7,10 +7,10 @@ use tokio::time::{sleep, timeout_at};
 
 use super::{
     super::{
-        document::Document,
         key_set::Found,
         testing::{config, keys, named, set, with},
         unknown_kids::MAX_WAIT,
+        usable_keys::UsableKeys,
     },
     *,
 };
@@ -30,7 +30,7 @@ const LONG: Duration = Duration::from_secs(20 * 60 * 60);
 const AT_ONCE: Duration = Duration::ZERO;
 
 fn brings(ids: &[&str], fresh_for: Duration) -> Result<Fetched, Error> {
-    Ok(Fetched { document: Document { keys: keys(ids), left_out: LeftOut::default() }, fresh_for })
+    Ok(Fetched { usable: UsableKeys { keys: keys(ids), left_out: LeftOut::default() }, fresh_for })
 }
 
 fn fails() -> Result<Fetched, Error> {
@@ -305,8 +305,8 @@ async fn names_the_keys_that_are_left_out_once_for_each_set() {
 
     let encrypts = |kid| with(named(kid), serde_json::json!({ "use": "enc" }));
     let of = |keys: Vec<_>| {
-        let document = Document::parse(set(keys).as_bytes());
-        document.map(|document| Fetched { document, fresh_for: seconds(60) })
+        let usable = UsableKeys::parse(set(keys).as_bytes());
+        usable.map(|usable| Fetched { usable, fresh_for: seconds(60) })
     };
     let one = || of(vec![named("a"), encrypts("one")]);
     let empty = || of(vec![encrypts("two")]);

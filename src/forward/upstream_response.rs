@@ -7,9 +7,9 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::{
-    Error, header_filter, invalidate, location, message_length, provenance::append_via,
+    Error, header_filter, location, message_length, provenance::append_via,
     request_body::BodyMonitor, response_body::ResponseBody, shared::Shared, trailers::Trailers,
-    upgrade,
+    upgrade, write,
 };
 use crate::{
     auth::Credential,
@@ -95,7 +95,7 @@ impl ResponseContext {
     /// account's is none of the client's business.
     async fn on_unauthorized(&self, response: &mut Response<Body>) {
         let credential = self.credential.as_ref();
-        if let Some(partition) = invalidate::own_partition(credential) {
+        if let Some(partition) = write::own_partition(credential) {
             let scope =
                 InvalidationScope { partition: Some(partition), ..InvalidationScope::default() };
             let cache = &self.shared.cache;

@@ -9,7 +9,7 @@ use crate::digest;
 
 /// An account: the field that its calls carry, and the subjects that use it.
 #[derive(Clone)]
-pub struct Account {
+pub struct SyncAccount {
     /// A label for people; never a part of a key.
     pub name: String,
     /// The field that carries the credential.
@@ -36,9 +36,9 @@ pub(super) struct Assigned {
     pub(super) credential: Credential,
 }
 
-// === impl Account ===
+// === impl SyncAccount ===
 
-impl Account {
+impl SyncAccount {
     /// The digest of what a call to `origin` carries for this account.
     pub(super) fn digest(&self, origin: &str) -> digest::Digest {
         digest::of_parts([
@@ -49,9 +49,9 @@ impl Account {
     }
 }
 
-impl fmt::Debug for Account {
+impl fmt::Debug for SyncAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account")
+        f.debug_struct("SyncAccount")
             .field("name", &self.name)
             .field("header", &self.header)
             .field("subjects", &self.subjects)
@@ -64,7 +64,7 @@ impl fmt::Debug for Account {
 impl Accounts {
     /// The accounts for calls to `origin`. Of a subject in two accounts the first counts; the
     /// configuration check does not let that happen.
-    pub(super) fn new(accounts: Vec<Account>, origin: &str) -> Self {
+    pub(super) fn new(accounts: Vec<SyncAccount>, origin: &str) -> Self {
         let mut by_subject = HashMap::default();
         let mut everyone_else = None;
         for account in accounts {
@@ -95,7 +95,7 @@ impl Accounts {
 // === impl Assigned ===
 
 impl Assigned {
-    fn new(account: &Account, origin: &str) -> Self {
+    fn new(account: &SyncAccount, origin: &str) -> Self {
         let (header, mut value) = (account.header.clone(), account.value.clone());
         value.set_sensitive(true);
         let digest = Some(account.digest(origin));
@@ -107,8 +107,8 @@ impl Assigned {
 mod tests {
     use super::{super::Identity, *};
 
-    fn account(value: &'static str, subjects: &[&str]) -> Account {
-        Account {
+    fn account(value: &'static str, subjects: &[&str]) -> SyncAccount {
+        SyncAccount {
             name: "a".into(),
             header: http::header::AUTHORIZATION,
             value: HeaderValue::from_static(value),

@@ -11,8 +11,8 @@ use super::{
 const PUBLISHED: [Algorithm; 4] =
     [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 
-fn parse(keys: impl Into<Vec<Value>>) -> Result<Document, Error> {
-    Document::parse(set(keys).as_bytes())
+fn parse(keys: impl Into<Vec<Value>>) -> Result<UsableKeys, Error> {
+    UsableKeys::parse(set(keys).as_bytes())
 }
 
 /// The one key of a set.
@@ -98,8 +98,8 @@ fn what_is_not_there_to_verify_tokens_is_left_out() {
         (with(jwk(Algorithm::RS256), json!({ "e": "Ag" })), "an even exponent"),
     ] {
         assert!(matches!(parse([unusable.clone()]), Err(Error::Empty(_))), "{why}: {unusable}");
-        let document = parse([unusable, named("a")]).unwrap();
-        assert_eq!((document.keys.len(), document.left_out.count()), (1, 1), "{why}");
+        let usable = parse([unusable, named("a")]).unwrap();
+        assert_eq!((usable.keys.len(), usable.left_out.count()), (1, 1), "{why}");
     }
 }
 
@@ -137,9 +137,9 @@ fn of_two_keys_with_one_name_and_algorithm_the_first_counts() {
         (vec![jwk(Algorithm::ES256), ec(""), ec("a")], 3),
     ] {
         let count = keys.len();
-        let document = parse(keys).unwrap();
-        assert_eq!(document.keys.len(), kept);
-        assert_eq!(document.left_out.count(), count - kept);
+        let usable = parse(keys).unwrap();
+        assert_eq!(usable.keys.len(), kept);
+        assert_eq!(usable.left_out.count(), count - kept);
     }
 }
 
@@ -148,8 +148,8 @@ fn looks_at_a_bounded_number_of_keys() {
     let many: Vec<_> = (0..MAX_KEYS + 10)
         .map(|number| named(&number.to_string()))
         .collect();
-    let document = parse(many).unwrap();
-    assert_eq!((document.keys.len(), document.left_out.count()), (MAX_KEYS, 10));
+    let usable = parse(many).unwrap();
+    assert_eq!((usable.keys.len(), usable.left_out.count()), (MAX_KEYS, 10));
 }
 
 #[test]
@@ -168,21 +168,21 @@ fn tells_what_is_no_key_set_from_an_empty_one() {
         r#"{"Keys":[]}"#,
         r#"{"keys":[]} x"#,
     ] {
-        let found = Document::parse(malformed.as_bytes());
+        let found = UsableKeys::parse(malformed.as_bytes());
         assert!(matches!(found, Err(Error::Malformed)), "{malformed}");
     }
-    assert!(matches!(Document::parse(b"\xff"), Err(Error::Malformed)));
+    assert!(matches!(UsableKeys::parse(b"\xff"), Err(Error::Malformed)));
     assert!(matches!(parse([]), Err(Error::Empty(_))));
     let deep = format!(r#"{{"keys":[{}{}]}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    assert!(matches!(Document::parse(deep.as_bytes()), Err(Error::Empty(_))));
+    assert!(matches!(UsableKeys::parse(deep.as_bytes()), Err(Error::Empty(_))));
 }
 
 #[test]
 fn a_name_twice_in_one_key_spoils_that_key_only() {
     let twice = r#"{"kty":"EC","kty":"EC","crv":"P-256","x":"x","y":"y"}"#;
     let text = format!(r#"{{"keys":[{twice},{}]}}"#, named("a"));
-    let document = Document::parse(text.as_bytes()).unwrap();
-    assert_eq!((document.keys.len(), document.left_out.count()), (1, 1));
+    let usable = UsableKeys::parse(text.as_bytes()).unwrap();
+    assert_eq!((usable.keys.len(), usable.left_out.count()), (1, 1));
 }
 
 #[test]
@@ -202,22 +202,22 @@ fn coordinates_may_be_padded() {
 #[test]
 fn a_byte_order_mark_before_a_set_is_ignored() {
     let text = format!("\u{feff}{}", set([named("a")]));
-    assert_eq!(Document::parse(text.as_bytes()).unwrap().keys.len(), 1);
+    assert_eq!(UsableKeys::parse(text.as_bytes()).unwrap().keys.len(), 1);
     let text = format!("\u{feff}\u{feff}{}", set([named("a")]));
-    assert!(matches!(Document::parse(text.as_bytes()), Err(Error::Malformed)));
+    assert!(matches!(UsableKeys::parse(text.as_bytes()), Err(Error::Malformed)));
 }
 
 #[test]
 fn names_each_key_that_is_left_out_with_the_reason() {
     let long = "k".repeat(1000);
-    let document = parse([
+    let usable = parse([
         named("good"),
         with(named("cipher"), json!({ "use": "enc" })),
         with(named(&long), json!({ "crv": "P-521" })),
         json!("no key"),
         named("good"),
     ]);
-    let left_out = document.unwrap().left_out;
+    let left_out = usable.unwrap().left_out;
     let found: Vec<_> = left_out
         .named
         .iter()

@@ -4,7 +4,8 @@ use rustls::pki_types::CertificateDer;
 
 use super::{
     super::{
-        error::{Chain, FetchOutcome},
+        super::metrics::FetchOutcome,
+        error::Chain,
         testing::{Answer, KeyServer, config, named, set},
     },
     *,
@@ -33,8 +34,8 @@ fn text(status: u16, cache_control: &'static str, text: impl Into<String>) -> An
 #[tokio::test]
 async fn brings_keys_and_how_long_they_are_fresh() {
     let fetched = fetch_response(text(200, "public, max-age=3600", set([named("a"), named("b")])));
-    let Fetched { document, fresh_for } = fetched.await.unwrap();
-    assert_eq!(document.keys.len(), 2);
+    let Fetched { usable, fresh_for } = fetched.await.unwrap();
+    assert_eq!(usable.keys.len(), 2);
     assert_eq!(fresh_for, Duration::from_secs(3600));
 }
 

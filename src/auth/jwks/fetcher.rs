@@ -16,7 +16,11 @@ use hyper_util::{
 };
 use tokio::task::spawn_blocking;
 
-use super::{Config, Error, document::Document, freshness, source::Place};
+use super::{
+    Error, freshness,
+    source::{Config, Place},
+    usable_keys::UsableKeys,
+};
 use crate::{body::Body, files, headers::pseudonym, tls};
 
 /// How long a fetch may take.
@@ -43,7 +47,7 @@ pub(super) struct Fetcher {
 /// A key set that came.
 #[derive(Debug)]
 pub(super) struct Fetched {
-    pub(super) document: Document,
+    pub(super) usable: UsableKeys,
     pub(super) fresh_for: Duration,
 }
 
@@ -94,7 +98,7 @@ impl Fetcher {
         let fresh_for = freshness::fresh_for(response.headers());
         let mut body = Body::incoming(response.into_body());
         let json = body.buffer(MAX_BYTES, TIMEOUT).await?;
-        Ok(Fetched { document: Document::parse(&json)?, fresh_for })
+        Ok(Fetched { usable: UsableKeys::parse(&json)?, fresh_for })
     }
 }
 
@@ -103,7 +107,7 @@ async fn read(path: PathBuf) -> Result<Fetched, Error> {
         .await
         .map_err(|stopping| Error::File(stopping.into()))??;
     // A file says nothing of its life, and to read it again is cheap.
-    Ok(Fetched { document: Document::parse(&json)?, fresh_for: freshness::MIN })
+    Ok(Fetched { usable: UsableKeys::parse(&json)?, fresh_for: freshness::MIN })
 }
 
 #[cfg(test)]

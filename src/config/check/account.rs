@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Vec<auth::Account>> {
+pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Vec<auth::SyncAccount>> {
     let names = file
         .account
         .iter()
@@ -26,12 +26,12 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Vec<auth:
     accounts.collect::<Vec<_>>().into_iter().collect()
 }
 
-fn account(written: &Item<Account>, context: &mut Context<'_>) -> Checked<auth::Account> {
+fn account(written: &Item<Account>, context: &mut Context<'_>) -> Checked<auth::SyncAccount> {
     if written.subjects.is_empty() {
         let expected = "the subjects that use the account, or \"*\" for all others";
         context.expected(&format!("{}.subjects", written.at), "none", expected);
     }
-    Ok(auth::Account {
+    Ok(auth::SyncAccount {
         value: value(written, context)?,
         name: required(&written.name)?.clone(),
         header: written.header.0.clone(),

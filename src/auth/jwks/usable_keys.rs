@@ -8,12 +8,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde_json::value::RawValue;
 
-use super::{
-    super::{Key, KeyError},
-    Error,
-    left_out::LeftOut,
-};
+use super::{Error, left_out::LeftOut};
 use crate::{
+    auth::{Key, KeyError},
     digest::{self, Digest},
     json::{UniqueMembers, without_bom},
 };
@@ -30,7 +27,7 @@ const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The usable keys of a set: at least one.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(super) struct UsableKeys {
     /// In the order of the set. No two have both the same `kid` and the same algorithm.
     pub(super) keys: Vec<Jwk>,
     /// Why others were left out, in the order of the set.
@@ -66,9 +63,9 @@ enum Unusable {
     Key(#[from] KeyError),
 }
 
-// === impl Document ===
+// === impl UsableKeys ===
 
-impl Document {
+impl UsableKeys {
     /// Reads a key set. Of two keys with the same `kid` and algorithm the first counts.
     ///
     /// # Errors
