@@ -46,8 +46,9 @@ pub(super) struct Gathered {
 }
 
 /// What is found so far.
-#[derive(Default)]
-struct Gathering {
+struct Gathering<'a> {
+    loader: &'a Loader,
+    wanted: &'a Wanted<'a>,
     found: Vec<Option<Part>>,
     /// Vehicles that were looked up again because another request was at fault.
     retried: HashSet<usize>,
@@ -61,24 +62,20 @@ const MAX_ROUNDS: usize = 3;
 /// Gathers what `wanted` says. The first failure in order of mention decides, unless stale entries
 /// may be served for everything that failed.
 pub(super) async fn gather(loader: &Loader, wanted: &Wanted<'_>) -> Result<Gathered, Error> {
-    let mut gathering = Gathering::default();
-    gathering.found.resize_with(wanted.vehicles.len(), || None);
-    let mut open: Vec<usize> = (0..wanted.vehicles.len()).collect();
-    for _ in 0..MAX_ROUNDS {
-        let vehicles = open.iter().map(|&nth| wanted.vehicles[nth]);
-        let Lookups { found, leases } =
-            loader
-                .cache()
-                .lookup(wanted.partition, vehicles, wanted.directives, Instant::now());
-        // Outlives the wait below: whoever is dropped meanwhile leaves as it is dropped.
-        let _loading = (!leases.is_empty()).then(|| loader.load(leases, wanted.context(loader)));
-        open = gathering.wait(loader, wanted, found, &open).await?;
-        if open.is_empty() {
-            let Gathering { found, masked_failure, .. } = gathering;
-            return Ok(Gathered { parts: found.into_iter().flatten().collect(), masked_failure });
+    let mut gathering = Gathering::new(loader, wanted);
+    gathering.round(0..wanted.vehicles.len()).await?;
+    for _ in 1..MAX_ROUNDS {
+        let missing = gathering.missing();
+        if missing.is_empty() {
+            break;
         }
+        gathering.round(missing.into_iter()).await?;
     }
-    Err(wanted.failed(Arc::new(CallError::Abandoned)))
+    let Gathering { found, masked_failure, .. } = gathering;
+    match found.into_iter().collect() {
+        Some(parts) => Ok(Gathered { parts, masked_failure }),
+        None => Err(wanted.failed(Arc::new(CallError::Abandoned))),
+    }
 }
 
 // === impl Wanted ===
@@ -108,19 +105,26 @@ impl Wanted<'_> {
 
 // === impl Gathering ===
 
-impl Gathering {
-    /// Waits for each vehicle in turn, and gives those of `open` that must be looked up again.
-    async fn wait(
-        &mut self,
-        loader: &Loader,
-        wanted: &Wanted<'_>,
-        found: Vec<Lookup<Failure>>,
-        open: &[usize],
-    ) -> Result<Vec<usize>, Error> {
+impl<'a> Gathering<'a> {
+    fn new(loader: &'a Loader, wanted: &'a Wanted<'a>) -> Self {
+        let mut found = Vec::new();
+        found.resize_with(wanted.vehicles.len(), || None);
+        Self { loader, wanted, found, retried: HashSet::default(), masked_failure: None }
+    }
+
+    /// Looks the vehicles of these numbers up, and waits for each in turn.
+    async fn round(&mut self, numbers: impl Iterator<Item = usize> + Clone) -> Result<(), Error> {
+        let Self { loader, wanted, .. } = *self;
+        let vehicles = numbers.clone().map(|nth| wanted.vehicles[nth]);
+        let cache = loader.cache();
+        let Lookups { found, leases } =
+            cache.lookup(wanted.partition, vehicles, wanted.directives, Instant::now());
+        // Outlives the wait below: whoever is dropped meanwhile leaves as it is dropped.
+        let _loading = (!leases.is_empty()).then(|| loader.load(leases, wanted.context(loader)));
+
         let is_private = wanted.partition.is_none() || wanted.directives.no_store;
-        let mut again = Vec::new();
-        for (lookup, &nth) in found.into_iter().zip(open) {
-            let part = match lookup {
+        for (lookup, nth) in found.into_iter().zip(numbers) {
+            self.found[nth] = match lookup {
                 Lookup::Hit(entry) => {
                     let is_absent = entry.classes().are_only(Class::Absent);
                     let from = if is_absent { CacheStatus::Absent } else { CacheStatus::Hit };
@@ -128,32 +132,33 @@ impl Gathering {
                 }
                 Lookup::Stale(entry) => Some(Part { entry, from: CacheStatus::Stale }),
                 Lookup::NotCached => return Err(Error::NotCached),
-                Lookup::Joined(waiter) => {
-                    self.outcome(loader, wanted, nth, waiter, CacheStatus::Joined)
-                        .await?
-                }
+                Lookup::Joined(waiter) => self.outcome(nth, waiter, CacheStatus::Joined).await?,
                 Lookup::Leading(waiter) => {
                     let from = if is_private { CacheStatus::Bypass } else { CacheStatus::Miss };
-                    self.outcome(loader, wanted, nth, waiter, from).await?
+                    self.outcome(nth, waiter, from).await?
                 }
             };
-            if part.is_none() {
-                again.push(nth);
-            }
-            self.found[nth] = part;
         }
-        Ok(again)
+        Ok(())
+    }
+
+    /// The numbers of vehicles that have to be looked up again.
+    fn missing(&self) -> Vec<usize> {
+        let numbered = self.found.iter().enumerate();
+        numbered
+            .filter(|(_, part)| part.is_none())
+            .map(|(nth, _)| nth)
+            .collect()
     }
 
     /// What comes of a call for the `nth` vehicle; `None`: it has to be looked up again.
     async fn outcome(
         &mut self,
-        loader: &Loader,
-        wanted: &Wanted<'_>,
         nth: usize,
         mut waiter: Waiter<Failure>,
         from: CacheStatus,
     ) -> Result<Option<Part>, Error> {
+        let Self { loader, wanted, .. } = *self;
         let failure = match waiter.outcome().await {
             Outcome::Filled(entry) => return Ok(Some(Part { entry, from })),
             Outcome::Abandoned => return Ok(None),

@@ -184,7 +184,7 @@ pub(super) fn mark_bypassed(mut response: Response<Body>, asked: usize) -> Respo
 fn etag(parts: &[Part]) -> String {
     let parts = parts.iter().filter(|part| !part.entry.bytes().is_empty());
     let hash = digest::of_equally_long(parts.map(|part| &part.entry.content_hash()[..]));
-    format!("\"{}\"", hex(&hash[..16]))
+    ["\"", &hex(&hash[..16]), "\""].concat()
 }
 
 /// Whether an `If-None-Match` field names `etag`, by weak comparison (RFC 9110 section 13.1.2).
