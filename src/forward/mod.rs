@@ -113,7 +113,7 @@ impl Service<Request<Body>> for Forward {
             upgrade,
             body: None,
         };
-        Box::pin(exchange(self.upstream.clone(), request, trailers, cause, context))
+        exchange(self.upstream.clone(), request, trailers, cause, context)
     }
 }
 
@@ -142,62 +142,59 @@ fn must_be_buffered(request: &Request<Body>, max_body: usize) -> bool {
     }
 }
 
-async fn buffered(mut request: Request<Body>, config: &Config) -> Result<Request<Body>, Error> {
-    let body = request
-        .body_mut()
-        .buffer(config.max_body, config.body_idle_timeout)
-        .await;
-    let body = Body::full(body.map_err(Error::Body)?);
+async fn buffer(request: &mut Request<Body>, config: &Config) -> Result<(), Error> {
+    let body = request.body_mut();
+    let buffered = body.buffer(config.max_body, config.body_idle_timeout).await;
+    *body = Body::full(buffered.map_err(Error::Body)?);
     request.headers_mut().remove(TRAILER);
-    Ok(request.map(|_| body))
+    Ok(())
 }
 
 /// Sends a request whose head is the upstream's, and looks over the response.
-async fn exchange(
+///
+/// No `async fn`: it would keep each argument twice, and requests are large.
+fn exchange(
     upstream: Upstream,
     mut request: Request<Body>,
     trailers: Trailers,
     cause: Option<Cause>,
     mut context: ResponseContext,
-) -> Result<Response<Body>, Error> {
-    if must_be_buffered(&request, context.shared.config.max_body) {
-        request = buffered(request, &context.shared.config).await?;
-    }
-    let is_buffered = request.body().is_buffered();
-    let reservation = reservation(&request, &context);
-    if !request.body().is_end_stream() && (cause.is_some() || !is_buffered) {
-        let (monitored, monitor) = monitor_body(request, trailers, cause, &context.shared.config);
-        request = monitored;
-        context.body = Some(monitor);
-    }
-    let route = request.extensions().get().copied().unwrap_or(Route::Other);
-    let Some(cause) = cause else {
+) -> ResponseFuture {
+    Box::pin(async move {
+        let config = &context.shared.config;
+        if must_be_buffered(&request, config.max_body) {
+            buffer(&mut request, config).await?;
+        }
+        let is_buffered = request.body().is_buffered();
+        let reservation = reservation(&request, &context);
+        if !request.body().is_end_stream() && (cause.is_some() || !is_buffered) {
+            context.body = Some(monitor_body(&mut request, trailers, cause, config));
+        }
+        let route = request.extensions().get().copied().unwrap_or(Route::Other);
+        let write = cause.map(|cause| {
+            let ResponseContext { shared, credential, body, .. } = &context;
+            Arc::new(Write::new(&request, cause, shared, *credential, body.clone()))
+        });
+        // A write is its client's as long as it waits for a permit: whoever hangs up takes it
+        // along, unsent. From then on it runs to its end.
         let permit = upstream.reserve(reservation).await?;
-        let response = permit.send(Call { route, request }).await;
-        return context.finish(response).await;
-    };
-    let write = Arc::new(Write::new(
-        &request,
-        cause,
-        &context.shared,
-        context.credential,
-        context.body.clone(),
-    ));
-    // A write is its client's as long as it waits for a permit: whoever hangs up takes it along,
-    // unsent. From then on it runs to its end.
-    let permit = upstream.reserve(reservation).await?;
-    let given_up = Pending::new(Arc::clone(&write));
-    let (tasks, pending) = (context.shared.tasks.clone(), Pending::new(write));
-    let ending = async move {
-        let response = permit.send(Call { route, request }).await;
-        pending.finish(Outcome::of(&response)).await;
-        context.finish(response).await
-    };
-    let ended = tasks.spawn(ending.in_current_span()).await;
-    given_up.release();
-    ended.unwrap_or_else(|error| match error.try_into_panic() {
-        Ok(panic) => resume_unwind(panic),
-        Err(_) => Err(Error::Stopped),
+        let responding = permit.send(Call { route, request });
+        let Some(write) = write else {
+            return context.finish(responding.await).await;
+        };
+        let given_up = Pending::new(Arc::clone(&write));
+        let (tasks, pending) = (context.shared.tasks.clone(), Pending::new(write));
+        let ending = async move {
+            let response = responding.await;
+            pending.finish(Outcome::of(&response)).await;
+            context.finish(response).await
+        };
+        let ended = tasks.spawn(ending.in_current_span()).await;
+        given_up.release();
+        ended.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Err(Error::Stopped),
+        })
     })
 }
 
@@ -214,20 +211,19 @@ fn reservation(request: &Request<Body>, context: &ResponseContext) -> Reservatio
 
 /// Watches the body of `request` while it is sent.
 fn monitor_body(
-    request: Request<Body>,
+    request: &mut Request<Body>,
     trailers: Trailers,
     cause: Option<Cause>,
     config: &Config,
-) -> (Request<Body>, Arc<BodyMonitor>) {
-    let capture = cause.map_or(Capture::Nothing, |cause| {
-        write::capture_for(cause, request.body(), config.max_body)
-    });
+) -> Arc<BodyMonitor> {
+    let body = std::mem::take(request.body_mut());
+    let capture =
+        cause.map_or(Capture::Nothing, |cause| write::capture_for(cause, &body, config.max_body));
     let monitor = Arc::new(BodyMonitor::new(capture));
     let idle_timeout = config.body_idle_timeout;
-    let monitored = request.map(|body| {
-        Body::new(RequestBody::new(body, idle_timeout, trailers, Arc::clone(&monitor)))
-    });
-    (monitored, monitor)
+    let monitored = RequestBody::new(body, idle_timeout, trailers, Arc::clone(&monitor));
+    *request.body_mut() = Body::new(monitored);
+    monitor
 }
 
 #[cfg(test)]

@@ -6,24 +6,21 @@
 
 use std::{
     convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
-use pin_project_lite::pin_project;
 use tokio::{
     sync::oneshot,
-    time::{Instant, Sleep, sleep},
+    time::{Instant, sleep},
 };
 
 use super::{
     Error, Metrics,
     admission::{self, Admitted},
     breaker::End,
-    pool::{self, Client},
+    pool::Client,
     retry_after, transfer_coding,
 };
 use crate::{body::Body, route::Route};
@@ -36,23 +33,6 @@ pub(super) struct Attempts {
     metrics: Metrics,
 }
 
-pin_project! {
-    /// The response, or that it did not come in time.
-    struct ResponseFuture {
-        #[pin]
-        inner: pool::ResponseFuture,
-        // Until the body is sent.
-        sent: Option<oneshot::Receiver<Infallible>>,
-        timeout: Duration,
-        // Made when everything is sent and there is still no response.
-        #[pin]
-        sleep: Option<Sleep>,
-        route: Route,
-        began_at: Instant,
-        metrics: Metrics,
-    }
-}
-
 // === impl Attempts ===
 
 impl Attempts {
@@ -61,42 +41,46 @@ impl Attempts {
     }
 
     /// Sends `request` once.
-    pub(super) async fn send(
+    ///
+    /// It is on its way to the connection before anything is awaited: a future that kept it would
+    /// move it several times.
+    pub(super) fn send(
         &self,
         Admitted { slot, mut streaming, attempt }: Admitted,
         route: Route,
         mut request: Request<Body>,
-    ) -> Result<Response<Body>, Error> {
-        if !request.body().is_end_stream() {
-            // Once the client has sent all, it sets the pace no more.
-            let streaming = streaming.take();
-            request = request.map(|body| body.hold(streaming));
-        }
-        let response = self.respond(request, route).await;
-        finish(attempt, &response);
-        let response = response?;
-        // A tunnel goes at its ends' pace.
-        let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let streaming = streaming.filter(|_| is_tunnel);
-        Ok(response.map(|body| body.hold((slot, streaming))))
-    }
-
-    fn respond(&self, mut request: Request<Body>, route: Route) -> ResponseFuture {
+    ) -> impl Future<Output = Result<Response<Body>, Error>> {
         let mut sent = None;
         if !request.body().is_end_stream() {
             let (sending, receiver) = oneshot::channel::<Infallible>();
-            // Dropped with the body, when the last of it was taken.
-            request = request.map(|body| body.hold(sending));
+            // Dropped with the body, when the last of it was taken. Once the client has sent all,
+            // it sets the pace no more.
+            let held = (sending, streaming.take());
+            request = request.map(|body| body.hold(held));
             sent = Some(receiver);
         }
-        ResponseFuture {
-            inner: self.client.send(request),
-            sent,
-            timeout: self.timeout,
-            sleep: None,
-            route,
-            began_at: Instant::now(),
-            metrics: self.metrics.clone(),
+        let responding = self.client.send(request);
+        async move {
+            let began_at = Instant::now();
+            let late = async {
+                if let Some(sent) = sent {
+                    // Nothing is ever said but that the other end is gone.
+                    let _ = sent.await;
+                }
+                sleep(self.timeout).await;
+            };
+            let response = tokio::select! {
+                biased;
+                response = responding => response.and_then(transfer_coding::check),
+                () = late => Err(Error::Timeout),
+            };
+            self.metrics.observe(route, &response, began_at.elapsed());
+            finish(attempt, &response);
+            let response = response?;
+            // A tunnel goes at its ends' pace.
+            let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            let streaming = streaming.filter(|_| is_tunnel);
+            Ok(response.map(|body| body.hold((slot, streaming))))
         }
     }
 }
@@ -114,50 +98,24 @@ fn finish(attempt: admission::Attempt, response: &Result<Response<Body>, Error>)
     }
 }
 
-// === impl ResponseFuture ===
-
-impl Future for ResponseFuture {
-    type Output = Result<Response<Body>, Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let response = match this.inner.poll(cx) {
-            Poll::Ready(response) => response.and_then(transfer_coding::check),
-            Poll::Pending => {
-                if let Some(sent) = this.sent {
-                    // Nothing is ever said but that the other end is gone.
-                    let _ = ready!(Pin::new(sent).poll(cx));
-                    *this.sent = None;
-                }
-                if this.sleep.is_none() {
-                    this.sleep.set(Some(sleep(*this.timeout)));
-                }
-                if let Some(sleep) = this.sleep.as_pin_mut() {
-                    ready!(sleep.poll(cx));
-                }
-                Err(Error::Timeout)
-            }
-        };
-        this.metrics
-            .observe(*this.route, &response, this.began_at.elapsed());
-        Poll::Ready(response)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http_body_util::StreamBody;
-    use prometheus::Registry;
 
     use super::*;
-    use crate::upstream::tests::Fake;
+    use crate::upstream::{
+        Call, Config, Kind, Reservation,
+        tests::{Fake, config},
+    };
 
     const TIMEOUT: Duration = Duration::from_secs(20);
 
     async fn attempt(fake: Fake, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let metrics = Metrics::register(&Registry::new()).unwrap();
-        let attempts = Attempts::new(Client::fake(fake), TIMEOUT, &metrics);
-        attempts.respond(request, Route::Other).await
+        let config = Config { attempt_timeout: TIMEOUT, ..config() };
+        let (upstream, _) = fake.upstream_with(&config);
+        let reservation = Reservation { kind: Kind::Buffered, account: None, client: None };
+        let permit = upstream.reserve(reservation).await?;
+        permit.send(Call { route: Route::Other, request }).await
     }
 
     #[tokio::test(start_paused = true)]
