@@ -9,14 +9,12 @@ use super::{Config, KeyError};
 
 /// Why no token can be issued.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each says in words what it means")]
 pub enum IssueError {
-    /// No subject, and so nobody to speak for.
     #[error("a token needs a subject")]
     NoSubject,
-    /// No configured secret vouches for the subject.
     #[error("no key with a secret and an allowed algorithm vouches for this subject")]
     NoKey,
-    /// The key failed.
     #[error(transparent)]
     Key(#[from] KeyError),
 }

@@ -36,48 +36,32 @@ pub struct Key {
 
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each says in words what it means")]
 pub enum KeyError {
     /// HMAC with a secret shorter than the hash (RFC 7518 section 3.2).
     #[error("a secret of {found} bytes is too short: {algorithm:?} needs at least {needed}")]
-    ShortSecret {
-        /// What it was to be used with.
-        algorithm: Algorithm,
-        /// Its length in bytes.
-        found: usize,
-        /// The length of the hash in bytes.
-        needed: usize,
-    },
-    /// A secret for an algorithm of key pairs.
+    ShortSecret { algorithm: Algorithm, found: usize, needed: usize },
     #[error("{0:?} verifies with a public key, not with a secret")]
     NeedsPublicKey(Algorithm),
-    /// A public key for HMAC.
     #[error("{0:?} verifies with a secret, not with a public key")]
     NeedsSecret(Algorithm),
-    /// Not PEM.
     #[error("not PEM")]
     Pem(#[source] pem::PemError),
-    /// No block of PEM, or several.
     #[error("PEM with one public key expected, {0} blocks found")]
     Count(usize),
-    /// A private key.
     #[error("a private key: put the public key here, and the private one where only its owner is")]
     Private,
-    /// A certificate.
     #[error("a certificate: put its public key here (openssl x509 -pubkey -noout)")]
     Certificate,
-    /// A PEM block of another kind.
     #[error("a PEM block of another kind than PUBLIC KEY or RSA PUBLIC KEY")]
     Kind,
-    /// A public key that is broken, or of another type or curve.
     #[error("no valid public key for {0:?}")]
     Unfit(Algorithm),
     /// RSA below 2048 bits (RFC 7518 section 3.3) or above 8192.
     #[error("an RSA key of {0} bits: 2048 to 8192 are allowed")]
     RsaLength(u32),
-    /// A public key cannot sign.
     #[error("only a secret can sign")]
     CannotSign,
-    /// Signing failed.
     #[error("signing failed")]
     Sign(#[source] jsonwebtoken::errors::Error),
 }

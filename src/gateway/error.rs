@@ -27,26 +27,20 @@ use crate::{
 
 /// Why the gateway answers a request itself.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each says in words what it means")]
 pub enum Error {
-    /// It could be read in more than one way.
     #[error(transparent)]
     Edge(#[from] edge::Error),
-    /// It is one too many, or took too long.
     #[error(transparent)]
     Limit(#[from] limit::Error),
-    /// Its token does not allow it.
     #[error(transparent)]
     Auth(#[from] auth::Error),
-    /// It names a vehicle that cannot be one.
     #[error(transparent)]
     Normalize(#[from] normalize::Error),
-    /// The batch failed.
     #[error(transparent)]
     Batch(#[from] batch::Error),
-    /// Forwarding failed.
     #[error(transparent)]
     Forward(#[from] forward::Error),
-    /// A fault of the gateway's own.
     #[error("a panic while the request was handled")]
     Panic,
 }

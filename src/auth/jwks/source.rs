@@ -30,11 +30,10 @@ pub(super) enum Place {
 
 /// Why a text names no [`Source`].
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each says in words what it means")]
 pub enum SourceError {
-    /// Not a URL.
     #[error("not a URL")]
     Url(#[from] http::uri::InvalidUri),
-    /// Neither http nor https.
     #[error("another scheme than https")]
     Scheme,
     /// Whoever sits on the way could replace the keys, and with them be anybody.
@@ -43,7 +42,6 @@ pub enum SourceError {
     /// The address is logged and shown.
     #[error("a user or password in a URL")]
     Credential,
-    /// Nothing.
     #[error("nothing")]
     Nothing,
 }
