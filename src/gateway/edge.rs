@@ -4,7 +4,7 @@
 //! what somebody further on might read in another way than we do.
 
 use http::{
-    HeaderMap, Method, Request, Uri, Version,
+    HeaderMap, HeaderValue, Method, Request, Uri, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
     uri::{Authority, Scheme},
 };
@@ -26,6 +26,7 @@ pub(super) struct Edge {
 
 /// Why a request is refused at the edge. Its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each says in words what it means")]
 pub enum Error {
     /// No `Host`, two, an invalid one, or one that is not the target's.
     #[error("exactly one valid host is needed")]
@@ -33,13 +34,11 @@ pub enum Error {
     /// `Transfer-Encoding` is not `chunked` alone, or stands beside `Content-Length`.
     #[error("the framing of the body is ambiguous")]
     Framing,
-    /// The target is neither a path nor one at an HTTP host.
     #[error("the target is not a path")]
     Target,
     /// `OPTIONS *`: nothing is wrong, but it is about the gateway and not about what is behind it.
     #[error("the gateway answers for itself")]
     ServerOptions,
-    /// The path has a dot segment, a backslash or a control character.
     #[error("the path has a dot segment, a backslash or a control character")]
     Path,
     /// `X-HTTP-Method-Override` names another method than `GET`.
@@ -48,19 +47,10 @@ pub enum Error {
     /// `CONNECT`, `TRACE`, or longer than any method is.
     #[error("the method is not allowed")]
     Method,
-    /// The target is too long.
     #[error("the target is longer than {limit} bytes")]
-    UriTooLong {
-        /// The most bytes that are taken.
-        limit: usize,
-    },
-    /// There are too many header fields.
+    UriTooLong { limit: usize },
     #[error("there are more than {limit} header fields")]
-    TooManyHeaders {
-        /// The most fields that are taken.
-        limit: usize,
-    },
-    /// `Expect` is not `100-continue`.
+    TooManyHeaders { limit: usize },
     #[error("the expectation cannot be met")]
     Expectation,
 }
@@ -78,22 +68,17 @@ impl Edge {
     fn check_request(&self, request: &Request<Body>) -> Result<(), Error> {
         let (uri, headers) = (request.uri(), request.headers());
         let (max_uri, max_fields) = (self.max_uri, self.max_fields);
-        if uri_length(uri) > max_uri {
-            return Err(Error::UriTooLong { limit: max_uri });
-        }
+        unless(uri_length(uri) <= max_uri, Error::UriTooLong { limit: max_uri })?;
         // The request ID may be ours.
         let own = usize::from(headers.contains_key(X_REQUEST_ID));
-        if headers.len() - own > max_fields {
-            return Err(Error::TooManyHeaders { limit: max_fields });
-        }
+        unless(headers.len() - own <= max_fields, Error::TooManyHeaders { limit: max_fields })?;
         check_method(request.method())?;
         check_host(request.version(), uri, headers)?;
         check_framing(request.version(), headers)?;
         check_scheme(uri)?;
         check_expectation(headers)?;
-        if *request.method() == Method::OPTIONS && uri.path() == "*" {
-            return Err(Error::ServerOptions);
-        }
+        let is_of_server = *request.method() == Method::OPTIONS && uri.path() == "*";
+        unless(!is_of_server, Error::ServerOptions)?;
         check_path(uri.path())?;
         check_override(request)
     }
@@ -116,41 +101,41 @@ fn uri_length(uri: &Uri) -> usize {
         + authority
 }
 
+/// `error` unless all is well.
+fn unless(is_fine: bool, error: Error) -> Result<(), Error> {
+    if is_fine { Ok(()) } else { Err(error) }
+}
+
 /// Methods that are about the way to a server, and not about what it serves. `TRACK` is what some
 /// servers call `TRACE`.
 fn check_method(method: &Method) -> Result<(), Error> {
     let is_served = !matches!(*method, Method::CONNECT | Method::TRACE)
         && method.as_str() != "TRACK"
         && method.as_str().len() <= MAX_METHOD;
-    if is_served { Ok(()) } else { Err(Error::Method) }
+    unless(is_served, Error::Method)
 }
 
 /// Exactly one valid host (RFC 9112 section 3.2, RFC 9113 section 8.3.1). Which it is does not
 /// matter: everything goes to the one upstream.
 fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
+    let valid = |host: &[u8]| authority(host).ok_or(Error::Host);
     let mut hosts = headers.get_all(HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (host, None) => host,
-        _ => return Err(Error::Host),
-    };
-    let host = match host {
-        Some(host) => Some(authority(host.as_bytes()).ok_or(Error::Host)?),
-        None => None,
-    };
+    let host = hosts
+        .next()
+        .map(|host| valid(host.as_bytes()))
+        .transpose()?;
     let target = uri
         .authority()
-        .map(|target| authority(target.as_str().as_bytes()));
-    match (target, host) {
-        (Some(None), _) => Err(Error::Host),
-        (Some(Some(target)), Some(host)) if version == Version::HTTP_2 && target != host => {
-            Err(Error::Host)
-        }
+        .map(|target| valid(target.as_str().as_bytes()))
+        .transpose()?;
+    let is_fine = match (target, host) {
+        (Some(target), Some(host)) => version != Version::HTTP_2 || target == host,
         // The authority of an absolute target counts, but there must be a `Host`.
-        (Some(Some(_)), None) if version == Version::HTTP_11 => Err(Error::Host),
-        (Some(Some(_)), _) | (None, Some(_)) => Ok(()),
-        (None, None) if version < Version::HTTP_11 => Ok(()),
-        (None, None) => Err(Error::Host),
-    }
+        (Some(_), None) => version != Version::HTTP_11,
+        (None, Some(_)) => true,
+        (None, None) => version < Version::HTTP_11,
+    };
+    unless(is_fine && hosts.next().is_none(), Error::Host)
 }
 
 /// A host with or without port, and nothing else.
@@ -174,26 +159,19 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Error> {
         .trim_ascii()
         .eq_ignore_ascii_case(b"chunked");
     let is_alone = encodings.next().is_none() && !headers.contains_key(CONTENT_LENGTH);
-    match version == Version::HTTP_11 && is_chunked && is_alone {
-        true => Ok(()),
-        false => Err(Error::Framing),
-    }
+    unless(version == Version::HTTP_11 && is_chunked && is_alone, Error::Framing)
 }
 
 /// The scheme of an absolute target is `http` or `https`.
 fn check_scheme(uri: &Uri) -> Result<(), Error> {
-    match uri.scheme() {
-        Some(scheme) if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS => Err(Error::Target),
-        _ => Ok(()),
-    }
+    let is_http = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
+    unless(uri.scheme().is_none_or(is_http), Error::Target)
 }
 
 /// Nothing that others may read as another path: `.` and `..`, also encoded, backslashes and
 /// control characters.
 fn check_path(path: &str) -> Result<(), Error> {
-    if !path.starts_with('/') {
-        return Err(Error::Target);
-    }
+    unless(path.starts_with('/'), Error::Target)?;
     // Nearly every path is made of letters, digits, dashes and slashes.
     if !path.bytes().any(|byte| matches!(byte, b'.' | b'%' | b'\\')) {
         return Ok(());
@@ -212,41 +190,31 @@ fn check_path(path: &str) -> Result<(), Error> {
         )
     };
     let has_odd = path.contains('\\') || path.as_bytes().windows(3).any(is_odd);
-    if has_odd || has_dots { Err(Error::Path) } else { Ok(()) }
+    unless(!has_odd && !has_dots, Error::Path)
 }
 
 /// `path` with dots, slashes and semicolons in place of what encodes them.
 fn decode_separators(path: &str) -> String {
-    let mut decoded = path.to_owned();
-    for (escape, character) in
-        [("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%2F", "/"), ("%3b", ";"), ("%3B", ";")]
-    {
-        if decoded.contains(escape) {
-            decoded = decoded.replace(escape, character);
-        }
-    }
-    decoded
+    const ESCAPES: [(&str, &str); 6] =
+        [("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%2F", "/"), ("%3b", ";"), ("%3B", ";")];
+    let decode = |path: String, (escape, character)| path.replace(escape, character);
+    ESCAPES.into_iter().fold(path.to_owned(), decode)
 }
 
 /// A `POST` to the batch endpoint may be overridden with `GET` and with nothing else.
 fn check_override(request: &Request<Body>) -> Result<(), Error> {
     let is_batch = is_batch_path(request.uri().path()) && *request.method() == Method::POST;
-    match is_overridden(request.headers()) {
-        Some(false) if is_batch => Err(Error::Override),
-        _ => Ok(()),
-    }
+    unless(!is_batch || is_overridden(request.headers()) != Some(false), Error::Override)
 }
 
 fn check_expectation(headers: &HeaderMap) -> Result<(), Error> {
-    let is_met = |expected: &[u8]| expected.trim_ascii().eq_ignore_ascii_case(b"100-continue");
-    match headers
-        .get_all(EXPECT)
-        .iter()
-        .all(|expected| is_met(expected.as_bytes()))
-    {
-        true => Ok(()),
-        false => Err(Error::Expectation),
-    }
+    let is_met = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"100-continue")
+    };
+    unless(headers.get_all(EXPECT).iter().all(is_met), Error::Expectation)
 }
 
 #[cfg(test)]

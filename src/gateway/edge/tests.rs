@@ -122,7 +122,7 @@ fn refuses_paths_that_mean_another_path_to_somebody() {
 }
 
 #[test]
-fn answers_options_of_the_server_and_no_other_star() {
+fn serves_options_of_the_server_and_no_other_star() {
     for (method, uri, headers, expected) in [
         (Method::OPTIONS, "*", &[("host", "a")][..], Error::ServerOptions),
         (Method::OPTIONS, "*", &[], Error::Host),
