@@ -22,6 +22,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 
@@ -57,8 +58,7 @@ pub type Guard = Box<dyn Any + Send>;
 struct Panicked;
 
 enum Inner {
-    Empty,
-    Full(Bytes),
+    Full(Full<Bytes>),
     Incoming(Incoming),
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
 }
@@ -68,7 +68,7 @@ enum Inner {
 impl Body {
     /// A body without a byte, of known length 0.
     pub fn empty() -> Self {
-        Inner::Empty.into()
+        Inner::Full(Full::default()).into()
     }
 
     /// An empty body whose guards are kept by `tunnel`.
@@ -78,8 +78,7 @@ impl Body {
 
     /// A body of bytes in memory, of known length.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        if bytes.is_empty() { Self::empty() } else { Inner::Full(bytes).into() }
+        Inner::Full(Full::new(bytes.into())).into()
     }
 
     /// A body that is still on the wire.
@@ -93,7 +92,6 @@ impl Body {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Error>,
     {
-        use http_body_util::BodyExt as _;
         Inner::Boxed(Box::pin(body.map_err(Into::into))).into()
     }
 
@@ -123,31 +121,27 @@ impl Body {
     /// The same body once more, if all of it is in memory. What this one holds it keeps for itself.
     pub fn try_clone(&self) -> Option<Self> {
         match &self.inner {
-            Inner::Empty => Some(Self::empty()),
-            Inner::Full(bytes) => Some(Self::full(bytes.clone())),
+            Inner::Full(full) => Some(Inner::Full(full.clone()).into()),
             Inner::Incoming(_) | Inner::Boxed(_) => None,
         }
     }
 
     /// Whether nothing of it has to be waited for.
     pub fn is_buffered(&self) -> bool {
-        matches!(self.inner, Inner::Empty | Inner::Full(_))
+        matches!(self.inner, Inner::Full(_))
     }
 
     fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut self.inner {
-            Inner::Empty => Poll::Ready(None),
-            Inner::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.inner = Inner::Empty;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
+            Inner::Full(full) => Pin::new(full)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
             Inner::Incoming(incoming) => Pin::new(incoming).poll_frame(cx).map_err(Error::from),
             Inner::Boxed(boxed) => {
                 // Connections read bodies in their own task, which others need, too.
                 let polled = catch_unwind(AssertUnwindSafe(|| boxed.as_mut().poll_frame(cx)));
                 polled.unwrap_or_else(|_| {
-                    self.inner = Inner::Empty;
+                    self.inner = Inner::Full(Full::default());
                     Poll::Ready(Some(Err(Panicked.into())))
                 })
             }
@@ -180,8 +174,8 @@ impl Default for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.inner {
-            Inner::Empty => "empty",
+        let kind = match &self.inner {
+            Inner::Full(full) if full.is_end_stream() => "empty",
             Inner::Full(_) => "full",
             Inner::Incoming(_) => "incoming",
             Inner::Boxed(_) => "boxed",
@@ -216,8 +210,7 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
-            Inner::Empty => true,
-            Inner::Full(_) => false,
+            Inner::Full(full) => full.is_end_stream(),
             Inner::Incoming(incoming) => incoming.is_end_stream(),
             Inner::Boxed(boxed) => boxed.is_end_stream(),
         }
@@ -225,8 +218,7 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
-            Inner::Empty => SizeHint::with_exact(0),
-            Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Full(full) => full.size_hint(),
             Inner::Incoming(incoming) => incoming.size_hint(),
             Inner::Boxed(boxed) => boxed.size_hint(),
         }
@@ -235,7 +227,7 @@ impl http_body::Body for Body {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{BodyExt as _, StreamBody};
+    use http_body_util::StreamBody;
 
     use super::*;
 
