@@ -6,7 +6,7 @@
 
 use std::{
     any::Any,
-    fmt, mem,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -15,7 +15,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use tower::{Layer, Service, layer::layer_fn};
 
 use crate::body::{Body, Guard};
 
@@ -48,10 +48,6 @@ pub struct Rejection<E> {
     pub unread: Body,
 }
 
-/// Puts a [`Rule`] before a service.
-#[derive(Debug)]
-pub struct RuleLayer<R>(Arc<R>);
-
 /// A service behind a [`Rule`].
 #[derive(Debug)]
 pub struct RuleService<R, S> {
@@ -82,16 +78,6 @@ impl<E> Pass<E> {
     }
 }
 
-impl<E> fmt::Debug for Pass<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Now => "Now",
-            Self::Holding(_) => "Holding",
-            Self::Later(_) => "Later",
-        })
-    }
-}
-
 // === impl Rejection ===
 
 impl<E> Rejection<E> {
@@ -111,27 +97,10 @@ impl<E> Rejection<E> {
     }
 }
 
-// === impl RuleLayer ===
-
-impl<R> RuleLayer<R> {
-    /// A layer that applies `rule`.
-    pub fn new(rule: R) -> Self {
-        Self(Arc::new(rule))
-    }
-}
-
-impl<R> Clone for RuleLayer<R> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<R, S> Layer<S> for RuleLayer<R> {
-    type Service = RuleService<R, S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        RuleService { rule: Arc::clone(&self.0), inner }
-    }
+/// Puts `rule` before services.
+pub fn layer<R, S>(rule: R) -> impl Layer<S, Service = RuleService<R, S>> {
+    let rule = Arc::new(rule);
+    layer_fn(move |inner| RuleService { rule: Arc::clone(&rule), inner })
 }
 
 // === impl RuleService ===
@@ -257,7 +226,7 @@ mod tests {
     async fn calls_the_service_that_said_it_is_ready() {
         let (inner, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
         let inner = inner.map_err(|_| Rejection::<&str>::bare("closed"));
-        let mut service = RuleLayer::new(Waits).layer(inner);
+        let mut service = layer(Waits).layer(inner);
         handle.allow(1);
         let call = service
             .ready()

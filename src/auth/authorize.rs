@@ -53,8 +53,8 @@ impl Authorize {
         // A request that nobody routed is judged by its method alone.
         let route = request.extensions().get().copied().unwrap_or(Route::Other);
         let (allowed, needed) = match route.access(request.method()) {
-            Access::Read => (identity.may_read(), &scopes.read),
-            Access::Write => (identity.may_write(), &scopes.write),
+            Access::Read => (identity.may_read, &scopes.read),
+            Access::Write => (identity.may_write, &scopes.write),
         };
         if allowed { Ok(()) } else { Err(Error::Scope { needed: needed.clone() }) }
     }

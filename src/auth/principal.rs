@@ -18,8 +18,9 @@ pub enum Principal {
 pub struct Identity {
     client_id: u128,
     subject: Box<str>,
-    may_read: bool,
-    may_write: bool,
+    /// What its scopes allow.
+    pub(super) may_read: bool,
+    pub(super) may_write: bool,
 }
 
 // === impl Principal ===
@@ -54,16 +55,6 @@ impl Identity {
         let mut half = [0; 16];
         half.copy_from_slice(&digest[..16]);
         Self { client_id: u128::from_be_bytes(half), subject: subject.into(), may_read, may_write }
-    }
-
-    /// Whether its scopes allow reading.
-    pub(super) fn may_read(&self) -> bool {
-        self.may_read
-    }
-
-    /// Whether its scopes allow writing.
-    pub(super) fn may_write(&self) -> bool {
-        self.may_write
     }
 }
 

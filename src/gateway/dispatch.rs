@@ -59,18 +59,14 @@ impl Service<Request<Body>> for Dispatch {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let route = request.extensions().get().copied().unwrap_or(Route::Other);
-        match route {
-            Route::Batch => Either::Right(self.batch.call(request)),
-            Route::VehicleStatus
-            | Route::VehicleUpsert
-            | Route::VehicleList
-            | Route::TaxIdentity
-            | Route::Other => Either::Left(
+        if request.extensions().get() == Some(&Route::Batch) {
+            Either::Right(self.batch.call(request))
+        } else {
+            Either::Left(
                 self.forward
                     .call(request)
                     .map_err(Rejection::bare as fn(_) -> _),
-            ),
+            )
         }
     }
 }

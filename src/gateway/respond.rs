@@ -21,7 +21,7 @@ use http::{
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tokio::time::timeout;
-use tower::{Layer, Service};
+use tower::Service;
 use tracing::{debug, error};
 
 use super::error::Error;
@@ -33,13 +33,9 @@ use crate::{
     rule::Rejection,
 };
 
-/// Turns errors and panics into responses, and names each response by its request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RespondLayer;
-
-/// A service behind [`RespondLayer`].
+/// A service that turns errors and panics into responses, and names each response by its request.
 #[derive(Clone, Debug)]
-pub(super) struct Respond<S>(S);
+pub(super) struct Respond<S>(pub(super) S);
 
 pin_project! {
     /// The response of [`Respond`].
@@ -74,14 +70,6 @@ const MAX_DRAINED: usize = 256 * 1024;
 
 /// How long that may take.
 const MAX_DRAINING: Duration = Duration::from_secs(1);
-
-impl<S> Layer<S> for RespondLayer {
-    type Service = Respond<S>;
-
-    fn layer(&self, inner: S) -> Respond<S> {
-        Respond(inner)
-    }
-}
 
 impl<S> Service<Request<Body>> for Respond<S>
 where

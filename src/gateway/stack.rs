@@ -1,6 +1,6 @@
 //! The request path, read top-down: the order in which a request meets each line.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use http::{Request, Response};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
@@ -10,7 +10,7 @@ use super::{
     dispatch::{Batch, Dispatch},
     edge::Edge,
     identify::Identify,
-    respond::RespondLayer,
+    respond::Respond,
     routing,
     trusted_proxies::TrustProxies,
     unauthorized::CountUnauthorized,
@@ -19,10 +19,10 @@ use crate::{
     auth::{Authenticate, Authorize},
     body::Body,
     forward::Forward,
-    limit::{Admit, DeadlineLayer, RateLimit, Share},
+    limit::{Admit, Deadline, RateLimit, Share},
     normalize::Normalize,
     request_id::RequestIds,
-    rule::RuleLayer,
+    rule,
     telemetry::TelemetryLayer,
 };
 
@@ -39,7 +39,7 @@ pub struct Parts {
     /// Bounds requests in flight.
     pub admit: Admit,
     /// Bounds the time until a response.
-    pub deadline: DeadlineLayer,
+    pub request_timeout: Duration,
     /// Checks tokens.
     pub authenticate: Authenticate,
     /// Bounds each client's requests a second.
@@ -58,7 +58,7 @@ pub struct Parts {
 
 /// Puts the path together.
 pub fn stack(parts: Parts) -> Gateway {
-    let Parts { config, telemetry, admit, deadline, authenticate, .. } = parts;
+    let Parts { config, telemetry, admit, request_timeout, authenticate, .. } = parts;
     let Parts { rate, share, authorize, normalize, batch, forward, .. } = parts;
     let ids = RequestIds::new();
     let path = ServiceBuilder::new()
@@ -69,27 +69,27 @@ pub fn stack(parts: Parts) -> Gateway {
         // Counts refusals and panics too, so it stands above whatever makes them.
         .layer(telemetry)
         // Below: typed errors, and bodies that nobody read. Above: only responses, with their IDs.
-        .layer(RespondLayer)
+        .layer_fn(Respond)
         // 400, 405, 414, 417, 431: what no later line should ever see.
-        .layer(RuleLayer::new(Edge::new(&config)))
+        .layer(rule::layer(Edge::new(&config)))
         // The client's own address, if a trusted proxy says it.
-        .layer(RuleLayer::new(TrustProxies::new(config)))
+        .layer(rule::layer(TrustProxies::new(config)))
         // 503 before anything costs time; the permit lives as long as the response's body.
-        .layer(RuleLayer::new(admit))
+        .layer(rule::layer(admit))
         // 408, 504: from here on a request may have to wait.
-        .layer(deadline)
+        .layer_fn(move |inner| Deadline::new(inner, request_timeout))
         // 401, or a principal. A refused token counts against the address it came from.
-        .layer(RuleLayer::new(CountUnauthorized::new(authenticate, rate.clone())))
+        .layer(rule::layer(CountUnauthorized::new(authenticate, rate.clone())))
         // The client that a principal counts as.
-        .layer(RuleLayer::new(Identify))
+        .layer(rule::layer(Identify))
         // 429.
-        .layer(RuleLayer::new(rate))
+        .layer(rule::layer(rate))
         // 503 for a client that has its share in flight.
-        .layer(RuleLayer::new(share))
+        .layer(rule::layer(share))
         // 403, or the credential that goes upstream.
-        .layer(RuleLayer::new(authorize))
+        .layer(rule::layer(authorize))
         // 400, 413: one spelling of every vehicle below this line.
-        .layer(RuleLayer::new(normalize))
+        .layer(rule::layer(normalize))
         .service(Dispatch::new(batch, forward));
     BoxCloneSyncService::new(path)
 }

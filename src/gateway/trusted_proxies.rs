@@ -1,6 +1,9 @@
 //! The client behind trusted proxies.
 
-use std::{convert::Infallible, net::IpAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 use http::{HeaderMap, HeaderName, Request, header::FORWARDED};
 use ipnet::IpNet;
@@ -34,13 +37,12 @@ impl TrustProxies {
     }
 
     fn client(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        let said = match headers.contains_key(X_FORWARDED_FOR) {
+        let said: Vec<_> = match headers.contains_key(X_FORWARDED_FOR) {
             true => elements(headers, X_FORWARDED_FOR).map(parse_node).collect(),
             false => elements(headers, FORWARDED)
-                .map(|e| forwarded_for(e).and_then(parse_node))
+                .map(|element| forwarded_for(element).and_then(parse_node))
                 .collect(),
         };
-        let said: Vec<Option<IpAddr>> = said;
         let mut client = None;
         for address in said.into_iter().rev() {
             // Before what is not an address, nothing can be trusted.
@@ -91,14 +93,12 @@ fn forwarded_for(element: &str) -> Option<&str> {
 /// An address with or without port, brackets around IPv6 (RFC 7239 section 6).
 fn parse_node(node: &str) -> Option<IpAddr> {
     let node = node.trim_matches('"');
-    node.parse()
-        .ok()
-        .or_else(|| {
-            node.parse::<std::net::SocketAddr>()
-                .ok()
-                .map(|socket| socket.ip())
-        })
-        .or_else(|| node.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
+    let bare = node
+        .strip_prefix('[')
+        .and_then(|node| node.strip_suffix(']'))
+        .unwrap_or(node);
+    let with_port = || node.parse().ok().map(|socket: SocketAddr| socket.ip());
+    bare.parse().ok().or_else(with_port)
 }
 
 #[cfg(test)]

@@ -71,14 +71,14 @@ mod tests {
     use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
     use super::*;
-    use crate::rule::{Rejection, RuleLayer};
+    use crate::rule::{self, Rejection};
 
     /// Two requests at once; each is answered with a body.
     fn admit()
     -> impl Service<Request<Body>, Response = Response<Body>, Error = Rejection<Error>, Future: Send>
     + Clone {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        RuleLayer::new(Admit::new(2, metrics))
+        rule::layer(Admit::new(2, metrics))
             .layer(service_fn(async |_| Ok(Response::new(Body::full("x")))))
     }
 
@@ -113,7 +113,7 @@ mod tests {
             let response = service_fn(async |_: Request<Body>| {
                 Ok::<_, Rejection<Error>>(Response::new(Body::full("x")))
             });
-            RuleLayer::new(admit)
+            rule::layer(admit)
                 .layer(response)
                 .oneshot(Request::default())
         };
@@ -130,14 +130,14 @@ mod tests {
     async fn gives_a_permit_back_when_the_request_fails_or_is_given_up() {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let admit = Admit::new(1, metrics);
-        let failing = RuleLayer::new(admit.clone()).layer(service_fn(async |_: Request<Body>| {
+        let failing = rule::layer(admit.clone()).layer(service_fn(async |_: Request<Body>| {
             Err::<Response<Body>, Rejection<Error>>(Rejection::bare(Error::Deadline))
         }));
         for _ in 0..3 {
             let failed = failing.clone().oneshot(Request::default()).await;
             assert_eq!(failed.unwrap_err().error, Error::Deadline);
         }
-        let silent = RuleLayer::new(admit.clone()).layer(service_fn(|_: Request<Body>| {
+        let silent = rule::layer(admit.clone()).layer(service_fn(|_: Request<Body>| {
             std::future::pending::<Result<Response<Body>, Rejection<Error>>>()
         }));
         for _ in 0..3 {

@@ -9,7 +9,7 @@ use std::{
 use http::Request;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
-use tower::{Layer, Service};
+use tower::Service;
 
 use super::Error;
 use crate::{
@@ -17,14 +17,10 @@ use crate::{
     rule::Rejection,
 };
 
-/// Ends requests whose response does not come in time.
+/// A service that ends requests whose response does not come in time.
 ///
 /// If the gateway is then still waiting for the body of the request, its sender was too slow, and
 /// nobody else.
-#[derive(Clone, Copy, Debug)]
-pub struct DeadlineLayer(Duration);
-
-/// A service behind [`DeadlineLayer`].
 #[derive(Clone, Debug)]
 pub struct Deadline<S> {
     inner: S,
@@ -44,24 +40,14 @@ pin_project! {
     }
 }
 
-// === impl DeadlineLayer ===
-
-impl DeadlineLayer {
-    /// A layer with this time limit.
-    pub fn new(timeout: Duration) -> Self {
-        Self(timeout)
-    }
-}
-
-impl<S> Layer<S> for DeadlineLayer {
-    type Service = Deadline<S>;
-
-    fn layer(&self, inner: S) -> Deadline<S> {
-        Deadline { inner, timeout: self.0 }
-    }
-}
-
 // === impl Deadline ===
+
+impl<S> Deadline<S> {
+    /// Gives `inner` this much time for each response.
+    pub fn new(inner: S, timeout: Duration) -> Self {
+        Self { inner, timeout }
+    }
+}
 
 impl<S, E> Service<Request<Body>> for Deadline<S>
 where
@@ -138,7 +124,7 @@ mod tests {
                 Ok::<_, Rejection<Error>>(())
             });
             let began_at = Instant::now();
-            let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(slow);
+            let deadline = Deadline::new(slow, Duration::from_secs(60));
             let response = deadline.oneshot(Request::default()).await;
             assert_eq!(response.map_err(|refused| refused.error), want, "{takes} s");
             assert_eq!(began_at.elapsed().as_secs(), ends);
@@ -175,7 +161,7 @@ mod tests {
                 }
                 pending::<Result<(), Rejection<Error>>>().await
             });
-            let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(slow);
+            let deadline = Deadline::new(slow, Duration::from_secs(60));
             let response = deadline.oneshot(Request::new(body)).await;
             assert_eq!(response.unwrap_err().error, error, "{reads}");
         }
@@ -186,7 +172,7 @@ mod tests {
         let refusing = service_fn(async |_: Request<Body>| {
             Err::<(), Rejection<Error>>(Rejection::bare(Error::Full))
         });
-        let deadline = DeadlineLayer::new(Duration::from_secs(60)).layer(refusing);
+        let deadline = Deadline::new(refusing, Duration::from_secs(60));
         let response = deadline.oneshot(Request::default()).await;
         assert_eq!(response.unwrap_err().error, Error::Full);
     }

@@ -10,7 +10,7 @@ mod share;
 use std::{num::NonZeroU32, time::Duration};
 
 pub use self::{
-    admit::Admit, client::Client, deadline::DeadlineLayer, metrics::Metrics, rate::RateLimit,
+    admit::Admit, client::Client, deadline::Deadline, metrics::Metrics, rate::RateLimit,
     share::Share,
 };
 
@@ -38,23 +38,16 @@ pub struct Rate {
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each says in words what it means")]
 pub enum Error {
-    /// Too many requests are in flight.
     #[error("too many requests are in flight")]
     Full,
-    /// Too many of the requests in flight are this client's.
     #[error("this client has too many requests in flight")]
     ClientFull,
-    /// The client sends more requests a second than it may.
     #[error("this client sends too many requests")]
-    Rate {
-        /// Until its next request is admitted.
-        retry_after: Duration,
-    },
-    /// The response took too long.
+    Rate { retry_after: Duration },
     #[error("no response came in time")]
     Deadline,
-    /// The body of the request took too long.
     #[error("the body took too long")]
     SlowBody,
 }

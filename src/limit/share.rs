@@ -89,13 +89,13 @@ mod tests {
     use tower::{Layer as _, ServiceExt as _, service_fn};
 
     use super::*;
-    use crate::rule::{Rejection, RuleLayer};
+    use crate::rule::{self, Rejection};
 
     #[tokio::test]
     async fn one_client_has_a_quarter_and_the_others_have_theirs() {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let rule = Share::new(8, metrics);
-        let share = RuleLayer::new(rule.clone()).layer(service_fn(async |_: Request<Body>| {
+        let share_rule = Share::new(8, metrics);
+        let share = rule::layer(share_rule.clone()).layer(service_fn(async |_: Request<Body>| {
             Ok::<_, Rejection<Error>>(Response::new(Body::full("x")))
         }));
         let send = async |client: u128| {
@@ -111,14 +111,17 @@ mod tests {
         let third = send(1).await.unwrap();
         assert!(send(1).await.is_err());
         drop((second, third));
-        assert!(rule.shares.taken.lock().is_empty(), "a client without requests takes no memory");
+        assert!(
+            share_rule.shares.taken.lock().is_empty(),
+            "a client without requests takes no memory"
+        );
     }
 
     #[tokio::test]
     async fn a_request_without_a_client_is_not_counted() {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let share =
-            RuleLayer::new(Share::new(1, metrics)).layer(service_fn(async |_: Request<Body>| {
+            rule::layer(Share::new(1, metrics)).layer(service_fn(async |_: Request<Body>| {
                 Ok::<_, Rejection<Error>>(Response::new(Body::full("x")))
             }));
         let mut held = Vec::new();

@@ -17,12 +17,12 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep},
 };
-use tower::{ServiceExt as _, service_fn};
+use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::*;
 use crate::{
     limit,
-    rule::{Pass, Rule, RuleLayer},
+    rule::{self, Pass, Rule},
 };
 
 const KIB: usize = 1024;
@@ -36,7 +36,7 @@ async fn refuse_request(request: Request<Body>) -> Response<Body> {
     let refusing = service_fn(async |request: Request<Body>| {
         Err::<Response<Body>, _>(Rejection::<Error>::new(limit::Error::Full, request))
     });
-    let Ok(response) = RespondLayer.layer(refusing).oneshot(request).await;
+    let Ok(response) = Respond(refusing).oneshot(request).await;
     response
 }
 
@@ -78,10 +78,7 @@ async fn turns_errors_and_panics_into_responses() {
         #[expect(unreachable_code, reason = "it gives the function its type")]
         Err::<Response<Body>, Rejection<Error>>(Rejection::bare(Error::Panic))
     });
-    let Ok(response) = RespondLayer
-        .layer(panicking)
-        .oneshot(Request::default())
-        .await;
+    let Ok(response) = Respond(panicking).oneshot(Request::default()).await;
     let internal = (StatusCode::INTERNAL_SERVER_ERROR, "Internal".to_owned());
     assert_eq!(code(response).await, internal);
 
@@ -106,18 +103,16 @@ fn panicking_rule()
     }
 
     let released = Arc::new(Notify::new());
-    RespondLayer.layer(RuleLayer::new(Panicking).layer(service_fn(
-        move |request: Request<Body>| {
-            let released = Arc::clone(&released);
-            async move {
-                match request.uri().path() {
-                    "/wait" => released.notified().await,
-                    _ => released.notify_one(),
-                }
-                Ok::<_, Rejection<Error>>(Response::new(Body::empty()))
+    Respond(rule::layer(Panicking).layer(service_fn(move |request: Request<Body>| {
+        let released = Arc::clone(&released);
+        async move {
+            match request.uri().path() {
+                "/wait" => released.notified().await,
+                _ => released.notify_one(),
             }
-        },
-    )))
+            Ok::<_, Rejection<Error>>(Response::new(Body::empty()))
+        }
+    })))
 }
 
 fn request_to(path: &str) -> Request<Body> {
@@ -189,7 +184,7 @@ async fn every_response_has_the_id_of_its_request() {
                 .headers_mut()
                 .insert(X_REQUEST_ID, HeaderValue::from_static("ours"));
             let request = crate::request_id::RequestIds::new().mark(request);
-            let Ok(response) = RespondLayer.layer(inner).oneshot(request).await;
+            let Ok(response) = Respond(inner).oneshot(request).await;
             let ids: Vec<_> = response.headers().get_all(X_REQUEST_ID).iter().collect();
             assert_eq!(ids, ["ours"], "{path}");
         }

@@ -160,8 +160,8 @@ fn verified(
     });
     let token = token(Algorithm::RS256, provider.header.to_string(), claims.to_string());
     let Accepted { identity, .. } = verify(&verifier, token, NOW)?;
-    assert!(!identity.may_write(), "{}", provider.name);
-    let may_read = identity.may_read();
+    assert!(!identity.may_write, "{}", provider.name);
+    let may_read = identity.may_read;
     let principal = Principal::Subject(identity);
     Ok((principal.subject().unwrap().to_owned(), may_read))
 }
