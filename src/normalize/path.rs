@@ -25,11 +25,15 @@ pub(super) fn normalize(uri: &Uri) -> Result<Option<Uri>, Error> {
         path.push('?');
         path.push_str(query);
     }
+    let clean = replace_path_and_query(uri, &path);
+    clean.map(Some).ok_or(Error::PathEscape)
+}
+
+/// `uri` with another path and query.
+pub(super) fn replace_path_and_query(uri: &Uri, path_and_query: &str) -> Option<Uri> {
     let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(path.parse().map_err(|_| Error::PathEscape)?);
-    Uri::from_parts(parts)
-        .map(Some)
-        .map_err(|_| Error::PathEscape)
+    parts.path_and_query = Some(path_and_query.parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 /// Decodes once: what is still an escape after that is no part of a VIN.

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt::Write as _};
 use http::Uri;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-use super::path::has_only_whole_escapes;
+use super::path::{has_only_whole_escapes, replace_path_and_query};
 use crate::vehicle::clean;
 
 /// `uri` with clean values of `vin` and `plate` in its query; `None` if there is nothing to do.
@@ -15,10 +15,7 @@ use crate::vehicle::clean;
 /// Every other byte stays as it is, as do pairs that are not percent-encoded UTF-8.
 pub(super) fn normalize(uri: &Uri) -> Option<Uri> {
     let query = clean_query(uri.query()?)?;
-    let path = format!("{}?{query}", uri.path());
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(path.parse().ok()?);
-    Uri::from_parts(parts).ok()
+    replace_path_and_query(uri, &format!("{}?{query}", uri.path()))
 }
 
 /// `query` with clean values of `vin` and `plate`; `None` if they are clean already.

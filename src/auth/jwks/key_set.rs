@@ -33,15 +33,8 @@ pub struct KeySet {
 
 #[derive(Debug)]
 struct State {
-    keys: Vec<Entry>,
+    keys: Vec<Jwk>,
     unknown: UnknownKids,
-}
-
-#[derive(Debug)]
-struct Entry {
-    id: Option<String>,
-    fingerprint: Digest,
-    key: Arc<Key>,
 }
 
 /// What there is for a `kid`.
@@ -108,10 +101,10 @@ impl KeySet {
         is_taken: impl Fn(&str) -> bool,
     ) -> Vec<Arc<Key>> {
         let state = self.state.read();
-        let fitting = state.keys.iter().filter(|entry| {
-            entry.key.algorithm == algorithm && !entry.id.as_deref().is_some_and(&is_taken)
+        let fitting = state.keys.iter().filter(|jwk| {
+            jwk.key.algorithm == algorithm && !jwk.id.as_deref().is_some_and(&is_taken)
         });
-        fitting.map(|entry| Arc::clone(&entry.key)).collect()
+        fitting.map(|jwk| Arc::clone(&jwk.key)).collect()
     }
 
     /// Whether keys are in force, and every change of that.
@@ -137,7 +130,7 @@ impl KeySet {
     pub(super) fn succeed(&self, keys: Vec<Jwk>) -> Change {
         let mut state = self.state.write();
         let keys: Vec<_> = keys.into_iter().map(|jwk| state.keep(jwk)).collect();
-        let ids = keys.iter().filter_map(|entry| entry.id.as_ref());
+        let ids = keys.iter().filter_map(|jwk| jwk.id.as_ref());
         let change = Change {
             differs: !fingerprints(&keys).eq(fingerprints(&state.keys)),
             leaves_unknown: state
@@ -171,26 +164,25 @@ impl State {
         let mut named = self
             .keys
             .iter()
-            .filter(|entry| entry.id.as_deref() == Some(id))
-            .map(|entry| &entry.key);
+            .filter(|jwk| jwk.id.as_deref() == Some(id))
+            .map(|jwk| &jwk.key);
         // One name for keys of several types is allowed (RFC 7517 section 4.5).
         let found = named.clone().find(|key| key.algorithm == algorithm);
         found.or_else(|| named.next()).cloned()
     }
 
-    fn keep(&self, jwk: Jwk) -> Entry {
-        let Jwk { id, fingerprint, key } = jwk;
-        let kept = self
-            .keys
-            .iter()
-            .find(|entry| entry.fingerprint == fingerprint);
-        let key = kept.map_or_else(|| Arc::new(key), |entry| Arc::clone(&entry.key));
-        Entry { id, fingerprint, key }
+    /// `jwk`, with the key that is in force if it is the same.
+    fn keep(&self, jwk: Jwk) -> Jwk {
+        let mut keys = self.keys.iter();
+        match keys.find(|kept| kept.fingerprint == jwk.fingerprint) {
+            Some(kept) => Jwk { key: Arc::clone(&kept.key), ..jwk },
+            None => jwk,
+        }
     }
 }
 
-fn fingerprints(keys: &[Entry]) -> impl Iterator<Item = &Digest> {
-    keys.iter().map(|entry| &entry.fingerprint)
+fn fingerprints(keys: &[Jwk]) -> impl Iterator<Item = &Digest> {
+    keys.iter().map(|jwk| &jwk.fingerprint)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Issuers publish keys for more than tokens, and of kinds that nobody knew when this was
 //! written. What cannot be used is left out with the reason; it spoils nothing else.
 
+use std::sync::Arc;
+
 use aws_lc_rs::{encoding::AsDer as _, signature::RsaPublicKeyComponents};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
@@ -41,7 +43,7 @@ pub(super) struct Jwk {
     pub(super) id: Option<String>,
     /// The same for the same key under the same name and no other.
     pub(super) fingerprint: Digest,
-    pub(super) key: Key,
+    pub(super) key: Arc<Key>,
 }
 
 /// Why a key is left out.
@@ -138,7 +140,7 @@ impl Jwk {
             .chain(id.as_ref().map(String::as_bytes));
         let fingerprint = digest::of_parts(parts);
         let key = Key::from_public(id.clone().unwrap_or_default(), algorithm, &public)?;
-        Ok(Self { id, fingerprint, key })
+        Ok(Self { id, fingerprint, key: Arc::new(key) })
     }
 
     /// Whether it can never be chosen because of an `earlier` one.
