@@ -101,7 +101,7 @@ fn lets_nobody_pass_whom_authenticate_did_not_see() {
 }
 
 #[test]
-fn an_account_replaces_every_field_of_the_callers_credential() {
+fn an_account_replaces_every_header_of_the_clients_credential() {
     let accounts = vec![
         account(AUTHORIZATION, "Bearer fleet", &["billing"]),
         account(HeaderName::from_static("x-key"), "shared", &["*"]),
@@ -146,7 +146,7 @@ fn a_subject_without_an_account_is_forbidden() {
 }
 
 #[test]
-fn the_callers_own_credential_passes_as_it_is() {
+fn the_clients_own_credential_passes_as_it_is() {
     let rule = rule(false, vec![]);
     let (fields, credential) = pass(&rule, subject("billing"), &OWN);
     assert_eq!(fields.len(), OWN.len());
@@ -162,7 +162,7 @@ fn the_callers_own_credential_passes_as_it_is() {
 }
 
 #[test]
-fn the_credential_is_what_counts_and_not_the_caller() {
+fn the_credential_is_what_counts_and_not_the_principal() {
     let rule = rule(false, vec![]);
     let of = |principal| pass(&rule, principal, &OWN).1;
     assert_eq!(of(subject("billing")), of(subject("dispatch")));

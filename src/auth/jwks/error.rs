@@ -11,28 +11,21 @@ use crate::{auth::metrics::FetchOutcome, body::Failure, files::Unreadable};
 /// Why a fetch brought no key set. Nothing of what came is a part of it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// No connection, or it broke.
     #[error("the key server cannot be reached")]
     Unreachable(#[source] legacy::Error),
-    /// It took too long.
-    #[error("the key server did not answer in time")]
+    #[error("the key server did not respond in time")]
     Timeout,
     /// Any status but 200, a redirect included.
-    #[error("the key server answered {0}")]
+    #[error("the key server responded with {0}")]
     Status(StatusCode),
-    /// The answer broke off.
-    #[error("the answer broke off")]
+    #[error("the response broke off")]
     Incomplete(#[source] Failure),
-    /// The file cannot be read.
     #[error("the key file cannot be read")]
     File(#[source] io::Error),
-    /// More bytes than any key set needs.
     #[error("the key set is too large")]
     TooLarge,
-    /// No JSON, or another kind of it.
     #[error("what came is no JSON Web Key Set")]
     Malformed,
-    /// A key set without a key that verifies tokens.
     #[error("the key set has no usable key")]
     Empty(LeftOut),
 }

@@ -85,7 +85,7 @@ pub(super) fn keys(ids: &[&str]) -> Vec<Jwk> {
 
 /// What a key server answers.
 #[derive(Clone, Debug)]
-pub(in crate::auth) enum Answer {
+pub(in crate::auth) enum Reply {
     Text(StatusCode, &'static str, String),
     Redirect(String),
     /// So many bytes without an end in sight.
@@ -107,13 +107,13 @@ pub(in crate::auth) struct KeyServer {
 }
 
 struct Shared {
-    answer: Mutex<Answer>,
+    reply: Mutex<Reply>,
     fetches: AtomicUsize,
 }
 
-// === impl Answer ===
+// === impl Reply ===
 
-impl Answer {
+impl Reply {
     /// A key set that says nothing of its life.
     pub(in crate::auth) fn set(keys: impl Into<Vec<Value>>) -> Self {
         Self::Text(StatusCode::OK, "", set(keys))
@@ -156,9 +156,9 @@ impl Answer {
 // === impl KeyServer ===
 
 impl KeyServer {
-    pub(in crate::auth) async fn start(answer: Answer) -> Self {
+    pub(in crate::auth) async fn start(reply: Reply) -> Self {
         let (listener, address) = bind().await;
-        let shared = Arc::new(Shared { answer: Mutex::new(answer), fetches: 0.into() });
+        let shared = Arc::new(Shared { reply: Mutex::new(reply), fetches: 0.into() });
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -168,7 +168,7 @@ impl KeyServer {
         Self { address, ca: None, shared, task: task.abort_handle() }
     }
 
-    pub(in crate::auth) async fn start_with_tls(answer: Answer) -> Self {
+    pub(in crate::auth) async fn start_with_tls(reply: Reply) -> Self {
         let CertifiedKey { cert, signing_key } =
             rcgen::generate_simple_self_signed(["127.0.0.1".into()]).unwrap();
         let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
@@ -182,7 +182,7 @@ impl KeyServer {
         let tls = TlsAcceptor::from(Arc::new(tls));
 
         let (listener, address) = bind().await;
-        let shared = Arc::new(Shared { answer: Mutex::new(answer), fetches: 0.into() });
+        let shared = Arc::new(Shared { reply: Mutex::new(reply), fetches: 0.into() });
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -194,8 +194,8 @@ impl KeyServer {
         Self { address, ca: Some(cert.der().clone()), shared, task: task.abort_handle() }
     }
 
-    pub(in crate::auth) fn answer(&self, answer: Answer) {
-        *self.shared.answer.lock() = answer;
+    pub(in crate::auth) fn reply(&self, reply: Reply) {
+        *self.shared.reply.lock() = reply;
     }
 
     /// How many fetches have come.
@@ -227,8 +227,8 @@ impl Shared {
         let service = service_fn(|request: Request<Incoming>| {
             assert_eq!(request.uri(), "/jwks");
             self.fetches.fetch_add(1, Ordering::SeqCst);
-            let answer = self.answer.lock().clone();
-            async { Ok::<_, Infallible>(answer.response().await) }
+            let reply = self.reply.lock().clone();
+            async { Ok::<_, Infallible>(reply.response().await) }
         });
         // Clients hang up in the middle of long answers.
         let _ = http1::Builder::new()

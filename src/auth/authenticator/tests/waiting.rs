@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     super::{
         super::{
-            jwks::testing::{Answer, KeyServer, named},
+            jwks::testing::{KeyServer, Reply, named},
             testing::{key, log, token},
         },
         *,
@@ -98,10 +98,10 @@ async fn passes_the_request_on_with_its_principal_or_back_with_its_body() {
 
 #[tokio::test]
 async fn a_request_whose_key_is_being_fetched_waits_and_passes() {
-    let server = KeyServer::start(Answer::set([named("a")])).await;
+    let server = KeyServer::start(Reply::set([named("a")])).await;
     let service = service(&server);
     assert_eq!(call(&service, &published("a")).await.unwrap(), "billing");
-    server.answer(Answer::set([named("a"), named("b")]));
+    server.reply(Reply::set([named("a"), named("b")]));
     assert_eq!(call(&service, &published("b")).await.unwrap(), "billing");
     assert_eq!(
         call(&service, &published("b"))
@@ -115,7 +115,7 @@ async fn a_request_whose_key_is_being_fetched_waits_and_passes() {
 
 #[tokio::test]
 async fn a_request_whose_key_does_not_come_is_refused_with_its_body() {
-    let server = KeyServer::start(Answer::set([named("a")])).await;
+    let server = KeyServer::start(Reply::set([named("a")])).await;
     let service = service(&server);
     assert!(call(&service, &published("a")).await.is_ok());
     let token = published("b");
@@ -132,7 +132,7 @@ async fn a_request_whose_key_does_not_come_is_refused_with_its_body() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_waited_counts_once() {
-    let server = KeyServer::start(Answer::Hang).await;
+    let server = KeyServer::start(Reply::Hang).await;
     let (service, registry) = counting_service(&server);
     assert_eq!(reason(call(&service, &published("a")).await), Some(TokenError::UnknownKey));
     assert_eq!(counted(&registry), [("unknown_key".to_owned(), 1)]);
@@ -140,7 +140,7 @@ async fn a_request_that_waited_counts_once() {
 
 #[tokio::test]
 async fn a_published_key_vouches_for_the_issuer_only() {
-    let server = KeyServer::start(Answer::set([named("a")])).await;
+    let server = KeyServer::start(Reply::set([named("a")])).await;
     let service = service(&server);
     let exp = unix_time().as_secs() + 600;
     for (iss, refused) in
@@ -156,24 +156,24 @@ async fn a_published_key_vouches_for_the_issuer_only() {
 async fn a_broken_key_server_spoils_nothing() {
     let broken = || {
         [
-            Answer::Text(StatusCode::INTERNAL_SERVER_ERROR, "", "oops".into()),
-            Answer::Text(StatusCode::OK, "", "<html>".into()),
-            Answer::Text(StatusCode::OK, "", r#"{"keys":[]}"#.into()),
-            Answer::Redirect("http://127.0.0.1:1/jwks".into()),
-            Answer::Large(50 * 1024 * 1024),
-            Answer::Incomplete,
-            Answer::Stall,
-            Answer::Hang,
+            Reply::Text(StatusCode::INTERNAL_SERVER_ERROR, "", "oops".into()),
+            Reply::Text(StatusCode::OK, "", "<html>".into()),
+            Reply::Text(StatusCode::OK, "", r#"{"keys":[]}"#.into()),
+            Reply::Redirect("http://127.0.0.1:1/jwks".into()),
+            Reply::Large(50 * 1024 * 1024),
+            Reply::Incomplete,
+            Reply::Stall,
+            Reply::Hang,
         ]
     };
     let trials = broken().into_iter().map(|response| async move {
         let shown = format!("{response:?}");
-        let server = KeyServer::start(Answer::set([named("a")])).await;
+        let server = KeyServer::start(Reply::set([named("a")])).await;
         let service = service(&server);
         let remembered = published("a");
         assert!(call(&service, &remembered).await.is_ok());
 
-        server.answer(response);
+        server.reply(response);
         let before = Instant::now();
         assert_eq!(reason(call(&service, &published("b")).await), Some(TokenError::UnknownKey));
         let waited = before.elapsed();
@@ -189,7 +189,7 @@ async fn a_broken_key_server_spoils_nothing() {
 
 #[tokio::test]
 async fn configured_keys_serve_while_the_key_server_is_down() {
-    let server = KeyServer::start(Answer::Hang).await;
+    let server = KeyServer::start(Reply::Hang).await;
     let service = service(&server);
     let own = fresh_token(Algorithm::HS256, "hs256");
     assert!(call(&service, &own).now_or_never().unwrap().is_ok());
@@ -199,10 +199,10 @@ async fn configured_keys_serve_while_the_key_server_is_down() {
 
 #[tokio::test]
 async fn who_hangs_up_while_waiting_disturbs_nobody() {
-    let server = KeyServer::start(Answer::set([named("a")])).await;
+    let server = KeyServer::start(Reply::set([named("a")])).await;
     let service = service(&server);
     assert!(call(&service, &published("a")).await.is_ok());
-    server.answer(Answer::set([named("b")]));
+    server.reply(Reply::set([named("b")]));
     let token = published("b");
     assert!(call(&service, &token).now_or_never().is_none(), "dropped, having caused the fetch");
     assert!(
@@ -216,7 +216,7 @@ async fn who_hangs_up_while_waiting_disturbs_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_rotation_under_load_refuses_nobody_and_ends_the_old_key() {
-    let server = KeyServer::start(Answer::set([named("old")])).await;
+    let server = KeyServer::start(Reply::set([named("old")])).await;
     let service = service(&server);
     let remembered = published("old");
     assert!(call(&service, &remembered).await.is_ok());
@@ -243,7 +243,7 @@ async fn a_rotation_under_load_refuses_nobody_and_ends_the_old_key() {
     });
     let principals: Vec<_> = principals.collect();
     sleep(Duration::from_millis(50)).await;
-    server.answer(Answer::set([named("new")]));
+    server.reply(Reply::set([named("new")]));
     rotated.store(1, SeqCst);
     for principal in principals {
         assert!(principal.await.unwrap()["old"] > 0);

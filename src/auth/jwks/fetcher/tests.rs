@@ -6,7 +6,7 @@ use super::{
     super::{
         super::metrics::FetchOutcome,
         error::Chain,
-        testing::{Answer, KeyServer, config, named, set},
+        testing::{KeyServer, Reply, config, named, set},
     },
     *,
 };
@@ -15,7 +15,7 @@ async fn fetch(config: Config) -> Result<Fetched, Error> {
     Fetcher::new(config).unwrap().fetch().await
 }
 
-async fn fetch_response(response: Answer) -> Result<Fetched, Error> {
+async fn fetch_response(response: Reply) -> Result<Fetched, Error> {
     let server = KeyServer::start(response).await;
     fetch(server.config()).await
 }
@@ -27,8 +27,8 @@ fn file(name: &str, content: &[u8]) -> PathBuf {
     path
 }
 
-fn text(status: u16, cache_control: &'static str, text: impl Into<String>) -> Answer {
-    Answer::Text(StatusCode::from_u16(status).unwrap(), cache_control, text.into())
+fn text(status: u16, cache_control: &'static str, text: impl Into<String>) -> Reply {
+    Reply::Text(StatusCode::from_u16(status).unwrap(), cache_control, text.into())
 }
 
 #[tokio::test]
@@ -53,8 +53,8 @@ async fn every_other_answer_is_a_failure() {
         (text(200, "", r#"{"keys":[]}"#), FetchOutcome::Empty),
         (text(200, "", r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#), FetchOutcome::Empty),
         (text(200, "", format!("{}{}", keys(), " ".repeat(MAX_BYTES))), FetchOutcome::TooLarge),
-        (Answer::Large(50 * 1024 * 1024), FetchOutcome::TooLarge),
-        (Answer::Incomplete, FetchOutcome::Unreachable),
+        (Reply::Large(50 * 1024 * 1024), FetchOutcome::TooLarge),
+        (Reply::Incomplete, FetchOutcome::Unreachable),
     ] {
         let shown = format!("{response:.60?}");
         let error = fetch_response(response).await.unwrap_err();
@@ -71,8 +71,8 @@ async fn a_set_may_be_just_as_large_as_allowed() {
 
 #[tokio::test]
 async fn does_not_follow_redirects() {
-    let target = KeyServer::start(Answer::set([named("a")])).await;
-    let error = fetch_response(Answer::Redirect(target.url()))
+    let target = KeyServer::start(Reply::set([named("a")])).await;
+    let error = fetch_response(Reply::Redirect(target.url()))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Status(StatusCode::FOUND)));
@@ -108,8 +108,8 @@ async fn says_why_nobody_is_there() {
 
 #[tokio::test]
 async fn trusts_the_configured_authority_and_no_other() {
-    let server = KeyServer::start_with_tls(Answer::set([named("a")])).await;
-    let other = KeyServer::start_with_tls(Answer::set([named("b")])).await;
+    let server = KeyServer::start_with_tls(Reply::set([named("a")])).await;
+    let other = KeyServer::start_with_tls(Reply::set([named("b")])).await;
     assert!(fetch(server.config()).await.is_ok());
     for ca in [other.config().ca, Some(vec![]), None] {
         let error = fetch(Config { ca, ..server.config() }).await.unwrap_err();
