@@ -78,25 +78,22 @@ impl ResponseBody {
         Self { inner, rest: Bytes::new(), http2, _in_flight: in_flight }
     }
 
-    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.rest.is_empty() {
-            return Pin::new(&mut self.inner).poll_frame(cx);
-        }
-        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.rest)))))
-    }
-
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = match ready!(self.poll_inner(cx)) {
-            Some(Ok(frame)) => frame,
-            end => return Poll::Ready(end),
-        };
-        let frame = frame.into_data().map(|mut data| {
-            if data.len() > PIECE {
-                self.rest = data.split_off(PIECE);
-            }
-            Frame::data(data)
-        });
-        Poll::Ready(Some(Ok(frame.unwrap_or_else(|trailers| trailers))))
+        let mut data = std::mem::take(&mut self.rest);
+        if data.is_empty() {
+            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            };
+            data = match frame.into_data() {
+                Ok(data) => data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            };
+        }
+        if data.len() > PIECE {
+            self.rest = data.split_off(PIECE);
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 }
 
@@ -124,12 +121,11 @@ impl http_body::Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         let rest = self.rest.len() as u64;
-        let inner = self.inner.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(inner.lower() + rest);
-        if let Some(upper) = inner.upper() {
+        let mut hint = self.inner.size_hint();
+        if let Some(upper) = hint.upper() {
             hint.set_upper(upper + rest);
         }
+        hint.set_lower(hint.lower() + rest);
         hint
     }
 }
