@@ -21,7 +21,7 @@ use super::{
     connection_state::{Command, ConnectionState},
     io::{Negotiated, WatchedIo},
     metrics::{Metrics, Reason},
-    phase::{Phase, Timeouts, Verdict},
+    phase::{Overdue, Phase, Timeouts},
     socket::Socket,
     stream::Streams,
     tls::{Tls, say_goodbye},
@@ -186,11 +186,9 @@ impl Protocols {
                     }
                 },
                 () = look.as_mut() => match self.check_phase(state.phase(), closing_at) {
-                    Verdict::LookAgainAt(then) => look.as_mut().reset(then),
-                    Verdict::SlowHead => break Some(Reason::HeaderTimeout),
-                    Verdict::SlowReader => break Some(Reason::WriteTimeout),
-                    Verdict::Idle if closing_at.is_some() => break None,
-                    Verdict::Idle => {
+                    Ok(then) => look.as_mut().reset(then),
+                    Err(reason) if reason.is_some() || closing_at.is_some() => break reason,
+                    Err(_) => {
                         closing_at = Some(Instant::now());
                         connection.as_mut().graceful_shutdown();
                     }
@@ -201,7 +199,7 @@ impl Protocols {
 
     /// A connection that was told to close may use the time of a pending write to do so: over
     /// HTTP/2 the other end has to agree, and to take what is left of its responses.
-    fn check_phase(&self, phase: Phase, closing_at: Option<Instant>) -> Verdict {
+    fn check_phase(&self, phase: Phase, closing_at: Option<Instant>) -> Result<Instant, Overdue> {
         let now = Instant::now();
         match (phase, closing_at) {
             (Phase::Idle(since), Some(closing_at)) => {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::metrics::Reason;
+
 /// How long each phase of a connection may last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
@@ -24,38 +26,25 @@ pub(super) enum Phase {
     Idle(Instant),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Nothing; no timeout can be over before this.
-    LookAgainAt(Instant),
-    /// Close it: it has been without a request for too long.
-    Idle,
-    /// Close it: the head of its request takes too long.
-    SlowHead,
-    /// Close it: it does not take its response.
-    SlowReader,
-}
+/// A connection is to be closed; `None`: which is no failure, because it was idle.
+pub(super) type Overdue = Option<Reason>;
 
 // === impl Phase ===
 
 impl Phase {
-    /// What is to be done with a connection that is in this phase at `now`.
-    pub(super) fn check(self, now: Instant, timeouts: &Timeouts) -> Verdict {
-        let (deadline, late) = match self {
-            Self::Blocked(since) => (since + timeouts.write_idle, Verdict::SlowReader),
+    /// When to look again at a connection that is in this phase at `now`: no timeout can be over
+    /// before.
+    pub(super) fn check(self, now: Instant, timeouts: &Timeouts) -> Result<Instant, Overdue> {
+        // Another phase may begin right after this look.
+        let soon = now + timeouts.shortest();
+        let (deadline, overdue) = match self {
+            Self::Blocked(since) => (since + timeouts.write_idle, Some(Reason::WriteTimeout)),
             // The socket has its own timeouts then.
-            Self::Busy | Self::Closing(_) => {
-                return Verdict::LookAgainAt(now + timeouts.shortest());
-            }
-            Self::Head(since) => (since + timeouts.header, Verdict::SlowHead),
-            Self::Idle(since) => (since + timeouts.idle, Verdict::Idle),
+            Self::Busy | Self::Closing(_) => return Ok(soon),
+            Self::Head(since) => (since + timeouts.header, Some(Reason::HeaderTimeout)),
+            Self::Idle(since) => (since + timeouts.idle, None),
         };
-        if now >= deadline {
-            late
-        } else {
-            // Another phase may begin right after this look.
-            Verdict::LookAgainAt(deadline.min(now + timeouts.shortest()))
-        }
+        if now >= deadline { Err(overdue) } else { Ok(deadline.min(soon)) }
     }
 }
 
@@ -88,19 +77,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_deadline() {
         let t0 = Instant::now();
-        for (phase, seconds, verdict) in [
-            (Phase::Idle(t0), 0, Verdict::LookAgainAt(t0 + after(10))),
-            (Phase::Idle(t0), 55, Verdict::LookAgainAt(t0 + after(60))),
-            (Phase::Idle(t0), 59, Verdict::LookAgainAt(t0 + after(60))),
-            (Phase::Idle(t0), 60, Verdict::Idle),
-            (Phase::Head(t0), 9, Verdict::LookAgainAt(t0 + after(10))),
-            (Phase::Head(t0), 10, Verdict::SlowHead),
-            (Phase::Blocked(t0), 25, Verdict::LookAgainAt(t0 + after(30))),
-            (Phase::Blocked(t0), 31, Verdict::SlowReader),
-            (Phase::Busy, 1000, Verdict::LookAgainAt(t0 + after(1010))),
-            (Phase::Closing(t0), 1000, Verdict::LookAgainAt(t0 + after(1010))),
+        for (phase, seconds, want) in [
+            (Phase::Idle(t0), 0, Ok(t0 + after(10))),
+            (Phase::Idle(t0), 55, Ok(t0 + after(60))),
+            (Phase::Idle(t0), 59, Ok(t0 + after(60))),
+            (Phase::Idle(t0), 60, Err(None)),
+            (Phase::Head(t0), 9, Ok(t0 + after(10))),
+            (Phase::Head(t0), 10, Err(Some(Reason::HeaderTimeout))),
+            (Phase::Blocked(t0), 25, Ok(t0 + after(30))),
+            (Phase::Blocked(t0), 31, Err(Some(Reason::WriteTimeout))),
+            (Phase::Busy, 1000, Ok(t0 + after(1010))),
+            (Phase::Closing(t0), 1000, Ok(t0 + after(1010))),
         ] {
-            assert_eq!(phase.check(t0 + after(seconds), &TIMEOUTS), verdict, "{phase:?} {seconds}");
+            assert_eq!(phase.check(t0 + after(seconds), &TIMEOUTS), want, "{phase:?} {seconds}");
         }
     }
 }
