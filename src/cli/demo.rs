@@ -1,17 +1,12 @@
 //! `vingate demo`: gateway and sandbox in one process, with a token and commands to paste.
 
 use std::{
-    error::Error,
-    ffi::OsString,
-    net::SocketAddr,
-    path::Path,
-    process::ExitCode,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    error::Error, ffi::OsString, net::SocketAddr, path::Path, process::ExitCode, time::Duration,
 };
 
 use aws_lc_rs::rand;
 
-use super::{exit, print, serve::block_on, stop_signal};
+use super::{exit, print, serve::block_on, since_epoch, stop_signal};
 use crate::{app::App, config::Config, hex::hex, sandbox::Sandbox, telemetry};
 
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,11 +34,11 @@ fn demo(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
 }
 
 fn build(config: Config) -> Result<(App, String), Box<dyn Error>> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let auth = &config.reloadable.auth;
-    let token = auth.issue("demo", Some("vehicles:read vehicles:write"), TTL, now)?;
+    let scope = Some("vehicles:read vehicles:write");
+    let token = config
+        .reloadable
+        .auth
+        .issue("demo", scope, TTL, since_epoch())?;
     Ok((App::build(config)?, token))
 }
 

@@ -12,6 +12,7 @@ use std::{
     fmt::Display,
     io::{self, Write as _},
     process::{self, ExitCode},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,6 +64,12 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
             process::exit(FAILED);
         });
     })
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 fn env(name: &str) -> Option<std::ffi::OsString> {

@@ -1,13 +1,8 @@
 //! `vingate token`: a token for trials, signed with a configured secret.
 
-use std::{
-    error::Error,
-    path::Path,
-    process::ExitCode,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{error::Error, path::Path, process::ExitCode, time::Duration};
 
-use super::{env, exit, print};
+use super::{env, exit, print, since_epoch};
 use crate::config::Config;
 
 /// Prints a token for `subject`, valid for `ttl`, that the file at `path` accepts.
@@ -22,8 +17,10 @@ fn sign(
     ttl: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let config = Config::load(path, &env)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    print(config.reloadable.auth.issue(subject, scope, ttl, now)?)
+    print(
+        config
+            .reloadable
+            .auth
+            .issue(subject, scope, ttl, since_epoch())?,
+    )
 }

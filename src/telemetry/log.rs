@@ -140,10 +140,7 @@ where
 
 /// Logs a panic without its message, which may quote what a client sent.
 fn note_panic(location: Option<&Location<'_>>) {
-    match location {
-        Some(location) => error!(%location, "task panicked"),
-        None => error!("task panicked"),
-    }
+    error!(location = location.map(display), "task panicked");
 }
 
 /// Keeps every line one line, whatever its fields hold: control characters, line separators and
