@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{
     connection_state::ConnectionState,
     framing::{BadLine, Framing},
+    negotiated::{Negotiated, NotNegotiated},
 };
 
 /// What every HTTP/2 connection begins with (RFC 9113 §3.4).
@@ -47,20 +48,6 @@ pin_project! {
 
 /// Tells the other end that nothing more comes, if it takes that at once.
 type Goodbye<I> = fn(Pin<&mut I>);
-
-/// What both ends have negotiated before the first byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Negotiated {
-    Nothing,
-    /// HTTP/1.1, or 1.0.
-    Http1,
-    Http2,
-}
-
-/// Another protocol was negotiated than what came.
-#[derive(Debug, thiserror::Error)]
-#[error("not the protocol that was negotiated")]
-pub(super) struct NotNegotiated;
 
 /// The body of a request is not framed as it must be.
 #[derive(Debug, thiserror::Error)]
@@ -186,18 +173,6 @@ impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.project().inner.poll_shutdown(cx)
-    }
-}
-
-// === impl Negotiated ===
-
-impl Negotiated {
-    fn permits(self, http2: bool) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Http1 => !http2,
-            Self::Http2 => http2,
-        }
     }
 }
 

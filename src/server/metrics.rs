@@ -12,7 +12,7 @@ use prometheus::{
 };
 use tracing::debug;
 
-use super::io::NotNegotiated;
+use super::negotiated::NotNegotiated;
 use crate::labels::labels;
 
 /// The counters of a listener's connections: a handle, cheap to clone.

@@ -18,6 +18,7 @@ mod framing;
 mod in_flight;
 mod io;
 mod metrics;
+mod negotiated;
 mod phase;
 mod socket;
 mod stream;

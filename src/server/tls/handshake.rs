@@ -19,8 +19,8 @@ use tracing::debug;
 use super::{Tls, credentials::HTTP2};
 use crate::server::{
     connection_state::{Command, ConnectionState},
-    io::Negotiated,
     metrics::Reason,
+    negotiated::Negotiated,
     socket::Socket,
 };
 
