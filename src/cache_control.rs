@@ -44,8 +44,6 @@ pub(crate) fn seconds(text: &[u8]) -> u64 {
     seconds.into()
 }
 
-// === impl Directive ===
-
 impl<'a> Directive<'a> {
     fn parse(text: &'a [u8]) -> Self {
         let mut parts = text.splitn(2, |&byte| byte == b'=').map(<[u8]>::trim_ascii);

@@ -16,8 +16,6 @@ pub struct Peer {
     pub is_trusted_proxy: bool,
 }
 
-// === impl Peer ===
-
 impl Peer {
     /// The peer of a connection, not a trusted proxy.
     pub fn new(address: SocketAddr, tls: bool) -> Self {

@@ -45,8 +45,6 @@ pub const BATCH_PATH: &str = "/api/batch/scraping/";
 const VEHICLE_STATUS_PREFIX: &str = "/api/v2/vehicles/";
 const VEHICLE_STATUS_SUFFIX: &str = "/status";
 
-// === impl Route ===
-
 impl Route {
     /// The route of a request.
     ///

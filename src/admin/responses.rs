@@ -23,8 +23,6 @@ pub(super) struct Error {
     header: Option<(HeaderName, &'static str)>,
 }
 
-// === impl Error ===
-
 impl Error {
     pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), header: None }

@@ -34,8 +34,6 @@ struct Current {
 
 pub(super) type Served = Stacks<Reloadable<Gateway>, Reloadable<Admin>>;
 
-// === impl Control ===
-
 impl Control {
     /// The stacks for this configuration, and the handle that replaces them.
     pub(super) fn new(

@@ -46,8 +46,6 @@ struct Listener<S> {
     metrics: server::Metrics,
 }
 
-// === impl App ===
-
 impl App {
     /// Binds the listeners and wires the parts. Runs inside a tokio runtime.
     ///

@@ -26,8 +26,6 @@ pub(super) struct ReloadMetrics {
     succeeded_at: Gauge,
 }
 
-// === impl ReloadMetrics ===
-
 impl ReloadMetrics {
     /// Registers the metrics. A start counts as a success, without being a reload.
     ///

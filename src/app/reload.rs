@@ -28,8 +28,6 @@ pub struct Reload {
     pub levels: Levels,
 }
 
-// === impl Reload ===
-
 impl Reload {
     /// Reads the file again whenever a hangup comes, and whenever it, or a file that it names, is
     /// not as it was in `known`. Never ends.

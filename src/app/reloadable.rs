@@ -16,8 +16,6 @@ pub(super) struct Reloadable<S> {
     service: Option<S>,
 }
 
-// === impl Reloadable ===
-
 impl<S: Clone> Reloadable<S> {
     pub(super) fn new(first: S) -> (watch::Sender<S>, Self) {
         let (sender, current) = watch::channel(first);

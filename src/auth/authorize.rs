@@ -23,8 +23,6 @@ pub struct Authorize {
     accounts: Option<Accounts>,
 }
 
-// === impl Authorize ===
-
 impl Authorize {
     pub(super) fn new(
         scopes: Option<Scopes>,

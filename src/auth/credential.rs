@@ -30,8 +30,6 @@ pub struct Credential {
 #[derive(Clone, Debug)]
 pub struct CredentialFields(Arc<[HeaderName]>);
 
-// === impl CredentialFields ===
-
 impl CredentialFields {
     pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         let mut others: Vec<_> = names

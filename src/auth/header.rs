@@ -15,8 +15,6 @@ pub(super) struct Header {
     pub(super) key_id: Option<String>,
 }
 
-// === impl Header ===
-
 impl Header {
     /// Reads the JSON of a header.
     pub(super) fn parse(json: &[u8]) -> Result<Self, TokenError> {

@@ -19,8 +19,6 @@ pub enum IssueError {
     Key(#[from] KeyError),
 }
 
-// === impl Config ===
-
 impl Config {
     /// Signs a token for `subject` that this configuration accepts for `ttl` from `now` (since
     /// 1970), with the first key that can. `scope` is a list separated by spaces.

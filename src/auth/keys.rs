@@ -20,8 +20,6 @@ pub(super) struct Keys {
     published: Option<Arc<KeySet>>,
 }
 
-// === impl Keys ===
-
 impl Keys {
     /// Of two configured keys with one `kid` the first counts; the configuration check does not
     /// let that happen.

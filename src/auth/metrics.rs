@@ -27,8 +27,6 @@ labels! {
     }
 }
 
-// === impl Metrics ===
-
 impl Metrics {
     /// Registers `vingate_auth_tokens_total{outcome}`: `accepted`, `missing`, or a
     /// [`TokenError`], one count a request; and `vingate_auth_jwks_refreshes_total{outcome}`:

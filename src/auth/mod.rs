@@ -87,8 +87,6 @@ pub struct Auth {
     pub authorize: Authorize,
 }
 
-// === impl Config ===
-
 impl Config {
     /// The parts, which know no token yet. Keys that the issuer publishes vouch for `issuer` only,
     /// so it must be there with `published`.

@@ -26,8 +26,6 @@ pub(super) enum OneOrMany {
     Many(Vec<String>),
 }
 
-// === impl Granted ===
-
 impl Granted {
     pub(super) fn of(claims: &UniqueMembers<'_>, names: &[String]) -> Self {
         let granted = names.iter().filter_map(|name| claims.get(name).ok());

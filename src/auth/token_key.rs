@@ -66,8 +66,6 @@ pub enum KeyError {
     Sign(#[source] jsonwebtoken::errors::Error),
 }
 
-// === impl Key ===
-
 impl Key {
     /// An HMAC key. The secret is at least as long as the hash (RFC 7518 section 3.2).
     ///

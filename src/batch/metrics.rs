@@ -10,8 +10,6 @@ pub struct Metrics {
 const VEHICLES: [f64; 12] =
     [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0];
 
-// === impl Metrics ===
-
 impl Metrics {
     /// Registers the metrics of batches.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {

@@ -33,8 +33,6 @@ const TAIL: &[u8] = b"]}";
 /// small enough to be still in the processor's cache when it does.
 const FRAME: usize = 48 * 1024;
 
-// === impl Splice ===
-
 impl Splice {
     /// The answer of these entries, in this order.
     pub fn new(entries: impl IntoIterator<Item = Arc<Entry>>) -> Self {

@@ -11,8 +11,6 @@ use super::{Body, Failure, Idle};
 /// than it sends makes us reserve no more than this.
 const MAX_RESERVED: usize = 1024 * 1024;
 
-// === impl Body ===
-
 impl Body {
     /// Reads this body to its end: at most `limit` bytes, with at most `idle_timeout` of silence.
     ///

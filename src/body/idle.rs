@@ -25,8 +25,6 @@ pub struct Idle {
     waiting: bool,
 }
 
-// === impl Idle ===
-
 impl Idle {
     /// Allows `timeout` of silence.
     pub fn new(timeout: Duration) -> Self {

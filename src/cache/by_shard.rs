@@ -10,8 +10,6 @@ pub(super) struct ByShard<'a, C: Contents> {
     ends: Vec<usize>,
 }
 
-// === impl ByShard ===
-
 impl<'a, C: Contents> ByShard<'a, C> {
     pub(super) fn new(store: &'a Store<C>, keys: &[Hashed<C::Item>]) -> Self {
         // Counted first, so that each index is known at once.

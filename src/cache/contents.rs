@@ -39,8 +39,6 @@ pub struct Moment {
     pub wall: SystemTime,
 }
 
-// === impl Moment ===
-
 impl Moment {
     /// This one.
     pub fn now() -> Self {

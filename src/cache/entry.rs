@@ -15,8 +15,6 @@ pub struct Entry<V> {
     value: V,
 }
 
-// === impl Entry ===
-
 impl<V> Entry<V> {
     pub(super) fn new(key_hash: u64, epoch: u32, value: V) -> Self {
         Self { key_hash, epoch, noted_at: AtomicU32::new(0), value }

@@ -30,8 +30,6 @@ pub(super) struct Hashed<I> {
     pub(super) hash: u64,
 }
 
-// === impl Partition ===
-
 impl Partition {
     /// Of calls that nobody shares; no entry has it.
     pub(super) const NONE: Self = Self(0);

@@ -18,8 +18,6 @@ use super::{Cache, Contents, Partition, Scope, table::Table};
 /// thread for a long time. For a write that has more, every slot is looked at once instead.
 pub(crate) const FEW_TAGS: usize = 1000;
 
-// === impl Cache ===
-
 impl<C: Contents> Cache<C> {
     /// Drops what `scope` covers. Nothing of it is served any more when the future is ready;
     /// whoever cannot wait for that has to have the future run all the same.

@@ -22,8 +22,6 @@ const SLICE: usize = 2048;
 /// eviction policy.
 const DROP: usize = 64;
 
-// === impl Cache ===
-
 impl<C: Contents> Cache<C> {
     /// Sweeps out what partitions held when they were dropped, for as long as it is polled: it
     /// is out of the counts and out of memory a second or two after the drop.

@@ -55,8 +55,6 @@ pub(crate) fn required<T>(value: &Option<T>) -> Checked<&T> {
 
 const MAX_PROBLEMS: usize = 1_000;
 
-// === impl Context ===
-
 impl<'a> Context<'a> {
     pub(crate) fn new(
         document: &'a Document<'a>,

@@ -84,8 +84,6 @@ fn sentences(lines: &[&str]) -> Json {
     lines.join(" ").into()
 }
 
-// === impl Table ===
-
 impl<T: Table> Value for T {
     const IS_TABLE: bool = true;
 

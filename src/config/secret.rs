@@ -36,8 +36,6 @@ table! {
     }
 }
 
-// === impl Secret ===
-
 impl Secret {
     /// The secret itself; never empty.
     pub(crate) fn fetch(

@@ -27,8 +27,6 @@ const DUPLICATE_KEY: &str = "duplicate key";
 const NO_VALUE: [&str; 4] =
     ["string values must be quoted", "invalid boolean", "invalid float", "invalid integer"];
 
-// === impl Document ===
-
 impl<'a> Document<'a> {
     /// Parses `text`, and adds what is not TOML to `problems`.
     ///

@@ -33,8 +33,6 @@ pub enum InvalidPattern {
     Documented,
 }
 
-// === impl HarmlessWrite ===
-
 impl HarmlessWrite {
     /// Whether `request` is one. A rest with an encoded slash is not: a server that decodes it sees
     /// another path.

@@ -72,8 +72,6 @@ pub type ResponseFuture = BoxFuture<'static, Result<Response<Body>, Error>>;
 /// of them as there may be requests in flight fit into memory.
 const MAX_SMALL: u64 = 16 * 1024;
 
-// === impl Forward ===
-
 impl Forward {
     /// Forwards to `upstream`, which is at `origin`. Writes drop what they change from `cache`.
     ///

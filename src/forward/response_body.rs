@@ -34,8 +34,6 @@ pub(super) struct ResponseBody {
 /// than a person notices.
 const HEAD_WAIT: Duration = Duration::from_millis(50);
 
-// === impl ResponseBody ===
-
 impl ResponseBody {
     /// Passes `body` on, with at most `idle_timeout` of silence.
     pub(super) fn new(body: Body, idle_timeout: Duration, trailers: Trailers) -> Self {

@@ -10,8 +10,6 @@ use super::header_filter::{is_forbidden_trailer, tokens};
 #[derive(Debug)]
 pub(super) struct Trailers(Vec<HeaderName>);
 
-// === impl Trailers ===
-
 impl Trailers {
     /// What `headers` announce, less what may not be a trailer; `headers` then say the same.
     pub(super) fn announced(headers: &mut HeaderMap, credential_headers: &[HeaderName]) -> Self {

@@ -92,8 +92,6 @@ struct Timed<T> {
     last_byte_at: Arc<Mutex<Instant>>,
 }
 
-// === impl Timed ===
-
 impl<T> Timed<T> {
     fn touch(&self) {
         *self.last_byte_at.lock() = Instant::now();

@@ -26,8 +26,6 @@ pub(super) struct ResponseContext {
     pub(super) body: Option<Arc<BodyMonitor>>,
 }
 
-// === impl ResponseContext ===
-
 impl ResponseContext {
     /// Makes the upstream's response the client's.
     pub(super) async fn finish(

@@ -39,8 +39,6 @@ pub fn undocumented(forward: Forward) -> Undocumented {
     forward.map_err(Error::from)
 }
 
-// === impl Dispatch ===
-
 impl Dispatch {
     pub(super) fn new(batch: Batch, forward: Forward) -> Self {
         Self { batch, forward }

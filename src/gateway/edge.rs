@@ -58,8 +58,6 @@ pub enum Error {
 /// Bytes of a method. The longest that is registered has 17.
 const MAX_METHOD: usize = 32;
 
-// === impl Edge ===
-
 impl Edge {
     pub(super) fn new(config: &Config) -> Self {
         Self { max_uri: config.max_uri, max_fields: config.max_fields }

@@ -45,8 +45,6 @@ pub enum Error {
     Panic,
 }
 
-// === impl Error ===
-
 impl Error {
     /// The response that is made instead of a problem: the gateway's options, or an error response
     /// of the upstream, as it came.

@@ -27,8 +27,6 @@ pub(super) struct ProblemDetails {
     pub(super) closes: bool,
 }
 
-// === impl ProblemDetails ===
-
 impl ProblemDetails {
     pub(super) fn new(code: Code, detail: impl ToString) -> Self {
         let (detail, headers) = (detail.to_string(), HeaderMap::new());

@@ -24,8 +24,6 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct TrustProxies(Vec<IpNet>);
 
-// === impl TrustProxies ===
-
 impl TrustProxies {
     pub(super) fn new(config: Config) -> Self {
         Self(config.trusted_proxies)

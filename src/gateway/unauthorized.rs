@@ -19,8 +19,6 @@ pub(super) struct CountUnauthorized<R> {
     rate: RateLimit,
 }
 
-// === impl CountUnauthorized ===
-
 impl<R> CountUnauthorized<R> {
     pub(super) fn new(inner: R, rate: RateLimit) -> Self {
         Self { inner, rate }

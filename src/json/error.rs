@@ -8,8 +8,6 @@ use std::fmt;
 /// the column alone.
 pub struct NotJson(serde_json::Error);
 
-// === impl NotJson ===
-
 impl NotJson {
     /// In words that quote the text: for whoever sent it.
     pub fn in_full(&self) -> impl fmt::Display {

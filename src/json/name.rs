@@ -13,8 +13,6 @@ pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 #[derive(Default)]
 pub(crate) struct Names<'a>(Option<HashSet<Cow<'a, str>>>);
 
-// === impl Names ===
-
 impl<'a> Names<'a> {
     /// Adds a name.
     ///

@@ -16,8 +16,6 @@ use serde_json::value::RawValue;
 /// The members of a JSON object, every name once, the values not yet looked at.
 pub(crate) struct UniqueMembers<'a>(HashMap<String, &'a RawValue>);
 
-// === impl UniqueMembers ===
-
 impl<'a> UniqueMembers<'a> {
     /// Takes `json` apart: one object and nothing after it.
     pub(crate) fn parse(json: &'a [u8]) -> serde_json::Result<Self> {

@@ -8,8 +8,6 @@ use crate::peer::Peer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client(u128);
 
-// === impl Client ===
-
 impl Client {
     /// The client with this name, 128 bits of a hash of issuer and subject.
     pub fn named(id: u128) -> Self {

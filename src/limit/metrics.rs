@@ -17,8 +17,6 @@ labels! {
     }
 }
 
-// === impl Metrics ===
-
 impl Metrics {
     /// Registers the metrics of the limits.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {

@@ -23,8 +23,6 @@ pub struct RateLimit {
     metrics: Metrics,
 }
 
-// === impl RateLimit ===
-
 impl RateLimit {
     /// The buckets, all of them full.
     pub fn new(rate: Option<Rate>, metrics: Metrics) -> Self {

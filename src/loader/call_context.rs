@@ -33,8 +33,6 @@ pub struct CallContext {
     pub headers: HeaderMap,
 }
 
-// === impl CallContext ===
-
 impl CallContext {
     pub(super) fn reservation(&self) -> Reservation {
         Reservation { kind: Kind::Buffered, account: self.account, client: self.client }

@@ -44,8 +44,6 @@ const MAX_ENTRY: usize = 22 + Vin::LENGTH + Plate::MAX_LENGTH;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-// === impl Fetch ===
-
 impl Fetch {
     pub(super) fn new(config: &Config, credential: &[HeaderName], metrics: Metrics) -> Self {
         let carried = credential

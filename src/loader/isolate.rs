@@ -18,8 +18,6 @@ const MAX_ROUNDS: usize = 3;
 /// Calls in all: as many as one refused request takes.
 const MAX_CALLS: usize = CUT * MAX_ROUNDS;
 
-// === impl Loader ===
-
 impl Loader {
     /// Finds out which of `parts` the upstream refuses, and fails only those.
     pub(super) async fn isolate(&self, key: QueueKey, parts: Vec<Part>, error: Failure) {

@@ -7,8 +7,6 @@ pub struct Metrics {
     pub(super) unasked: IntCounter,
 }
 
-// === impl Metrics ===
-
 impl Metrics {
     /// Registers the metrics of batch calls.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {

@@ -15,8 +15,6 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct AccountTag(u64);
 
-// === impl AccountTag ===
-
 impl AccountTag {
     /// The account that `headers` are of; `None` without a credential.
     ///

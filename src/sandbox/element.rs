@@ -41,8 +41,6 @@ pub(super) fn without_info(vehicle: &Vehicle) -> String {
     format!(r#"{{"vin":"{vin}","plate":"{plate}"}}"#)
 }
 
-// === impl View ===
-
 impl View {
     pub(super) fn element(&self) -> Option<String> {
         let class = self.dice.class();

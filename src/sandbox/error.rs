@@ -18,8 +18,6 @@ pub(super) struct ApiError {
     message: Cow<'static, str>,
 }
 
-// === impl ApiError ===
-
 impl ApiError {
     /// 400 of the batch: no vehicle given, the list missing or misspelled.
     pub(super) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {

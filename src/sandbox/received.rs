@@ -24,8 +24,6 @@ pub(super) struct Received {
     pub(super) trailers: HeaderMap,
 }
 
-// === impl Received ===
-
 impl Received {
     /// Reads `request` to its end, however long it is.
     ///

@@ -29,8 +29,6 @@ pub struct Sandbox {
     harness: Harness,
 }
 
-// === impl Sandbox ===
-
 impl Sandbox {
     /// Binds a sandbox; port 0 is any free port.
     ///

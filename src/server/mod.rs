@@ -89,8 +89,6 @@ impl<S> Service for S where
 {
 }
 
-// === impl Config ===
-
 impl Config {
     /// A listener with fixed limits, for few and known clients: operators, and trials.
     pub fn side(listen: SocketAddr) -> Self {

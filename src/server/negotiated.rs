@@ -15,8 +15,6 @@ pub(super) enum Negotiated {
 #[error("not the protocol that was negotiated")]
 pub(super) struct NotNegotiated;
 
-// === impl Negotiated ===
-
 impl Negotiated {
     pub(super) fn permits(self, http2: bool) -> bool {
         match self {

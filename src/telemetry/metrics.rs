@@ -36,8 +36,6 @@ struct Handles {
     seconds_by: [OnceLock<Histogram>; Route::ALL.len()],
 }
 
-// === impl Metrics ===
-
 impl Metrics {
     /// Metrics that `registry` knows. Fails if it knows some of these names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {

@@ -33,8 +33,6 @@ pub(super) struct Attempts {
     metrics: Metrics,
 }
 
-// === impl Attempts ===
-
 impl Attempts {
     pub(super) fn new(client: Client, timeout: Duration, metrics: &Metrics) -> Self {
         Self { client, timeout, metrics: metrics.clone() }

@@ -56,8 +56,6 @@ pub(super) enum End {
 /// When to come again while a probe is on its way: nobody knows.
 const SOON: Duration = Duration::from_secs(1);
 
-// === impl Breaker ===
-
 impl Breaker {
     pub(super) fn new(config: BreakerConfig, now: Instant) -> Self {
         Self { config, mode: Mode::Closed(Window::new(now)), generation: 0 }

@@ -61,8 +61,6 @@ pub struct Origin {
     pub authority: Authority,
 }
 
-// === impl Origin ===
-
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.authority)

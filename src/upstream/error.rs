@@ -39,8 +39,6 @@ pub enum Error {
     TransferCoding,
 }
 
-// === impl Error ===
-
 impl Error {
     /// Whether the same call may be tried again, if its method is safe.
     pub fn is_retryable(&self) -> bool {

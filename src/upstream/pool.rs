@@ -61,8 +61,6 @@ pub(super) type ResponseFuture = Either<
 #[error("cannot set up TLS to the upstream: {0}")]
 pub struct TlsError(#[from] rustls::Error);
 
-// === impl Client ===
-
 impl Client {
     pub(super) fn new(config: &Config) -> Result<Self, TlsError> {
         let mut tcp = HttpConnector::new();

@@ -57,8 +57,6 @@ fn parse(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     (!after.is_zero()).then(|| after.min(MAX))
 }
 
-// === impl RetryAfterTable ===
-
 impl RetryAfterTable {
     pub(super) fn new() -> Self {
         Self(HashMap::new())

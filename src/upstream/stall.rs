@@ -30,8 +30,6 @@ pub(super) struct Stall<T> {
 #[error("the upstream takes nothing")]
 pub(super) struct Stalled;
 
-// === impl Stall ===
-
 impl<T> Stall<T> {
     /// Allows `io` to take nothing for `timeout`.
     pub(super) fn new(io: T, timeout: Duration) -> Self {

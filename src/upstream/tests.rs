@@ -21,8 +21,6 @@ type Responding = BoxFuture<'static, Result<Response<Body>, Error>>;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-// === impl Fake ===
-
 impl Fake {
     pub(crate) fn new<F>(respond: impl Fn(Request<Body>) -> F + Send + Sync + 'static) -> Self
     where

@@ -22,8 +22,6 @@ const MIN_PART: u8 = 5;
 /// Characters up to which a text is one plate, however it is written.
 const MAX_SURE: u8 = 10;
 
-// === impl Plate ===
-
 impl Plate {
     /// Characters in the longest plate.
     pub const MAX_LENGTH: usize = 15;

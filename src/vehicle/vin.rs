@@ -11,8 +11,6 @@ use super::{
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Vin([u8; Vin::LENGTH]);
 
-// === impl Vin ===
-
 impl Vin {
     /// Characters in every VIN.
     pub const LENGTH: usize = 17;

@@ -36,8 +36,6 @@ pub struct StaleWindows {
     pub if_error: Duration,
 }
 
-// === impl Ttl ===
-
 impl Ttl {
     /// How long results of these classes stay fresh: as long as the shortest of them. `draw` is
     /// evenly spread over all of `u64` and decides the jitter, so that a chunk filled at one

@@ -31,8 +31,6 @@ labels! {
     }
 }
 
-// === impl Metrics ===
-
 impl Metrics {
     /// Registers the cache's metrics.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {

@@ -75,8 +75,6 @@ struct Found {
     refresh: Option<Leases<u32>>,
 }
 
-// === impl Found ===
-
 impl From<Lookups<u32>> for Found {
     fn from(lookups: Lookups<u32>) -> Self {
         let Lookups { found, leases: mut lead } = lookups;

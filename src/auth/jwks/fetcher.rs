@@ -56,8 +56,6 @@ pub(super) struct Fetched {
 #[error("cannot set up TLS to the key server: {0}")]
 pub struct TlsError(#[from] rustls::Error);
 
-// === impl Fetcher ===
-
 impl Fetcher {
     pub(super) fn new(config: Config) -> Result<Self, TlsError> {
         let mut tcp = HttpConnector::new();

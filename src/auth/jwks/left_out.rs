@@ -18,8 +18,6 @@ pub(super) struct LeftOut {
     pub(super) beyond: usize,
 }
 
-// === impl LeftOut ===
-
 impl LeftOut {
     /// How many there are.
     pub(super) fn count(&self) -> usize {

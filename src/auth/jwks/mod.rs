@@ -54,8 +54,6 @@ pub fn check(json: &[u8]) -> Result<(), impl fmt::Display> {
     }
 }
 
-// === impl Config ===
-
 impl Config {
     /// The keys, none as yet, and what fetches them: it must be run.
     ///

@@ -57,8 +57,6 @@ pub(super) enum Decision {
     Fetch,
 }
 
-// === impl UnknownKids ===
-
 impl UnknownKids {
     /// Before the first fetch, which begins without being caused.
     pub(super) fn new(now: Instant) -> Self {

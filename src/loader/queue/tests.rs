@@ -92,8 +92,6 @@ fn no_order_of_steps_loses_or_repeats_a_vehicle_or_overfills_a_call() {
     assert!(orders > 5_000, "{orders} orders");
 }
 
-// === impl Scene ===
-
 impl<'a> Scene<'a> {
     fn new(cache: &'a VehicleCache<Failure>) -> Self {
         Self {

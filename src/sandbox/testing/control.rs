@@ -25,8 +25,6 @@ enum OneOrMore {
     More(Vec<Faults>),
 }
 
-// === impl Control ===
-
 impl Control {
     /// What a call controls, if it does.
     pub(super) fn of(method: &Method, path: &str) -> Option<Self> {

@@ -24,8 +24,6 @@ pub struct Handle {
     task: AbortOnDropHandle<()>,
 }
 
-// === impl Handle ===
-
 impl Handle {
     pub(in crate::sandbox) fn new(
         addr: SocketAddr,

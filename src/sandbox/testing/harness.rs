@@ -12,8 +12,6 @@ pub(in crate::sandbox) struct Harness {
     pub(in crate::sandbox) faults: ActiveFaults,
 }
 
-// === impl Harness ===
-
 impl Harness {
     /// Forgets calls, faults and writes; releases what hangs.
     pub(super) fn clear(&self) {

@@ -31,8 +31,6 @@ pub enum Mutation {
     Twice,
 }
 
-// === impl Mutation ===
-
 impl Mutation {
     /// The body of a response to a call for `requested`, of its elements after `mutations`.
     pub(super) fn envelope(

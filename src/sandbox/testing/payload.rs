@@ -46,8 +46,6 @@ pub(super) struct Payload {
     pub(super) bytes_per_second: Option<NonZeroU64>,
 }
 
-// === impl Payload ===
-
 impl Payload {
     pub(super) fn new(bytes: impl Into<Bytes>) -> Self {
         Self {

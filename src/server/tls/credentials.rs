@@ -45,8 +45,6 @@ pub(super) struct Credentials {
     pub(super) expires_at: SystemTime,
 }
 
-// === impl Credentials ===
-
 impl Credentials {
     /// Reads the files, noted in `sources`, or says everything that is wrong with them. An
     /// expired certificate is not wrong.

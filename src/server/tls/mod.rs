@@ -41,8 +41,6 @@ pub(super) struct Tls {
     current: Arc<ArcSwap<ServerConfig>>,
 }
 
-// === impl Config ===
-
 impl Config {
     /// Reads the files.
     ///

@@ -27,8 +27,6 @@ struct Listener {
     files: Files,
 }
 
-// === impl Listener ===
-
 impl Listener {
     fn new() -> Self {
         let (authority, folder) = (Authority::new("authority"), Folder::new());

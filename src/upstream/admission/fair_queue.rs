@@ -22,8 +22,6 @@ struct Line<T> {
 /// Tells apart who waits; later ones are larger.
 pub(super) type Ticket = u64;
 
-// === impl Queue ===
-
 impl<T> Queue<T> {
     /// An empty queue for at most `max`.
     pub(super) fn new(max: usize) -> Self {

@@ -68,8 +68,6 @@ fn no_order_of_steps_admits_too_many_or_leaves_a_permit_unused() {
     assert!(orders > 10_000, "{orders} orders");
 }
 
-// === impl Scene ===
-
 impl Scene {
     fn new() -> Self {
         let breaker = BreakerConfig {

@@ -25,8 +25,6 @@ const SLOTS: usize = 10;
 /// outage shows before many have waited for it.
 const SLOT: Duration = Duration::from_secs(3);
 
-// === impl Window ===
-
 impl Window {
     /// No calls yet.
     pub(super) fn new(now: Instant) -> Self {

@@ -173,8 +173,6 @@ const DIRECTIVES: &[&str] = &[
     "max-stale=1000, only-if-cached",
 ];
 
-// === impl History ===
-
 impl History {
     fn new(is_small: bool) -> Self {
         let cache = sharded(if is_small { SMALL } else { 1 << 20 }, 2);

@@ -224,8 +224,6 @@ impl<S: Scheduler> Scheduler for MainFirst<S> {
     }
 }
 
-// === impl Scene ===
-
 impl Scene {
     /// The first vehicle is of the first shard of `cache`, the second of the last. Those of `held`
     /// are held from the start.
