@@ -227,6 +227,7 @@ fn upstream(error: &upstream::Error) -> ProblemDetails {
     match error {
         error if error.is_timeout() => details(Code::UpstreamTimeout),
         upstream::Error::Connect(_)
+        | upstream::Error::Closed(_)
         | upstream::Error::Exchange(_)
         | upstream::Error::TransferCoding
         | upstream::Error::Timeout => details(Code::BadGateway),

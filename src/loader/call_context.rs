@@ -29,7 +29,7 @@ pub struct CallContext {
     pub is_account: bool,
     /// What the request allows.
     pub directives: Directives,
-    /// What the calls carry: see [`Loader::headers`].
+    /// What the calls carry: see [`Loader::headers`](super::Loader::headers).
     pub headers: HeaderMap,
 }
 

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, io, time::Duration};
 
 use hyper_util::client::legacy;
 
-use super::stall::Stalled;
+use super::stall::{Closed, Stalled};
 
 /// Why a call has no response.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum Error {
         /// Until one is made again.
         rest: Duration,
     },
+    /// The call went out over a connection that had been kept and that the upstream had closed.
+    #[error("the upstream had closed the connection")]
+    Closed(#[source] legacy::Error),
     /// The connection broke, or what came is not HTTP.
     #[error("the exchange with the upstream failed")]
     Exchange(#[source] legacy::Error),
@@ -43,7 +46,7 @@ impl Error {
     /// Whether the same call may be tried again, if its method is safe.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout => true,
+            Self::Connect(_) | Self::Closed(_) | Self::Timeout => true,
             // What cannot be read would be the same again.
             Self::Exchange(error) => !is_malformed(error),
             Self::TransferCoding | Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => {
@@ -55,7 +58,8 @@ impl Error {
     /// Whether what is held may be served although it is stale.
     pub fn permits_stale(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::Exchange(_) | Self::TransferCoding => true,
+            Self::Connect(_) | Self::Closed(_) | Self::Timeout => true,
+            Self::Exchange(_) | Self::TransferCoding => true,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => true,
         }
     }
@@ -66,7 +70,7 @@ impl Error {
             Self::Connect(_) | Self::Timeout => true,
             // A response that cannot be read came in time: the next one may be readable.
             Self::Exchange(error) => !is_clients(error) && !is_malformed(error),
-            Self::TransferCoding => false,
+            Self::Closed(_) | Self::TransferCoding => false,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
@@ -75,7 +79,7 @@ impl Error {
     pub fn was_sent(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
-            Self::Timeout | Self::Exchange(_) | Self::TransferCoding => true,
+            Self::Timeout | Self::Closed(_) | Self::Exchange(_) | Self::TransferCoding => true,
         }
     }
 
@@ -83,7 +87,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout => true,
-            Self::TransferCoding => false,
+            Self::Closed(_) | Self::TransferCoding => false,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
         }
@@ -96,6 +100,7 @@ impl Error {
             Self::Timeout => "http_response_timeout",
             Self::Full => "connection_limit_reached",
             Self::RetryAfter { .. } | Self::Open { .. } => "destination_unavailable",
+            Self::Closed(_) => "connection_terminated",
             Self::Exchange(error) => exchange_error(error),
             Self::TransferCoding => "http_response_transfer_coding",
         }
@@ -107,6 +112,7 @@ impl From<legacy::Error> for Error {
         match () {
             () if error.is_connect() => Self::Connect(error),
             () if find::<Stalled>(&error).is_some() => Self::Timeout,
+            () if find::<Closed>(&error).is_some() => Self::Closed(error),
             () => Self::Exchange(error),
         }
     }

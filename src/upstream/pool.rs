@@ -23,7 +23,10 @@ use super::{Config, Error, Origin, stall::Stall};
 use crate::{body::Body, tls};
 
 /// Boxed, because the pool wants a future that is `Unpin`; connecting is rare.
-type Connector = BoxCloneSyncService<Uri, Stall<MaybeHttpsStream<TokioIo<TcpStream>>>, BoxError>;
+type Connector = BoxCloneSyncService<Uri, Connection, BoxError>;
+
+/// Outwards as hyper reads and writes, and so is what it is made of.
+type Connection = TokioIo<Stall<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>>;
 
 /// What is read from a connection at once, and the most that the head of a response may take. A
 /// stream holds a few of these at a time, whatever its length.
@@ -75,8 +78,10 @@ impl Client {
             .enable_http1()
             .wrap_connector(tcp);
         let idle_timeout = config.stream_idle_timeout;
-        let connector = Timeout::new(https, config.connect_timeout)
-            .map_response(move |connection| Stall::new(connection, idle_timeout));
+        let connector =
+            Timeout::new(https, config.connect_timeout).map_response(move |connection| {
+                TokioIo::new(Stall::new(TokioIo::new(connection), idle_timeout))
+            });
         let pool = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())

@@ -1,28 +1,38 @@
-//! A time limit on connections that take nothing.
+//! What goes wrong with connections to Sync, told apart where the bytes pass.
 //!
 //! The HTTP client waits without end for a connection to take what it has written, also when
 //! nobody waits for a response any more, and meanwhile it keeps the socket and the client's body.
 //! So the connection itself fails. Its clock runs only while there is something to write: a
 //! client that is slow to send its body is judged elsewhere, and is not the upstream's fault.
+//!
+//! And a connection that was kept may be closed by the upstream just when the next call goes out
+//! over it. To the HTTP client that looks like a call that broke.
 
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
 
-/// A connection whose writes fail with [`Stalled`] when it takes nothing for a while.
+/// A connection whose writes fail with [`Stalled`] when it takes nothing for a while, and which
+/// fails with [`Closed`] when it ends before the first byte of another response.
 pub(super) struct Stall<T> {
     io: T,
     timeout: Duration,
     /// Made when it first has to be waited for: most never have.
     sleep: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    /// Whether a byte of a response has come.
+    has_responded: bool,
+    /// Whether a byte was written since the last one came.
+    is_asked: bool,
 }
 
 /// Nothing of what was to be sent was taken for too long.
@@ -30,10 +40,35 @@ pub(super) struct Stall<T> {
 #[error("the upstream takes nothing")]
 pub(super) struct Stalled;
 
+/// The connection was kept, and the upstream has closed it.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream had closed the connection")]
+pub(super) struct Closed;
+
 impl<T> Stall<T> {
     /// Allows `io` to take nothing for `timeout`.
     pub(super) fn new(io: T, timeout: Duration) -> Self {
-        Self { io, timeout, sleep: None, waiting: false }
+        let (has_responded, is_asked) = (false, false);
+        Self { io, timeout, sleep: None, waiting: false, has_responded, is_asked }
+    }
+
+    /// Whether a call went out that may have met a closed connection: no byte has come since, and
+    /// some had before.
+    fn was_kept(&self) -> bool {
+        self.has_responded && self.is_asked
+    }
+
+    fn bound_write(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.is_asked = true;
+        let written = written.map_err(|error| match is_end(&error) && self.was_kept() {
+            true => closed(),
+            false => error,
+        });
+        self.bound(written, cx)
     }
 
     /// `written`, or an error if it has been pending for too long.
@@ -60,14 +95,14 @@ impl<T> Stall<T> {
     }
 }
 
-impl<T: Write + Unpin> Write for Stall<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Stall<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.bound(written, cx)
+        self.bound_write(written, cx)
     }
 
     fn poll_write_vectored(
@@ -76,7 +111,7 @@ impl<T: Write + Unpin> Write for Stall<T> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.bound(written, cx)
+        self.bound_write(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -94,14 +129,31 @@ impl<T: Write + Unpin> Write for Stall<T> {
     }
 }
 
-impl<T: Read + Unpin> Read for Stall<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for Stall<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
+        buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+        if read.is_ok() && buf.filled().len() > before {
+            (self.has_responded, self.is_asked) = (true, false);
+            return Poll::Ready(Ok(()));
+        }
+        let is_closed = read.as_ref().map_or_else(is_end, |()| true);
+        Poll::Ready(if is_closed && self.was_kept() { Err(closed()) } else { read })
     }
+}
+
+/// Whether an error is how a connection ends that the other side has closed.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, Closed)
 }
 
 impl<T: Connection> Connection for Stall<T> {
@@ -112,7 +164,6 @@ impl<T: Connection> Connection for Stall<T> {
 
 #[cfg(test)]
 mod tests {
-    use hyper_util::rt::TokioIo;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
@@ -122,7 +173,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn fails_when_nothing_is_taken_and_not_when_nothing_is_given() {
         let (here, mut there) = duplex(4);
-        let mut here = TokioIo::new(Stall::new(TokioIo::new(here), LIMIT));
+        let mut here = Stall::new(here, LIMIT);
         let reading = tokio::spawn(async move {
             // The first when half of the silence is over, the others as late as may be.
             for _ in 0..3 {
@@ -141,5 +192,46 @@ mod tests {
         assert!(here.write(b"c").await.is_err(), "and again at once");
         assert_eq!(began_at.elapsed(), LIMIT);
         reading.abort();
+    }
+
+    /// What a call over a connection ends with when the other side has closed it.
+    async fn end_of(responses: usize, answers_partly: bool) -> io::Result<usize> {
+        let (here, mut there) = duplex(64);
+        let mut here = Stall::new(here, LIMIT);
+        for _ in 0..responses {
+            here.write_all(b"call").await.unwrap();
+            there.read_exact(&mut [0; 4]).await.unwrap();
+            there.write_all(b"response").await.unwrap();
+            here.read_exact(&mut [0; 8]).await.unwrap();
+        }
+        here.write_all(b"call").await.unwrap();
+        if answers_partly {
+            there.write_all(b"r").await.unwrap();
+            here.read_exact(&mut [0; 1]).await.unwrap();
+        }
+        drop(there);
+        here.read(&mut [0; 8]).await
+    }
+
+    #[tokio::test]
+    async fn tells_a_kept_connection_that_was_closed_from_a_call_that_broke() {
+        let is_closed = |end: io::Result<usize>| {
+            end.is_err_and(|error| error.get_ref().is_some_and(|inner| inner.is::<Closed>()))
+        };
+        assert!(is_closed(end_of(1, false).await));
+        assert!(is_closed(end_of(3, false).await));
+        assert!(!is_closed(end_of(0, false).await), "its first call");
+        assert!(!is_closed(end_of(1, true).await), "a response that has begun");
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_ends_without_an_error() {
+        let (here, mut there) = duplex(64);
+        let mut here = Stall::new(here, LIMIT);
+        here.write_all(b"call").await.unwrap();
+        there.write_all(b"response").await.unwrap();
+        here.read_exact(&mut [0; 8]).await.unwrap();
+        drop(there);
+        assert_eq!(here.read(&mut [0; 8]).await.unwrap(), 0);
     }
 }

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket, TcpStream},
+};
 
 use crate::{
     caller::{Caller, exchange, lossy, statuses},
@@ -67,6 +70,41 @@ async fn a_response_that_cannot_be_read_is_a_502_at_once_and_no_failure_of_the_u
 }
 
 const RETRIES: &str = "vingate_upstream_retries_total";
+
+/// Answers the first request of each connection, and closes it when the second is there.
+async fn closes_kept_connections() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = [0; 4096];
+                if stream.read(&mut bytes).await? > 0 {
+                    stream.write_all(OK).await?;
+                }
+                stream.read(&mut bytes).await
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_is_no_failure_of_the_upstream() {
+    for (attempts, want) in [(1, &[200, 502][..]), (2, &[200, 200])] {
+        let url = closes_kept_connections().await;
+        let gateway = Gateway::start(&format!(
+            "{OPEN}[upstream]\nurl = \"http://{url}\"\nretry.max_attempts = {attempts}\n\
+             breaker.min_requests = 4\nbreaker.failure_ratio = 0.3\n"
+        ))
+        .await;
+        for want in want.repeat(5) {
+            let response = exchange(gateway.address, GET).await;
+            assert_eq!(statuses(&response), [want], "{response}");
+        }
+        assert_eq!(gateway.metric("vingate_upstream_breaker_state").await, 0.0);
+    }
+}
 
 #[tokio::test]
 async fn no_answer_is_a_502_or_504_that_says_why() {
