@@ -227,4 +227,4 @@ impl<'de> Visitor<'de> for Walk<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -14,7 +14,7 @@ use super::*;
 use crate::vehicle::{Plate, Vehicle, Vin};
 
 /// The cache of these tests fails with a number.
-type TestCache = VehicleCache<u32>;
+pub(crate) type TestCache = VehicleCache<u32>;
 
 /// What it is of.
 pub(crate) type Contents = Vehicles<u32>;
@@ -45,7 +45,7 @@ fn element(bytes: &str) -> Element {
     Element { bytes: bytes.as_bytes().into(), classes: Class::Finished.into() }
 }
 
-fn cache() -> TestCache {
+pub(crate) fn cache() -> TestCache {
     cache_of(64 << 20)
 }
 
@@ -105,13 +105,13 @@ fn lookup_in(
         .into()
 }
 
-fn fill(cache: &TestCache, vehicle: Vehicle, bytes: &str) {
+pub(crate) fn fill(cache: &TestCache, vehicle: Vehicle, bytes: &str) {
     let lead = lookup_with(cache, &[vehicle], "no-cache").lead.unwrap();
     lead.fill(vec![element(bytes)], true, Moment::now());
 }
 
 /// What a new request sees of a vehicle.
-fn seen(cache: &TestCache, vehicle: Vehicle) -> Option<String> {
+pub(crate) fn seen(cache: &TestCache, vehicle: Vehicle) -> Option<String> {
     match lookup_with(cache, &[vehicle], "only-if-cached")
         .found
         .remove(0)

@@ -1,4 +1,11 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::{
+    forward::vehicle_refs::tests::{mentions, plate_of, vin_of, written},
+    vehicle::{Plate, Vehicle, Vin},
+    vehicle_cache::tests::{cache, fill, seen},
+};
 
 #[tokio::test]
 async fn drops_what_a_write_changed_before_its_response_leaves() {
@@ -128,5 +135,45 @@ async fn a_call_goes_at_its_clients_pace_unless_its_request_is_buffered() {
         assert!(exchange.as_mut().now_or_never().is_none());
         tokio::task::yield_now().await;
         assert_eq!(calls.try_recv().is_err(), waits, "{method}");
+    }
+}
+
+proptest! {
+    /// In the path, the query, at any depth of the body, in other spellings; filled with a
+    /// credential of somebody else.
+    #[test]
+    fn no_vehicle_that_a_write_names_stays_cached(mentions in mentions()) {
+        let (path, query, body) = written(&mentions);
+        let vehicle = |number| Vehicle {
+            vin: Vin::parse(&vin_of(number)).unwrap(),
+            plate: Plate::parse(&plate_of(number)).unwrap(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let cache = cache();
+            let named: Vec<_> = mentions.iter().map(|&(number, ..)| vehicle(number)).collect();
+            let other = (0..).find(|other| mentions.iter().all(|(number, ..)| number % 100_000 != *other));
+            let other = vehicle(other.unwrap());
+            for &vehicle in named.iter().chain([&other]) {
+                fill(&cache, vehicle, "held");
+            }
+            let (upstream, _) = responding(ok);
+            let config = Config { max_body: 1 << 20, ..config() };
+            let origin = shared(Arc::new(cache.clone())).origin.clone();
+            let shared = Shared {
+                config,
+                origin,
+                cache: Arc::new(cache.clone()),
+                tasks: TaskTracker::new(),
+            };
+            let forward = Forward { upstream, shared: Arc::new(shared) };
+            let write = request(Method::PUT, &format!("{path}?{query}"), Body::full(body.clone()));
+            forward.oneshot(write).await.unwrap();
+            for vehicle in named {
+                prop_assert_eq!(seen(&cache, vehicle), None, "{}?{} {}", path, query, body);
+            }
+            prop_assert_eq!(seen(&cache, other), Some("held".to_owned()));
+            Ok(())
+        })?;
     }
 }

@@ -177,10 +177,10 @@ fn json_string(text: &str, is_escaped: bool) -> String {
 
 /// Where and how a write names a vehicle: the number of it, the place, the spelling, whether
 /// all of it is escaped, how deep it is nested.
-type Mention = (u32, usize, usize, bool, usize);
+pub(crate) type Mention = (u32, usize, usize, bool, usize);
 
 /// Path, query and body of a write with these mentions.
-fn written(mentions: &[Mention]) -> (String, String, String) {
+pub(crate) fn written(mentions: &[Mention]) -> (String, String, String) {
     let (mut path, mut query) = ("/api/v9".to_owned(), "a=b".to_owned());
     let mut members = vec!["\"n\":[1,null,true]".to_owned()];
     for &(number, place, spelling, is_escaped, depth) in mentions {
@@ -218,19 +218,23 @@ fn written(mentions: &[Mention]) -> (String, String, String) {
     (path, query, format!("{{{}}}", members.join(",")))
 }
 
-fn vin_of(number: u32) -> String {
+pub(crate) fn vin_of(number: u32) -> String {
     format!("3VWFE21C04M{:06}", number % 1_000_000)
 }
 
-fn plate_of(number: u32) -> String {
+pub(crate) fn plate_of(number: u32) -> String {
     format!("AB{:05}C", number % 100_000)
+}
+
+pub(crate) fn mentions() -> impl Strategy<Value = Vec<Mention>> {
+    let mention = (0..1_000_000_u32, 0..8_usize, 0..5_usize, any::<bool>(), 0..6_usize);
+    proptest::collection::vec(mention, 1..8)
 }
 
 proptest! {
     #[test]
     fn no_write_names_a_vehicle_that_is_not_found(
-        mentions in proptest::collection::vec(
-            (0..1_000_000_u32, 0..8_usize, 0..5_usize, any::<bool>(), 0..6_usize), 1..8)
+        mentions in mentions()
     ) {
         let (path, query, body) = written(&mentions);
         let mut refs = VehicleRefs::default();
