@@ -44,7 +44,7 @@ async fn when_descriptors_run_out_the_idle_make_room() {
         upstream.address
     );
     std::fs::write(&file, toml).unwrap();
-    let mut program = Command::new("sh")
+    let mut program = Command::new("/bin/sh")
         .args(["-c", "ulimit -n 48 && exec \"$0\" serve --config \"$1\""])
         .arg(env!("CARGO_BIN_EXE_vingate"))
         .arg(&file)

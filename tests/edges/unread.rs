@@ -108,7 +108,7 @@ impl Program {
     async fn stop(mut self) -> Option<i32> {
         // A shell has it built in; the program of that name is not everywhere.
         let kill = format!("kill -TERM {}", self.child.id().unwrap());
-        Command::new("sh")
+        Command::new("/bin/sh")
             .args(["-c", &kill])
             .status()
             .await

@@ -178,7 +178,7 @@ impl Program {
         let pid = self.process.id().unwrap();
         // A shell has it built in; the program of that name is not everywhere.
         let kill = format!("kill -TERM {pid}");
-        let kill = Command::new("sh").args(["-c", &kill]).status();
+        let kill = Command::new("/bin/sh").args(["-c", &kill]).status();
         assert!(kill.await.unwrap().success());
     }
 

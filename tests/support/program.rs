@@ -89,7 +89,7 @@ impl Program {
     fn kill(&self, signal: &str) {
         // A shell has it built in; the program of that name is not everywhere.
         let kill = format!("kill {signal} {}", self.child.id());
-        let sent = Command::new("sh").args(["-c", &kill]).status();
+        let sent = Command::new("/bin/sh").args(["-c", &kill]).status();
         assert!(sent.expect("there is a shell").success());
     }
 
