@@ -91,7 +91,7 @@ impl<C: Contents> Cache<C> {
     /// fetched.
     ///
     /// Without a partition every item is led privately: nothing is read, joined or stored.
-    pub fn look_up(
+    pub fn look_up_by(
         &self,
         partition: Option<Partition>,
         items: impl Iterator<Item = C::Item>,

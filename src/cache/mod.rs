@@ -1,7 +1,7 @@
 //! A sharded cache with leases: what is held, what is being fetched, and what a write takes away.
 //!
 //! It knows nothing of what it holds: that is the [`Contents`]. Entries are keyed by a partition
-//! and an item ([`Key`]). A request [looks up](Cache::look_up) all its items in one pass and
+//! and an item ([`Key`]). A request [looks up](Cache::look_up_by) all its items in one pass and
 //! learns of each whether it is held, whether somebody fetches it already ([`Waiter`]), or that it
 //! has to be fetched ([`Leases`]). A write [removes](Cache::remove) by tags, under the same locks:
 //! it drops entries and takes calls under way out of the table, which therefore can neither be

@@ -110,7 +110,7 @@ impl<F: Failure> VehicleCache<F> {
     ) -> Lookups<F> {
         let partition = partition.filter(|_| self.is_enabled() && !directives.no_store);
         let stale = self.contents().lifetimes.load().stale;
-        self.look_up(partition, vehicles, &DirectivesAt { directives, stale, now }, now)
+        self.look_up_by(partition, vehicles, &DirectivesAt { directives, stale, now }, now)
     }
 
     /// What is still held for a vehicle whose refresh failed, if it may stand in.
