@@ -15,7 +15,7 @@ use crate::{
     auth::Credential,
     body::{Body, Tunnel},
     proxy_status, upstream,
-    vehicle_cache::{Cause, InvalidationScope},
+    vehicle_cache::Cause,
 };
 
 /// What has to be remembered of a request until its response comes.
@@ -94,10 +94,10 @@ impl ResponseContext {
     async fn on_unauthorized(&self, response: &mut Response<Body>) {
         let credential = self.credential.as_ref();
         if let Some(partition) = write::own_partition(credential) {
-            let scope =
-                InvalidationScope { partition: Some(partition), ..InvalidationScope::default() };
             let cache = &self.shared.cache;
-            cache.invalidate(scope, Cause::Unauthorized, None).await;
+            cache
+                .invalidate(partition.into(), Cause::Unauthorized, None)
+                .await;
         }
         if credential.is_some_and(|credential| credential.is_account) {
             proxy_status::on_account_refused(response.status(), response.headers_mut());

@@ -35,9 +35,7 @@ use self::{
 use crate::{
     upstream::{Permit, Upstream},
     vehicle::Vehicle,
-    vehicle_cache::{
-        Cause, Flight, Invalidate as _, InvalidationScope, Leases, Moment, VehicleCache,
-    },
+    vehicle_cache::{Cause, Flight, Invalidate as _, Leases, Moment, VehicleCache},
 };
 
 pub use self::{
@@ -257,12 +255,10 @@ impl Loader {
     /// The upstream refuses the credential. If it is the client's own, what it had access to is
     /// not its own any more.
     async fn on_unauthorized(&self, context: &CallContext) {
-        let own = context.partition.filter(|_| !context.is_account);
-        if own.is_some() {
-            let scope = InvalidationScope { partition: own, ..InvalidationScope::default() };
-            self.0
-                .cache
-                .invalidate(scope, Cause::Unauthorized, None)
+        if let Some(own) = context.partition.filter(|_| !context.is_account) {
+            let cache = &self.0.cache;
+            cache
+                .invalidate(own.into(), Cause::Unauthorized, None)
                 .await;
         }
     }

@@ -16,7 +16,9 @@ use crate::{
     body::Body,
     upstream::{self, Account, tests::Fake},
     vehicle::{Plate, Vin},
-    vehicle_cache::{self, Directives, Lookups, Outcome, Partition, StaleWindows, Ttl},
+    vehicle_cache::{
+        self, Directives, InvalidationScope, Lookups, Outcome, Partition, StaleWindows, Ttl,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -97,6 +97,13 @@ impl<F: Failure> VehicleCache<F> {
 
 // === impl InvalidationScope ===
 
+impl From<Partition> for InvalidationScope {
+    /// Everything in the partition.
+    fn from(partition: Partition) -> Self {
+        Self { partition: Some(partition), ..Self::default() }
+    }
+}
+
 impl From<InvalidationScope> for Scope<VehicleTag> {
     fn from(InvalidationScope { vins, plates, partition }: InvalidationScope) -> Self {
         let vins = vins.into_iter().map(VehicleTag::Vin);
