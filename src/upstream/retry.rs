@@ -120,10 +120,12 @@ impl Retries<'_> {
         response: &Attempted,
         may_call: impl FnOnce() -> bool,
     ) -> Option<(Duration, Request<Body>)> {
-        let random = RandomState::new().hash_one(());
-        let wait = at_least(response)?.max(backoff(self.attempts, random));
-        let may = self.attempts < self.retry.max_attempts
-            && self.began_at.elapsed() + wait < self.retry.within
+        let at_least = at_least(response)?;
+        if self.attempts == self.retry.max_attempts {
+            return None;
+        }
+        let wait = at_least.max(backoff(self.attempts, RandomState::new().hash_one(())));
+        let may = self.began_at.elapsed() + wait < self.retry.within
             && may_call()
             && self.retry.budget.spend(Instant::now());
         self.attempts += 1;
