@@ -63,16 +63,16 @@ fn config() -> Config {
     }
 }
 
-fn shared(cache: Arc<dyn Invalidate>) -> Arc<Shared> {
+fn shared(config: Config, cache: Arc<dyn Invalidate>) -> Arc<Shared> {
     let origin =
         Origin { scheme: http::uri::Scheme::HTTPS, authority: "sync.example".parse().unwrap() };
-    Arc::new(Shared { config: config(), origin, cache, tasks: TaskTracker::new() })
+    Arc::new(Shared { config, origin, cache, tasks: TaskTracker::new() })
 }
 
 fn forward(upstream: Upstream) -> (Forward, Dropped) {
     let dropped = Dropped::default();
     let cache = Arc::new(Recording(Arc::clone(&dropped)));
-    (Forward { upstream, shared: shared(cache) }, dropped)
+    (Forward { upstream, shared: shared(config(), cache) }, dropped)
 }
 
 /// What is remembered of a request whose writes are told to `cache`.
@@ -81,7 +81,7 @@ pub(super) fn context(
     credential: Option<Credential>,
     body: Option<Arc<BodyMonitor>>,
 ) -> ResponseContext {
-    ResponseContext { shared: shared(cache), credential, upgrade: None, body }
+    ResponseContext { shared: shared(config(), cache), credential, upgrade: None, body }
 }
 
 /// An upstream that reads requests whole and answers each with `response`.

@@ -159,14 +159,8 @@ proptest! {
             }
             let (upstream, _) = responding(ok);
             let config = Config { max_body: 1 << 20, ..config() };
-            let origin = shared(Arc::new(cache.clone())).origin.clone();
-            let shared = Shared {
-                config,
-                origin,
-                cache: Arc::new(cache.clone()),
-                tasks: TaskTracker::new(),
-            };
-            let forward = Forward { upstream, shared: Arc::new(shared) };
+            let shared = shared(config, Arc::new(cache.clone()));
+            let forward = Forward { upstream, shared };
             let write = request(Method::PUT, &format!("{path}?{query}"), Body::full(body.clone()));
             forward.oneshot(write).await.unwrap();
             for vehicle in named {
