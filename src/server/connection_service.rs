@@ -17,19 +17,17 @@ use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONNECTION, COOKIE},
 };
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower::{Service, ServiceExt as _, util::Oneshot};
 
 use super::{
     connection_state::ConnectionState,
+    http2_body::{Http2Body, has_padded_value},
     in_flight::{InFlight, ResponseBody},
 };
-use crate::{
-    body::{Body, Error},
-    peer::Peer,
-};
+use crate::{body::Body, peer::Peer};
 
 pub(super) struct ConnectionService<S> {
     /// hyper calls by shared reference, and never twice at once.
@@ -48,13 +46,6 @@ pin_project! {
         malformed: Option<Arc<AtomicBool>>,
         in_flight: Option<InFlight>,
     }
-}
-
-/// The body of a request over HTTP/2. Trailers are checked as headers are: malformed ones end it
-/// with an error, and the stream with them.
-struct Http2Body {
-    inner: Incoming,
-    malformed: Arc<AtomicBool>,
 }
 
 // === impl ConnectionService ===
@@ -83,7 +74,7 @@ where
         let mut request = match http2 && !request.body().is_end_stream() {
             true => {
                 let flag = Arc::clone(malformed.get_or_insert_default());
-                request.map(|inner| Body::new(Http2Body { inner, malformed: flag }))
+                request.map(|inner| Body::new(Http2Body::new(inner, flag)))
             }
             false => request.map(Body::incoming),
         };
@@ -106,16 +97,6 @@ where
     }
 }
 
-/// Whether a value begins or ends with white space: over HTTP/2 such a request is malformed
-/// (RFC 9113 section 8.2.1). HTTP/1 has it there as a matter of style, and hyper drops it.
-fn has_padded_value(headers: &HeaderMap) -> bool {
-    headers.values().any(|value| {
-        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
-        let bytes = value.as_bytes();
-        bytes.first().is_some_and(is_space) || bytes.last().is_some_and(is_space)
-    })
-}
-
 /// Joins a `Cookie` that came in several fields, as HTTP/2 allows so that each can be compressed
 /// by itself (RFC 9113 section 8.2.3). Everywhere else it is one field.
 fn join_crumbs(headers: &mut HeaderMap) {
@@ -131,35 +112,6 @@ fn join_crumbs(headers: &mut HeaderMap) {
         .expect("field values joined by visible characters make one");
     whole.set_sensitive(true);
     headers.insert(COOKIE, whole);
-}
-
-// === impl Http2Body ===
-
-impl http_body::Body for Http2Body {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && frame.trailers_ref().is_some_and(has_padded_value)
-        {
-            self.malformed.store(true, Relaxed);
-            return Poll::Ready(Some(Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR).into())));
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
 }
 
 // === impl ServiceFuture ===

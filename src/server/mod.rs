@@ -15,6 +15,7 @@ mod connection_service;
 mod connection_state;
 mod connections;
 mod framing;
+mod http2_body;
 mod in_flight;
 mod io;
 mod metrics;

@@ -21,10 +21,10 @@ use tokio::{
 use super::connection_state::ConnectionState;
 
 /// How long the other end may be silent before the socket is closed although it has not closed.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long it may take to close, however much it sends.
-const LINGER_FOR: Duration = Duration::from_secs(30);
+pub(super) const LINGER_FOR: Duration = Duration::from_secs(30);
 
 pin_project! {
     /// A connection's socket, its writes noted in its [`ConnectionState`].
