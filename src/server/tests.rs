@@ -1,7 +1,10 @@
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::{Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt as _, Empty};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
@@ -18,6 +21,7 @@ use super::{
     connection_state::{Command, ConnectionState},
     metrics::Reason,
     serve,
+    socket::SILENCE,
     tls::Tls,
 };
 use crate::{body::Body, peer::Peer};
@@ -345,7 +349,7 @@ async fn serves_with_times_beyond_the_clock() {
     task.await.unwrap();
 }
 
-type Http2Client = hyper::client::conn::http2::SendRequest<Empty<bytes::Bytes>>;
+type Http2Client = hyper::client::conn::http2::SendRequest<Body>;
 
 /// A client of HTTP/2 with a window of 32 KiB a stream, and its connection.
 async fn http2(client: DuplexStream) -> (Http2Client, JoinHandle<hyper::Result<()>>) {
@@ -358,10 +362,10 @@ async fn http2(client: DuplexStream) -> (Http2Client, JoinHandle<hyper::Result<(
     (sender, tokio::spawn(connection))
 }
 
-fn get(path: &str) -> Request<Empty<bytes::Bytes>> {
+fn get(path: &str) -> Request<Body> {
     Request::get(format!("http://a{path}"))
         .version(Version::HTTP_2)
-        .body(Empty::new())
+        .body(Body::empty())
         .unwrap()
 }
 
@@ -403,6 +407,46 @@ async fn resets_an_http2_stream_that_is_not_read_and_leaves_the_others() {
     assert!(begun_at.elapsed() > seconds(30), "{:?}", begun_at.elapsed());
     assert_eq!(metrics.count(Reason::WriteTimeout), 1);
     assert!(unread.into_body().collect().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn takes_the_rest_of_an_http2_body_that_nobody_reads() {
+    const FRAMES: usize = 3_000;
+    let Served { client, .. } = Served::start();
+    let (mut sender, _connection) = http2(client).await;
+    let (ended, has_ended) = oneshot::channel();
+    // Several times what fits into the windows.
+    let frames = (0..FRAMES).map(|_| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![0; 1024]))));
+    let last = stream::once(async move {
+        ended.send(()).unwrap();
+        Ok(Frame::data(Bytes::new()))
+    });
+    let body = StreamBody::new(stream::iter(frames).chain(Box::pin(last)));
+    let request = Request::post("http://a/").body(Body::new(body)).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(response.collect().await.unwrap().to_bytes(), "hello");
+    has_ended.await.expect("all of the body is taken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http2_body_that_nobody_reads_and_that_stops_ends_its_stream() {
+    let Served { client, .. } = Served::start();
+    let (mut sender, _connection) = http2(client).await;
+    let dropped = Arc::new(());
+    let held = Arc::clone(&dropped);
+    let frames = stream::pending::<Result<Frame<Bytes>, Infallible>>().inspect(move |_| {
+        let _ = &held;
+    });
+    let body = Body::new(StreamBody::new(frames));
+    let request = Request::post("http://a/").body(body).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let responded_at = Instant::now();
+    assert_eq!(response.collect().await.unwrap().to_bytes(), "hello");
+    while Arc::strong_count(&dropped) > 1 {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let silence = responded_at.elapsed();
+    assert!((SILENCE..SILENCE + seconds(1)).contains(&silence), "{silence:?}");
 }
 
 /// A listener whose `/` answers once `go` is told, and what drains it.
