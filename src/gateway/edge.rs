@@ -34,7 +34,7 @@ pub enum Error {
     /// `Transfer-Encoding` is not `chunked` alone, or stands beside `Content-Length`.
     #[error("the framing of the body is ambiguous")]
     Framing,
-    #[error("the target is not a path")]
+    #[error("the target is not a path, or has characters that must be percent-encoded")]
     Target,
     /// `OPTIONS *`: nothing is wrong, but it is about the gateway and not about what is behind it.
     #[error("the gateway answers for itself")]

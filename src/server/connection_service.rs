@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::Either;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version,
     header::{CONNECTION, COOKIE},
 };
 use http_body::Body as _;
@@ -35,6 +35,10 @@ pub(super) struct ConnectionService<S> {
     peer: Peer,
     state: Arc<ConnectionState>,
 }
+
+/// Stands for a target that could not be read. It has no path, so it is refused like others without
+/// one.
+const UNREADABLE: &str = "unreadable";
 
 pin_project! {
     pub(super) struct ServiceFuture<S: Service<Request<Body>>> {
@@ -65,7 +69,8 @@ where
     type Future = ServiceFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let in_flight = Some(InFlight::begin(&self.state));
+        let (in_flight, has_target) = InFlight::begin(&self.state);
+        let in_flight = Some(in_flight);
         let http2 = request.version() == Version::HTTP_2;
         if http2 && has_padded_value(request.headers()) {
             return ServiceFuture { inner: None, http2, malformed: None, in_flight };
@@ -78,6 +83,9 @@ where
             }
             false => request.map(Body::incoming),
         };
+        if !has_target {
+            *request.uri_mut() = Uri::from_static(UNREADABLE);
+        }
         if http2 {
             join_crumbs(request.headers_mut());
         }

@@ -31,6 +31,8 @@ struct State {
     requests: u64,
     /// The request after which the connection is to close.
     last_request: Option<u64>,
+    /// That the target of the last request could not be read.
+    is_last_unreadable: bool,
     is_handed_over: bool,
     /// Requests whose response has not ended.
     in_flight: u32,
@@ -110,11 +112,13 @@ impl ConnectionState {
         }
     }
 
-    pub(super) fn note_begun(&self) {
+    /// A request has come. Tells whether its target is what the client sent.
+    pub(super) fn note_begun(&self) -> bool {
         let mut state = self.state.lock();
         state.in_flight += 1;
         state.requests += 1;
         state.head_since = None;
+        !state.is_last_unreadable || state.last_request != Some(state.requests)
     }
 
     pub(super) fn note_ended(&self) {
@@ -184,6 +188,13 @@ impl ConnectionState {
     pub(super) fn close_after(&self, request: u64) {
         let mut state = self.state.lock();
         state.last_request = Some(state.last_request.map_or(request, |last| last.min(request)));
+    }
+
+    /// The target of the request of this number could not be read. It is the last one.
+    pub(super) fn note_unreadable(&self, request: u64) {
+        self.close_after(request);
+        let mut state = self.state.lock();
+        state.is_last_unreadable = state.last_request == Some(request);
     }
 
     pub(super) fn is_last(&self) -> bool {

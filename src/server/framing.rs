@@ -7,10 +7,11 @@
 //! looked at.
 
 mod chunk_size;
+mod target;
 
 use memchr::memchr;
 
-use self::chunk_size::chunk_size;
+use self::{chunk_size::chunk_size, target::replace_unreadable};
 
 /// Bytes of a line that came in pieces. A longer one is too large for hyper as a rule.
 const MAX_LINE: usize = 64 * 1024;
@@ -24,6 +25,8 @@ pub(super) struct Framing {
     heads: u64,
     /// The request behind which another protocol may begin, by its number.
     upgrade: Option<u64>,
+    /// The request whose target hyper would not read, by its number.
+    unreadable: Option<u64>,
 }
 
 /// The LF of a line that must not pass, by its place in the bytes that were read.
@@ -62,9 +65,11 @@ struct Head {
 
 impl Framing {
     /// Follows the next bytes, up to a line that must not pass.
-    pub(super) fn follow(&mut self, bytes: &[u8]) -> Option<BadLine> {
+    ///
+    /// What hyper would not read in a target it replaces; [`unreadable`](Self::unreadable) says so.
+    pub(super) fn follow(&mut self, bytes: &mut [u8]) -> Option<BadLine> {
         let mut at = 0;
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
             match &mut self.state {
                 State::Content(left) | State::Chunk(left) => {
                     let skipped = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
@@ -78,7 +83,14 @@ impl Framing {
                 State::Lost => return None,
                 _ => {}
             }
-            let Some(end) = memchr(b'\n', rest) else {
+            let end = memchr(b'\n', rest);
+            let line_end = end.unwrap_or(rest.len());
+            if let State::Head(Head { has_begun: false, .. }) = self.state
+                && replace_unreadable(&self.line, &mut rest[..line_end])
+            {
+                self.unreadable.get_or_insert(self.heads + 1);
+            }
+            let Some(end) = end else {
                 self.keep(rest);
                 return None;
             };
@@ -120,6 +132,11 @@ impl Framing {
     /// are until it is known whether it did.
     pub(super) fn upgrade(&self) -> Option<u64> {
         self.upgrade
+    }
+
+    /// The first request of which the target could not be read, by its number.
+    pub(super) fn unreadable(&self) -> Option<u64> {
+        self.unreadable
     }
 
     pub(super) fn decide_upgrade(&mut self, is_upgraded: bool) {
@@ -241,6 +258,10 @@ mod tests {
 
     const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
+    fn follow(framing: &mut Framing, bytes: impl AsRef<[u8]>) -> Option<BadLine> {
+        framing.follow(&mut bytes.as_ref().to_vec())
+    }
+
     /// A chunked request with these bytes as its body.
     fn chunked(body: &str) -> String {
         format!("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
@@ -271,7 +292,7 @@ mod tests {
             (GET.replace("Host", "Xransfer-Encoding: chunked\r\nHost") + GET, 2),
         ] {
             let mut framing = Framing::default();
-            assert_eq!(framing.follow(bytes.as_bytes()), None, "{bytes:?}");
+            assert_eq!(follow(&mut framing, &bytes), None, "{bytes:?}");
             assert_eq!(framing.heads(), heads, "{bytes:?}");
             assert_eq!(framing.state, State::default(), "{bytes:?}");
         }
@@ -289,7 +310,7 @@ mod tests {
         ] {
             let mut framing = Framing::default();
             let at = bytes.rfind('\n').unwrap();
-            assert_eq!(framing.follow(bytes.as_bytes()), Some(BadLine::Head(at)), "{bytes:?}");
+            assert_eq!(follow(&mut framing, &bytes), Some(BadLine::Head(at)), "{bytes:?}");
             assert!(framing.is_lost());
         }
         for body in [
@@ -329,7 +350,7 @@ mod tests {
             let bytes = chunked(body);
             let mut framing = Framing::default();
             let want = Some(BadLine::Body(bytes.len() - 1));
-            assert_eq!(framing.follow(bytes.as_bytes()), want, "{body:?}");
+            assert_eq!(follow(&mut framing, &bytes), want, "{body:?}");
             assert!(framing.is_lost());
         }
     }
@@ -339,22 +360,22 @@ mod tests {
         for upgrade in ["websocket", "WebSocket", "h2c, websocket"] {
             let head = format!("GET /a HTTP/1.1\r\nUpgrade: {upgrade}\r\n\r\n");
             let mut framing = Framing::default();
-            assert_eq!(framing.follow(format!("{GET}{head}\n\0\n").as_bytes()), None);
+            assert_eq!(follow(&mut framing, format!("{GET}{head}\n\0\n")), None);
             assert_eq!((framing.upgrade(), framing.is_lost()), (Some(2), true), "{upgrade}");
 
             // As long as they are those of requests, the next ones are awaited.
             let mut framing = Framing::default();
-            assert_eq!(framing.follow((head + GET).as_bytes()), None);
+            assert_eq!(follow(&mut framing, head + GET), None);
             assert_eq!((framing.upgrade(), framing.is_lost()), (Some(1), false));
             let mut upgraded = Framing { line: framing.line.clone(), ..framing };
             upgraded.decide_upgrade(true);
-            assert_eq!(upgraded.follow(b"\n"), None);
+            assert_eq!(follow(&mut upgraded, b"\n"), None);
             framing.decide_upgrade(false);
-            assert_eq!(framing.follow(b"\n"), Some(BadLine::Head(0)));
+            assert_eq!(follow(&mut framing, b"\n"), Some(BadLine::Head(0)));
         }
         let other = "GET /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n".to_owned();
         let mut framing = Framing::default();
-        assert_eq!(framing.follow((other + GET).as_bytes()), None);
+        assert_eq!(follow(&mut framing, other + GET), None);
         assert_eq!((framing.heads(), framing.is_lost()), (2, false));
     }
 
@@ -362,10 +383,10 @@ mod tests {
     fn gives_up_on_a_line_without_an_end() {
         let mut framing = Framing::default();
         for _ in 0..MAX_LINE / 1024 {
-            assert_eq!(framing.follow(&[b'x'; 1024]), None);
+            assert_eq!(follow(&mut framing, &[b'x'; 1024]), None);
             assert!(!framing.is_lost());
         }
-        assert_eq!(framing.follow(b"x"), None);
+        assert_eq!(follow(&mut framing, b"x"), None);
         assert!(framing.is_lost());
     }
 
@@ -378,17 +399,18 @@ mod tests {
                 Just(chunked("5;a=\"b\"\r\na\nb\n\n\r\n0\r\nX: y\r\n\r\n")),
                 Just(chunked("0\r\n\n")),
                 Just("GET /a HTTP/1.1\r\nX: y\n\r\n".to_owned()),
+                Just(GET.replace("/a", "/\"\u{e9}>?\"")),
             ], 1..5),
             sizes in prop::collection::vec(1_usize..9, 1..200),
         ) {
             let bytes = requests.concat().into_bytes();
             let mut whole = Framing::default();
-            let want = whole.follow(&bytes);
+            let want = follow(&mut whole, &bytes);
 
             let (mut pieces, mut at, mut found) = (Framing::default(), 0_usize, None);
             for size in sizes.into_iter().chain([usize::MAX]) {
                 let piece = &bytes[at..bytes.len().min(at.saturating_add(size))];
-                found = pieces.follow(piece).map(|bad| match bad {
+                found = follow(&mut pieces, piece).map(|bad| match bad {
                     BadLine::Head(place) => BadLine::Head(at + place),
                     BadLine::Body(place) => BadLine::Body(at + place),
                 });

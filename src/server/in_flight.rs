@@ -51,9 +51,10 @@ pub(super) struct ResponseBody {
 // === impl InFlight ===
 
 impl InFlight {
-    pub(super) fn begin(state: &Arc<ConnectionState>) -> Self {
-        state.note_begun();
-        Self(Arc::clone(state))
+    /// Also tells whether the target of the request is what the client sent.
+    pub(super) fn begin(state: &Arc<ConnectionState>) -> (Self, bool) {
+        let has_target = state.note_begun();
+        (Self(Arc::clone(state)), has_target)
     }
 
     pub(super) fn hand_over(&self) {
@@ -138,7 +139,7 @@ mod tests {
 
     fn body(http2: bool, length: usize) -> (ResponseBody, Arc<ConnectionState>) {
         let state = Arc::new(ConnectionState::new());
-        let in_flight = InFlight::begin(&state);
+        let (in_flight, _) = InFlight::begin(&state);
         (ResponseBody::new(Body::full(vec![b'x'; length]), http2, in_flight), state)
     }
 

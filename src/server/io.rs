@@ -114,7 +114,11 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
         {
             framing.decide_upgrade(this.state.is_handed_over());
         }
-        match framing.follow(&buf.filled()[before..]) {
+        let bad_line = framing.follow(&mut buf.filled_mut()[before..]);
+        if let Some(request) = framing.unreadable() {
+            this.state.note_unreadable(request);
+        }
+        match bad_line {
             None if framing.is_lost() => this.state.close_after(framing.heads()),
             None => {}
             // hyper refuses a NUL in a head, with a response, and closes.
@@ -189,7 +193,7 @@ impl Protocol {
         let common = new.len().min(missing.len());
         *self = if new[..common] != missing[..common] {
             let mut framing = Framing::default();
-            framing.follow(&PREFACE[..seen]);
+            framing.follow(&mut PREFACE[..seen].to_vec());
             Self::Http1(framing)
         } else if common < missing.len() {
             Self::Preface(seen + common)

@@ -1,7 +1,8 @@
 //! Which resource is meant, and at whom: nothing that a caller says chooses another upstream,
 //! and the path that was judged is the path that is sent.
 
-use super::{Here, Is, Last, Refused, Want, hold};
+use super::{Here, Is, Last, OPEN, PROBE, Refused, Want, gateway, hold};
+use crate::caller::{Caller, exchange, statuses};
 
 const A: Want = Is("GET /a");
 
@@ -230,4 +231,42 @@ async fn targets_are_bounded() {
         ("a megabyte", &request(1024 * 1024), Refused(431)),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn characters_that_must_be_encoded_are_refused_in_words() {
+    let (gateway, upstream) = gateway(OPEN).await;
+    let targets: [&[u8]; 9] = [
+        b"/api/vehicles?plate=\"A\"",
+        b"/api/vehicles?plate=<A>",
+        b"/api/vehicles?plate=\xd1A",
+        b"/api/vehicles?plate=\xc3\x91\"A",
+        b"/<a>",
+        b"</a>",
+        b"/`a`",
+        b"/a\xff",
+        b"http://a/a<b",
+    ];
+    for target in targets {
+        let head = [b"GET ", target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        let mut responses = vec![exchange(gateway.address, [&head, PROBE].concat()).await];
+        if head.is_ascii() {
+            let mut caller = Caller::connect(gateway.address).await;
+            for byte in &head {
+                caller.send([*byte]).await;
+            }
+            responses.push(caller.rest().await);
+        }
+        for response in responses {
+            assert_eq!(statuses(&response), [400], "{response}");
+            assert!(response.contains("application/problem+json"), "{response}");
+            assert!(response.contains("must be percent-encoded"), "{response}");
+        }
+    }
+    assert!(upstream.take_seen().is_empty());
+    let head = b"OPTIONS \"*\" HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(statuses(&exchange(gateway.address, head).await), [400]);
+    // Where it is allowed, nothing is touched.
+    let fine = b"GET /a HTTP/1.1\r\nHost: a\r\nX: \"<\xff>`\r\nConnection: close\r\n\r\n";
+    assert_eq!(statuses(&exchange(gateway.address, fine).await), [200]);
 }
