@@ -310,7 +310,7 @@ mod tests {
         ] {
             let mut framing = Framing::default();
             let at = bytes.rfind('\n').unwrap();
-            assert_eq!(follow(&mut framing, &bytes), Some(BadLine::Head(at)), "{bytes:?}");
+            assert_eq!(follow(&mut framing, bytes), Some(BadLine::Head(at)), "{bytes:?}");
             assert!(framing.is_lost());
         }
         for body in [
@@ -383,7 +383,7 @@ mod tests {
     fn gives_up_on_a_line_without_an_end() {
         let mut framing = Framing::default();
         for _ in 0..MAX_LINE / 1024 {
-            assert_eq!(follow(&mut framing, &[b'x'; 1024]), None);
+            assert_eq!(follow(&mut framing, [b'x'; 1024]), None);
             assert!(!framing.is_lost());
         }
         assert_eq!(follow(&mut framing, b"x"), None);
