@@ -11,9 +11,6 @@ pub enum Error {
     /// The call failed.
     #[error(transparent)]
     Upstream(#[from] upstream::Error),
-    /// The body of the response broke off, or was malformed, before any of it was passed on.
-    #[error("the upstream's response broke off")]
-    Incomplete(#[source] body::Failure),
     /// The upstream switched protocols although the request did not ask for it.
     #[error("the upstream switched protocols without being asked")]
     UnaskedUpgrade,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode, Version};
-use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::{
@@ -47,14 +46,11 @@ impl ResponseContext {
         let config = &self.shared.config;
         let trailers = Trailers::announced(response.headers_mut(), &config.credential_headers);
         message_length::settle_length(&mut response);
-        if response.body().is_end_stream() {
+        if response.body().is_buffered() {
             return Ok(response);
         }
         let idle_timeout = config.stream_idle_timeout;
-        let (head, body) = response.into_parts();
-        let body = ResponseBody::new(body, idle_timeout, trailers);
-        let body = body.begin().await.map_err(Error::Incomplete)?;
-        Ok(Response::from_parts(head, body))
+        Ok(response.map(|body| Body::new(ResponseBody::new(body, idle_timeout, trailers))))
     }
 
     /// Connects client and upstream for as long as they like.

@@ -214,7 +214,6 @@ fn forward(error: &forward::Error) -> ProblemDetails {
     let proxy_error = match error {
         forward::Error::Body(failure) => return body(failure),
         forward::Error::Upstream(error) => return upstream(error),
-        forward::Error::Incomplete(_) => "http_response_incomplete",
         forward::Error::UnaskedUpgrade => "http_protocol_error",
         forward::Error::Loop => "proxy_loop_detected",
         forward::Error::Stopped => return ProblemDetails::new(Code::Overloaded, error).after(SOON),
@@ -229,6 +228,7 @@ fn upstream(error: &upstream::Error) -> ProblemDetails {
         upstream::Error::Connect(_)
         | upstream::Error::Closed(_)
         | upstream::Error::Exchange(_)
+        | upstream::Error::Incomplete(_)
         | upstream::Error::TransferCoding
         | upstream::Error::Timeout => details(Code::BadGateway),
         // The upstream is well: it is the gateway that has too much to ask of it.

@@ -21,6 +21,7 @@ use super::{
     admission::{self, Admitted},
     breaker::End,
     pool::Client,
+    read_ahead::read_ahead,
     retry_after, transfer_coding,
 };
 use crate::{body::Body, route::Route};
@@ -72,11 +73,20 @@ impl Attempts {
                 response = responding => response.and_then(transfer_coding::check),
                 () = late => Err(Error::Timeout),
             };
-            self.metrics.observe(route, &response, began_at.elapsed());
+            let took = began_at.elapsed();
+            let response = match response {
+                Ok(response) => read_ahead(response).await,
+                error => error,
+            };
+            self.metrics.observe(route, &response, took);
             finish(attempt, &response);
             let response = response?;
             // A tunnel goes at its ends' pace.
             let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if response.body().is_buffered() && !is_tunnel {
+                // All of it is here, so the call has ended, however long somebody reads it.
+                return Ok(response);
+            }
             let streaming = streaming.filter(|_| is_tunnel);
             Ok(response.map(|body| body.hold((slot, streaming))))
         }
@@ -146,5 +156,15 @@ mod tests {
         let response = attempt(silent, request).await;
         assert!(matches!(response, Err(Error::Timeout)));
         assert_eq!(began_at.elapsed().as_secs(), 4 * TIMEOUT.as_secs());
+    }
+
+    #[tokio::test]
+    async fn a_response_that_breaks_behind_its_head_is_no_response() {
+        let torn = Fake::new(|_| async {
+            let torn = futures_util::stream::iter([Err::<http_body::Frame<_>, _>("torn")]);
+            Ok(Response::new(Body::new(StreamBody::new(torn))))
+        });
+        let response = attempt(torn, Request::new(Body::empty())).await;
+        assert!(matches!(response, Err(Error::Incomplete(_))));
     }
 }

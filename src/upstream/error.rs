@@ -5,6 +5,7 @@ use std::{error::Error as StdError, io, time::Duration};
 use hyper_util::client::legacy;
 
 use super::stall::{Closed, Stalled};
+use crate::body;
 
 /// Why a call has no response.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum Error {
     /// The connection broke, or what came is not HTTP.
     #[error("the exchange with the upstream failed")]
     Exchange(#[source] legacy::Error),
+    /// The body of the response broke off, or was malformed, right behind the head.
+    #[error("the upstream's response broke off")]
+    Incomplete(#[source] body::Error),
     /// The response has a transfer coding other than `chunked`, so nobody knows what it says.
     #[error("the upstream's response has an unknown transfer coding")]
     TransferCoding,
@@ -49,9 +53,8 @@ impl Error {
             Self::Connect(_) | Self::Closed(_) | Self::Timeout => true,
             // What cannot be read would be the same again.
             Self::Exchange(error) => !is_malformed(error),
-            Self::TransferCoding | Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => {
-                false
-            }
+            Self::Incomplete(_) | Self::TransferCoding => false,
+            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
 
@@ -59,7 +62,7 @@ impl Error {
     pub fn permits_stale(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Closed(_) | Self::Timeout => true,
-            Self::Exchange(_) | Self::TransferCoding => true,
+            Self::Exchange(_) | Self::Incomplete(_) | Self::TransferCoding => true,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => true,
         }
     }
@@ -70,7 +73,7 @@ impl Error {
             Self::Connect(_) | Self::Timeout => true,
             // A response that cannot be read came in time: the next one may be readable.
             Self::Exchange(error) => !is_clients(error) && !is_malformed(error),
-            Self::Closed(_) | Self::TransferCoding => false,
+            Self::Closed(_) | Self::Incomplete(_) | Self::TransferCoding => false,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
@@ -79,7 +82,8 @@ impl Error {
     pub fn was_sent(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
-            Self::Timeout | Self::Closed(_) | Self::Exchange(_) | Self::TransferCoding => true,
+            Self::Timeout | Self::Closed(_) | Self::Exchange(_) => true,
+            Self::Incomplete(_) | Self::TransferCoding => true,
         }
     }
 
@@ -87,7 +91,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout => true,
-            Self::Closed(_) | Self::TransferCoding => false,
+            Self::Closed(_) | Self::Incomplete(_) | Self::TransferCoding => false,
             Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
         }
@@ -102,6 +106,7 @@ impl Error {
             Self::RetryAfter { .. } | Self::Open { .. } => "destination_unavailable",
             Self::Closed(_) => "connection_terminated",
             Self::Exchange(error) => exchange_error(error),
+            Self::Incomplete(_) => "http_response_incomplete",
             Self::TransferCoding => "http_response_transfer_coding",
         }
     }

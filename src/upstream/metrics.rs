@@ -115,7 +115,8 @@ impl Outcome {
             Err(
                 Error::Connect(_) | Error::Full | Error::RetryAfter { .. } | Error::Open { .. },
             ) => Self::Connect,
-            Err(Error::Closed(_) | Error::Exchange(_) | Error::TransferCoding) => Self::Exchange,
+            Err(Error::Closed(_) | Error::Exchange(_)) => Self::Exchange,
+            Err(Error::Incomplete(_) | Error::TransferCoding) => Self::Exchange,
         }
     }
 }

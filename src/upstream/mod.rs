@@ -6,7 +6,8 @@
 //! waits for permission is not composed yet, and can be composed of whatever waits by then.
 //!
 //! `send` makes [attempts](attempt) over pooled [connections](pool), and makes a call that
-//! failed [again](retry) where that can hurt nobody. A permit ends with the body of the response.
+//! failed [again](retry) where that can hurt nobody. A permit ends with the body of the response, of
+//! which the [beginning](read_ahead) is read at once.
 
 mod admission;
 mod attempt;
@@ -16,6 +17,7 @@ mod config;
 mod error;
 mod metrics;
 mod pool;
+mod read_ahead;
 mod retry;
 mod retry_after;
 mod stall;

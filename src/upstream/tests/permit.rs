@@ -1,8 +1,10 @@
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use futures_util::{FutureExt as _, future::join_all};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::join_all, stream};
 use http::header::RETRY_AFTER;
-use http_body_util::BodyExt as _;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 use parking_lot::Mutex;
 use tokio::time::{Instant, advance, sleep};
 
@@ -44,7 +46,9 @@ fn upstream_of(config: Config) -> (Upstream, Metrics, Reading) {
                 "busy" => response.status(503).header(RETRY_AFTER, "7"),
                 status => response.status(status),
             };
-            Ok(response.body(Body::full("x")).unwrap())
+            // Nobody knows its end before it is read.
+            let body = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("x")))]);
+            Ok(response.body(Body::new(StreamBody::new(body))).unwrap())
         }
     });
     let config = Config { attempt_timeout: PATIENCE, ..config };
@@ -66,6 +70,15 @@ async fn call(
 
 async fn plain(upstream: &Upstream) -> Result<Response<Body>, Error> {
     call(upstream, BUFFERED, "/", "").await
+}
+
+#[tokio::test]
+async fn a_response_that_is_here_as_a_whole_holds_no_permit() {
+    let fake = Fake::new(|_| async { Ok(Response::new(Body::full("x"))) });
+    let (upstream, metrics) = fake.upstream_with(&config());
+    let response = plain(&upstream).await.unwrap();
+    assert_eq!(metrics.in_flight.get(), 0);
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "x");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,145 @@
+//! The beginning of a response's body, read with its head.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::time::timeout;
+
+use super::Error;
+use crate::body::{self, Body};
+
+/// How long a head waits for the first frame behind it.
+///
+/// As a rule both come in one packet, and then this costs nothing. A body that breaks right behind
+/// its head does so at once as well, so that a moment is enough to see it while the call can still
+/// fail. A body that legitimately begins later, such as server-sent events, is delayed by no more
+/// than a person notices.
+const HEAD_WAIT: Duration = Duration::from_millis(50);
+
+/// A body of which the first frame has been read.
+struct Begun {
+    first: Option<Frame<Bytes>>,
+    rest: Body,
+}
+
+/// `response` with a body that has begun, if its beginning comes with the head. A small one is whole
+/// then. Fails if the body breaks before that.
+pub(super) async fn read_ahead(response: Response<Body>) -> Result<Response<Body>, Error> {
+    let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if is_tunnel || response.body().is_end_stream() {
+        return Ok(response);
+    }
+    let (head, mut body) = response.into_parts();
+    let at_once = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
+    let first = match at_once {
+        Poll::Ready(first) => Ok(first),
+        Poll::Pending => timeout(HEAD_WAIT, body.frame()).await,
+    };
+    let body = match first.map(Option::transpose) {
+        Ok(first) => match first.map_err(Error::Incomplete)?.map(Frame::into_data) {
+            None => Body::empty(),
+            Some(Ok(data)) if body.is_end_stream() => Body::full(data),
+            Some(frame) => {
+                let first = Some(frame.map_or_else(|trailers| trailers, Frame::data));
+                Body::new(Begun { first, rest: body })
+            }
+        },
+        Err(_) => body,
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+impl http_body::Body for Begun {
+    type Data = Bytes;
+    type Error = body::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, body::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.rest.size_hint();
+        let first = self.first.as_ref().and_then(Frame::data_ref);
+        let ahead = first.map_or(0, |data| data.len() as u64);
+        // The upper bound first: it is never below the lower.
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(ahead));
+        }
+        hint.set_lower(hint.lower().saturating_add(ahead));
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    type Frames = Vec<Result<Frame<Bytes>, body::Error>>;
+
+    fn data(text: &'static str) -> Result<Frame<Bytes>, body::Error> {
+        Ok(Frame::data(Bytes::from(text)))
+    }
+
+    async fn begin(frames: Frames) -> Result<Body, Error> {
+        let body = Body::new(StreamBody::new(stream::iter(frames)));
+        read_ahead(Response::new(body))
+            .await
+            .map(Response::into_body)
+    }
+
+    #[tokio::test]
+    async fn passes_on_what_it_has_read() {
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("x", http::HeaderValue::from_static("y"));
+        let frames = vec![data("ab"), data("c"), Ok(Frame::trailers(trailers.clone()))];
+        let body = begin(frames).await.unwrap();
+        assert!(!body.is_end_stream());
+        assert_eq!(body.size_hint().lower(), 2);
+        let whole = body.collect().await.unwrap();
+        assert_eq!(whole.trailers(), Some(&trailers));
+        assert_eq!(whole.to_bytes(), "abc");
+        assert!(begin(vec![]).await.unwrap().is_buffered());
+    }
+
+    #[tokio::test]
+    async fn fails_if_the_first_frame_does() {
+        let torn = || Err(body::Error::from("torn"));
+        assert!(matches!(begin(vec![torn()]).await, Err(Error::Incomplete(_))));
+        let body = begin(vec![data("ab"), torn()]).await.unwrap();
+        assert!(body.collect().await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn does_not_wait_long_for_a_body_that_begins_later() {
+        let later = stream::once(Box::pin(async {
+            tokio::time::sleep(20 * HEAD_WAIT).await;
+            data("x")
+        }));
+        let began_at = tokio::time::Instant::now();
+        let response = Response::new(Body::new(StreamBody::new(later)));
+        let response = read_ahead(response).await.unwrap();
+        assert_eq!(began_at.elapsed(), HEAD_WAIT);
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "x");
+    }
+}
