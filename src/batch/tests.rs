@@ -78,6 +78,8 @@ impl Fixture {
             loader: loader::Config {
                 chunk: 500,
                 max_parallel: 4,
+                gather_from: 0,
+                gather_for: Duration::ZERO,
                 max_response: 1 << 20,
                 stream_idle_timeout: 60 * SECOND,
                 request_timeout: 60 * SECOND,

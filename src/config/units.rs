@@ -81,6 +81,10 @@ impl<const MIN: u64, const MAX: u64> Time<MIN, MAX> {
     pub(crate) const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
+
+    pub(crate) const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
 }
 
 impl<const MIN: u64, const MAX: u64> Value for Time<MIN, MAX> {

@@ -34,8 +34,8 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    pub(super) fn reservation(&self) -> Reservation {
-        Reservation { kind: Kind::Buffered, account: self.account, client: self.client }
+    pub(super) fn reservation(&self, client: Option<ClientId>) -> Reservation {
+        Reservation { kind: Kind::Buffered, account: self.account, client }
     }
 
     /// Whether calls may carry what others wait for.

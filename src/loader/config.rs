@@ -7,6 +7,10 @@ pub struct Config {
     pub chunk: usize,
     /// Calls at once for one request.
     pub max_parallel: usize,
+    /// Calls of small look-ups of one account under way from which on others gather; 0: none does.
+    pub gather_from: usize,
+    /// How long one waits for company at most.
+    pub gather_for: Duration,
     /// Bytes of one response.
     pub max_response: usize,
     /// How long a response may go without a byte.

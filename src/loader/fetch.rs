@@ -82,6 +82,7 @@ impl Fetch {
         vehicles: impl ExactSizeIterator<Item = Vehicle> + Clone,
     ) -> Result<Elements, CallError> {
         self.metrics.calls.inc();
+        self.metrics.call_vehicles.observe(vehicles.len() as f64);
         let mut request = Request::new(Body::full(encode(vehicles.clone())));
         *request.method_mut() = Method::GET;
         *request.uri_mut() = Uri::from_static(BATCH_PATH);

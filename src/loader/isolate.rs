@@ -50,7 +50,12 @@ impl Loader {
         let Some(first) = parts.first() else {
             return Ok(());
         };
-        match self.0.upstream.reserve(first.context.reservation()).await {
+        match self
+            .0
+            .upstream
+            .reserve(first.context.reservation(None))
+            .await
+        {
             Ok(permit) => self.attempt(permit, parts).await,
             Err(error) => Err((parts, Failure::new(error.into()))),
         }

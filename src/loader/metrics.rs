@@ -1,11 +1,38 @@
-use prometheus::{IntCounter, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+
+use crate::labels::labels;
 
 /// What batch calls are counted by.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(super) calls: IntCounter,
     pub(super) unasked: IntCounter,
+    pub(super) call_vehicles: Histogram,
+    pub(super) gather_seconds: Histogram,
+    gathered: [IntCounter; Trigger::ALL.len()],
 }
+
+labels! {
+    /// What let small look-ups go; the label of `vingate_batch_gathered_total`.
+    pub(super) enum Trigger {
+        /// Few calls were under way when the first of them came.
+        Idle = "idle",
+        /// They fill a call.
+        Full = "full",
+        /// A call returned.
+        Returned = "returned",
+        /// The first of them had waited for long enough.
+        Due = "due",
+        /// A larger call took them along.
+        Along = "along",
+    }
+}
+
+/// Vehicles of a call: single look-ups, small ones, and how full the larger ones are.
+const VEHICLES: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 125.0, 250.0, 375.0, 500.0];
+
+/// Waits are at most `batch.gather_for`, and longer only where permits are short.
+const SECONDS: [f64; 9] = [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 
 impl Metrics {
     /// Registers the metrics of batch calls.
@@ -16,8 +43,35 @@ impl Metrics {
             "vingate_batch_unasked_elements_total",
             "Elements of upstream responses that nobody had asked for",
         )?;
+        let call_vehicles = Histogram::with_opts(
+            HistogramOpts::new("vingate_batch_call_vehicles", "Vehicles of a batch call")
+                .buckets(VEHICLES.to_vec()),
+        )?;
+        let gather_seconds = Histogram::with_opts(
+            HistogramOpts::new(
+                "vingate_batch_gather_seconds",
+                "From when a small look-up came until its call left",
+            )
+            .buckets(SECONDS.to_vec()),
+        )?;
+        let gathered = IntCounterVec::new(
+            Opts::new(
+                "vingate_batch_gathered_total",
+                "Calls that carry small look-ups, by what let them go",
+            ),
+            &["trigger"],
+        )?;
         registry.register(Box::new(calls.clone()))?;
         registry.register(Box::new(unasked.clone()))?;
-        Ok(Self { calls, unasked })
+        registry.register(Box::new(call_vehicles.clone()))?;
+        registry.register(Box::new(gather_seconds.clone()))?;
+        registry.register(Box::new(gathered.clone()))?;
+        let gathered = Trigger::ALL.map(|trigger| gathered.with_label_values(&[trigger.as_str()]));
+        Ok(Self { calls, unasked, call_vehicles, gather_seconds, gathered })
+    }
+
+    /// The counter of calls that left because of that.
+    pub(super) fn gathered(&self, trigger: Trigger) -> &IntCounter {
+        &self.gathered[trigger.index()]
     }
 }

@@ -2,15 +2,20 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
-use super::{CallContext, Failure, balanced};
+use super::{
+    CallContext, Failure, Trigger, balanced,
+    gathering::{First, Terms},
+};
 use crate::vehicle_cache::Leases;
 
 /// What waits for calls of one account, in the order in which it came.
 #[derive(Default)]
 pub(super) struct Queue {
     entries: VecDeque<Entry>,
+    /// Calls of small look-ups under way.
+    small_calls: usize,
 }
 
 /// What one request waits for.
@@ -23,6 +28,8 @@ struct Entry {
     refreshes: Leases<Failure>,
     /// Calls under way that carry leases of this request.
     calls: usize,
+    /// Of a small look-up, which may gather with others.
+    small: Option<First>,
 }
 
 /// A request in the queue: tells when there is something new for it.
@@ -34,10 +41,13 @@ pub(super) struct Ticket {
 /// What is to be done for a request now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// A call.
-    Call,
-    /// Nothing before one of its calls has ended: as many are under way as may be.
+    /// A call; of a small look-up, with what lets it go.
+    Call(Option<Trigger>),
+    /// Nothing before its ticket tells so: as many of its calls are under way as may be, or others
+    /// have come before it.
     Wait,
+    /// Nothing before that time, unless its ticket tells so.
+    WaitUntil(Instant),
     /// Nothing more: all of it is in calls, or nobody wants it.
     Done,
 }
@@ -47,6 +57,16 @@ pub(super) struct Part {
     pub(super) ticket: Arc<Ticket>,
     pub(super) context: Arc<CallContext>,
     pub(super) leases: Leases<Failure>,
+    /// Since when a small look-up has waited.
+    pub(super) gathered_since: Option<Instant>,
+}
+
+/// What goes into one call.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) parts: Vec<Part>,
+    /// What let the small look-ups in it go, if there are any.
+    pub(super) trigger: Option<Trigger>,
 }
 
 /// How large calls are, and how many of one request are made at once.
@@ -54,7 +74,11 @@ pub(super) struct Part {
 pub(super) struct Limits {
     pub(super) chunk: usize,
     pub(super) max_parallel: usize,
+    pub(super) gather: Terms,
 }
+
+/// A look-up is small if it has at most this part of the vehicles that fit into a call.
+const SMALL: usize = 4;
 
 // === impl Queue ===
 
@@ -64,35 +88,73 @@ impl Queue {
         &mut self,
         mut leases: Leases<Failure>,
         context: Arc<CallContext>,
+        limits: Limits,
+        now: Instant,
     ) -> Arc<Ticket> {
         let ticket = Arc::<Ticket>::default();
+        let is_small = leases.len() <= limits.chunk / SMALL;
+        let gathers = limits.gather.from > 0 && is_small && context.is_shared();
+        let small = gathers.then_some(First { since: now, has_waited: false });
         let refreshes = leases.extract(|lease| lease.is_refresh());
-        let entry =
-            Entry { ticket: Arc::clone(&ticket), context, awaited: leases, refreshes, calls: 0 };
-        self.entries.push_back(entry);
+        self.entries.push_back(Entry {
+            ticket: Arc::clone(&ticket),
+            context,
+            awaited: leases,
+            refreshes,
+            calls: 0,
+            small,
+        });
+        if gathers && self.is_full(limits.chunk) {
+            self.tell_first();
+        }
         ticket
     }
 
+    /// Whether nothing waits, and nothing has to be known of what is under way.
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.small_calls == 0
     }
 
-    /// What is to be done for a request.
-    pub(super) fn next(&self, ticket: &Arc<Ticket>, limits: Limits) -> Next {
-        match self.entries.iter().find(|entry| entry.is_of(ticket)) {
-            None => Next::Done,
-            Some(entry) if entry.calls >= limits.max_parallel => Next::Wait,
-            Some(_) => Next::Call,
+    /// What is to be done for a request. Of small look-ups, the first asks for all.
+    pub(super) fn next(&mut self, ticket: &Arc<Ticket>, limits: Limits, now: Instant) -> Next {
+        let Some(nth) = self.entries.iter().position(|entry| entry.is_of(ticket)) else {
+            return Next::Done;
+        };
+        let entry = &self.entries[nth];
+        let Some(small) = entry.small.filter(|_| entry.calls < limits.max_parallel) else {
+            return match entry.calls < limits.max_parallel {
+                true => Next::Call(None),
+                false => Next::Wait,
+            };
+        };
+        if self.first() != Some(nth) {
+            return Next::Wait;
+        }
+        let is_full = self.is_full(limits.chunk);
+        match limits
+            .gather
+            .departure(small, is_full, self.small_calls, now)
+        {
+            Ok(trigger) => Next::Call(Some(trigger)),
+            Err(due) => {
+                self.entries[nth].small = Some(First { has_waited: true, ..small });
+                Next::WaitUntil(due)
+            }
         }
     }
 
     /// Fills a call: with a balanced share of what the request waits for, and then with whatever
     /// others wait for and fits in whole. Of those who are only in part there, the rest would have
-    /// to wait for another call all the same.
-    pub(super) fn take(&mut self, ticket: &Arc<Ticket>, limits: Limits) -> Vec<Part> {
+    /// to wait for another call all the same. `trigger` is what lets a small look-up go.
+    pub(super) fn take(
+        &mut self,
+        ticket: &Arc<Ticket>,
+        trigger: Option<Trigger>,
+        limits: Limits,
+    ) -> Taken {
         let mut parts = Vec::new();
         let Some(nth) = self.entries.iter().position(|entry| entry.is_of(ticket)) else {
-            return parts;
+            return Taken::default();
         };
         let entry = &mut self.entries[nth];
         entry.drop_unwanted();
@@ -109,14 +171,26 @@ impl Queue {
             }
         }
         self.forget_empty();
-        parts
+        if parts.is_empty() {
+            return Taken::default();
+        }
+        self.small_calls += usize::from(trigger.is_some());
+        let takes_along = parts.iter().any(|part| part.gathered_since.is_some());
+        let trigger = trigger.or(takes_along.then_some(Trigger::Along));
+        Taken { parts, trigger }
     }
 
-    /// A call with leases of this request has ended.
-    pub(super) fn call_ended(&mut self, ticket: &Arc<Ticket>) {
-        if let Some(entry) = self.entry(ticket) {
-            entry.calls -= 1;
-            ticket.changed.notify_one();
+    /// A call with leases of these requests has ended, which left because of `trigger`.
+    pub(super) fn call_ended(&mut self, tickets: &[Arc<Ticket>], trigger: Option<Trigger>) {
+        for ticket in tickets {
+            if let Some(entry) = self.entry(ticket) {
+                entry.calls -= 1;
+                ticket.changed.notify_one();
+            }
+        }
+        if trigger.is_some_and(|trigger| trigger != Trigger::Along) {
+            self.small_calls -= 1;
+            self.tell_first();
         }
     }
 
@@ -128,12 +202,50 @@ impl Queue {
         }
     }
 
-    /// Takes out all that the request waits for.
-    pub(super) fn remove(&mut self, ticket: &Arc<Ticket>) -> Option<Leases<Failure>> {
-        let nth = self.entries.iter().position(|entry| entry.is_of(ticket))?;
-        let Entry { mut awaited, refreshes, .. } = self.entries.remove(nth)?;
-        awaited.append(refreshes);
-        Some(awaited)
+    /// Takes out all that would have gone with a request: it gets no call. With a small look-up,
+    /// that is all that has gathered.
+    pub(super) fn refuse(&mut self, ticket: &Arc<Ticket>) -> Option<Leases<Failure>> {
+        let is_small = self.entry(ticket)?.small.is_some();
+        let mut refused = None::<Leases<Failure>>;
+        self.entries.retain_mut(|entry| {
+            let goes = entry.is_of(ticket) || is_small && entry.small.is_some();
+            if goes && let Some(Part { leases, .. }) = entry.take(entry.len()) {
+                match &mut refused {
+                    Some(refused) => refused.append(leases),
+                    None => refused = Some(leases),
+                }
+            }
+            if goes {
+                entry.ticket.changed.notify_one();
+            }
+            !goes
+        });
+        refused
+    }
+
+    /// The first of the small look-ups.
+    fn first(&self) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.small.is_some())
+    }
+
+    /// Lets the first of the small look-ups ask what is to be done.
+    fn tell_first(&self) {
+        if let Some(nth) = self.first() {
+            self.entries[nth].ticket.changed.notify_one();
+        }
+    }
+
+    /// Whether the small look-ups fill a call.
+    fn is_full(&self, chunk: usize) -> bool {
+        let mut room = chunk;
+        let small = self.entries.iter().filter(|entry| entry.small.is_some());
+        for entry in small {
+            match room.checked_sub(entry.len()) {
+                Some(0) | None => return true,
+                Some(rest) => room = rest,
+            }
+        }
+        false
     }
 
     fn entry(&mut self, ticket: &Arc<Ticket>) -> Option<&mut Entry> {
@@ -148,6 +260,7 @@ impl Queue {
             }
             !is_empty
         });
+        self.tell_first();
     }
 }
 
@@ -177,7 +290,8 @@ impl Entry {
         }
         self.calls += 1;
         let (ticket, context) = (Arc::clone(&self.ticket), Arc::clone(&self.context));
-        Some(Part { ticket, context, leases })
+        let gathered_since = self.small.map(|first| first.since);
+        Some(Part { ticket, context, leases, gathered_since })
     }
 }
 

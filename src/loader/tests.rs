@@ -1,5 +1,7 @@
 //! Requests that wait for an upstream which responds when and what the test says.
 
+mod gathering;
+
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
@@ -15,13 +17,17 @@ use super::*;
 use crate::{
     body::Body,
     upstream::{self, Account, tests::Fake},
-    vehicle::{Plate, Vin},
+    vehicle::{Plate, Vehicle, Vin},
     vehicle_cache::{
-        self, Directives, InvalidationScope, Lookups, Outcome, Partition, StaleWindows, Ttl,
+        self, Cause, Directives, Invalidate as _, InvalidationScope, Lookups, Outcome, Partition,
+        StaleWindows, Ttl,
     },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The longest that a small look-up waits for company.
+const GATHER_FOR: Duration = Duration::from_millis(100);
 
 /// Whose calls: the partition and the account in one.
 const MINE: [u8; 32] = [1; 32];
@@ -32,11 +38,12 @@ pub(crate) struct Sizes {
     pub(crate) chunk: usize,
     pub(crate) max_parallel: usize,
     pub(crate) max_in_flight: usize,
+    pub(crate) gather_from: usize,
 }
 
 /// A loader over an upstream that responds by hand.
 pub(crate) fn loader(sizes: Sizes) -> (Loader, Calls) {
-    let Sizes { chunk, max_parallel, max_in_flight } = sizes;
+    let Sizes { chunk, max_parallel, max_in_flight, gather_from } = sizes;
     let (sender, calls) = mpsc::unbounded_channel();
     let fake = Fake::new(move |call: Request<Body>| {
         let (response, responded) = oneshot::channel();
@@ -48,6 +55,8 @@ pub(crate) fn loader(sizes: Sizes) -> (Loader, Calls) {
     let config = Config {
         chunk,
         max_parallel,
+        gather_from,
+        gather_for: GATHER_FOR,
         max_response: 1 << 20,
         stream_idle_timeout: SECOND,
         request_timeout: 60 * SECOND,
@@ -62,7 +71,8 @@ pub(crate) fn loader(sizes: Sizes) -> (Loader, Calls) {
     let cache_metrics = vehicle_cache::Metrics::register(&registry).unwrap();
     let cache = VehicleCache::of_vehicles(&cache_config, lifetimes, cache_metrics);
     let metrics = Metrics::register(&registry).unwrap();
-    (Loader::new(&config, cache, upstream, &[], metrics), Calls(calls))
+    let credential = [http::header::AUTHORIZATION];
+    (Loader::new(&config, cache, upstream, &credential, metrics), Calls(calls))
 }
 
 pub(crate) fn vehicle(n: u32) -> Vehicle {
@@ -89,6 +99,7 @@ pub(crate) struct Call {
     pub(crate) numbers: Vec<u32>,
     text: String,
     pub(crate) request_id: Option<String>,
+    pub(crate) credential: String,
     pub(crate) response: oneshot::Sender<Response<Body>>,
 }
 
@@ -96,14 +107,21 @@ pub(crate) struct Call {
 
 impl Calls {
     pub(crate) async fn next(&mut self) -> Call {
-        let (mut call, response) = self.0.recv().await.unwrap();
+        self.next_or_end().await.unwrap()
+    }
+
+    /// The next call; `None`: the loader is gone.
+    pub(crate) async fn next_or_end(&mut self) -> Option<Call> {
+        let (mut call, response) = self.0.recv().await?;
         let bytes = call.body_mut().buffer(1 << 20, SECOND).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let vins = text.split("3VWFE21C04M").skip(1);
         let numbers = vins.map(|vin| vin[..6].parse().unwrap()).collect();
         let request_id = call.headers().get("x-request-id");
         let request_id = request_id.map(|id| id.to_str().unwrap().to_owned());
-        Call { numbers, text, request_id, response }
+        let credential = call.headers().get(http::header::AUTHORIZATION);
+        let credential = credential.map_or("", |it| it.to_str().unwrap()).to_owned();
+        Some(Call { numbers, text, request_id, credential, response })
     }
 
     /// The next call, which must be for the vehicles of these numbers.
@@ -143,28 +161,34 @@ impl Call {
 }
 
 /// What a request gets for a vehicle: whether it is there, or the status of the failure.
-type Found = Result<(), Option<u16>>;
+pub(crate) type Found = Result<(), Option<u16>>;
 
 /// A request that leads what it can, and waits.
-struct Asking(JoinHandle<Vec<Found>>);
+pub(crate) struct Asking(JoinHandle<Vec<Found>>);
 
 impl Asking {
-    async fn end(self) -> Vec<Found> {
+    pub(crate) async fn end(self) -> Vec<Found> {
         self.0.await.unwrap()
     }
 }
 
-fn ask(loader: &Loader, numbers: &[u32]) -> Asking {
+pub(crate) fn ask(loader: &Loader, numbers: &[u32]) -> Asking {
     ask_as(loader, numbers, MINE, "")
 }
 
-fn ask_as(loader: &Loader, numbers: &[u32], credential: [u8; 32], directives: &str) -> Asking {
+pub(crate) fn ask_as(
+    loader: &Loader,
+    numbers: &[u32],
+    credential: [u8; 32],
+    directives: &str,
+) -> Asking {
     let loader = loader.clone();
     let vehicles: Vec<_> = numbers.iter().map(|&n| vehicle(n)).collect();
     let mut headers = HeaderMap::new();
     headers.insert(http::header::CACHE_CONTROL, directives.parse().unwrap());
     let directives = Directives::of(&headers);
     let partition = Some(Partition::new(&credential));
+    headers.insert(http::header::AUTHORIZATION, credential[0].to_string().parse().unwrap());
     headers.insert("x-request-id", numbers[0].to_string().parse().unwrap());
     Asking(tokio::spawn(async move {
         let Lookups { found, leases } =
@@ -193,7 +217,7 @@ fn ask_as(loader: &Loader, numbers: &[u32], credential: [u8; 32], directives: &s
     }))
 }
 
-const ONE_AT_ONCE: Sizes = Sizes { chunk: 10, max_parallel: 4, max_in_flight: 1 };
+const ONE_AT_ONCE: Sizes = Sizes { chunk: 10, max_parallel: 4, max_in_flight: 1, gather_from: 0 };
 const MANY_AT_ONCE: Sizes = Sizes { max_in_flight: 100, ..ONE_AT_ONCE };
 
 #[tokio::test(start_paused = true)]

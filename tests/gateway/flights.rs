@@ -403,3 +403,31 @@ async fn a_follower_of_a_call_that_was_not_sent_asks_for_itself() {
     assert!(response.text() == gateway.response_for(&vehicles[25..], ALL));
     assert_eq!(gateway.sandbox.counters().most_requested, 1);
 }
+
+#[tokio::test]
+async fn small_look_ups_gather_while_others_are_under_way() {
+    let gateway = Arc::new(Gateway::start("").await);
+    let vehicles = vehicles(&gateway, 12);
+    gateway.sandbox.set_faults(hang());
+    let mut waiting = Vec::new();
+    for (nth, vehicle) in vehicles[..2].iter().enumerate() {
+        waiting.push(ask(&gateway, std::slice::from_ref(vehicle)));
+        gateway.until(|seen| seen.batches == nth as u64 + 1).await;
+    }
+    waiting.extend(
+        vehicles[2..]
+            .chunks(1)
+            .map(|vehicle| ask(&gateway, vehicle)),
+    );
+    in_flight(&gateway, 12).await;
+    gateway.sandbox.clear_faults();
+    for (response, vehicle) in join_all(waiting).await.into_iter().zip(&vehicles) {
+        assert!(response.unwrap().expect(200).body == gateway.response_for([vehicle], ALL));
+    }
+    let asked = gateway.sandbox.counters();
+    assert_eq!((asked.distinct, asked.most_requested), (12, 1));
+    // Two at once; the others when those came back, or when they had waited for long enough.
+    assert!((3..=6).contains(&asked.batches), "{} calls", asked.batches);
+    let small = gateway.metric("vingate_batch_gather_seconds_count").await;
+    assert_eq!(small, 12.0);
+}

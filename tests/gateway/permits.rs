@@ -16,7 +16,7 @@ fn hang() -> Faults {
 
 #[tokio::test]
 async fn only_so_many_wait_for_a_permit_and_share_a_call_and_the_rest_is_refused() {
-    let gateway = Gateway::start("[upstream]\nmax_in_flight = 1").await;
+    let gateway = Gateway::start("[upstream]\nmax_in_flight = 1\n[batch]\ngather_from = 0").await;
     gateway.sandbox.set_faults(hang());
     let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(20).collect();
     let ask = async |nth: usize| gateway.batch(&[spelled(&vehicles[nth])]).await;

@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// One vehicle a call, and `max_parallel` calls of a request at once.
 fn gatherer(max_parallel: usize) -> (Loader, Calls) {
-    loader(Sizes { chunk: 1, max_parallel, max_in_flight: 100 })
+    loader(Sizes { chunk: 1, max_parallel, max_in_flight: 100, gather_from: 0 })
 }
 
 /// A request for vehicles of these numbers, under way.
@@ -110,7 +110,8 @@ async fn a_failure_reaches_everybody_and_drops_what_is_not_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_takes_back_what_waits_for_a_permit() {
-    let (loader, mut calls) = loader(Sizes { chunk: 1, max_parallel: 3, max_in_flight: 2 });
+    let (loader, mut calls) =
+        loader(Sizes { chunk: 1, max_parallel: 3, max_in_flight: 2, gather_from: 0 });
     let request = ask(&loader, &[1, 2, 3]);
     let (sent, failing) = (calls.next_for(&[1]).await, calls.next_for(&[2]).await);
     failing.refuse(503).await;

@@ -17,7 +17,7 @@ use super::{
     number::Whole,
     secret::Secret,
     text::HostName,
-    units::{GIB, MIB, Size},
+    units::{GIB, MIB, MINUTE, Size, Time},
     value::List,
 };
 use crate::telemetry::{Access, Format};
@@ -71,6 +71,13 @@ table! {
         /// Upstream calls at once for one client request, so that one large batch does not take all
         /// of upstream.max_in_flight.
         max_parallel: Whole<1, 1_000> = Whole(4),
+        /// Small look-ups of one account, of at most a quarter of chunk, share calls while so many
+        /// of their calls are under way; below, each leaves at once. 0: they never wait for each
+        /// other.
+        gather_from: Whole<0, 1_000> = Whole(2),
+        /// The longest that one of them waits for company. It waits for a quarter of the median
+        /// call, at least 25 ms, and for no longer than this.
+        gather_for: Time<0, MINUTE> = Time::millis(100),
     }
 }
 

@@ -1,10 +1,9 @@
 //! Every order of steps of a few requests, held against what must be true of any queue.
 
-use std::collections::{BTreeMap, HashSet};
-
-use http::HeaderMap;
-use prometheus::Registry;
-use tokio::time::Instant;
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use super::*;
 use crate::{
@@ -14,12 +13,33 @@ use crate::{
         self, Directives, Lookup, Lookups, Partition, StaleWindows, Ttl, VehicleCache,
     },
 };
+use futures_util::FutureExt as _;
+use http::HeaderMap;
+use prometheus::Registry;
 
-const LIMITS: Limits = Limits { chunk: 3, max_parallel: 1 };
+/// What requests ask for, and what calls may take.
+struct Program {
+    requests: [&'static [u32]; 4],
+    limits: Limits,
+}
 
-/// What each request asks for: the second joins one of the first's, the third has more than fits
-/// into a call.
-const REQUESTS: [&[u32]; 4] = [&[1, 2], &[2, 3], &[4, 5, 6, 7], &[8]];
+const PATIENCE: Duration = Duration::from_millis(25);
+
+/// Nobody gathers. The second joins one of the first's, the third has more than fits into a call.
+const APART: Program = Program {
+    requests: [&[1, 2], &[2, 3], &[4, 5, 6, 7], &[8]],
+    limits: Limits { chunk: 3, max_parallel: 1, gather: Terms { from: 0, patience: PATIENCE } },
+};
+
+/// Those with one vehicle are small, and the fourth would fill a call with the others; the third
+/// is large.
+const GATHERING: Program = Program {
+    requests: [&[1], &[1, 2], &[3, 4], &[5]],
+    limits: Limits { chunk: 4, max_parallel: 1, gather: Terms { from: 1, patience: PATIENCE } },
+};
+
+/// All are small, and four fill a call.
+const SMALL: Program = Program { requests: [&[1], &[2], &[3], &[4]], limits: GATHERING.limits };
 
 const PARTITION: [u8; 32] = [1; 32];
 
@@ -33,19 +53,27 @@ enum Step {
     End,
     /// A request waits no more.
     Leave(usize),
+    /// The patience of all who wait is over.
+    Pass,
 }
 
 struct Scene<'a> {
+    program: &'a Program,
     cache: &'a VehicleCache<Failure>,
     queue: Queue,
+    now: Instant,
     requests: BTreeMap<usize, Request>,
-    calls: VecDeque<Vec<Part>>,
+    calls: VecDeque<Taken>,
     /// Vehicles that are in a call.
     sent: HashSet<Vehicle>,
 }
 
 struct Request {
     ticket: Arc<Ticket>,
+    came_at: Instant,
+    is_small: bool,
+    /// What it was told when it last asked.
+    told: Option<Next>,
     /// What it leads, as long as no call for it has ended.
     led: HashSet<Vehicle>,
     /// What it has joined.
@@ -56,7 +84,7 @@ struct Request {
 }
 
 fn cache() -> VehicleCache<Failure> {
-    let life = std::time::Duration::ZERO;
+    let life = Duration::ZERO;
     let ttl = Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 };
     let stale = StaleWindows { while_revalidate: life, if_error: life };
     let config = vehicle_cache::Config { enabled: true, capacity: 1 << 20 };
@@ -65,8 +93,13 @@ fn cache() -> VehicleCache<Failure> {
 }
 
 /// Runs every order of up to so many steps, and gives the number of orders.
-fn explore(cache: &VehicleCache<Failure>, steps: &mut Vec<Step>, left: usize) -> usize {
-    let mut scene = Scene::new(cache);
+fn explore(
+    program: &Program,
+    cache: &VehicleCache<Failure>,
+    steps: &mut Vec<Step>,
+    left: usize,
+) -> usize {
+    let mut scene = Scene::new(program, cache);
     for &step in &*steps {
         scene.act(step);
         scene.check(steps);
@@ -79,7 +112,7 @@ fn explore(cache: &VehicleCache<Failure>, steps: &mut Vec<Step>, left: usize) ->
     let mut orders = 1;
     for step in possible {
         steps.push(step);
-        orders += explore(cache, steps, left - 1);
+        orders += explore(program, cache, steps, left - 1);
         steps.pop();
     }
     orders
@@ -87,16 +120,32 @@ fn explore(cache: &VehicleCache<Failure>, steps: &mut Vec<Step>, left: usize) ->
 
 #[test]
 fn no_order_of_steps_loses_or_repeats_a_vehicle_or_overfills_a_call() {
-    let orders = explore(&cache(), &mut Vec::new(), 8);
+    explore_all(&APART);
+}
+
+#[test]
+fn no_order_of_steps_with_large_and_small_ones_lets_one_wait_for_too_long() {
+    explore_all(&GATHERING);
+}
+
+#[test]
+fn no_order_of_steps_with_small_ones_lets_one_wait_for_too_long() {
+    explore_all(&SMALL);
+}
+
+fn explore_all(program: &Program) {
+    let orders = explore(program, &cache(), &mut Vec::new(), 8);
     println!("{orders} orders");
     assert!(orders > 5_000, "{orders} orders");
 }
 
 impl<'a> Scene<'a> {
-    fn new(cache: &'a VehicleCache<Failure>) -> Self {
+    fn new(program: &'a Program, cache: &'a VehicleCache<Failure>) -> Self {
         Self {
+            program,
             cache,
             queue: Queue::default(),
+            now: Instant::now(),
             requests: BTreeMap::new(),
             calls: VecDeque::new(),
             sent: HashSet::new(),
@@ -104,14 +153,19 @@ impl<'a> Scene<'a> {
     }
 
     /// What can happen next.
-    fn possible(&self) -> Vec<Step> {
+    fn possible(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
         // They come in order: which is which makes no difference.
-        steps.extend(
-            (self.requests.len() < REQUESTS.len()).then_some(Step::Push(self.requests.len())),
-        );
+        let next = self.requests.len();
+        steps.extend((next < self.program.requests.len()).then_some(Step::Push(next)));
+        let told: Vec<_> = self
+            .requests
+            .values()
+            .filter_map(|request| request.told)
+            .collect();
         for (&nth, request) in &self.requests {
-            if self.queue.next(&request.ticket, LIMITS) == Next::Call {
+            // Who was told to call does so, whatever has changed meanwhile.
+            if matches!(request.told, Some(Next::Call(_))) {
                 steps.push(Step::Take(nth));
             }
             if request.found.is_some() {
@@ -119,6 +173,8 @@ impl<'a> Scene<'a> {
             }
         }
         steps.extend((!self.calls.is_empty()).then_some(Step::End));
+        let is_waiting = |told: &Next| matches!(told, Next::WaitUntil(due) if *due > self.now);
+        steps.extend(told.iter().any(is_waiting).then_some(Step::Pass));
         steps
     }
 
@@ -126,16 +182,21 @@ impl<'a> Scene<'a> {
         match step {
             Step::Push(nth) => self.push(nth),
             Step::Take(nth) => {
-                let ticket = &self.requests[&nth].ticket;
                 let wanted = self.wanted(nth);
-                let parts = self.queue.take(ticket, LIMITS);
-                self.taken(nth, &parts, wanted);
-                if !parts.is_empty() {
-                    self.calls.push_back(parts);
+                let request = self.requests.get_mut(&nth).unwrap();
+                let Some(Next::Call(trigger)) = request.told.take() else { unreachable!() };
+                let taken = self
+                    .queue
+                    .take(&request.ticket, trigger, self.program.limits);
+                self.taken(nth, &taken.parts, wanted);
+                if !taken.parts.is_empty() {
+                    self.calls.push_back(taken);
                 }
             }
+            Step::Pass => self.now += PATIENCE,
             Step::End => {
-                let parts = self.calls.pop_front().unwrap();
+                let Taken { parts, trigger } = self.calls.pop_front().unwrap();
+                let tickets: Vec<_> = parts.iter().map(|part| Arc::clone(&part.ticket)).collect();
                 for Part { ticket, leases, .. } in parts {
                     let mut requests = self.requests.values_mut();
                     let leader = requests.find(|request| Arc::ptr_eq(&request.ticket, &ticket));
@@ -145,8 +206,8 @@ impl<'a> Scene<'a> {
                         self.sent.remove(&vehicle);
                     }
                     leases.fail(Arc::new(crate::loader::CallError::Abandoned));
-                    self.queue.call_ended(&ticket);
                 }
+                self.queue.call_ended(&tickets, trigger);
             }
             Step::Leave(nth) => {
                 let request = self.requests.get_mut(&nth).unwrap();
@@ -163,14 +224,15 @@ impl<'a> Scene<'a> {
     }
 
     fn push(&mut self, nth: usize) {
-        let vehicles = REQUESTS[nth].iter().map(|&n| vehicle(n));
+        let requested = self.program.requests[nth];
+        let vehicles = requested.iter().map(|&n| vehicle(n));
         let (partition, directives) = (Some(Partition::new(&PARTITION)), Directives::default());
         let lookups = self
             .cache
             .lookup(partition, vehicles, &directives, Instant::now());
         let Lookups { found, leases } = lookups;
         let led: HashSet<_> = leases.items().collect();
-        let joined = REQUESTS[nth].iter().map(|&n| vehicle(n));
+        let joined = requested.iter().map(|&n| vehicle(n));
         let joined = joined.filter(|it| !led.contains(it)).collect();
         let flight = leases.flight().cloned();
         let context = Arc::new(CallContext {
@@ -183,10 +245,14 @@ impl<'a> Scene<'a> {
         });
         let ticket = match leases.is_empty() {
             true => Arc::default(),
-            false => self.queue.push(leases, context),
+            false => self
+                .queue
+                .push(leases, context, self.program.limits, self.now),
         };
-        self.requests
-            .insert(nth, Request { ticket, led, joined, found: Some(found), flight });
+        let (came_at, told, found) = (self.now, None, Some(found));
+        let is_small = self.program.limits.gather.from > 0 && led.len() == 1;
+        let request = Request { ticket, came_at, is_small, told, led, joined, found, flight };
+        self.requests.insert(nth, request);
     }
 
     /// How much a request leads that is not in a call and that somebody waits for.
@@ -207,37 +273,94 @@ impl<'a> Scene<'a> {
 
     /// What must be true of every call.
     fn taken(&mut self, nth: usize, parts: &[Part], wanted: usize) {
+        let limits = self.program.limits;
         let count: usize = parts.iter().map(|part| part.leases.len()).sum();
-        assert!(count <= LIMITS.chunk, "overfull");
+        assert!(count <= limits.chunk, "overfull");
         let own = parts.first().map_or(0, |part| part.leases.len());
-        let calls = wanted.div_ceil(LIMITS.chunk);
+        let calls = wanted.div_ceil(limits.chunk);
         assert_eq!(own, if calls == 0 { 0 } else { wanted.div_ceil(calls) }, "not balanced");
         for part in parts {
             for vehicle in part.leases.items() {
                 assert!(self.sent.insert(vehicle), "sent twice");
             }
             if !Arc::ptr_eq(&part.ticket, &self.requests[&nth].ticket) {
-                let next = self.queue.next(&part.ticket, LIMITS);
+                let next = self.queue.next(&part.ticket, limits, self.now);
                 assert_eq!(next, Next::Done, "another's is taken in part");
             }
         }
     }
 
     /// What must be true at any time.
-    fn check(&self, steps: &[Step]) {
-        for (&nth, request) in &self.requests {
-            let own = |call: &&Vec<Part>| {
-                call.iter()
-                    .any(|part| Arc::ptr_eq(&part.ticket, &request.ticket))
-            };
-            let calls = self.calls.iter().filter(own).count();
-            let (wanted, next) = (self.wanted(nth), self.queue.next(&request.ticket, LIMITS));
+    fn check(&mut self, steps: &[Step]) {
+        let Limits { max_parallel, gather, .. } = self.program.limits;
+        let small_calls = self.calls.iter().filter(|call| {
+            call.trigger
+                .is_some_and(|trigger| trigger != Trigger::Along)
+        });
+        let small_calls = small_calls.count();
+        let mut first_small = None;
+        for nth in 0..self.requests.len() {
+            let calls = self.calls_of(nth);
+            let Request { is_small, came_at, .. } = self.requests[&nth];
+            let (wanted, now) = (self.wanted(nth), self.now);
+            let next = self.ask(nth, steps);
+            let waits = is_small && next != Next::Done;
+            let is_first = waits && *first_small.get_or_insert(nth) == nth;
             match next {
                 Next::Done => assert_eq!(wanted, 0, "forgotten after {steps:?}"),
-                Next::Wait => assert!(calls >= LIMITS.max_parallel, "waits after {steps:?}"),
-                Next::Call => assert!(calls < LIMITS.max_parallel, "too many after {steps:?}"),
+                Next::Wait if is_small => assert!(!is_first, "asks for nobody after {steps:?}"),
+                Next::Wait => assert!(calls >= max_parallel, "waits after {steps:?}"),
+                Next::WaitUntil(due) => {
+                    assert!(is_first, "gathers after {steps:?}");
+                    assert!(small_calls >= gather.from, "could go at once after {steps:?}");
+                    assert!(due == came_at + PATIENCE && due > now, "waits after {steps:?}");
+                }
+                Next::Call(trigger) => {
+                    assert!(calls < max_parallel, "too many after {steps:?}");
+                    assert_eq!(trigger.is_some(), is_small);
+                    assert!(!is_small || is_first, "does not wait for the first after {steps:?}");
+                    let is_full = trigger == Some(Trigger::Full);
+                    let may = small_calls < gather.from || is_full || now >= came_at + PATIENCE;
+                    assert!(!is_small || may, "goes too early after {steps:?}");
+                }
             }
         }
+        let waits_in_vain = self.requests.is_empty() && !self.queue.is_empty();
+        assert!(!waits_in_vain, "{steps:?}");
+    }
+
+    /// What is to be done for a request. It asks only when it has a reason to; that it has one
+    /// whenever there is something for it, is what is looked at here.
+    fn ask(&mut self, nth: usize, steps: &[Step]) -> Next {
+        let request = self.requests.get_mut(&nth).unwrap();
+        let next = self
+            .queue
+            .next(&request.ticket, self.program.limits, self.now);
+        let is_notified = request.ticket.changed.notified().now_or_never().is_some();
+        let is_due = match request.told {
+            Some(Next::WaitUntil(due)) => self.now >= due,
+            Some(Next::Wait) => false,
+            // It waits for a permit, or is over.
+            Some(Next::Call(_) | Next::Done) => false,
+            None => true,
+        };
+        // Whoever waits for a permit looks only whether it is done.
+        let waits_for_permit = matches!(request.told, Some(Next::Call(_)));
+        if (is_notified && (!waits_for_permit || next == Next::Done)) || is_due {
+            request.told = Some(next);
+        }
+        let is_asleep = matches!(request.told, Some(Next::Wait | Next::WaitUntil(_)));
+        let is_needed = matches!(next, Next::Call(_) | Next::Done);
+        assert!(!(is_asleep && is_needed), "{nth} sleeps on after {steps:?}");
+        next
+    }
+
+    /// Calls under way that carry something of a request.
+    fn calls_of(&self, nth: usize) -> usize {
+        let ticket = &self.requests[&nth].ticket;
+        let is_own = |part: &Part| Arc::ptr_eq(&part.ticket, ticket);
+        let calls = self.calls.iter();
+        calls.filter(|call| call.parts.iter().any(is_own)).count()
     }
 
     /// Lets everybody have what they wait for.
@@ -246,20 +369,30 @@ impl<'a> Scene<'a> {
             match self
                 .possible()
                 .into_iter()
-                .find(|step| matches!(step, Step::Take(_) | Step::End))
+                .find(|step| matches!(step, Step::Take(_) | Step::End | Step::Pass))
             {
-                Some(step) => self.act(step),
+                Some(step) => {
+                    self.act(step);
+                    self.check(steps);
+                }
                 None => break,
             }
         }
         assert!(self.queue.is_empty() && self.calls.is_empty(), "never ends after {steps:?}");
         for (&nth, request) in &mut self.requests {
-            for (lookup, &n) in request.found.iter_mut().flatten().zip(REQUESTS[nth]) {
+            for (lookup, &n) in request
+                .found
+                .iter_mut()
+                .flatten()
+                .zip(self.program.requests[nth])
+            {
                 let outcome = futures_util::FutureExt::now_or_never(lookup.outcome());
                 assert!(outcome.is_some(), "{n} of {nth} waits for ever after {steps:?}");
             }
         }
-        let vehicles = REQUESTS
+        let vehicles = self
+            .program
+            .requests
             .concat()
             .into_iter()
             .map(vehicle)

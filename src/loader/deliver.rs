@@ -1,0 +1,130 @@
+//! One call: sent, and its leases filled or failed.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use foldhash::{HashMap, HashSet, HashSetExt as _};
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::{
+    CallContext, CallError, Elements, Failure, Loader,
+    call_context::QueueKey,
+    queue::{Part, Queue, Taken},
+};
+use crate::{
+    upstream::Permit,
+    vehicle::Vehicle,
+    vehicle_cache::{Cause, Invalidate as _, Moment},
+};
+
+impl Loader {
+    /// One call, to its end.
+    pub(super) async fn call(self, key: QueueKey, permit: Permit, taken: Taken) {
+        let Taken { parts, trigger } = taken;
+        let tickets: Vec<_> = parts.iter().map(|part| Arc::clone(&part.ticket)).collect();
+        let sent_at = Instant::now();
+        match self.attempt(permit, parts).await {
+            Ok(()) if trigger.is_some() => self.0.queues.note(sent_at.elapsed()),
+            Ok(()) => {}
+            Err((parts, error)) if parts.len() > 1 && error.is_leaders_fault() => {
+                self.isolate(key, parts, error).await;
+            }
+            Err((parts, error)) => self.fail(key, parts, error).await,
+        }
+        let ended = |queue: &mut Queue, _| queue.call_ended(&tickets, trigger);
+        self.0.queues.with(key, ended);
+    }
+
+    /// Fills the leases of one call, or gives them back with what went wrong.
+    pub(super) async fn attempt(
+        &self,
+        permit: Permit,
+        parts: Vec<Part>,
+    ) -> Result<(), (Vec<Part>, Failure)> {
+        let Some(first) = parts.first() else {
+            return Ok(());
+        };
+        parts.iter().for_each(|part| part.leases.mark_sent());
+        let mut vehicles: Vec<_> = parts.iter().flat_map(|part| part.leases.items()).collect();
+        if parts.len() > 1 {
+            // Two requests may lead one vehicle, when a write came between them.
+            let mut seen = HashSet::with_capacity(vehicles.len());
+            vehicles.retain(|vehicle| seen.insert(*vehicle));
+        }
+        let headers = first.context.headers.clone();
+        let fetching = self
+            .0
+            .fetch
+            .fetch(permit, headers, vehicles.iter().copied());
+        // Nothing of what has panicked is looked at again.
+        let fetched = match AssertUnwindSafe(fetching).catch_unwind().await {
+            Ok(fetched) => fetched,
+            Err(_) => Err(CallError::Panic),
+        };
+        match fetched {
+            Ok(elements) => {
+                fill(parts, &vehicles, elements);
+                Ok(())
+            }
+            Err(error) => {
+                if error.refuses_credential() {
+                    self.on_unauthorized(&first.context).await;
+                }
+                Err((parts, Arc::new(error)))
+            }
+        }
+    }
+
+    /// Tells everybody who waits that the call has failed. A request for which nothing can mask
+    /// that is over: what it has not sent need not be.
+    pub(super) async fn fail(&self, key: QueueKey, parts: Vec<Part>, error: Failure) {
+        for Part { ticket, context, leases, .. } in parts {
+            let is_masked = |vehicle| {
+                let partition = context.partition.filter(|_| error.permits_stale())?;
+                let now = Instant::now();
+                self.0
+                    .cache
+                    .stale_if_error(partition, vehicle, &context.directives, now)
+            };
+            if !leases.items().all(|vehicle| is_masked(vehicle).is_some()) {
+                if let Some(flight) = leases.flight() {
+                    flight.leader_left();
+                }
+                self.0.queues.with(key, |queue, _| queue.leave(&ticket));
+            }
+            leases.fail(Arc::clone(&error));
+        }
+    }
+
+    /// The upstream refuses the credential. If it is the client's own, what it had access to is
+    /// not its own any more.
+    async fn on_unauthorized(&self, context: &CallContext) {
+        if let Some(own) = context.partition.filter(|_| !context.is_account) {
+            let cache = &self.0.cache;
+            cache
+                .invalidate(own.into(), Cause::Unauthorized, None)
+                .await;
+        }
+    }
+}
+
+/// Fills the leases of a call for `vehicles`, which are distinct.
+fn fill(parts: Vec<Part>, vehicles: &[Vehicle], elements: Elements) {
+    let Elements { mut of_vehicles, may_store, .. } = elements;
+    let all = parts
+        .into_iter()
+        .map(|part| part.leases)
+        .reduce(|mut all, leases| {
+            all.append(leases);
+            all
+        });
+    let Some(all) = all else { return };
+    if all.len() > vehicles.len() {
+        let fetched: HashMap<_, _> = vehicles.iter().zip(&of_vehicles).collect();
+        of_vehicles = all
+            .items()
+            .map(|vehicle| fetched[&vehicle].clone())
+            .collect();
+    }
+    all.fill(of_vehicles, may_store, Moment::now());
+}

@@ -1,0 +1,78 @@
+//! How long calls take, and how long a small look-up waits for company because of it.
+
+use std::{cmp, collections::VecDeque, time::Duration};
+
+/// What the latest calls took.
+#[derive(Debug)]
+pub(super) struct Pace {
+    latest: VecDeque<Duration>,
+    /// The most that one waits.
+    most: Duration,
+    patience: Duration,
+}
+
+/// Calls that are remembered: an odd number, which has a median.
+const REMEMBERED: usize = 31;
+
+/// The wait is this part of a call.
+const PART: u32 = 4;
+
+/// The wait behind the fastest calls. A shorter one would gather nobody.
+const LEAST: Duration = Duration::from_millis(25);
+
+impl Pace {
+    /// Nothing is known of calls yet. `most`: the longest wait.
+    pub(super) fn new(most: Duration) -> Self {
+        let latest = VecDeque::with_capacity(REMEMBERED);
+        Self { latest, most, patience: cmp::min(LEAST, most) }
+    }
+
+    /// A call has come back.
+    pub(super) fn note(&mut self, took: Duration) {
+        if self.latest.len() == REMEMBERED {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(took);
+        let mut sorted = Vec::from_iter(self.latest.iter().copied());
+        let middle = sorted.len() / 2;
+        let (_, median, _) = sorted.select_nth_unstable(middle);
+        self.patience = cmp::min(cmp::max(*median / PART, LEAST), self.most);
+    }
+
+    /// How long a small look-up waits: a quarter of the median call, within bounds.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_a_quarter_of_the_median_within_bounds() {
+        let millis = Duration::from_millis;
+        for (most, calls, want) in [
+            (100, &[][..], 25),
+            (100, &[40], 25),
+            (100, &[200], 50),
+            (100, &[200, 20_000, 200], 50),
+            (100, &[800, 800], 100),
+            (10, &[800], 10),
+            (0, &[800], 0),
+        ] {
+            let mut pace = Pace::new(millis(most));
+            calls.iter().for_each(|&took| pace.note(millis(took)));
+            assert_eq!(pace.patience(), millis(want), "{most} {calls:?}");
+        }
+    }
+
+    #[test]
+    fn forgets_how_it_was() {
+        let mut pace = Pace::new(Duration::from_secs(1));
+        (0..100).for_each(|_| pace.note(Duration::from_secs(1)));
+        assert_eq!(pace.patience(), Duration::from_millis(250));
+        (0..16).for_each(|_| pace.note(Duration::from_millis(400)));
+        assert_eq!(pace.patience(), Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,69 @@
+//! The queue of each account that has something waiting or under way, behind one lock.
+
+use std::{sync::Arc, time::Duration};
+
+use foldhash::HashMap;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{
+    CallContext, Config, Failure,
+    call_context::QueueKey,
+    gathering::Terms,
+    pace::Pace,
+    queue::{Limits, Queue, Ticket},
+};
+use crate::vehicle_cache::Leases;
+
+/// All queues, and what they go by.
+pub(super) struct Queues(Mutex<State>);
+
+struct State {
+    by_key: HashMap<QueueKey, Queue>,
+    limits: Limits,
+    pace: Pace,
+}
+
+impl Queues {
+    pub(super) fn new(config: &Config) -> Self {
+        let pace = Pace::new(config.gather_for);
+        let gather = Terms { from: config.gather_from, patience: pace.patience() };
+        let Config { chunk, max_parallel, .. } = *config;
+        let limits = Limits { chunk, max_parallel, gather };
+        Self(Mutex::new(State { by_key: HashMap::default(), limits, pace }))
+    }
+
+    /// Lets the leases of a request wait in the queue of their account.
+    pub(super) fn push(
+        &self,
+        key: QueueKey,
+        leases: Leases<Failure>,
+        context: Arc<CallContext>,
+    ) -> Arc<Ticket> {
+        let State { by_key, limits, .. } = &mut *self.0.lock();
+        let queue = by_key.entry(key).or_default();
+        queue.push(leases, context, *limits, Instant::now())
+    }
+
+    /// Does something with a queue, if there is one, and forgets it when it is empty.
+    pub(super) fn with<T>(
+        &self,
+        key: QueueKey,
+        act: impl FnOnce(&mut Queue, Limits) -> T,
+    ) -> Option<T> {
+        let State { by_key, limits, .. } = &mut *self.0.lock();
+        let queue = by_key.get_mut(&key)?;
+        let result = act(queue, *limits);
+        if queue.is_empty() {
+            by_key.remove(&key);
+        }
+        Some(result)
+    }
+
+    /// A call of small look-ups has brought what they wait for.
+    pub(super) fn note(&self, took: Duration) {
+        let State { limits, pace, .. } = &mut *self.0.lock();
+        pace.note(took);
+        limits.gather.patience = pace.patience();
+    }
+}
