@@ -11,7 +11,7 @@ use http::{
 };
 
 use super::{
-    edge,
+    cors, edge,
     problem_details::{self, ProblemDetails},
 };
 use crate::{
@@ -32,6 +32,8 @@ pub enum Error {
     #[error(transparent)]
     Edge(#[from] edge::Error),
     #[error(transparent)]
+    Cors(#[from] cors::Preflight),
+    #[error(transparent)]
     Limit(#[from] limit::Error),
     #[error(transparent)]
     Auth(#[from] auth::Error),
@@ -46,11 +48,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The response that is made instead of a problem: the gateway's options, or an error response
-    /// of the upstream, as it came.
+    /// The response that is made instead of a problem: the gateway's options, what a preflight is
+    /// allowed, or an error response of the upstream, as it came.
     pub(super) fn response(&self) -> Option<Response<Body>> {
         match self {
             Self::Edge(edge::Error::ServerOptions) => Some(problem_details::options()),
+            Self::Cors(preflight) => Some(preflight.response()),
             Self::Batch(batch::Error::Call { error, of_account })
                 if let CallError::Refused(received) = &**error =>
             {
@@ -64,6 +67,8 @@ impl Error {
     pub(super) fn details(&self) -> ProblemDetails {
         match self {
             Self::Edge(error) => edge(*error),
+            // It has a response of its own; this is what it would be without.
+            Self::Cors(preflight) => ProblemDetails::new(Code::Internal, preflight),
             Self::Limit(error) => limit(*error),
             Self::Auth(error) => auth(error),
             Self::Normalize(error) => normalize(error),

@@ -15,7 +15,8 @@ use crate::{
     vehicle::{Vin, clean},
 };
 
-const CONFIG: Config = Config { max_uri: 512, max_fields: 8, trusted_proxies: Vec::new() };
+const CONFIG: Config =
+    Config { max_uri: 512, max_fields: 8, trusted_proxies: Vec::new(), origins: Vec::new() };
 
 /// Takes a head, written as in HTTP/1 with LF for its line ends and any version, past the edge
 /// and the normalization.

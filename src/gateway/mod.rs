@@ -2,6 +2,7 @@
 //!
 //! Here is also the only place that knows what a client sees of an error (`error.rs`).
 
+mod cors;
 mod dispatch;
 mod edge;
 mod error;
@@ -15,6 +16,7 @@ mod stack;
 mod trusted_proxies;
 mod unauthorized;
 
+use http::HeaderValue;
 use ipnet::IpNet;
 
 pub use self::{
@@ -32,4 +34,6 @@ pub struct Config {
     pub max_fields: usize,
     /// Peers whose `Forwarded` and `X-Forwarded-*` are believed and appended to.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins of browser applications, as browsers write them. None: CORS is left to the upstream.
+    pub origins: Vec<HeaderValue>,
 }

@@ -3,10 +3,11 @@
 use std::{convert::Infallible, time::Duration};
 
 use http::{Request, Response};
-use tower::{ServiceBuilder, util::BoxCloneSyncService};
+use tower::{ServiceBuilder, layer::layer_fn, util::BoxCloneSyncService};
 
 use super::{
     Config,
+    cors::{Cors, Origins, Preflights},
     dispatch::{Batch, Dispatch},
     edge::Edge,
     identify::Identify,
@@ -61,6 +62,8 @@ pub fn stack(parts: Parts) -> Gateway {
     let Parts { config, telemetry, admit, request_timeout, authenticate, .. } = parts;
     let Parts { rate, share, authorize, normalize, batch, forward, .. } = parts;
     let ids = RequestIds::new();
+    let origins = Origins::new(config.origins.clone());
+    let preflights = origins.clone().map(Preflights);
     let path = ServiceBuilder::new()
         // First, so that every later line can name the request.
         .map_request(move |request| ids.mark(request))
@@ -68,6 +71,10 @@ pub fn stack(parts: Parts) -> Gateway {
         .map_request(routing::mark)
         // Counts refusals and panics too, so it stands above whatever makes them.
         .layer(telemetry)
+        // Every response says who may read it, also one that refuses.
+        .option_layer(
+            origins.map(|origins| layer_fn(move |inner| Cors { origins: origins.clone(), inner })),
+        )
         // Below: typed errors, and bodies that nobody read. Above: only responses, with their IDs.
         .layer_fn(Respond)
         // 400, 405, 414, 417, 431: what no later line should ever see.
@@ -76,6 +83,8 @@ pub fn stack(parts: Parts) -> Gateway {
         .layer(rule::layer(TrustProxies::new(config)))
         // 503 before anything costs time; the permit lives as long as the response's body.
         .layer(rule::layer(admit))
+        // Before the token check: a browser sends no token with the question whether it may.
+        .option_layer(preflights.map(rule::layer))
         // 408, 504: from here on a request may have to wait.
         .layer_fn(move |inner| Deadline::new(inner, request_timeout))
         // 401, or a principal. A refused token counts against the address it came from.

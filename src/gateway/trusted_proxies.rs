@@ -108,6 +108,7 @@ mod tests {
             max_uri: 0,
             max_fields: 0,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+            origins: Vec::new(),
         };
         let mut request = Request::builder();
         for (name, value) in fields {

@@ -10,6 +10,7 @@ mod batch;
 mod breaker;
 mod cache;
 mod commands;
+mod cors;
 mod drain;
 mod fleet;
 mod flights;

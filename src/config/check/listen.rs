@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use http::HeaderValue;
 use secrecy::SecretString;
 
 use crate::{
@@ -50,6 +51,17 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
     let token = secret.map(|secret| token(secret, context)).transpose();
     let hosts = file.admin.hosts.iter().map(|name| name.0.clone());
     Ok(admin::Config { token: token?, hosts: hosts.collect() })
+}
+
+/// The origins of `[cors]`, as browsers write them.
+pub(super) fn origins(file: &File, context: &mut Context<'_>) -> Vec<HeaderValue> {
+    let Some(cors) = &file.cors else { return Vec::new() };
+    if cors.origins.is_empty() && context.has_no_error("cors.origins") {
+        context.expected("cors.origins", "none", "the origins of browser applications");
+    }
+    let written = cors.origins.iter().map(|origin| origin.item.to_string());
+    let written = written.map(|origin| HeaderValue::try_from(origin).expect("hosts are ASCII"));
+    written.collect()
 }
 
 /// What can be sent after `Bearer` (RFC 6750 section 2.1, and any other visible character).

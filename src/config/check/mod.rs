@@ -15,6 +15,8 @@ use std::{
     num::{NonZeroU32, NonZeroUsize},
 };
 
+use http::HeaderValue;
+
 use super::{
     context::{Checked, Context, required},
     effective::EffectiveConfig,
@@ -31,6 +33,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let upstream = upstream::check(file, context);
     let accounts = account::check(file, context);
     let auth = auth::check(file, accounts, required(&file.upstream.url).cloned(), context);
+    let origins = listen::origins(file, context);
     let jitter = file.cache.ttl.jitter.0;
     if jitter >= 1.0 {
         context.expected("cache.ttl.jitter", jitter, "a number below 1");
@@ -53,7 +56,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         lifetimes: lifetimes(file),
         forward: forward(file, &auth),
         normalize: normalize(file),
-        gateway: gateway(file),
+        gateway: gateway(file, origins),
         telemetry: telemetry(file),
         auth,
     };
@@ -142,11 +145,12 @@ fn forward(file: &File, auth: &crate::auth::Config) -> forward::Config {
     }
 }
 
-fn gateway(file: &File) -> gateway::Config {
+fn gateway(file: &File, origins: Vec<HeaderValue>) -> gateway::Config {
     gateway::Config {
         max_uri: file.server.max_uri.to_usize(),
         max_fields: file.server.max_fields.to_usize(),
         trusted_proxies: values(&file.server.trusted_proxies),
+        origins,
     }
 }
 

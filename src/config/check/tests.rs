@@ -40,6 +40,23 @@ fn listeners_are_apart_and_not_open_by_accident() {
 }
 
 #[test]
+fn browser_applications_are_listed() {
+    refused(&[
+        ("cors.origins = [\"https://fleet.example\", \"http://localhost:3000\"]", &[]),
+        ("[cors]", &["3: cors.origins: found none, expected the origins of browser applications"]),
+        (
+            "cors.origins = [\"*\"]",
+            &[
+                "3: cors.origins[0]: found a string without scheme and host, expected scheme, host and \
+               optionally a port, such as \"https://sync.example\"",
+            ],
+        ),
+    ]);
+    let config = parse(&with("cors.origins = [\"HTTPS://Fleet.example:443/\"]")).unwrap();
+    assert_eq!(config.reloadable.gateway.origins, ["https://fleet.example"]);
+}
+
+#[test]
 fn accounts_are_complete_and_share_no_subject() {
     refused(&[(
         concat!(

@@ -113,6 +113,7 @@ fn what_may_change_reaches_nothing_that_may_not() {
         "cache.harmless_writes = [\"POST /api/reports/*\"]",
         "cache.ttl = { finished = \"1s\", pending = \"2s\", failed = \"3s\", absent = \"4s\" }",
         "limit = { max_in_flight = 1, max_body = \"1KiB\", rate.burst = 5 }",
+        "cors.origins = [\"https://fleet.example\"]",
         "log = { level = \"trace\", access = \"off\" }",
     ] {
         let config = config(more);

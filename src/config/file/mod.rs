@@ -25,7 +25,7 @@ use crate::telemetry::{Access, Format};
 pub(crate) use self::{
     auth::{Auth, Key},
     cache::Cache,
-    server::Server,
+    server::{Cors, Server},
     upstream::{Account, Upstream},
 };
 
@@ -42,6 +42,7 @@ table! {
         [Reload] batch: Batch = Batch::default(),
         cache: Cache = Cache::default(),
         [Reload] limit: Limit = Limit::default(),
+        [Reload] cors: Option<Cors> = None,
         log: Log = Log::default(),
     }
 }

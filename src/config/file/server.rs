@@ -7,11 +7,14 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::config::{
-    declaration::table,
-    number::Whole,
-    units::{HOUR, KIB, MIB, Size, Time, Timeout},
-    value::List,
+use crate::{
+    config::{
+        declaration::table,
+        number::Whole,
+        units::{HOUR, KIB, MIB, Size, Time, Timeout},
+        value::List,
+    },
+    upstream::Origin,
 };
 
 table! {
@@ -55,6 +58,16 @@ table! {
         /// none, because anyone can send them.
         [Reload] trusted_proxies: List<IpNet> = List::new(),
         tls: Option<Tls> = None,
+    }
+}
+
+table! {
+    /// CORS: which browser applications may call the gateway. Their preflights are answered before the
+    /// token check. If absent, preflights are forwarded like everything else.
+    pub(crate) struct Cors {
+        /// Origins of those applications: scheme, host and optionally a port. Others get no CORS
+        /// header, so that browsers keep responses from them.
+        [Required] origins: List<Origin> = List::new(),
     }
 }
 

@@ -1,0 +1,277 @@
+//! Which browser applications may call the gateway: CORS, as the Fetch Standard has it (section
+//! "HTTP-request" of "CORS protocol").
+//!
+//! A browser asks first whether it may send what is more than a form could, and a preflight has no
+//! token. So those of listed origins are answered before the token check. What the upstream says
+//! about origins is about callers that it does not have, and is dropped.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
+        ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+        ORIGIN, VARY,
+    },
+};
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use crate::{
+    body::Body,
+    route::METHODS,
+    rule::{Pass, Rule},
+};
+
+/// The origins that are listed: as browsers write them, so that they are compared as bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Origins(Arc<[HeaderValue]>);
+
+/// Answers the preflights of listed origins.
+#[derive(Debug)]
+pub(super) struct Preflights(pub(super) Origins);
+
+/// A preflight of a listed origin: nothing is wrong, but it is the gateway that answers.
+#[derive(Debug, thiserror::Error)]
+#[error("a preflight of a listed origin")]
+pub struct Preflight {
+    /// The value of `Access-Control-Allow-Headers`.
+    allowed: HeaderValue,
+}
+
+/// A service that says on every response which origin may read it.
+#[derive(Clone, Debug)]
+pub(super) struct Cors<S> {
+    pub(super) origins: Origins,
+    pub(super) inner: S,
+}
+
+pin_project! {
+    /// The response of [`Cors`].
+    pub(super) struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        origin: Option<HeaderValue>,
+        // The upstream never sees one.
+        is_preflight: bool,
+    }
+}
+
+/// What a request may have besides what every page may send, whether it is asked for or not.
+const ALLOWED: &str =
+    "authorization, content-type, if-none-match, cache-control, x-http-method-override";
+
+/// What an application may read besides what every page may read.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("etag, cache-status, retry-after, x-request-id");
+
+/// Seconds for which a browser need not ask again; no browser takes more.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+
+/// What a response can say of origins.
+const SAID: [HeaderName; 6] = [
+    ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    ACCESS_CONTROL_ALLOW_HEADERS,
+    ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS,
+    ACCESS_CONTROL_MAX_AGE,
+];
+
+// === impl Origins ===
+
+impl Origins {
+    /// These, or `None` if there are none: then CORS is the upstream's business.
+    pub(super) fn new(listed: Vec<HeaderValue>) -> Option<Self> {
+        (!listed.is_empty()).then(|| Self(listed.into()))
+    }
+
+    /// The origin of a request, if it is listed.
+    fn listed(&self, headers: &HeaderMap) -> Option<&HeaderValue> {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let origin = origins.next()?;
+        let is_alone = origins.next().is_none();
+        self.0.iter().find(|listed| is_alone && *listed == origin)
+    }
+
+    fn is_preflight(&self, request: &Request<Body>) -> bool {
+        *request.method() == Method::OPTIONS
+            && request
+                .headers()
+                .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+            && self.listed(request.headers()).is_some()
+    }
+}
+
+// === impl Preflights ===
+
+impl Rule for Preflights {
+    type Error = Preflight;
+
+    fn check(&self, request: &mut Request<Body>) -> Result<Pass<Preflight>, Preflight> {
+        if self.0.is_preflight(request) {
+            Err(Preflight::of(request.headers()))
+        } else {
+            Ok(Pass::Now)
+        }
+    }
+}
+
+// === impl Preflight ===
+
+impl Preflight {
+    fn of(headers: &HeaderMap) -> Self {
+        let asked = headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
+        let asked = asked.filter_map(|names| names.to_str().ok());
+        let names = asked.flat_map(|names| names.split(',').map(str::trim));
+        let names = names.filter(|name| HeaderName::try_from(*name).is_ok());
+        let allowed = names.fold(ALLOWED.to_owned(), |allowed, name| allowed + ", " + name);
+        Self {
+            allowed: allowed
+                .try_into()
+                .expect("names of headers are visible ASCII"),
+        }
+    }
+
+    /// The response, but for what every response to a listed origin has.
+    pub(super) fn response(&self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        let methods = HeaderValue::from_static(METHODS);
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, self.allowed.clone());
+        headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+        let varies = "access-control-request-method, access-control-request-headers";
+        headers.insert(VARY, HeaderValue::from_static(varies));
+        response
+    }
+}
+
+// === impl Cors ===
+
+impl<S> Service<Request<Body>> for Cors<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let origin = self.origins.listed(request.headers()).cloned();
+        let is_preflight = self.origins.is_preflight(&request);
+        ResponseFuture { inner: self.inner.call(request), origin, is_preflight }
+    }
+}
+
+impl<F, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.inner.poll(cx))?;
+        let headers = response.headers_mut();
+        if !*this.is_preflight {
+            for name in SAID {
+                headers.remove(name);
+            }
+        }
+        // Also without an origin: what is stored for one must not be given to another.
+        headers.append(VARY, HeaderValue::from_static("origin"));
+        if let Some(origin) = this.origin.take() {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::rule::apply_now;
+
+    const LISTED: &str = "https://fleet.example";
+
+    fn origins() -> Origins {
+        Origins::new(vec![HeaderValue::from_static(LISTED)]).unwrap()
+    }
+
+    fn request(method: Method, headers: &[(&str, &str)]) -> Request<Body> {
+        let mut request = Request::builder().method(method);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn only_preflights_of_listed_origins_are_answered() {
+        let asks = ("access-control-request-method", "QUERY");
+        for (method, headers, is_answered) in [
+            (Method::OPTIONS, &[("origin", LISTED), asks][..], true),
+            (Method::OPTIONS, &[("origin", LISTED)], false),
+            (Method::OPTIONS, &[asks], false),
+            (Method::GET, &[("origin", LISTED), asks], false),
+            (Method::OPTIONS, &[("origin", "https://fleet.example:8443"), asks], false),
+            (Method::OPTIONS, &[("origin", "http://fleet.example"), asks], false),
+            (Method::OPTIONS, &[("origin", "https://fleet.example.evil.example"), asks], false),
+            (Method::OPTIONS, &[("origin", "null"), asks], false),
+            (Method::OPTIONS, &[("origin", LISTED), ("origin", "https://b.example"), asks], false),
+        ] {
+            let passed = apply_now(&Preflights(origins()), request(method, headers));
+            assert_eq!(passed.is_err(), is_answered, "{headers:?}");
+        }
+        assert!(Origins::new(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn a_preflight_may_send_what_it_asks_for_if_it_is_a_name() {
+        let asked = ("access-control-request-headers", "x-tenant, a b,, traceparent");
+        let request = request(Method::OPTIONS, &[asked]);
+        let response = Preflight::of(request.headers()).response();
+        let allowed = response.headers()[ACCESS_CONTROL_ALLOW_HEADERS].to_str();
+        assert_eq!(allowed.unwrap(), format!("{ALLOWED}, x-tenant, traceparent"));
+    }
+
+    #[tokio::test]
+    async fn what_the_upstream_says_of_origins_is_dropped() {
+        let inner = service_fn(async |_: Request<Body>| {
+            let response = Response::builder().header(VARY, "accept");
+            let response = SAID
+                .into_iter()
+                .fold(response, |response, name| response.header(name, "*"));
+            Ok::<_, Infallible>(response.body(Body::empty()).unwrap())
+        });
+        for (origin, allowed) in [(LISTED, Some(LISTED)), ("https://other.example", None)] {
+            let cors = Cors { origins: origins(), inner };
+            let request = request(Method::GET, &[("origin", origin)]);
+            let Ok(response) = cors.oneshot(request).await;
+            let headers = response.headers();
+            let says = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(says(ACCESS_CONTROL_ALLOW_ORIGIN), allowed);
+            assert_eq!(says(ACCESS_CONTROL_EXPOSE_HEADERS).is_some(), allowed.is_some());
+            assert_eq!(says(ACCESS_CONTROL_ALLOW_CREDENTIALS), None);
+            let varies: Vec<_> = headers.get_all(VARY).iter().collect();
+            assert_eq!(varies, ["accept", "origin"]);
+        }
+    }
+}
