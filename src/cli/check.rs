@@ -7,7 +7,7 @@ use crate::config::Config;
 
 /// Checks the file at `path` in the environment of the process. Prints what it would do to
 /// standard output, or its problems to standard error.
-pub fn run(path: &Path) -> ExitCode {
+pub(super) fn run(path: &Path) -> ExitCode {
     exit(
         Config::load(path, &env)
             .map_err(Into::into)
@@ -46,7 +46,7 @@ fn summary(path: &Path, config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::BAD_CONFIG;
+    use crate::cli::BAD_USAGE;
     use crate::server::tls::testing::{Authority, Folder};
 
     #[test]
@@ -82,6 +82,6 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_bad_configuration() {
-        assert_eq!(run(Path::new("/no/where.toml")), ExitCode::from(BAD_CONFIG));
+        assert_eq!(run(Path::new("/no/where.toml")), ExitCode::from(BAD_USAGE));
     }
 }

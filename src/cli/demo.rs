@@ -12,7 +12,7 @@ use crate::{app::App, config::Config, hex::hex, sandbox::Sandbox, telemetry};
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Serves on `listen`; the sandbox and the admin listener take any free port of the loopback.
-pub fn run(listen: SocketAddr) -> ExitCode {
+pub(super) fn run(listen: SocketAddr) -> ExitCode {
     exit(demo(listen))
 }
 

@@ -1,11 +1,14 @@
 //! The subcommands, one a file.
 
-pub mod check;
-pub mod demo;
-pub mod sandbox;
-pub mod schema;
-pub mod serve;
-pub mod token;
+mod arguments;
+mod check;
+mod completions;
+mod demo;
+mod man;
+mod sandbox;
+mod schema;
+mod serve;
+mod token;
 
 use std::{
     error::Error,
@@ -19,11 +22,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Problems;
 
+pub use self::arguments::main;
+
 /// It was stopped before it had drained.
 const FAILED: i32 = 1;
 
 /// Bad usage or a bad configuration; nothing was bound.
-const BAD_CONFIG: u8 = 2;
+const BAD_USAGE: u8 = 2;
+
+/// What was asked for cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct BadUsage(String);
 
 /// The exit status of a subcommand. Why it failed goes to standard error.
 fn exit(result: Result<(), Box<dyn Error>>) -> ExitCode {
@@ -31,17 +41,22 @@ fn exit(result: Result<(), Box<dyn Error>>) -> ExitCode {
     // If standard error cannot be written either, the status still tells.
     if let Some(problems) = error.downcast_ref::<Problems>() {
         let _ = writeln!(io::stderr(), "{problems}");
-        ExitCode::from(BAD_CONFIG)
+        ExitCode::from(BAD_USAGE)
     } else {
         let _ = writeln!(io::stderr(), "vingate: {error}");
-        ExitCode::FAILURE
+        if error.is::<BadUsage>() { ExitCode::from(BAD_USAGE) } else { ExitCode::FAILURE }
     }
 }
 
 /// Prints `text` to standard output, which may be closed or full, and flushes it.
 fn print(text: impl Display) -> Result<(), Box<dyn Error>> {
+    print_bytes(format!("{text}\n").as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     let mut output = io::stdout().lock();
-    writeln!(output, "{text}")
+    output
+        .write_all(bytes)
         .and_then(|()| output.flush())
         .map_err(|error| format!("cannot write to standard output: {error}").into())
 }

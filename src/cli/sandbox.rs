@@ -6,7 +6,7 @@ use super::{exit, print, serve::block_on, stop_signal};
 use crate::sandbox::Sandbox;
 
 /// Serves on `listen`. Prints its address and requests to try.
-pub fn run(listen: SocketAddr) -> ExitCode {
+pub(super) fn run(listen: SocketAddr) -> ExitCode {
     exit(serve(listen))
 }
 

@@ -6,6 +6,6 @@ use super::{exit, print};
 use crate::config;
 
 /// Prints the schema.
-pub fn run() -> ExitCode {
+pub(super) fn run() -> ExitCode {
     exit(print(format_args!("{:#}", config::schema())))
 }

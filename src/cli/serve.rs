@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Serves as the file at `path` says.
-pub fn run(path: &Path) -> ExitCode {
+pub(super) fn run(path: &Path) -> ExitCode {
     let Loaded { config, sources } = Loaded::of(path, &env);
     exit(
         config

@@ -6,7 +6,7 @@ use super::{env, exit, print, since_epoch};
 use crate::config::Config;
 
 /// Prints a token for `subject`, valid for `ttl`, that the file at `path` accepts.
-pub fn run(path: &Path, subject: &str, scope: Option<&str>, ttl: Duration) -> ExitCode {
+pub(super) fn run(path: &Path, subject: &str, scope: Option<&str>, ttl: Duration) -> ExitCode {
     exit(sign(path, subject, scope, ttl))
 }
 

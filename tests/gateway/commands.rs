@@ -11,10 +11,12 @@ use tokio::{process::Command, time::timeout};
 use crate::support::{SECRET, configuration};
 
 /// Every subcommand that prints, with its arguments.
-const PRINTING: [&[&str]; 5] = [
+const PRINTING: [&[&str]; 7] = [
     &["check", "--config", "FILE"],
     &["token", "--config", "FILE", "--subject", "a"],
     &["schema"],
+    &["completions", "bash"],
+    &["man"],
     &["demo", "--listen", "127.0.0.1:0"],
     &["sandbox", "--listen", "127.0.0.1:0"],
 ];
@@ -77,6 +79,16 @@ async fn a_check_finds_that_nobody_is_trusted() {
         assert_eq!(is_named, status != 0, "{url}: {errors}");
     }
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_ends_with_status_2() {
+    for arguments in [&["man", "fly"][..], &["fly"], &["serve", "--fast"], &["completions", "x"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
+        let ended = command.args(arguments).output().await.unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}");
+        assert!(ended.stdout.is_empty() && !ended.stderr.is_empty(), "{arguments:?}");
+    }
 }
 
 /// A pipe whose reader is gone.
