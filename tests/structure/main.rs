@@ -1,11 +1,12 @@
 //! Holds the sources to the house rules: imports go only downward, files stay small, and
-//! nothing is left for later. Holds the alerts to the sources.
+//! nothing is left for later. Holds the alerts and the documents to the sources.
 //!
 //! A module may use what stands on the levels below its own. Whether it may use its neighbours
 //! on the same level, the level says. Test code (`#[cfg(test)]` items, `tests.rs`, `tests/`,
 //! `testing.rs`, `testing/`, `fuzzing.rs`) may use what it likes.
 
 mod circles;
+mod documents;
 mod names;
 mod paths;
 mod sizes;

@@ -46,22 +46,31 @@ impl Source {
 /// Every file of `src/`.
 pub(crate) fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut sources = Vec::new();
-    let mut folders = vec![root.clone()];
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a source is readable text");
+        let below = path.strip_prefix(&root).expect("it was found there");
+        Source { path: below.display().to_string(), text }
+    };
+    let mut sources: Vec<_> = below(&root, "rs").into_iter().map(read).collect();
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    sources
+}
+
+/// Every file in `folder` and in those below it with this `extension`.
+pub(crate) fn below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for path in children(&folder) {
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a source is readable text");
-                let below = path.strip_prefix(&root).expect("it was found there");
-                sources.push(Source { path: below.display().to_string(), text });
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
             }
         }
     }
-    assert!(sources.len() > 1, "found no sources in {}", root.display());
-    sources.sort_by(|a, b| a.path.cmp(&b.path));
-    sources
+    assert!(!found.is_empty(), "found no .{extension} in {}", folder.display());
+    found
 }
 
 /// The sources without those that are for tests only.
@@ -72,8 +81,8 @@ pub(crate) fn production() -> Vec<Source> {
 }
 
 fn children(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder of sources is readable");
-    entries.map(|entry| entry.expect("a folder of sources is readable").path())
+    let entries = fs::read_dir(folder).expect("the folder is readable");
+    entries.map(|entry| entry.expect("the folder is readable").path())
 }
 
 #[test]

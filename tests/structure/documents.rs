@@ -1,0 +1,46 @@
+//! What the documents name exists: files, and the tests that prove a claim.
+
+use std::{fs, path::Path};
+
+use crate::source::below;
+
+/// Where files are that documents name by their path.
+const FOLDERS: [&str; 6] = ["src/", "tests/", "deploy/", "config/", "fuzz/", "benches/"];
+
+/// Binaries of tests, by which documents name their tests.
+const RINGS: [&str; 5] = ["edges:", "gateway:", "load:", "secrecy:", "structure:"];
+
+#[test]
+fn what_documents_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = below(&root.join("deploy"), "md");
+    documents.push(root.join("README.md"));
+    let code: String = ["src", "tests", "fuzz/fuzz_targets"]
+        .iter()
+        .flat_map(|folder| below(&root.join(folder), "rs"))
+        .map(|path| fs::read_to_string(path).expect("a source is readable text"))
+        .collect();
+    for document in documents {
+        let text = fs::read_to_string(&document).expect("a document is readable text");
+        let missing: Vec<_> = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|named| !exists(root, &code, named))
+            .collect();
+        assert!(missing.is_empty(), "{} names {missing:?}", document.display());
+    }
+}
+
+/// Whether `named` exists, if it is the name of a file or a test.
+fn exists(root: &Path, code: &str, named: &str) -> bool {
+    let is_path = FOLDERS.iter().any(|folder| named.starts_with(folder));
+    let is_test = RINGS.iter().any(|ring| named.starts_with(ring));
+    if !(is_path || is_test) || named.contains([' ', '…', '*']) {
+        return true;
+    }
+    let (place, test) = named.split_once(':').unwrap_or((named, ""));
+    let name = test.rsplit(':').next().unwrap_or(test);
+    let in_code = |kind| code.contains(&format!("{kind} {name}"));
+    (is_test || root.join(place).exists()) && (name.is_empty() || in_code("fn") || in_code("mod"))
+}
