@@ -4,6 +4,8 @@
 ///
 /// It gets `ALL`, every variant in order, `as_str`, the label, and `index`, the place in `ALL`:
 /// what an array of handles that are resolved once is indexed by.
+///
+/// `counters` registers a counter with this label and resolves each.
 macro_rules! labels {
     (
         $(#[$meta:meta])*
@@ -21,6 +23,19 @@ macro_rules! labels {
             /// The metric label.
             $vis fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $label,)+ }
+            }
+
+            /// A counter for each, which `registry` knows by `name`. Fails if it knows another.
+            $vis fn counters(
+                registry: &prometheus::Registry,
+                name: &str,
+                label: &str,
+                help: &str,
+            ) -> prometheus::Result<[prometheus::IntCounter; Self::ALL.len()]> {
+                let counters = prometheus::register_int_counter_vec_with_registry!(
+                    name, help, &[label], registry
+                )?;
+                Ok(Self::ALL.map(|value| counters.with_label_values(&[value.as_str()])))
             }
 
             /// The place in `ALL`.

@@ -1,6 +1,6 @@
 //! What became of the tokens that were shown, and of the fetches of keys.
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, Registry, register_int_counter_vec_with_registry};
 
 use super::{Error, TokenError};
 use crate::labels::labels;
@@ -28,33 +28,25 @@ labels! {
 }
 
 impl Metrics {
-    /// Registers `vingate_auth_tokens_total{outcome}`: `accepted`, `missing`, or a
-    /// [`TokenError`], one count a request; and `vingate_auth_jwks_refreshes_total{outcome}`:
-    /// `loaded`, or why not, one count a fetch.
-    ///
-    /// # Errors
-    ///
-    /// If a metric of that name is registered already.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let tokens = IntCounterVec::new(
-            Opts::new("vingate_auth_tokens_total", "Requests by what became of their token"),
+    /// Registers the metrics of tokens, one count a request, and of keys, one count a fetch.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let tokens = register_int_counter_vec_with_registry!(
+            "vingate_auth_tokens_total",
+            "Requests by what became of their token",
             &["outcome"],
+            registry
         )?;
-        registry.register(Box::new(tokens.clone()))?;
-        let refreshes = IntCounterVec::new(
-            Opts::new(
-                "vingate_auth_jwks_refreshes_total",
-                "Fetches of the published keys by what became of them",
-            ),
-            &["outcome"],
+        let refreshes = FetchOutcome::counters(
+            registry,
+            "vingate_auth_jwks_refreshes_total",
+            "outcome",
+            "Fetches of the published keys by what became of them",
         )?;
-        registry.register(Box::new(refreshes.clone()))?;
         Ok(Self {
             accepted: tokens.with_label_values(&["accepted"]),
             missing: tokens.with_label_values(&["missing"]),
             refused: TokenError::ALL.map(|reason| tokens.with_label_values(&[reason.as_str()])),
-            refreshes: FetchOutcome::ALL
-                .map(|outcome| refreshes.with_label_values(&[outcome.as_str()])),
+            refreshes,
         })
     }
 

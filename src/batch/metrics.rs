@@ -1,4 +1,4 @@
-use prometheus::{Histogram, HistogramOpts, Registry};
+use prometheus::{Histogram, Registry, register_histogram_with_registry};
 
 /// What batch requests are counted by.
 #[derive(Clone, Debug)]
@@ -12,12 +12,13 @@ const VEHICLES: [f64; 12] =
 
 impl Metrics {
     /// Registers the metrics of batches.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let vehicles = Histogram::with_opts(
-            HistogramOpts::new("vingate_batch_vehicles", "Distinct vehicles of a batch request")
-                .buckets(VEHICLES.to_vec()),
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let vehicles = register_histogram_with_registry!(
+            "vingate_batch_vehicles",
+            "Distinct vehicles of a batch request",
+            VEHICLES.to_vec(),
+            registry
         )?;
-        registry.register(Box::new(vehicles.clone()))?;
         Ok(Self { vehicles })
     }
 }

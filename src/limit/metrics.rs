@@ -1,4 +1,4 @@
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, Registry};
 
 use crate::labels::labels;
 
@@ -19,15 +19,9 @@ labels! {
 
 impl Metrics {
     /// Registers the metrics of the limits.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let refusals = IntCounterVec::new(
-            Opts::new("vingate_limit_refusals_total", "Requests refused for their quantity"),
-            &["reason"],
-        )?;
-        registry.register(Box::new(refusals.clone()))?;
-        Ok(Self {
-            refusals: Reason::ALL.map(|reason| refusals.with_label_values(&[reason.as_str()])),
-        })
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let (name, help) = ("vingate_limit_refusals_total", "Requests refused for their quantity");
+        Ok(Self { refusals: Reason::counters(registry, name, "reason", help)? })
     }
 
     pub(super) fn refused(&self, reason: Reason) {

@@ -6,10 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use prometheus::{
-    IntCounter, IntGaugeVec, Registry, register_int_counter_vec_with_registry,
-    register_int_gauge_vec_with_registry,
-};
+use prometheus::{IntCounter, IntGaugeVec, Registry, register_int_gauge_vec_with_registry};
 use tracing::debug;
 
 use super::negotiated::NotNegotiated;
@@ -53,11 +50,11 @@ labels! {
 impl Metrics {
     /// Counters that `registry` knows. Fails if it knows some of that name already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let errors = register_int_counter_vec_with_registry!(
+        let errors = Reason::counters(
+            registry,
             "vingate_http_connection_errors_total",
+            "reason",
             "Client connections that failed, by reason",
-            &["reason"],
-            registry
         )?;
         let certificate_expires_at = register_int_gauge_vec_with_registry!(
             "vingate_http_certificate_expiry_timestamp_seconds",
@@ -65,7 +62,6 @@ impl Metrics {
             &[],
             registry
         )?;
-        let errors = Reason::ALL.map(|reason| errors.with_label_values(&[reason.as_str()]));
         Ok(Self { errors, certificate_expires_at })
     }
 

@@ -1,4 +1,4 @@
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, Registry, register_int_gauge_with_registry};
 
 use super::Cause;
 use crate::{cache::Gauges, labels::labels};
@@ -33,30 +33,26 @@ labels! {
 
 impl Metrics {
     /// Registers the cache's metrics.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let vehicles = IntCounterVec::new(
-            Opts::new(
-                "vingate_cache_vehicles_total",
-                "Vehicles of batches, by where they came from",
-            ),
-            &["outcome"],
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let vehicles = CacheStatus::counters(
+            registry,
+            "vingate_cache_vehicles_total",
+            "outcome",
+            "Vehicles of batches, by where they came from",
         )?;
-        let invalidations = IntCounterVec::new(
-            Opts::new("vingate_cache_invalidations_total", "Invalidations, by what caused them"),
-            &["cause"],
+        let invalidations = Cause::counters(
+            registry,
+            "vingate_cache_invalidations_total",
+            "cause",
+            "Invalidations, by what caused them",
         )?;
-        let entries = IntGauge::new("vingate_cache_entries", "Vehicles held")?;
-        let bytes = IntGauge::new("vingate_cache_bytes", "Bytes held, bookkeeping counted")?;
-        registry.register(Box::new(vehicles.clone()))?;
-        registry.register(Box::new(invalidations.clone()))?;
-        registry.register(Box::new(entries.clone()))?;
-        registry.register(Box::new(bytes.clone()))?;
-        Ok(Self {
-            vehicles: CacheStatus::ALL.map(|status| vehicles.with_label_values(&[status.as_str()])),
-            invalidations: Cause::ALL
-                .map(|cause| invalidations.with_label_values(&[cause.as_str()])),
-            gauges: Gauges { entries, bytes },
-        })
+        let gauge =
+            |name: &str, help: &str| register_int_gauge_with_registry!(name, help, registry);
+        let gauges = Gauges {
+            entries: gauge("vingate_cache_entries", "Vehicles held")?,
+            bytes: gauge("vingate_cache_bytes", "Bytes held, bookkeeping counted")?,
+        };
+        Ok(Self { vehicles, invalidations, gauges })
     }
 
     /// The counter of vehicles that came from there.
