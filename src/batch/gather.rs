@@ -122,6 +122,13 @@ impl<'a> Gathering<'a> {
         // Outlives the wait below: whoever is dropped meanwhile leaves as it is dropped.
         let _loading = (!leases.is_empty()).then(|| loader.load(leases, wanted.context(loader)));
 
+        let has_joined = found
+            .iter()
+            .any(|lookup| matches!(lookup, Lookup::Joined(_)));
+        if let Some(partition) = wanted.partition.filter(|_| has_joined) {
+            loader.joined(partition);
+        }
+
         let is_private = wanted.partition.is_none() || wanted.directives.no_store;
         for (lookup, nth) in found.into_iter().zip(numbers) {
             self.found[nth] = match lookup {

@@ -80,6 +80,7 @@ impl Fixture {
                 max_parallel: 4,
                 gather_from: 0,
                 gather_for: Duration::ZERO,
+                refresh_wait: Duration::ZERO,
                 max_response: 1 << 20,
                 stream_idle_timeout: 60 * SECOND,
                 request_timeout: 60 * SECOND,

@@ -89,7 +89,12 @@ impl<C: Contents> Flight<C> {
 
     /// Whether somebody waits for the item.
     pub(super) fn is_awaited(&self, index: usize) -> bool {
-        self.has_leader.load(Relaxed) || self.items.lock()[index].joined > 0
+        self.has_leader.load(Relaxed) || self.is_joined(index)
+    }
+
+    /// Whether somebody has joined, and waits for the item.
+    pub(super) fn is_joined(&self, index: usize) -> bool {
+        self.items.lock()[index].joined > 0
     }
 
     /// Finishes those that are not finished yet, and wakes who waits for them.

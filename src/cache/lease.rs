@@ -139,6 +139,12 @@ impl<C: Contents> Leases<C> {
         drop(self.extract(is_unwanted));
     }
 
+    /// Whether somebody has joined one of them, and waits for it.
+    pub fn are_joined(&self) -> bool {
+        let is_joined = |lease: &Lease<C>| lease.flight.is_joined(lease.index);
+        self.leases.iter().any(is_joined)
+    }
+
     /// The call that asks for them goes up now: `no-cache` requests that come later do not join.
     pub fn mark_sent(&self) {
         for run in self.runs() {

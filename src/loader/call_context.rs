@@ -17,7 +17,7 @@ pub(super) enum QueueKey {
 }
 
 /// What calls need to know of a request, and may outlive it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CallContext {
     /// Whose entries are filled; `None`: nobody's, and no call is shared.
     pub partition: Option<Partition>,

@@ -11,6 +11,8 @@ pub struct Config {
     pub gather_from: usize,
     /// How long one waits for company at most.
     pub gather_for: Duration,
+    /// How long refreshes wait for a call to travel with; zero: they go with their request's own.
+    pub refresh_wait: Duration,
     /// Bytes of one response.
     pub max_response: usize,
     /// How long a response may go without a byte.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     upstream::Permit,
     vehicle::Vehicle,
-    vehicle_cache::{Cause, Invalidate as _, Moment},
+    vehicle_cache::{Cause, Invalidate as _, Moment, Stored},
 };
 
 impl Loader {
@@ -63,7 +63,8 @@ impl Loader {
         };
         match fetched {
             Ok(elements) => {
-                fill(parts, &vehicles, elements);
+                let stored = fill(parts, &vehicles, elements);
+                self.0.cache.metrics().refreshed(&stored);
                 Ok(())
             }
             Err(error) => {
@@ -78,7 +79,7 @@ impl Loader {
     /// Tells everybody who waits that the call has failed. A request for which nothing can mask
     /// that is over: what it has not sent need not be.
     pub(super) async fn fail(&self, key: QueueKey, parts: Vec<Part>, error: Failure) {
-        for Part { ticket, context, leases, .. } in parts {
+        for Part { ticket, context, leases, is_refresh, .. } in parts {
             let is_masked = |vehicle| {
                 let partition = context.partition.filter(|_| error.permits_stale())?;
                 let now = Instant::now();
@@ -86,7 +87,7 @@ impl Loader {
                     .cache
                     .stale_if_error(partition, vehicle, &context.directives, now)
             };
-            if !leases.items().all(|vehicle| is_masked(vehicle).is_some()) {
+            if !is_refresh && !leases.items().all(|vehicle| is_masked(vehicle).is_some()) {
                 if let Some(flight) = leases.flight() {
                     flight.leader_left();
                 }
@@ -108,8 +109,8 @@ impl Loader {
     }
 }
 
-/// Fills the leases of a call for `vehicles`, which are distinct.
-fn fill(parts: Vec<Part>, vehicles: &[Vehicle], elements: Elements) {
+/// Fills the leases of a call for `vehicles`, which are distinct. Gives what is stored.
+fn fill(parts: Vec<Part>, vehicles: &[Vehicle], elements: Elements) -> Vec<Stored<Failure>> {
     let Elements { mut of_vehicles, may_store, .. } = elements;
     let all = parts
         .into_iter()
@@ -118,7 +119,7 @@ fn fill(parts: Vec<Part>, vehicles: &[Vehicle], elements: Elements) {
             all.append(leases);
             all
         });
-    let Some(all) = all else { return };
+    let Some(all) = all else { return Vec::new() };
     if all.len() > vehicles.len() {
         let fetched: HashMap<_, _> = vehicles.iter().zip(&of_vehicles).collect();
         of_vehicles = all
@@ -126,5 +127,5 @@ fn fill(parts: Vec<Part>, vehicles: &[Vehicle], elements: Elements) {
             .map(|vehicle| fetched[&vehicle].clone())
             .collect();
     }
-    all.fill(of_vehicles, may_store, Moment::now());
+    all.fill(of_vehicles, may_store, Moment::now())
 }

@@ -38,7 +38,7 @@ use self::{
 };
 use crate::{
     upstream::Upstream,
-    vehicle_cache::{Flight, Leases, VehicleCache},
+    vehicle_cache::{Flight, Leases, Partition, VehicleCache},
 };
 
 pub use self::{
@@ -102,7 +102,7 @@ impl Loader {
     }
 
     /// Fetches what `leases` are for, in tasks of its own. Runs inside a tokio runtime.
-    pub fn load(&self, leases: Leases<Failure>, context: CallContext) -> Loading {
+    pub fn load(&self, mut leases: Leases<Failure>, context: CallContext) -> Loading {
         let mut loading = Loading { loader: self.clone(), waiting: None, flight: None };
         if leases.is_empty() {
             return loading;
@@ -110,11 +110,27 @@ impl Loader {
         loading.flight = leases.flight().cloned();
         let context = Arc::new(context);
         let key = context.queue_key();
+        let queues = &self.0.queues;
+        if let Some((ticket, context)) = queues.push_refreshes(key, &mut leases, &context) {
+            tokio::spawn(self.clone().make_calls(key, ticket, context));
+        }
+        if leases.is_empty() {
+            return loading;
+        }
         let ticket = self.0.queues.push(key, leases, Arc::clone(&context));
         let calling = self.clone().make_calls(key, Arc::clone(&ticket), context);
         tokio::spawn(calling);
         loading.waiting = Some((key, ticket));
         loading
+    }
+
+    /// Somebody waits for a vehicle of this partition that another request leads, be it only to
+    /// refresh it.
+    pub fn joined(&self, partition: Partition) {
+        let key = QueueKey::Shared(partition);
+        self.0
+            .queues
+            .with(key, |queue, _| queue.hurry(Instant::now()));
     }
 
     /// Makes calls until all that the request waits for is in one, its own or another's.

@@ -1,6 +1,6 @@
 //! What waits to be fetched, and what goes into the next call. Pure: no clock, no lock, no task.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{cmp, collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::Instant};
 
@@ -30,6 +30,8 @@ struct Entry {
     calls: usize,
     /// Of a small look-up, which may gather with others.
     small: Option<First>,
+    /// Of refreshes that travel with any call of the account: when they go by themselves.
+    due: Option<Instant>,
 }
 
 /// A request in the queue: tells when there is something new for it.
@@ -59,6 +61,8 @@ pub(super) struct Part {
     pub(super) leases: Leases<Failure>,
     /// Since when a small look-up has waited.
     pub(super) gathered_since: Option<Instant>,
+    /// Whether these are refreshes of any requests, for which none of them waits.
+    pub(super) is_refresh: bool,
 }
 
 /// What goes into one call.
@@ -75,6 +79,8 @@ pub(super) struct Limits {
     pub(super) chunk: usize,
     pub(super) max_parallel: usize,
     pub(super) gather: Terms,
+    /// How long refreshes wait for a call to travel with; zero: they go with their own request's.
+    pub(super) refresh_wait: Duration,
 }
 
 /// A look-up is small if it has at most this part of the vehicles that fit into a call.
@@ -103,11 +109,53 @@ impl Queue {
             refreshes,
             calls: 0,
             small,
+            due: None,
         });
         if gathers && self.is_full(limits.chunk) {
             self.tell_first();
         }
         ticket
+    }
+
+    /// Lets refreshes wait for a call to travel with. Gives a ticket if nobody makes calls for
+    /// such ones yet: somebody has to.
+    pub(super) fn push_refreshes(
+        &mut self,
+        mut leases: Leases<Failure>,
+        context: &CallContext,
+        limits: Limits,
+        now: Instant,
+    ) -> Option<(Arc<Ticket>, Arc<CallContext>)> {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.due.is_some()) {
+            entry.refreshes.append(leases);
+            if entry.len() >= limits.chunk {
+                entry.ticket.changed.notify_one();
+            }
+            return None;
+        }
+        let ticket = Arc::<Ticket>::default();
+        // They may be of many, and count as no client's own.
+        let context = Arc::new(CallContext { client: None, ..context.clone() });
+        let awaited = leases.extract(|_| false);
+        self.entries.push_back(Entry {
+            ticket: Arc::clone(&ticket),
+            context: Arc::clone(&context),
+            awaited,
+            refreshes: leases,
+            calls: 0,
+            small: None,
+            due: Some(now + limits.refresh_wait),
+        });
+        Some((ticket, context))
+    }
+
+    /// Somebody has joined: refreshes that are waited for go at once.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        let refreshes = self.entries.iter_mut().find(|entry| entry.due.is_some());
+        if let Some(entry) = refreshes.filter(|entry| entry.refreshes.are_joined()) {
+            entry.due = Some(now);
+            entry.ticket.changed.notify_one();
+        }
     }
 
     /// Whether nothing waits, and nothing has to be known of what is under way.
@@ -121,11 +169,14 @@ impl Queue {
             return Next::Done;
         };
         let entry = &self.entries[nth];
-        let Some(small) = entry.small.filter(|_| entry.calls < limits.max_parallel) else {
-            return match entry.calls < limits.max_parallel {
-                true => Next::Call(None),
-                false => Next::Wait,
-            };
+        if entry.calls >= limits.max_parallel {
+            return Next::Wait;
+        }
+        if let Some(due) = entry.due.filter(|_| entry.len() < limits.chunk) {
+            return if now < due { Next::WaitUntil(due) } else { Next::Call(None) };
+        }
+        let Some(small) = entry.small else {
+            return Next::Call(None);
         };
         if self.first() != Some(nth) {
             return Next::Wait;
@@ -145,7 +196,8 @@ impl Queue {
 
     /// Fills a call: with a balanced share of what the request waits for, and then with whatever
     /// others wait for and fits in whole. Of those who are only in part there, the rest would have
-    /// to wait for another call all the same. `trigger` is what lets a small look-up go.
+    /// to wait for another call all the same. What room is left then is for refreshes. `trigger` is
+    /// what lets a small look-up go.
     pub(super) fn take(
         &mut self,
         ticket: &Arc<Ticket>,
@@ -161,14 +213,19 @@ impl Queue {
         let size = balanced(entry.len(), limits.chunk).next().unwrap_or(0);
         parts.extend(entry.take(size));
         let is_shared = entry.context.is_shared();
-        let mut room = limits.chunk - size;
-        let others = self.entries.iter_mut().filter(|_| is_shared && size > 0);
-        for entry in others.filter(|entry| !entry.is_of(ticket)) {
-            if entry.calls < limits.max_parallel && entry.len() <= room {
+        let mut room = if is_shared && size > 0 { limits.chunk - size } else { 0 };
+        let others = |entry: &&mut Entry| !entry.is_of(ticket);
+        for entry in self.entries.iter_mut().filter(others) {
+            let may_take = entry.due.is_none() && entry.calls < limits.max_parallel;
+            if may_take && entry.len() <= room {
                 entry.drop_unwanted();
                 room -= entry.len();
                 parts.extend(entry.take(entry.len()));
             }
+        }
+        let refreshes = self.entries.iter_mut().filter(others);
+        for entry in refreshes.filter(|entry| entry.due.is_some()) {
+            parts.extend(entry.take(cmp::min(entry.len(), room)));
         }
         self.forget_empty();
         if parts.is_empty() {
@@ -291,7 +348,8 @@ impl Entry {
         self.calls += 1;
         let (ticket, context) = (Arc::clone(&self.ticket), Arc::clone(&self.context));
         let gathered_since = self.small.map(|first| first.since);
-        Some(Part { ticket, context, leases, gathered_since })
+        let is_refresh = self.due.is_some();
+        Some(Part { ticket, context, leases, gathered_since, is_refresh })
     }
 }
 

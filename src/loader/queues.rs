@@ -28,8 +28,8 @@ impl Queues {
     pub(super) fn new(config: &Config) -> Self {
         let pace = Pace::new(config.gather_for);
         let gather = Terms { from: config.gather_from, patience: pace.patience() };
-        let Config { chunk, max_parallel, .. } = *config;
-        let limits = Limits { chunk, max_parallel, gather };
+        let Config { chunk, max_parallel, refresh_wait, .. } = *config;
+        let limits = Limits { chunk, max_parallel, gather, refresh_wait };
         Self(Mutex::new(State { by_key: HashMap::default(), limits, pace }))
     }
 
@@ -43,6 +43,26 @@ impl Queues {
         let State { by_key, limits, .. } = &mut *self.0.lock();
         let queue = by_key.entry(key).or_default();
         queue.push(leases, context, *limits, Instant::now())
+    }
+
+    /// Takes the refreshes out of the leases of a request, and lets them wait for a call to travel
+    /// with. Gives a ticket if somebody has to make calls for them.
+    pub(super) fn push_refreshes(
+        &self,
+        key: QueueKey,
+        leases: &mut Leases<Failure>,
+        context: &CallContext,
+    ) -> Option<(Arc<Ticket>, Arc<CallContext>)> {
+        let State { by_key, limits, .. } = &mut *self.0.lock();
+        if limits.refresh_wait.is_zero() {
+            return None;
+        }
+        let refreshes = leases.extract(|lease| lease.is_refresh());
+        if refreshes.is_empty() {
+            return None;
+        }
+        let queue = by_key.entry(key).or_default();
+        queue.push_refreshes(refreshes, context, *limits, Instant::now())
     }
 
     /// Does something with a queue, if there is one, and forgets it when it is empty.

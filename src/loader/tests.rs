@@ -1,6 +1,7 @@
 //! Requests that wait for an upstream which responds when and what the test says.
 
 mod gathering;
+mod refreshes;
 
 use std::time::Duration;
 
@@ -39,11 +40,12 @@ pub(crate) struct Sizes {
     pub(crate) max_parallel: usize,
     pub(crate) max_in_flight: usize,
     pub(crate) gather_from: usize,
+    pub(crate) refresh_wait: Duration,
 }
 
 /// A loader over an upstream that responds by hand.
 pub(crate) fn loader(sizes: Sizes) -> (Loader, Calls) {
-    let Sizes { chunk, max_parallel, max_in_flight, gather_from } = sizes;
+    let Sizes { chunk, max_parallel, max_in_flight, gather_from, refresh_wait } = sizes;
     let (sender, calls) = mpsc::unbounded_channel();
     let fake = Fake::new(move |call: Request<Body>| {
         let (response, responded) = oneshot::channel();
@@ -57,6 +59,7 @@ pub(crate) fn loader(sizes: Sizes) -> (Loader, Calls) {
         max_parallel,
         gather_from,
         gather_for: GATHER_FOR,
+        refresh_wait,
         max_response: 1 << 20,
         stream_idle_timeout: SECOND,
         request_timeout: 60 * SECOND,
@@ -217,7 +220,13 @@ pub(crate) fn ask_as(
     }))
 }
 
-const ONE_AT_ONCE: Sizes = Sizes { chunk: 10, max_parallel: 4, max_in_flight: 1, gather_from: 0 };
+pub(crate) const ONE_AT_ONCE: Sizes = Sizes {
+    chunk: 10,
+    max_parallel: 4,
+    max_in_flight: 1,
+    gather_from: 0,
+    refresh_wait: Duration::ZERO,
+};
 const MANY_AT_ONCE: Sizes = Sizes { max_in_flight: 100, ..ONE_AT_ONCE };
 
 #[tokio::test(start_paused = true)]

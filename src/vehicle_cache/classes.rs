@@ -1,14 +1,18 @@
-/// What a result of a vehicle is like, which decides how long it stays fresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// It is finished and has a status.
-    Finished,
-    /// It is not finished, or has the status -1.
-    Pending,
-    /// It is finished without a status: processing ended with errors.
-    Failed,
-    /// There is no result.
-    Absent,
+use crate::labels::labels;
+
+labels! {
+    /// What a result of a vehicle is like, which decides how long it stays fresh; a label of
+    /// `vingate_cache_refreshes_total`.
+    pub enum Class {
+        /// It is finished and has a status.
+        Finished = "finished",
+        /// It is not finished, or has the status -1.
+        Pending = "pending",
+        /// It is finished without a status: processing ended with errors.
+        Failed = "failed",
+        /// There is no result.
+        Absent = "absent",
+    }
 }
 
 /// The classes of all the results of one vehicle: at least one.
@@ -16,10 +20,6 @@ pub enum Class {
 pub struct Classes(u8);
 
 // === impl Class ===
-
-impl Class {
-    pub(super) const ALL: [Self; 4] = [Self::Finished, Self::Pending, Self::Failed, Self::Absent];
-}
 
 impl From<Class> for Classes {
     fn from(class: Class) -> Self {
@@ -38,6 +38,13 @@ impl Classes {
     /// Whether every result is of this class.
     pub fn are_only(self, class: Class) -> bool {
         self == class.into()
+    }
+
+    /// The one that is counted for all of them: of several, one that is not finished.
+    pub(super) fn leading(self) -> Class {
+        let others = [Class::Pending, Class::Failed, Class::Absent];
+        let other = others.into_iter().find(|&class| self.contain(class));
+        other.unwrap_or(Class::Finished)
     }
 
     pub(super) fn contain(self, class: Class) -> bool {

@@ -1,6 +1,8 @@
-use prometheus::{IntCounter, Registry, register_int_gauge_with_registry};
+use prometheus::{
+    IntCounter, Registry, register_int_counter_vec_with_registry, register_int_gauge_with_registry,
+};
 
-use super::Cause;
+use super::{Cause, Class, Stored};
 use crate::{cache::Gauges, labels::labels};
 
 /// What the cache counts. Handles are resolved once.
@@ -8,6 +10,7 @@ use crate::{cache::Gauges, labels::labels};
 pub struct Metrics {
     vehicles: [IntCounter; CacheStatus::ALL.len()],
     invalidations: [IntCounter; Cause::ALL.len()],
+    refreshes: [[IntCounter; 2]; Class::ALL.len()],
     pub(super) gauges: Gauges,
 }
 
@@ -46,18 +49,37 @@ impl Metrics {
             "cause",
             "Invalidations, by what caused them",
         )?;
+        let refreshes = register_int_counter_vec_with_registry!(
+            "vingate_cache_refreshes_total",
+            "Entries replaced by later results, by what they said and whether that changed",
+            &["class", "changed"],
+            registry
+        )?;
+        let refreshes = Class::ALL.map(|class| {
+            ["false", "true"].map(|changed| refreshes.with_label_values(&[class.as_str(), changed]))
+        });
         let gauge =
             |name: &str, help: &str| register_int_gauge_with_registry!(name, help, registry);
         let gauges = Gauges {
             entries: gauge("vingate_cache_entries", "Vehicles held")?,
             bytes: gauge("vingate_cache_bytes", "Bytes held, bookkeeping counted")?,
         };
-        Ok(Self { vehicles, invalidations, gauges })
+        Ok(Self { vehicles, invalidations, refreshes, gauges })
     }
 
     /// The counter of vehicles that came from there.
     pub fn vehicles(&self, status: CacheStatus) -> &IntCounter {
         &self.vehicles[status.index()]
+    }
+
+    /// Counts those that have replaced an entry.
+    pub fn refreshed<F: super::Failure>(&self, stored: &[Stored<F>]) {
+        for Stored { entry, replaced, .. } in stored {
+            let Some(replaced) = replaced else { continue };
+            let has_changed = replaced.content_hash() != entry.content_hash();
+            let class = replaced.classes().leading();
+            self.refreshes[class.index()][usize::from(has_changed)].inc();
+        }
     }
 
     pub(super) fn invalidations(&self, cause: Cause) -> &IntCounter {

@@ -41,6 +41,8 @@ pub type Leases<F> = cache::Leases<Vehicles<F>>;
 pub type Lookup<F> = cache::Lookup<Vehicles<F>>;
 /// What a request finds of its vehicles.
 pub type Lookups<F> = cache::Lookups<Vehicles<F>>;
+/// What came into the cache of one vehicle.
+pub type Stored<F> = cache::Stored<Vehicles<F>>;
 /// What became of one vehicle.
 pub type Outcome<F> = cache::Outcome<Vehicles<F>>;
 /// Waits for one vehicle.

@@ -353,3 +353,35 @@ async fn a_failed_refresh_is_made_good_with_what_is_held() {
         .set_faults(Faults { status: Some(500), ..Faults::default() });
     get(&gateway, &three, "").await.expect(500);
 }
+
+#[tokio::test]
+async fn counts_whether_results_had_changed_when_they_were_fetched_again() {
+    let gateway = Gateway::start("[cache.ttl]\nfinished = \"1ms\"\njitter = 0").await;
+    let vehicle = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
+    let ask = async || {
+        let fields = [("cache-control", "max-age=0")];
+        gateway
+            .batch_with(&[spelled(&vehicle)], &fields)
+            .await
+            .expect(200)
+    };
+    let counted = async |changed| {
+        let labels = format!(r#"{{changed="{changed}",class="finished"}}"#);
+        gateway
+            .metric(&format!("vingate_cache_refreshes_total{labels}"))
+            .await
+    };
+    let first = ask().await.text();
+    assert_eq!(counted(false).await, 0.0, "nothing was held");
+    ask().await;
+    assert_eq!((counted(false).await, counted(true).await), (1.0, 0.0));
+    let element = first
+        .strip_prefix(r#"{"vehicleData":["#)
+        .and_then(|rest| rest.strip_suffix("]}"))
+        .unwrap();
+    gateway
+        .sandbox
+        .set_element(vehicle, Some(&element.replacen('{', "{ ", 1)));
+    ask().await;
+    assert_eq!((counted(false).await, counted(true).await), (1.0, 1.0));
+}

@@ -5,19 +5,29 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::*;
-use crate::loader::tests::{Calls, Sizes, loader, pass, vehicle};
+use crate::loader::tests::{Calls, ONE_AT_ONCE, Sizes, loader, pass, vehicle};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// One vehicle a call, and `max_parallel` calls of a request at once.
 fn gatherer(max_parallel: usize) -> (Loader, Calls) {
-    loader(Sizes { chunk: 1, max_parallel, max_in_flight: 100, gather_from: 0 })
+    loader(Sizes { chunk: 1, max_parallel, max_in_flight: 100, ..ONE_AT_ONCE })
 }
 
 /// A request for vehicles of these numbers, under way.
 fn ask(loader: &Loader, numbers: &[u32]) -> tokio::task::JoinHandle<Result<Gathered, Error>> {
+    ask_with(loader, numbers, &HeaderMap::new())
+}
+
+/// The same with these headers.
+fn ask_with(
+    loader: &Loader,
+    numbers: &[u32],
+    headers: &HeaderMap,
+) -> tokio::task::JoinHandle<Result<Gathered, Error>> {
     let (loader, vehicles) =
         (loader.clone(), numbers.iter().map(|&n| vehicle(n)).collect::<Vec<_>>());
+    let directives = Directives::of(headers);
     tokio::spawn(async move {
         let credential = Credential { digest: Some([1; 32]), is_account: true };
         let wanted = Wanted {
@@ -25,11 +35,34 @@ fn ask(loader: &Loader, numbers: &[u32]) -> tokio::task::JoinHandle<Result<Gathe
             partition: Some(Partition::new(&[1; 32])),
             credential: Some(&credential),
             client: None,
-            directives: &Directives::default(),
+            directives: &directives,
             headers: &HeaderMap::new(),
         };
         gather(&loader, &wanted).await
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_a_refresh_that_waits_for_company_lets_it_go() {
+    let refresh_wait = 5 * SECOND;
+    let (loader, mut calls) =
+        loader(Sizes { chunk: 10, max_in_flight: 100, refresh_wait, ..ONE_AT_ONCE });
+    let filling = ask(&loader, &[1]);
+    calls.next_for(&[1]).await.fill().await;
+    filling.await.unwrap().unwrap();
+    tokio::time::advance(901 * SECOND).await;
+    let began_at = Instant::now();
+    ask(&loader, &[1]).await.unwrap().unwrap();
+    calls.are_none().await;
+    // Past the time for which it is served while it is refreshed.
+    tokio::time::advance(SECOND).await;
+    let mut headers = HeaderMap::new();
+    headers.insert(http::header::CACHE_CONTROL, "no-cache".parse().unwrap());
+    let joining = ask_with(&loader, &[1], &headers);
+    calls.next_for(&[1]).await.fill().await;
+    assert_eq!(began_at.elapsed(), SECOND);
+    joining.await.unwrap().unwrap();
+    calls.are_none().await;
 }
 
 fn status(result: Result<Gathered, Error>) -> Option<StatusCode> {
@@ -111,7 +144,7 @@ async fn a_failure_reaches_everybody_and_drops_what_is_not_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_takes_back_what_waits_for_a_permit() {
     let (loader, mut calls) =
-        loader(Sizes { chunk: 1, max_parallel: 3, max_in_flight: 2, gather_from: 0 });
+        loader(Sizes { chunk: 1, max_parallel: 3, max_in_flight: 2, ..ONE_AT_ONCE });
     let request = ask(&loader, &[1, 2, 3]);
     let (sent, failing) = (calls.next_for(&[1]).await, calls.next_for(&[2]).await);
     failing.refuse(503).await;

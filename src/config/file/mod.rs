@@ -17,7 +17,7 @@ use super::{
     number::Whole,
     secret::Secret,
     text::HostName,
-    units::{GIB, MIB, MINUTE, Size, Time},
+    units::{GIB, HOUR, MIB, MINUTE, Size, Time},
     value::List,
 };
 use crate::telemetry::{Access, Format};
@@ -79,6 +79,9 @@ table! {
         /// The longest that one of them waits for company. It waits for a quarter of the median
         /// call, at least 25 ms, and for no longer than this.
         gather_for: Time<0, MINUTE> = Time::millis(100),
+        /// How long a refresh behind a stale result waits for a call of its account to travel with:
+        /// nobody waits for it. Zero: it goes at once.
+        refresh_wait: Time<0, HOUR> = Time::seconds(5),
     }
 }
 

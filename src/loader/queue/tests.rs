@@ -28,14 +28,24 @@ const PATIENCE: Duration = Duration::from_millis(25);
 /// Nobody gathers. The second joins one of the first's, the third has more than fits into a call.
 const APART: Program = Program {
     requests: [&[1, 2], &[2, 3], &[4, 5, 6, 7], &[8]],
-    limits: Limits { chunk: 3, max_parallel: 1, gather: Terms { from: 0, patience: PATIENCE } },
+    limits: Limits {
+        chunk: 3,
+        max_parallel: 1,
+        refresh_wait: Duration::ZERO,
+        gather: Terms { from: 0, patience: PATIENCE },
+    },
 };
 
 /// Those with one vehicle are small, and the fourth would fill a call with the others; the third
 /// is large.
 const GATHERING: Program = Program {
     requests: [&[1], &[1, 2], &[3, 4], &[5]],
-    limits: Limits { chunk: 4, max_parallel: 1, gather: Terms { from: 1, patience: PATIENCE } },
+    limits: Limits {
+        chunk: 4,
+        max_parallel: 1,
+        refresh_wait: Duration::ZERO,
+        gather: Terms { from: 1, patience: PATIENCE },
+    },
 };
 
 /// All are small, and four fill a call.

@@ -215,7 +215,9 @@ async fn a_removed_key_takes_its_tokens_along_and_no_others() {
 #[tokio::test]
 async fn lives_and_limits_hold_for_the_next_request() {
     let gateway = Gateway::start("").await;
-    applied(gateway.reload("[cache.ttl]\nfinished = \"0s\""));
+    applied(
+        gateway.reload("[cache]\nstale_while_revalidate = \"0s\"\n[cache.ttl]\nfinished = \"0s\""),
+    );
     let known = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
     let finished = [spelled(&known)];
     for _ in 0..2 {
