@@ -23,6 +23,8 @@ pub struct Faults {
     /// Of these, only batch calls that name this VIN.
     #[serde(with = "text::vin")]
     pub vin: Option<Vin>,
+    /// Of these, only batch calls that name a VIN that begins with one of these texts.
+    pub vin_prefixes: Vec<String>,
     /// Of these, the next so many; `None`: all until the faults are replaced.
     pub calls: Option<u64>,
     /// Between the last byte of the request and the work.
@@ -31,6 +33,14 @@ pub struct Faults {
     /// At most this much more latency, spread evenly by the number of the call.
     #[serde(with = "text::duration")]
     pub jitter: Duration,
+    /// So much more latency for each vehicle of a batch call.
+    #[serde(with = "text::duration")]
+    pub latency_per_vehicle: Duration,
+    /// Calls at once up to which latency does not grow with their number.
+    pub knee: u64,
+    /// So much more latency for each call that is open above the knee.
+    #[serde(with = "text::duration")]
+    pub latency_above_knee: Duration,
     /// Between the work and the first byte of the response.
     #[serde(with = "text::duration")]
     pub hold: Duration,
@@ -82,11 +92,14 @@ impl From<Faults> for Vec<Faults> {
 }
 
 impl Faults {
-    /// How long the call with this number waits before its work.
-    pub(super) fn latency_of(&self, number: u64) -> Duration {
+    /// How long the call with this number waits before its work, one of `open` at this moment.
+    pub(super) fn latency_of(&self, number: u64, vehicles: usize, open: u64) -> Duration {
         // Multiples of the golden ratio, modulo one, are spread evenly.
         let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        self.latency + self.jitter.mul_f64(spread as f64 / f64::from(u32::MAX))
+        let jitter = self.jitter.mul_f64(spread as f64 / f64::from(u32::MAX));
+        let of_vehicles = self.latency_per_vehicle.mul_f64(vehicles as f64);
+        let above = open.saturating_sub(self.knee) as f64;
+        self.latency + jitter + of_vehicles + self.latency_above_knee.mul_f64(above)
     }
 
     fn matches(&self, kind: CallKind, vehicles: &[Vehicle]) -> bool {
@@ -95,9 +108,14 @@ impl Faults {
             Only::Batch => kind == CallKind::Batch,
             Only::Writes => matches!(kind, CallKind::Patch | CallKind::Put),
         };
-        only && self
-            .vin
-            .is_none_or(|vin| vehicles.iter().any(|vehicle| vehicle.vin == vin))
+        let names = |is_meant: &dyn Fn(&Vin) -> bool| vehicles.iter().any(|it| is_meant(&it.vin));
+        let begins = |vin: &Vin| {
+            self.vin_prefixes
+                .iter()
+                .any(|prefix| vin.as_str().starts_with(prefix.as_str()))
+        };
+        only && self.vin.is_none_or(|vin| names(&|it| *it == vin))
+            && (self.vin_prefixes.is_empty() || names(&begins))
     }
 }
 
@@ -194,10 +212,41 @@ mod tests {
     }
 
     #[test]
+    fn latency_grows_with_vehicles_and_above_the_knee() {
+        let millis = Duration::from_millis;
+        let faults = Faults {
+            latency: millis(50),
+            latency_per_vehicle: millis(4),
+            knee: 8,
+            latency_above_knee: millis(40),
+            ..Faults::default()
+        };
+        for (vehicles, open, want) in [(0, 1, 50), (500, 8, 2050), (0, 9, 90), (1, 10, 134)] {
+            assert_eq!(faults.latency_of(7, vehicles, open), millis(want), "{vehicles} {open}");
+        }
+    }
+
+    #[test]
+    fn reaches_calls_that_name_a_vin_with_a_prefix() {
+        let of = |vin: &str| Vehicle {
+            vin: Vin::parse(vin).unwrap(),
+            plate: crate::vehicle::Plate::parse("ABC123").unwrap(),
+        };
+        let (fine, poisoned) = (of("3VWFE21C04M000001"), of("3VWPX21C04M000001"));
+        let vin_prefixes = vec!["3VWP".to_owned(), "9".to_owned()];
+        let faults = Faults { vin_prefixes, ..Faults::default() };
+        assert!(faults.matches(CallKind::Batch, &[fine, poisoned]));
+        assert!(!faults.matches(CallKind::Batch, &[fine]));
+        assert!(!faults.matches(CallKind::Patch, &[]));
+    }
+
+    #[test]
     fn spreads_jitter_within_its_bounds() {
         let jitter = Duration::from_millis(100);
         let faults = Faults { latency: jitter, jitter, ..Faults::default() };
-        let all: Vec<_> = (1..=10).map(|number| faults.latency_of(number)).collect();
+        let all: Vec<_> = (1..=10)
+            .map(|number| faults.latency_of(number, 0, 1))
+            .collect();
         assert!(
             all.iter()
                 .all(|&latency| (jitter..=2 * jitter).contains(&latency))

@@ -44,7 +44,8 @@ impl Harness {
         let (kind, vehicles) = (CallKind::of(&endpoint), endpoint.vehicles());
         let number = self.calls.record(kind, &received, vehicles);
         let (faults, mut replaced) = self.faults.match_call(kind, vehicles);
-        pass(faults.latency_of(number)).await;
+        let at_once = self.calls.counters().open;
+        pass(faults.latency_of(number, vehicles.len(), at_once)).await;
         let response = self
             .work(endpoint, &received, &faults)
             .unwrap_or_else(|error| {

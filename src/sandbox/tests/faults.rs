@@ -13,9 +13,13 @@ use super::{super::run::connection, *};
 const DEFAULT: Faults = Faults {
     only: Only::Batch,
     vin: None,
+    vin_prefixes: Vec::new(),
     calls: None,
     latency: Duration::ZERO,
     jitter: Duration::ZERO,
+    latency_per_vehicle: Duration::ZERO,
+    knee: 0,
+    latency_above_knee: Duration::ZERO,
     hold: Duration::ZERO,
     hang: false,
     close: false,
