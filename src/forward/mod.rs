@@ -176,7 +176,7 @@ fn exchange(
         // A write is its client's as long as it waits for a permit: whoever hangs up takes it
         // along, unsent. From then on it runs to its end.
         let permit = upstream.reserve(reservation).await?;
-        let responding = permit.send(Call { route, request });
+        let responding = permit.send(Call::new(route, request));
         let Some(write) = write else {
             return context.finish(responding.await).await;
         };

@@ -22,14 +22,16 @@ impl Loader {
     pub(super) async fn call(self, key: QueueKey, permit: Permit, taken: Taken) {
         let Taken { parts, trigger } = taken;
         let tickets: Vec<_> = parts.iter().map(|part| Arc::clone(&part.ticket)).collect();
-        let sent_at = Instant::now();
-        match self.attempt(permit, parts).await {
-            Ok(()) if trigger.is_some() => self.0.queues.note(sent_at.elapsed()),
-            Ok(()) => {}
-            Err((parts, error)) if parts.len() > 1 && error.is_leaders_fault() => {
-                self.isolate(key, parts, error).await;
+        let vehicles = parts.iter().map(|part| part.leases.len()).sum();
+        let (sent_at, deadline) = (Instant::now(), self.0.fetch.deadline());
+        match self.attempt(permit, parts, deadline).await {
+            Ok(()) => {
+                self.0.queues.fits(key, vehicles);
+                if trigger.is_some() {
+                    self.0.queues.note(sent_at.elapsed());
+                }
             }
-            Err((parts, error)) => self.fail(key, parts, error).await,
+            Err((parts, error)) => self.repeat(key, parts, error, deadline).await,
         }
         let ended = |queue: &mut Queue, _| queue.call_ended(&tickets, trigger);
         self.0.queues.with(key, ended);
@@ -40,6 +42,7 @@ impl Loader {
         &self,
         permit: Permit,
         parts: Vec<Part>,
+        deadline: Instant,
     ) -> Result<(), (Vec<Part>, Failure)> {
         let Some(first) = parts.first() else {
             return Ok(());
@@ -55,7 +58,7 @@ impl Loader {
         let fetching = self
             .0
             .fetch
-            .fetch(permit, headers, vehicles.iter().copied());
+            .fetch(permit, headers, deadline, vehicles.iter().copied());
         // Nothing of what has panicked is looked at again.
         let fetched = match AssertUnwindSafe(fetching).catch_unwind().await {
             Ok(fetched) => fetched,

@@ -65,6 +65,16 @@ impl CallError {
         }
     }
 
+    /// Whether a call of fewer vehicles may do better: no response in time, or a 413 or 504.
+    pub fn is_of_size(&self) -> bool {
+        let of_size = [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::GATEWAY_TIMEOUT];
+        match self {
+            Self::Upstream(error) => matches!(error, upstream::Error::Timeout),
+            Self::Refused(response) => of_size.contains(&response.status),
+            _ => false,
+        }
+    }
+
     /// Whether it is the fault of the request whose vehicles the call was for, and not of those
     /// who joined it: a 4xx that neither the credential nor the number of calls explains.
     pub fn is_leaders_fault(&self) -> bool {

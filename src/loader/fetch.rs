@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, VIA},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{CallError, Config, Elements, ErrorResponse, Metrics};
 use crate::{
@@ -74,11 +74,17 @@ impl Fetch {
         head
     }
 
+    /// Until when a call that leaves now has to be over, whatever it takes.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.timeout
+    }
+
     /// Asks for `vehicles`, which fit into one call.
     pub(super) async fn fetch(
         &self,
         permit: Permit,
         headers: HeaderMap,
+        deadline: Instant,
         vehicles: impl ExactSizeIterator<Item = Vehicle> + Clone,
     ) -> Result<Elements, CallError> {
         self.metrics.calls.inc();
@@ -87,11 +93,12 @@ impl Fetch {
         *request.method_mut() = Method::GET;
         *request.uri_mut() = Uri::from_static(BATCH_PATH);
         *request.headers_mut() = headers;
+        let call = Call { vehicles: vehicles.len(), ..Call::new(Route::Batch, request) };
         let whole = async {
-            let response = permit.send(Call { route: Route::Batch, request }).await?;
+            let response = permit.send(call).await?;
             self.whole(response).await
         };
-        let response = timeout(self.limits.timeout, whole)
+        let response = timeout_at(deadline, whole)
             .await
             .unwrap_or(Err(CallError::Upstream(upstream::Error::Timeout)))?;
         let elements = Elements::parse(&response, vehicles);

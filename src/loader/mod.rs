@@ -12,17 +12,18 @@
 
 mod balanced;
 mod call_context;
+mod call_size;
 mod config;
 mod deliver;
 mod elements;
 mod error;
 mod fetch;
 mod gathering;
-mod isolate;
 mod metrics;
 mod pace;
 mod queue;
 mod queues;
+mod repeat;
 
 use std::{pin::pin, sync::Arc};
 

@@ -6,6 +6,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     CallContext, Failure, Trigger, balanced,
+    call_size::CallSize,
     gathering::{First, Terms},
 };
 use crate::vehicle_cache::Leases;
@@ -16,6 +17,8 @@ pub(super) struct Queue {
     entries: VecDeque<Entry>,
     /// Calls of small look-ups under way.
     small_calls: usize,
+    /// How large calls may be; `None`: nothing is known against large ones.
+    size: Option<CallSize>,
 }
 
 /// What one request waits for.
@@ -73,6 +76,21 @@ pub(super) struct Taken {
     pub(super) trigger: Option<Trigger>,
 }
 
+// === impl Part ===
+
+impl Part {
+    /// Keeps the first `count` leases, and gives the rest.
+    pub(super) fn split_off(&mut self, count: usize) -> Self {
+        let Self { ticket, context, leases, .. } = self;
+        Self {
+            ticket: Arc::clone(ticket),
+            context: Arc::clone(context),
+            leases: leases.split_off(count),
+            ..*self
+        }
+    }
+}
+
 /// How large calls are, and how many of one request are made at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -111,7 +129,7 @@ impl Queue {
             small,
             due: None,
         });
-        if gathers && self.is_full(limits.chunk) {
+        if gathers && self.is_full(self.chunk(limits)) {
             self.tell_first();
         }
         ticket
@@ -126,9 +144,10 @@ impl Queue {
         limits: Limits,
         now: Instant,
     ) -> Option<(Arc<Ticket>, Arc<CallContext>)> {
+        let chunk = self.chunk(limits);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.due.is_some()) {
             entry.refreshes.append(leases);
-            if entry.len() >= limits.chunk {
+            if entry.len() >= chunk {
                 entry.ticket.changed.notify_one();
             }
             return None;
@@ -158,8 +177,13 @@ impl Queue {
         }
     }
 
-    /// Whether nothing waits, and nothing has to be known of what is under way.
+    /// Whether there is nothing to know of it.
     pub(super) fn is_empty(&self) -> bool {
+        self.is_idle() && self.size.is_none()
+    }
+
+    /// Whether nothing waits, and nothing has to be known of what is under way.
+    pub(super) fn is_idle(&self) -> bool {
         self.entries.is_empty() && self.small_calls == 0
     }
 
@@ -168,11 +192,11 @@ impl Queue {
         let Some(nth) = self.entries.iter().position(|entry| entry.is_of(ticket)) else {
             return Next::Done;
         };
-        let entry = &self.entries[nth];
+        let (entry, chunk) = (&self.entries[nth], self.chunk(limits));
         if entry.calls >= limits.max_parallel {
             return Next::Wait;
         }
-        if let Some(due) = entry.due.filter(|_| entry.len() < limits.chunk) {
+        if let Some(due) = entry.due.filter(|_| entry.len() < chunk) {
             return if now < due { Next::WaitUntil(due) } else { Next::Call(None) };
         }
         let Some(small) = entry.small else {
@@ -181,7 +205,7 @@ impl Queue {
         if self.first() != Some(nth) {
             return Next::Wait;
         }
-        let is_full = self.is_full(limits.chunk);
+        let is_full = self.is_full(chunk);
         match limits
             .gather
             .departure(small, is_full, self.small_calls, now)
@@ -208,12 +232,13 @@ impl Queue {
         let Some(nth) = self.entries.iter().position(|entry| entry.is_of(ticket)) else {
             return Taken::default();
         };
+        let chunk = self.chunk(limits);
         let entry = &mut self.entries[nth];
         entry.drop_unwanted();
-        let size = balanced(entry.len(), limits.chunk).next().unwrap_or(0);
+        let size = balanced(entry.len(), chunk).next().unwrap_or(0);
         parts.extend(entry.take(size));
         let is_shared = entry.context.is_shared();
-        let mut room = if is_shared && size > 0 { limits.chunk - size } else { 0 };
+        let mut room = if is_shared && size > 0 { chunk - size } else { 0 };
         let others = |entry: &&mut Entry| !entry.is_of(ticket);
         for entry in self.entries.iter_mut().filter(others) {
             let may_take = entry.due.is_none() && entry.calls < limits.max_parallel;
@@ -235,6 +260,25 @@ impl Queue {
         let takes_along = parts.iter().any(|part| part.gathered_since.is_some());
         let trigger = trigger.or(takes_along.then_some(Trigger::Along));
         Taken { parts, trigger }
+    }
+
+    /// A call of so many vehicles came back in time.
+    pub(super) fn fits(&mut self, vehicles: usize, chunk: usize) {
+        self.size = self
+            .size
+            .and_then(|size| size.after_success(vehicles, chunk));
+    }
+
+    /// A call of so many vehicles did not.
+    pub(super) fn is_too_large(&mut self, vehicles: usize, chunk: usize) {
+        let size = self.size.unwrap_or_else(|| CallSize::new(chunk));
+        self.size = Some(size.after_failure(vehicles));
+    }
+
+    /// How many vehicles a call may have.
+    fn chunk(&self, limits: Limits) -> usize {
+        let size = self.size.map_or(limits.chunk, CallSize::get);
+        cmp::min(size, limits.chunk)
     }
 
     /// A call with leases of these requests has ended, which left because of `trigger`.

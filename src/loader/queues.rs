@@ -24,6 +24,10 @@ struct State {
     pace: Pace,
 }
 
+/// Accounts of which something is remembered while they have no calls. Where there are more, all
+/// of them are forgotten, so that clients with credentials of their own take no memory for ever.
+const REMEMBERED: usize = 1024;
+
 impl Queues {
     pub(super) fn new(config: &Config) -> Self {
         let pace = Pace::new(config.gather_for);
@@ -78,6 +82,24 @@ impl Queues {
             by_key.remove(&key);
         }
         Some(result)
+    }
+
+    /// A call of so many vehicles came back in time.
+    pub(super) fn fits(&self, key: QueueKey, vehicles: usize) {
+        self.with(key, |queue, limits| queue.fits(vehicles, limits.chunk));
+    }
+
+    /// A call of so many vehicles did not: those of its account become smaller.
+    pub(super) fn is_too_large(&self, key: QueueKey, vehicles: usize) {
+        // A private request has no account to remember it for.
+        if let QueueKey::Shared(_) = key {
+            let State { by_key, limits, .. } = &mut *self.0.lock();
+            if by_key.len() >= REMEMBERED {
+                by_key.retain(|_, queue| !queue.is_idle());
+            }
+            let queue = by_key.entry(key).or_default();
+            queue.is_too_large(vehicles, limits.chunk);
+        }
     }
 
     /// A call of small look-ups has brought what they wait for.

@@ -2,6 +2,7 @@
 
 mod gathering;
 mod refreshes;
+mod sizes;
 
 use std::time::Duration;
 

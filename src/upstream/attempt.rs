@@ -123,7 +123,7 @@ mod tests {
         let (upstream, _) = fake.upstream_with(&config);
         let reservation = Reservation { kind: Kind::Buffered, account: None, client: None };
         let permit = upstream.reserve(reservation).await?;
-        permit.send(Call { route: Route::Other, request }).await
+        permit.send(Call::new(Route::Other, request)).await
     }
 
     #[tokio::test(start_paused = true)]

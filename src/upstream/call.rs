@@ -15,7 +15,12 @@ pub struct Call {
     pub route: Route,
     /// What is sent.
     pub request: Request<Body>,
+    /// How many vehicles a batch call asks for; 0: it is another one.
+    pub vehicles: usize,
 }
+
+/// So many vehicles are few: a call of them is not too large for Sync.
+pub const FEW_VEHICLES: usize = 25;
 
 /// What is asked for before a call is made.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +49,18 @@ pub struct Account(pub [u8; 32]);
 /// Who calls are shared out between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(pub u128);
+
+impl Call {
+    /// A call that is no batch call.
+    pub fn new(route: Route, request: Request<Body>) -> Self {
+        Self { route, request, vehicles: 0 }
+    }
+
+    /// Whether it is a batch call that can be made in parts.
+    pub(super) fn is_divisible(&self) -> bool {
+        self.vehicles > FEW_VEHICLES
+    }
+}
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

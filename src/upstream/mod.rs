@@ -37,7 +37,7 @@ use self::{
 use crate::body::Body;
 
 pub use self::{
-    call::{Account, Call, ClientId, Kind, Reservation},
+    call::{Account, Call, ClientId, FEW_VEHICLES, Kind, Reservation},
     config::{BreakerConfig, Config, Origin, RetryConfig},
     error::Error,
     metrics::Metrics,
@@ -99,10 +99,11 @@ impl Permit {
     /// of the response; its body streams.
     ///
     /// Each further attempt waits for a permit like a first one, and holds none while it waits.
-    pub async fn send(self, Call { route, request }: Call) -> Result<Response<Body>, Error> {
+    pub async fn send(self, call: Call) -> Result<Response<Body>, Error> {
         let Self { upstream, reservation, admitted } = self;
         let Inner { admission, retry, attempts } = &*upstream.0;
-        let retries = retry.of(route, &request);
+        let retries = retry.of(&call);
+        let Call { route, request, .. } = call;
         let mut response = attempts.send(admitted, route, request).await;
         let Some(mut retries) = retries else {
             return response;

@@ -17,11 +17,8 @@ use prometheus::IntCounter;
 use tokio::time::Instant;
 
 use self::budget::Budget;
-use super::{Config, Error, Metrics, retry_after};
-use crate::{
-    body::Body,
-    route::{Access, Route},
-};
+use super::{Call, Config, Error, Metrics, retry_after};
+use crate::{body::Body, route::Access};
 
 /// When calls are made again.
 #[derive(Debug)]
@@ -37,6 +34,8 @@ pub(super) struct Retry {
 pub(super) struct Retries<'a> {
     retry: &'a Retry,
     template: Template,
+    /// Whether it is made in parts when it takes too long, and not as it is.
+    is_divisible: bool,
     began_at: Instant,
     attempts: u32,
 }
@@ -95,13 +94,16 @@ impl Retry {
     }
 
     /// The further attempts of a call that is about to be made; `None`: it is made once.
-    pub(super) fn of(&self, route: Route, request: &Request<Body>) -> Option<Retries<'_>> {
+    pub(super) fn of(&self, call: &Call) -> Option<Retries<'_>> {
+        let Call { route, request, .. } = call;
         if self.max_attempts == 1 || route.access(request.method()) != Access::Read {
             return None;
         }
         let template = Template::of(request)?;
         self.budget.earn();
-        Some(Retries { retry: self, template, began_at: Instant::now(), attempts: 1 })
+        let is_divisible = call.is_divisible();
+        let began_at = Instant::now();
+        Some(Retries { retry: self, template, is_divisible, began_at, attempts: 1 })
     }
 
     /// Counts a call that is made again.
@@ -121,7 +123,8 @@ impl Retries<'_> {
         may_call: impl FnOnce() -> bool,
     ) -> Option<(Duration, Request<Body>)> {
         let at_least = at_least(response)?;
-        if self.attempts == self.retry.max_attempts {
+        let is_late = self.is_divisible && is_late(response);
+        if is_late || self.attempts == self.retry.max_attempts {
             return None;
         }
         let wait = at_least.max(backoff(self.attempts, RandomState::new().hash_one(())));
@@ -131,6 +134,14 @@ impl Retries<'_> {
         self.attempts += 1;
         may.then(|| self.template.request())?
             .map(|request| (wait, request))
+    }
+}
+
+/// Whether the upstream did not respond in time.
+fn is_late(response: &Attempted) -> bool {
+    match response {
+        Ok(response) => response.status() == StatusCode::GATEWAY_TIMEOUT,
+        Err(error) => matches!(error, Error::Timeout),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Calls that fail and are made again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use http::{Method, Request};
@@ -104,4 +104,28 @@ async fn a_place_is_free_while_a_call_waits_to_be_made_again() {
     });
     again.expect(200);
     assert_eq!(gateway.metric("vingate_upstream_retries_total").await, 1.0);
+}
+
+#[tokio::test]
+async fn calls_that_take_too_long_become_smaller() {
+    let gateway = Gateway::start("[upstream]\nattempt_timeout = \"400ms\"").await;
+    gateway
+        .sandbox
+        .set_faults(Faults { latency_per_vehicle: Duration::from_millis(2), ..Faults::default() });
+    let vehicles: Vec<_> = gateway
+        .sandbox
+        .vehicles(Class::Finished)
+        .take(1500)
+        .collect();
+    let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
+    let response = gateway.batch(&spelled).await.expect(200);
+    assert!(response.body == gateway.response_for(&vehicles, ALL));
+    let mut sizes: Vec<_> = gateway.requested().iter().map(Vec::len).collect();
+    println!("{sizes:?}");
+    assert_eq!(sizes[0], 500);
+    gateway.sandbox.clear_faults();
+    gateway.purge().await;
+    gateway.batch(&spelled[..500]).await.expect(200);
+    sizes = gateway.requested().iter().map(Vec::len).collect();
+    assert!(sizes.pop().unwrap() < 200, "{sizes:?}");
 }

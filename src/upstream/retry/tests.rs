@@ -8,9 +8,12 @@ use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use super::*;
-use crate::upstream::{
-    Account, Call, Kind, Reservation, RetryConfig, Upstream,
-    tests::{Fake, config},
+use crate::{
+    route::Route,
+    upstream::{
+        Account, Call, Kind, Reservation, RetryConfig, Upstream,
+        tests::{Fake, config},
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -40,10 +43,14 @@ fn retrying(fake: Fake, budget: f64) -> (Upstream, Metrics) {
 }
 
 async fn send(upstream: &Upstream, route: Route, request: Request<Body>) -> Attempted {
+    send_call(upstream, Call::new(route, request)).await
+}
+
+async fn send_call(upstream: &Upstream, call: Call) -> Attempted {
     let account = Some(Account([1; 32]));
     let reservation = Reservation { kind: Kind::Buffered, account, client: None };
     let permit = upstream.reserve(reservation).await?;
-    permit.send(Call { route, request }).await
+    permit.send(call).await
 }
 
 /// What comes of `request` when its attempts end like this, and then well.
@@ -226,5 +233,37 @@ async fn waits_longer_from_attempt_to_attempt_and_never_the_same() {
         let longest = Duration::from_millis(longest);
         assert_eq!(backoff(attempts, 0), longest / 2, "{attempts}");
         assert_eq!(backoff(attempts, u64::MAX), longest, "{attempts}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_call_that_was_late_is_not_made_again_as_it_is() {
+    for (vehicles, end, want) in [
+        (26, End::Status(504), 1),
+        (26, End::Timeout, 1),
+        (26, End::Status(503), 2),
+        (25, End::Status(504), 2),
+        (25, End::Timeout, 2),
+    ] {
+        let calls = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&calls);
+        let fake = Fake::new(move |_| {
+            *counted.lock() += 1;
+            let is_first = *counted.lock() == 1;
+            async move {
+                match end {
+                    End::Timeout if is_first => Err(Error::Timeout),
+                    End::Status(status) if is_first => Ok(Response::builder()
+                        .status(status)
+                        .body(Body::empty())
+                        .unwrap()),
+                    _ => Ok(Response::new(Body::empty())),
+                }
+            }
+        });
+        let (upstream, _) = retrying(fake, 1.0);
+        let call = Call { vehicles, ..Call::new(Route::Batch, get()) };
+        let _ = send_call(&upstream, call).await;
+        assert_eq!(*calls.lock(), want, "{vehicles} {end:?}");
     }
 }

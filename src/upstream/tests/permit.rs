@@ -65,7 +65,7 @@ async fn call(
     let mut request = Request::new(Body::full(body));
     *request.uri_mut() = path.parse().unwrap();
     let permit = upstream.reserve(reservation).await?;
-    permit.send(Call { route: Route::Other, request }).await
+    permit.send(Call::new(Route::Other, request)).await
 }
 
 async fn plain(upstream: &Upstream) -> Result<Response<Body>, Error> {
@@ -250,7 +250,7 @@ async fn who_waits_for_a_permit_is_refused_when_sync_asks_for_no_calls_meanwhile
     assert!(waiting.as_mut().now_or_never().is_none());
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = "/busy".parse().unwrap();
-    drop(permit.send(Call { route: Route::Other, request }).await);
+    drop(permit.send(Call::new(Route::Other, request)).await);
     assert!(matches!(waiting.await, Err(Error::RetryAfter { .. })));
 }
 
