@@ -13,9 +13,9 @@
 //! `admin.hosts` is misdirected (421), no response carries a CORS field, and a purge is JSON, which
 //! no form can send.
 
+mod cache_purge;
 mod guard;
 mod page;
-mod purge;
 mod readiness;
 mod responses;
 mod service;
@@ -26,7 +26,7 @@ mod tests;
 use secrecy::SecretString;
 
 pub use self::{
-    purge::Accounts,
+    cache_purge::Accounts,
     readiness::{Latch, Readiness},
     service::{Admin, Parts},
 };

@@ -20,8 +20,9 @@ use tower::Service;
 use tracing::{error, info};
 
 use super::{
-    Config, guard, page,
-    purge::{self, Accounts},
+    Config,
+    cache_purge::{self, Accounts},
+    guard, page,
     readiness::Readiness,
     responses::{Error, response},
 };
@@ -181,7 +182,7 @@ impl Shared {
 
     async fn purge(&self, request: Request<Body>) -> Result<String, Error> {
         let (head, body) = request.into_parts();
-        let filter = purge::read(&head.headers, body, &self.parts.accounts).await?;
+        let filter = cache_purge::read(&head.headers, body, &self.parts.accounts).await?;
         let cache = self.parts.cache.clone();
         let purge = async move { cache.purge_vehicles(&filter).await };
         // A panic is logged where it happens.

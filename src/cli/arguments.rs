@@ -1,10 +1,17 @@
 //! The command line: every subcommand, its options and what `--help` says of them.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{error::Error, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use http::Uri;
 
-use super::{check, completions, demo, man, sandbox, schema, serve, token};
+use super::{
+    check, completions, demo, man,
+    purge::{self, Filter},
+    remote::{self, Remote},
+    sandbox, schema, serve, token,
+    warm::{self, Pace},
+};
 
 /// A caching reverse proxy in front of the Sync vehicle API.
 #[derive(Parser)]
@@ -79,6 +86,50 @@ Example:
 Example:
   vingate schema > vingate.schema.json")]
     Schema,
+    /// Drop what a running gateway holds of a vehicle, a plate, an account, or everything.
+    ///
+    /// What is dropped is fetched again when it is asked for. Entries have to match every option.
+    #[command(after_help = "\
+Examples:
+  vingate purge --vin 3VWFE21C04M000001
+  vingate purge --account fleet --plate MFF956M
+  vingate purge --all --admin https://vingate.internal:9090")]
+    Purge {
+        #[command(flatten)]
+        admin: Admin,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Ask a running gateway for all vehicles of a CSV, so that its cache holds them.
+    ///
+    /// Lines are `vin,plate`, in any spelling; a first line may name the columns. What the gateway
+    /// holds already costs no call to Sync. Ends with status 1 if a line or a batch was left out.
+    #[command(after_help = "\
+Examples:
+  vingate warm fleet.csv
+  cut -d, -f2,3 export.csv | vingate warm --rate 500 -
+  VINGATE_TOKEN=$(cat token) vingate warm --url https://vingate.internal fleet.csv")]
+    Warm {
+        /// Gateway. $VINGATE_TOKEN is the token, if it asks for one.
+        #[arg(
+            long,
+            value_name = "URL",
+            default_value = "http://127.0.0.1:8080",
+            value_parser = remote::url
+        )]
+        url: Uri,
+        /// Vehicles of a request.
+        #[arg(long, value_name = "N", default_value = "500", value_parser = count::<10_000>)]
+        batch: usize,
+        /// Requests at once.
+        #[arg(long, value_name = "N", default_value = "2", value_parser = count::<64>)]
+        parallel: usize,
+        /// Vehicles a second at most.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        rate: Option<u32>,
+        /// CSV with VINs and plates; `-`: standard input.
+        file: PathBuf,
+    },
     /// Print a script that completes commands and options in a shell.
     #[command(after_help = "\
 Examples:
@@ -111,6 +162,18 @@ struct File {
     path: PathBuf,
 }
 
+#[derive(Args)]
+struct Admin {
+    /// Admin listener of the gateway. $VINGATE_ADMIN_TOKEN is its token, if it has one.
+    #[arg(
+        long = "admin",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9090",
+        value_parser = remote::url
+    )]
+    url: Uri,
+}
+
 /// Runs the subcommand that the arguments of the process name. What cannot be understood ends it
 /// with status 2.
 pub fn main() -> ExitCode {
@@ -123,8 +186,28 @@ pub fn main() -> ExitCode {
             token::run(&file.path, &subject, scope.as_deref(), ttl)
         }
         Command::Schema => schema::run(),
+        Command::Purge { admin, filter } => purge::run(admin.remote(), &filter),
+        Command::Warm { url, batch, parallel, rate, file } => {
+            let remote = Remote::new(&url, "VINGATE_TOKEN");
+            warm::run(remote, &file, Pace { batch, parallel, rate })
+        }
         Command::Completions { shell } => completions::run(shell, Arguments::command()),
         Command::Man { command } => man::run(command.as_deref(), Arguments::command()),
+    }
+}
+
+/// A number from 1 to `MAX`.
+fn count<const MAX: usize>(text: &str) -> Result<usize, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=MAX).contains(number));
+    number.ok_or_else(|| format!("expected a number from 1 to {MAX}"))
+}
+
+impl Admin {
+    fn remote(&self) -> Result<Remote, Box<dyn Error>> {
+        Remote::new(&self.url, "VINGATE_ADMIN_TOKEN")
     }
 }
 

@@ -5,10 +5,13 @@ mod check;
 mod completions;
 mod demo;
 mod man;
+mod purge;
+mod remote;
 mod sandbox;
 mod schema;
 mod serve;
 mod token;
+mod warm;
 
 use std::{
     error::Error,

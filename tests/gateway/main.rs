@@ -20,6 +20,7 @@ mod limits;
 mod pauses;
 mod permits;
 mod reload;
+mod remote;
 mod retries;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,56 @@
+//! `vingate purge`: entries dropped from the cache of a running gateway.
+
+use std::{error::Error, process::ExitCode};
+
+use clap::Args;
+use http::Method;
+use serde_json::{Map, json};
+
+use super::{exit, print, remote::Remote, serve::block_on};
+use crate::vehicle::{Plate, Vin};
+
+/// Which entries of a cache.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct Filter {
+    /// Those of the vehicle with this VIN.
+    #[arg(long, value_name = "V", value_parser = Vin::parse)]
+    vin: Option<Vin>,
+    /// Those with this plate.
+    #[arg(long, value_name = "P", value_parser = Plate::parse)]
+    plate: Option<Plate>,
+    /// Those of this account.
+    #[arg(long, value_name = "A")]
+    account: Option<String>,
+    /// All of them.
+    #[arg(long, conflicts_with_all = ["vin", "plate", "account"])]
+    all: bool,
+}
+
+/// Drops what matches `filter`, and says how many vehicles that were.
+pub(super) fn run(remote: Result<Remote, Box<dyn Error>>, filter: &Filter) -> ExitCode {
+    exit(block_on(None, purge(remote, filter)))
+}
+
+async fn purge(
+    remote: Result<Remote, Box<dyn Error>>,
+    filter: &Filter,
+) -> Result<(), Box<dyn Error>> {
+    let members = [
+        ("account", filter.account.as_deref()),
+        ("vin", filter.vin.as_ref().map(|vin| vin.as_str())),
+        ("plate", filter.plate.as_ref().map(|plate| plate.as_str())),
+    ];
+    let members = members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into(), value?.into())));
+    let members: Map<_, _> = members.collect();
+    let response = remote?
+        .json(Method::POST, "/cache/purge", json!(members).to_string())
+        .await?;
+    print(match response["purged"].as_u64() {
+        Some(1) => "1 vehicle purged".to_owned(),
+        Some(purged) => format!("{purged} vehicles purged"),
+        None => return Err("the gateway does not say how many vehicles it purged".into()),
+    })
+}

@@ -1,0 +1,161 @@
+//! `vingate warm`: a running gateway asked for all vehicles of a CSV, politely.
+
+mod fill;
+mod vehicle_list;
+
+use std::{
+    error::Error,
+    fs::File,
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    fill::{Counts, fill},
+    vehicle_list::VehicleList,
+};
+use super::{exit, print, remote::Remote, serve::block_on, stop_signal};
+use crate::vehicle::Vehicle;
+
+/// How a gateway is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Vehicles of a request.
+    pub(super) batch: usize,
+    /// Requests at once.
+    pub(super) parallel: usize,
+    /// Vehicles a second at most; `None`: as fast as the gateway responds.
+    pub(super) rate: Option<u32>,
+}
+
+/// What came of all batches.
+#[derive(Debug, Default)]
+struct Total {
+    counts: Counts,
+    /// Vehicles whose batch failed.
+    failed: usize,
+    /// Vehicles that were not asked for.
+    skipped: usize,
+}
+
+/// Asks for the vehicles of the CSV at `path`; `-` is standard input. What fails is named on
+/// standard error; a summary is printed.
+pub(super) fn run(remote: Result<Remote, Box<dyn Error>>, path: &Path, pace: Pace) -> ExitCode {
+    exit(block_on(None, warm(remote, path, pace)))
+}
+
+async fn warm(
+    remote: Result<Remote, Box<dyn Error>>,
+    path: &Path,
+    pace: Pace,
+) -> Result<(), Box<dyn Error>> {
+    let (remote, list) = (remote?, read(path)?);
+    for (line, reason) in &list.left_out {
+        report(format_args!("line {line} {reason}"));
+    }
+    let stop = CancellationToken::new();
+    let (signal, stopping) = (stop_signal()?, stop.clone());
+    tokio::spawn(async move {
+        signal.await;
+        stopping.cancel();
+    });
+    let started_at = Instant::now();
+    let total = fill_all(&remote, &list.vehicles, pace, &stop).await;
+    print(summary(&list, &total, started_at.elapsed()))?;
+    match list.left_out.is_empty() && total.failed + total.skipped == 0 {
+        true => Ok(()),
+        false => Err("not all vehicles were asked for".into()),
+    }
+}
+
+fn read(path: &Path) -> Result<VehicleList, Box<dyn Error>> {
+    let read = match path.as_os_str() == "-" {
+        true => VehicleList::read(io::stdin().lock()),
+        false => File::open(path).and_then(VehicleList::read),
+    };
+    read.map_err(|error| format!("cannot read {}: {error}", path.display()).into())
+}
+
+async fn fill_all(
+    remote: &Remote,
+    vehicles: &[Vehicle],
+    pace: Pace,
+    stop: &CancellationToken,
+) -> Total {
+    let bar = progress(vehicles.len());
+    let mut next_at = Instant::now();
+    let batches = stream::iter(vehicles.chunks(pace.batch)).then(|batch| {
+        let at = next_at.max(Instant::now());
+        let gap = pace
+            .rate
+            .map_or(0.0, |rate| batch.len() as f64 / f64::from(rate));
+        next_at = at + Duration::from_secs_f64(gap);
+        async move {
+            sleep_until(at).await;
+            batch
+        }
+    });
+    let filled = batches
+        .take_until(stop.cancelled())
+        .map(|batch| async move { (batch.len(), fill(remote, batch, stop).await) })
+        .buffer_unordered(pace.parallel);
+    let mut filled = std::pin::pin!(filled);
+    let (mut total, mut asked) = (Total::default(), 0);
+    while let Some((vehicles, outcome)) = filled.next().await {
+        asked += vehicles;
+        bar.inc(vehicles as u64);
+        match outcome {
+            Ok(counts) => {
+                total.counts.held += counts.held;
+                total.counts.fetched += counts.fetched;
+            }
+            Err(failure) => {
+                total.failed += vehicles;
+                if !stop.is_cancelled() {
+                    bar.suspend(|| report(format_args!("{vehicles} vehicles failed: {failure}")));
+                }
+                if failure.is_lasting() {
+                    stop.cancel();
+                }
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Total { skipped: vehicles.len() - asked, ..total }
+}
+
+/// A bar on a terminal; elsewhere it is not drawn.
+fn progress(vehicles: usize) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} vehicles, {per_sec:.0}, {eta} left");
+    let bar = ProgressBar::new(vehicles as u64);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn summary(list: &VehicleList, total: &Total, elapsed: Duration) -> String {
+    let Total { counts: Counts { held, fetched }, failed, skipped } = total;
+    let (vehicles, seconds) = (list.vehicles.len(), elapsed.as_secs_f64());
+    let mut summary = format!(
+        "{vehicles} vehicles in {seconds:.1} s: {fetched} fetched, {held} held before, {failed} failed"
+    );
+    if *skipped > 0 {
+        summary += &format!(", {skipped} not asked for");
+    }
+    match list.left_out.len() {
+        0 => {}
+        1 => summary += "; 1 line left out",
+        lines => summary += &format!("; {lines} lines left out"),
+    }
+    summary
+}
+
+fn report(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "vingate: {text}");
+}

@@ -1,0 +1,221 @@
+//! Subcommands that talk to a running gateway, as processes.
+
+use std::{fmt::Write as _, fs, path::PathBuf, process::Output, time::Duration};
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    process::{Child, Command},
+    time::timeout,
+};
+use vingate::sandbox::{Class, Faults};
+
+use crate::support::{Gateway, PATIENCE, spelled};
+
+/// A CSV that is gone with the test.
+struct Csv(PathBuf);
+
+impl Csv {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vingate-{name}-{}.csv", std::process::id()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    /// With so many vehicles that Sync knows.
+    fn of_vehicles(name: &str, gateway: &Gateway, count: usize) -> Self {
+        let mut text = String::from("vin,plate\n");
+        for vehicle in gateway.sandbox.vehicles(Class::Finished).take(count) {
+            let (vin, plate) = spelled(&vehicle);
+            writeln!(text, "{vin},{plate}").unwrap();
+        }
+        Self::new(name, &text)
+    }
+}
+
+impl Drop for Csv {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// `vingate` with the tokens that a gateway asks for.
+fn command(gateway: &Gateway, arguments: &[&str]) -> Command {
+    let token = gateway.authorization().strip_prefix("Bearer ").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
+    command
+        .args(arguments)
+        .env("VINGATE_TOKEN", token)
+        .env("VINGATE_ADMIN_TOKEN", "ADMIN")
+        .kill_on_drop(true);
+    command
+}
+
+async fn ended(
+    child: impl Future<Output = std::io::Result<Output>>,
+) -> (Option<i32>, String, String) {
+    let output = timeout(PATIENCE, child).await.expect("it ends").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+async fn warm(gateway: &Gateway, csv: &Csv, more: &[&str]) -> (Option<i32>, String, String) {
+    let url = format!("http://{}", gateway.address);
+    let mut command = command(gateway, &["warm", "--url", &url]);
+    ended(command.args(more).arg(&csv.0).output()).await
+}
+
+fn interrupt(child: &Child) {
+    let kill = format!("kill -INT {}", child.id().unwrap());
+    let sent = std::process::Command::new("/bin/sh")
+        .args(["-c", &kill])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_fleet_is_warmed_once() {
+    let gateway = Gateway::start("").await;
+    let csv = Csv::of_vehicles("once", &gateway, 1_200);
+    let (status, out, errors) = warm(&gateway, &csv, &[]).await;
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    assert!(out.starts_with("1200 vehicles in "), "{out}");
+    assert!(out.ends_with(": 1200 fetched, 0 held before, 0 failed\n"), "{out}");
+    assert_eq!(gateway.sandbox.counters().batches, 3);
+    let (status, out, _) = warm(&gateway, &csv, &["--batch", "100", "--parallel", "5"]).await;
+    assert_eq!(status, Some(0));
+    assert!(out.ends_with(": 0 fetched, 1200 held before, 0 failed\n"), "{out}");
+    assert_eq!(gateway.sandbox.counters().batches, 3);
+}
+
+#[tokio::test]
+async fn what_was_interrupted_goes_on_where_it_stopped() {
+    let gateway = Gateway::start("").await;
+    let csv = Csv::of_vehicles("interrupted", &gateway, 1_000);
+    gateway.sandbox.set_faults([
+        Faults { calls: Some(3), ..Faults::default() },
+        Faults { hang: true, ..Faults::default() },
+    ]);
+    let url = format!("http://{}", gateway.address);
+    let arguments = ["warm", "--url", &url, "--batch", "100", "--parallel", "1"];
+    let mut command = command(&gateway, &arguments);
+    let command = command.arg(&csv.0).stdout(std::process::Stdio::piped());
+    let child = command
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    gateway.until(|seen| seen.hanging == 1).await;
+    interrupt(&child);
+    // What is under way is waited for.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    gateway.sandbox.clear_faults();
+    let (status, out, errors) = ended(child.wait_with_output()).await;
+    assert_eq!(status, Some(1), "{out} {errors}");
+    assert!(out.contains("not asked for"), "{out}");
+
+    let before = gateway.sandbox.counters().vehicles;
+    assert!(before < 1_000);
+    assert_eq!(warm(&gateway, &csv, &[]).await.0, Some(0));
+    assert_eq!(gateway.sandbox.counters().vehicles, 1_000, "it asks only for the rest");
+}
+
+#[tokio::test]
+async fn lines_that_name_no_vehicle_are_named_and_left_out() {
+    let gateway = Gateway::start("").await;
+    let csv = Csv::new(
+        "bad",
+        "3VWFE21C04M000001,MFF956M\n3VWFE21C04M00000,MFF956M\n\n1N4MUZFY2GA189462\n",
+    );
+    let (status, out, errors) = warm(&gateway, &csv, &[]).await;
+    assert_eq!(status, Some(1));
+    assert!(out.ends_with(" 0 failed; 2 lines left out\n"), "{out}");
+    for line in
+        ["vingate: line 2 VIN has 16 characters, a VIN has 17\n", "vingate: line 4 has no plate\n"]
+    {
+        assert!(errors.contains(line), "{errors}");
+    }
+    assert!(!errors.contains("3VWFE"), "{errors}");
+}
+
+#[tokio::test]
+async fn standard_input_is_a_list_too() {
+    let gateway = Gateway::start("").await;
+    let url = format!("http://{}", gateway.address);
+    let mut command = command(&gateway, &["warm", "--url", &url, "-"]);
+    let piped = std::process::Stdio::piped;
+    let mut child = command.stdin(piped()).stdout(piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"3VWFE21C04M000001,MFF956M").await.unwrap();
+    drop(input);
+    let (status, out, _) = ended(child.wait_with_output()).await;
+    assert_eq!(status, Some(0));
+    assert!(out.starts_with("1 vehicles in "), "{out}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_says_when_is_asked_then() {
+    let gateway = Gateway::start("[upstream.retry]\nmax_attempts = 1").await;
+    let csv = Csv::of_vehicles("later", &gateway, 10);
+    let headers = [("retry-after".to_owned(), "1".to_owned())].into();
+    let busy = Faults { calls: Some(1), status: Some(503), headers, ..Faults::default() };
+    gateway.sandbox.set_faults([busy]);
+    let (status, out, errors) = warm(&gateway, &csv, &[]).await;
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(out.ends_with(": 10 fetched, 0 held before, 0 failed\n"), "{out}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_refuses_for_good_is_not_asked_again() {
+    let gateway = Gateway::start("").await;
+    let csv = Csv::of_vehicles("refused", &gateway, 20);
+    let url = format!("http://{}", gateway.address);
+    let mut command =
+        command(&gateway, &["warm", "--url", &url, "--batch", "1", "--parallel", "1"]);
+    let command = command.arg(&csv.0).env("VINGATE_TOKEN", "none");
+    let (status, out, errors) = ended(command.output()).await;
+    assert_eq!(status, Some(1));
+    assert!(errors.contains("401 Unauthorized"), "{errors}");
+    assert!(out.contains("1 failed, 19 not asked for"), "{out}");
+
+    let (status, _, errors) = ended(command.arg("--url=http://127.0.0.1:1").output()).await;
+    assert_eq!(status, Some(2), "{errors}");
+}
+
+#[tokio::test]
+async fn a_purge_says_how_many() {
+    let gateway = Gateway::start("[admin]\ntoken = { env = \"ADMIN\" }").await;
+    let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(3).collect();
+    gateway
+        .batch(&vehicles.iter().map(spelled).collect::<Vec<_>>())
+        .await
+        .expect(200);
+    let admin = format!("http://{}", gateway.admin);
+    let vin = vehicles[0].vin.as_str();
+    for (arguments, status, said) in [
+        (&["--vin", vin][..], Some(0), "1 vehicle purged\n"),
+        (&["--vin", vin], Some(0), "0 vehicles purged\n"),
+        (&["--account", "none"], Some(1), "400 Bad Request: There is no such account."),
+        (&["--vin", "x"], Some(2), "has 1 characters"),
+        (&[], Some(2), "required"),
+        (&["--all", "--vin", vin], Some(2), "cannot be used with"),
+        (&["--all"], Some(0), "2 vehicles purged\n"),
+    ] {
+        let mut command = command(&gateway, &["purge", "--admin", &admin]);
+        let (code, out, errors) = ended(command.args(arguments).output()).await;
+        assert_eq!(code, status, "{arguments:?}: {out} {errors}");
+        assert!(out.contains(said) || errors.contains(said), "{arguments:?}: {out} {errors}");
+    }
+    let mut command = command(&gateway, &["purge", "--all", "--admin", &admin]);
+    let (code, _, errors) = ended(command.env_remove("VINGATE_ADMIN_TOKEN").output()).await;
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("401 Unauthorized: The admin token is needed."), "{errors}");
+    let mut command = command_to_nobody();
+    let (code, _, errors) = ended(command.output()).await;
+    assert_eq!(code, Some(1));
+    assert!(errors.starts_with("vingate: cannot reach http://127.0.0.1:1/: "), "{errors}");
+}
+
+fn command_to_nobody() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
+    command.args(["purge", "--all", "--admin", "http://127.0.0.1:1"]);
+    command
+}
