@@ -7,6 +7,7 @@
 //!   `{"account"?, "vin"?, "plate"?}`; responds with `{"purged": N}`; `{}` drops everything
 //! * `GET /config` – the effective configuration, without its secrets
 //! * `GET /` – a page for people
+//! * `GET /openapi.json` – the description of the public listener
 //!
 //! All but the first three need `admin.token` if there is one. Without it, a foreign page in a
 //! browser still cannot use them: a `Host` that is neither an address nor `localhost` nor in

@@ -26,7 +26,7 @@ use super::{
     readiness::Readiness,
     responses::{Error, response},
 };
-use crate::{body::Body, loader, problem::Code, vehicle_cache::VehicleCache};
+use crate::{body::Body, gateway::OPENAPI, loader, problem::Code, vehicle_cache::VehicleCache};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -66,6 +66,7 @@ enum Endpoint {
     Ready,
     Purge,
     Config,
+    OpenApi,
     Page,
 }
 
@@ -79,6 +80,7 @@ impl Endpoint {
             "/readyz" => Some(Self::Ready),
             "/cache/purge" => Some(Self::Purge),
             "/config" => Some(Self::Config),
+            "/openapi.json" => Some(Self::OpenApi),
             "/" => Some(Self::Page),
             _ => None,
         }
@@ -154,6 +156,7 @@ impl Shared {
             Endpoint::Ready => return Ok(self.ready()),
             Endpoint::Purge => (JSON, self.purge(request).await?.into()),
             Endpoint::Config => (JSON, self.parts.config.clone()),
+            Endpoint::OpenApi => (JSON, OPENAPI.into()),
             Endpoint::Page => (HTML, self.page().into()),
         };
         Ok(response(StatusCode::OK, media_type, body))

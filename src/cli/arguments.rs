@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use http::Uri;
 
 use super::{
-    check, completions, demo, man,
+    check, completions, demo, man, openapi_document,
     purge::{self, Filter},
     remote::{self, Remote},
     sandbox, schema, serve, token,
@@ -86,6 +86,14 @@ Example:
 Example:
   vingate schema > vingate.schema.json")]
     Schema,
+    /// Print the OpenAPI 3.1 document of what clients can ask for.
+    #[command(
+        name = "openapi",
+        after_help = "\
+Example:
+  vingate openapi > openapi.json"
+    )]
+    OpenApi,
     /// Drop what a running gateway holds of a vehicle, a plate, an account, or everything.
     ///
     /// What is dropped is fetched again when it is asked for. Entries have to match every option.
@@ -186,6 +194,7 @@ pub fn main() -> ExitCode {
             token::run(&file.path, &subject, scope.as_deref(), ttl)
         }
         Command::Schema => schema::run(),
+        Command::OpenApi => openapi_document::run(),
         Command::Purge { admin, filter } => purge::run(admin.remote(), &filter),
         Command::Warm { url, batch, parallel, rate, file } => {
             let remote = Remote::new(&url, "VINGATE_TOKEN");

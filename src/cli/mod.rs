@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod demo;
 mod man;
+mod openapi_document;
 mod purge;
 mod remote;
 mod sandbox;

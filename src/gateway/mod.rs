@@ -9,6 +9,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod identify;
+mod openapi;
 mod problem_details;
 mod respond;
 mod routing;
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 pub use self::{
     dispatch::{Batch, Undocumented, undocumented},
     error::Error,
+    openapi::OPENAPI,
     stack::{Gateway, Parts, stack},
 };
 

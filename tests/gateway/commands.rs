@@ -11,12 +11,13 @@ use tokio::{process::Command, time::timeout};
 use crate::support::{SECRET, configuration};
 
 /// Every subcommand that prints, with its arguments.
-const PRINTING: [&[&str]; 7] = [
+const PRINTING: [&[&str]; 8] = [
     &["check", "--config", "FILE"],
     &["token", "--config", "FILE", "--subject", "a"],
     &["schema"],
     &["completions", "bash"],
     &["man"],
+    &["openapi"],
     &["demo", "--listen", "127.0.0.1:0"],
     &["sandbox", "--listen", "127.0.0.1:0"],
 ];

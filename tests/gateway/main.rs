@@ -17,6 +17,7 @@ mod flights;
 mod forward;
 mod jwks;
 mod limits;
+mod openapi;
 mod pauses;
 mod permits;
 mod reload;
