@@ -5,6 +5,8 @@
 //! * `GET /readyz` – 200 when it can serve; else 503 with the reasons as JSON
 //! * `POST /cache/purge` – drops the entries that match every member of
 //!   `{"account"?, "vin"?, "plate"?}`; responds with `{"purged": N}`; `{}` drops everything
+//! * `POST /explain` – what is known of the vehicle of `{"vin", "plate", "account"?}`, never its
+//!   results
 //! * `GET /config` – the effective configuration, without its secrets
 //! * `GET /` – a page for people
 //! * `GET /openapi.json` – the description of the public listener
@@ -15,7 +17,9 @@
 //! no form can send.
 
 mod cache_purge;
+mod explanation;
 mod guard;
+mod json_body;
 mod page;
 mod readiness;
 mod responses;

@@ -22,11 +22,17 @@ use tracing::{error, info};
 use super::{
     Config,
     cache_purge::{self, Accounts},
-    guard, page,
+    explanation, guard, json_body, page,
     readiness::Readiness,
     responses::{Error, response},
 };
-use crate::{body::Body, gateway::OPENAPI, loader, problem::Code, vehicle_cache::VehicleCache};
+use crate::{
+    body::Body,
+    gateway::OPENAPI,
+    loader,
+    problem::Code,
+    vehicle_cache::{Moment, VehicleCache},
+};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -65,6 +71,7 @@ enum Endpoint {
     Health,
     Ready,
     Purge,
+    Explain,
     Config,
     OpenApi,
     Page,
@@ -79,6 +86,7 @@ impl Endpoint {
             "/healthz" => Some(Self::Health),
             "/readyz" => Some(Self::Ready),
             "/cache/purge" => Some(Self::Purge),
+            "/explain" => Some(Self::Explain),
             "/config" => Some(Self::Config),
             "/openapi.json" => Some(Self::OpenApi),
             "/" => Some(Self::Page),
@@ -93,7 +101,7 @@ impl Endpoint {
 
     fn check_method(&self, method: &Method) -> Result<(), Error> {
         let (allowed, text) = match self {
-            Self::Purge => (method == Method::POST, "POST"),
+            Self::Purge | Self::Explain => (method == Method::POST, "POST"),
             _ => (method == Method::GET || method == Method::HEAD, "GET, HEAD"),
         };
         if allowed {
@@ -155,6 +163,7 @@ impl Shared {
             Endpoint::Health => (TEXT, "ok\n".into()),
             Endpoint::Ready => return Ok(self.ready()),
             Endpoint::Purge => (JSON, self.purge(request).await?.into()),
+            Endpoint::Explain => (JSON, self.explain(request).await?.into()),
             Endpoint::Config => (JSON, self.parts.config.clone()),
             Endpoint::OpenApi => (JSON, OPENAPI.into()),
             Endpoint::Page => (HTML, self.page().into()),
@@ -185,7 +194,8 @@ impl Shared {
 
     async fn purge(&self, request: Request<Body>) -> Result<String, Error> {
         let (head, body) = request.into_parts();
-        let filter = cache_purge::read(&head.headers, body, &self.parts.accounts).await?;
+        let body = json_body::read(&head.headers, body).await?;
+        let filter = cache_purge::read(&body, &self.parts.accounts)?;
         let cache = self.parts.cache.clone();
         let purge = async move { cache.purge_vehicles(&filter).await };
         // A panic is logged where it happens.
@@ -193,5 +203,13 @@ impl Shared {
         let purged = purged.map_err(|_| Error::internal())?;
         info!(purged, "cache purged");
         Ok(json!({ "purged": purged }).to_string())
+    }
+
+    async fn explain(&self, request: Request<Body>) -> Result<String, Error> {
+        let (head, body) = request.into_parts();
+        let body = json_body::read(&head.headers, body).await?;
+        let (vehicle, partitions) = explanation::read(&body, &self.parts.accounts)?;
+        let cache = &self.parts.cache;
+        Ok(explanation::explain(cache, vehicle, &partitions, Moment::now()).to_string())
     }
 }

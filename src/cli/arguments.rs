@@ -6,7 +6,9 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use http::Uri;
 
 use super::{
-    check, completions, demo, man, openapi_document,
+    check, completions, demo,
+    explain::{self, Subject},
+    man, openapi_document,
     purge::{self, Filter},
     remote::{self, Remote},
     sandbox, schema, serve, token,
@@ -94,6 +96,19 @@ Example:
   vingate openapi > openapi.json"
     )]
     OpenApi,
+    /// Say why a running gateway serves a vehicle as it does.
+    ///
+    /// For each account: whether the vehicle is held, since when and until when it is fresh, and
+    /// what dropped it last. Its results are not shown.
+    #[command(after_help = "\
+Example:
+  vingate explain --vin 3VWFE21C04M000001 --plate MFF956M")]
+    Explain {
+        #[command(flatten)]
+        admin: Admin,
+        #[command(flatten)]
+        subject: Subject,
+    },
     /// Drop what a running gateway holds of a vehicle, a plate, an account, or everything.
     ///
     /// What is dropped is fetched again when it is asked for. Entries have to match every option.
@@ -195,6 +210,7 @@ pub fn main() -> ExitCode {
         }
         Command::Schema => schema::run(),
         Command::OpenApi => openapi_document::run(),
+        Command::Explain { admin, subject } => explain::run(admin.remote(), &subject),
         Command::Purge { admin, filter } => purge::run(admin.remote(), &filter),
         Command::Warm { url, batch, parallel, rate, file } => {
             let remote = Remote::new(&url, "VINGATE_TOKEN");

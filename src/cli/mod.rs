@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod completions;
 mod demo;
+mod explain;
 mod man;
 mod openapi_document;
 mod purge;

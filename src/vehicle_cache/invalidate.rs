@@ -1,6 +1,6 @@
 //! What a write takes away, and an operator's purge.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 
@@ -76,6 +76,9 @@ impl<F: Failure> Invalidate for VehicleCache<F> {
         fence_for: Option<Duration>,
     ) -> BoxFuture<'static, ()> {
         self.metrics().invalidations(cause).inc();
+        self.contents()
+            .drops
+            .note(&scope, cause, fence_for, SystemTime::now());
         self.remove(scope.into(), fence_for)
     }
 }
@@ -86,6 +89,7 @@ impl<F: Failure> VehicleCache<F> {
     /// its end, it has done a part of that.
     pub async fn purge_vehicles(&self, filter: &PurgeFilter) -> u64 {
         self.metrics().invalidations(Cause::Purge).inc();
+        self.contents().drops.note_purge(*filter, SystemTime::now());
         let vin = filter.vin.map(VehicleTag::Vin);
         let tags: Vec<_> = vin
             .into_iter()

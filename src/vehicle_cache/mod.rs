@@ -3,7 +3,9 @@
 
 mod classes;
 mod directives;
+mod drop_log;
 mod invalidate;
+mod life;
 mod lifetimes;
 mod metrics;
 mod results;
@@ -22,7 +24,9 @@ use self::directives::DirectivesAt;
 pub use self::{
     classes::{Class, Classes},
     directives::Directives,
+    drop_log::{DropLog, LastDrop},
     invalidate::{Cause, Invalidate, InvalidationScope, PurgeFilter},
+    life::{Held, Life},
     lifetimes::{Lifetimes, StaleWindows, Ttl},
     metrics::{CacheStatus, Metrics},
     results::{ContentHash, Element, Freshness, Results},
@@ -67,6 +71,7 @@ pub struct Vehicles<F> {
     is_enabled: bool,
     lifetimes: ArcSwap<Lifetimes>,
     metrics: Metrics,
+    drops: DropLog,
     failure: PhantomData<fn() -> F>,
 }
 
@@ -151,7 +156,8 @@ impl<F: Failure> VehicleCache<F> {
 impl<F> Vehicles<F> {
     fn new(is_enabled: bool, lifetimes: Lifetimes, metrics: Metrics) -> Self {
         let lifetimes = ArcSwap::from_pointee(lifetimes);
-        Self { is_enabled, lifetimes, metrics, failure: PhantomData }
+        let drops = DropLog::default();
+        Self { is_enabled, lifetimes, metrics, drops, failure: PhantomData }
     }
 }
 

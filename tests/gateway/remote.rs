@@ -219,3 +219,74 @@ fn command_to_nobody() -> Command {
     command.args(["purge", "--all", "--admin", "http://127.0.0.1:1"]);
     command
 }
+
+#[tokio::test]
+async fn says_why_a_vehicle_is_served_as_it_is() {
+    let gateway = Gateway::start("").await;
+    let vehicle = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
+    let (vin, plate) = spelled(&vehicle);
+    let admin = format!("http://{}", gateway.admin);
+    let explain = async |more: &[&str]| {
+        let arguments = ["explain", "--admin", &admin, "--vin", vin, "--plate", plate];
+        ended(command(&gateway, &arguments).args(more).output()).await
+    };
+    let (status, out, _) = explain(&[]).await;
+    let never = "all: not held: the next request asks Sync; no drop is remembered\n";
+    assert_eq!((status, out.as_str()), (Some(0), never));
+
+    let patch = http::Request::patch(format!("/api/v2/vehicles/{vin}/status"));
+    let patch = patch.header("content-type", "application/json");
+    gateway
+        .send(patch, "{\"vehicleStatusId\":4}")
+        .await
+        .expect(204);
+    gateway.batch(&[(vin, plate)]).await.expect(200);
+    let (_, out, _) = explain(&["--account", "all"]).await;
+    assert!(out.starts_with("all: held since "), "{out}");
+    assert!(out.contains(" UTC (finished), fresh until "), "{out}");
+    assert!(out.ends_with(" UTC by PATCH of a status\n"), "{out}");
+    assert_eq!(explain(&["--account", "none"]).await.0, Some(1));
+}
+
+#[tokio::test]
+async fn an_explanation_has_what_programs_want_and_no_result() {
+    let gateway = Gateway::start("").await;
+    let vehicle = gateway.sandbox.vehicles(Class::Pending).next().unwrap();
+    let (vin, plate) = spelled(&vehicle);
+    gateway.batch(&[(vin, plate)]).await.expect(200);
+    let ask = async |body: serde_json::Value| {
+        let request = http::Request::post("/explain").header("content-type", "application/json");
+        gateway.admin(request, body.to_string()).await
+    };
+    let said = ask(serde_json::json!({ "vin": vin, "plate": plate }))
+        .await
+        .expect(200)
+        .json();
+    let account = &said["accounts"][0];
+    assert_eq!(account["account"], "all");
+    assert_eq!((&account["held"], &account["class"]), (&true.into(), &"pending".into()));
+    assert_eq!(
+        account["stale_until"], account["fresh_until"],
+        "only what is finished is refreshed"
+    );
+    assert_eq!(account["last_call"]["outcome"], "2xx");
+    assert!(account["last_invalidation"].is_null());
+    gateway.purge().await;
+    let said = ask(serde_json::json!({ "vin": vin, "plate": plate }))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(said["accounts"][0]["held"], false);
+    assert_eq!(said["accounts"][0]["last_invalidation"]["cause"], "purge");
+    for (body, status) in [
+        (serde_json::json!({ "vin": vin }), 400),
+        (serde_json::json!({ "vin": vin, "plate": plate, "more": 1 }), 400),
+        (serde_json::json!({ "vin": "x", "plate": plate }), 400),
+    ] {
+        ask(body).await.expect(status);
+    }
+    gateway
+        .admin(http::Request::get("/explain"), "")
+        .await
+        .expect(405);
+}

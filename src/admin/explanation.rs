@@ -1,0 +1,204 @@
+//! `POST /explain`: why a vehicle is served as it is.
+
+use std::time::SystemTime;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    cache_purge::{Accounts, partition},
+    json_body::{self, bad, some},
+    responses::Error,
+};
+use crate::{
+    loader,
+    vehicle::{Plate, Vehicle, Vin},
+    vehicle_cache::{Cause, Held, LastDrop, Life, Moment, Partition, VehicleCache},
+};
+
+/// The body of a request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    vin: String,
+    plate: String,
+    #[serde(default, deserialize_with = "some")]
+    account: Option<String>,
+}
+
+/// What the body of a request asks about: a vehicle, and in which partitions, with their names.
+pub(super) fn read(
+    body: &[u8],
+    accounts: &Accounts,
+) -> Result<(Vehicle, Vec<(String, Partition)>), Error> {
+    let Members { vin, plate, account } = json_body::parse(body)?;
+    let vin = Vin::parse(&vin).map_err(|invalid| bad(format_args!("vin {invalid}")))?;
+    let plate = Plate::parse(&plate).map_err(|invalid| bad(format_args!("plate {invalid}")))?;
+    let mut asked: Vec<_> = match account {
+        Some(name) => vec![(name.clone(), partition(accounts, &name)?)],
+        None => accounts
+            .iter()
+            .map(|(name, partition)| (name.clone(), *partition))
+            .collect(),
+    };
+    asked.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok((Vehicle { vin, plate }, asked))
+}
+
+/// What is known of `vehicle` in each of these partitions.
+pub(super) fn explain(
+    cache: &VehicleCache<loader::Failure>,
+    vehicle: Vehicle,
+    partitions: &[(String, Partition)],
+    now: Moment,
+) -> Value {
+    let accounts = partitions.iter().map(|(name, partition)| {
+        let life = cache.life_of(*partition, vehicle, now);
+        let mut account = of_life(&life, now.wall);
+        account["account"] = name.as_str().into();
+        account
+    });
+    json!({ "now": rfc3339(now.wall), "accounts": accounts.collect::<Vec<_>>() })
+}
+
+fn of_life(Life { held, dropped }: &Life, now: SystemTime) -> Value {
+    let held_off_until = dropped
+        .and_then(|drop| drop.held_off_until)
+        .filter(|until| *until > now);
+    let mut said = json!({
+        "held": held.is_some(),
+        "held_off_until": held_off_until.map(rfc3339),
+        "last_invalidation": dropped.map(|drop| json!({
+            "cause": drop.cause.as_str(),
+            "at": rfc3339(drop.at),
+        })),
+        "words": words(*held, *dropped, now),
+    });
+    if let Some(held) = held {
+        said["class"] = held.class.as_str().into();
+        said["stored_at"] = rfc3339(held.stored_at).into();
+        said["fresh_until"] = rfc3339(held.fresh_until).into();
+        said["stale_until"] = rfc3339(held.stale_until).into();
+        said["stale_if_error_until"] = rfc3339(held.stale_if_error_until).into();
+        // Entries come from a call alone, and only a 200 fills one.
+        said["from"] = "call".into();
+        said["last_call"] = json!({ "outcome": "2xx", "at": rfc3339(held.stored_at) });
+    }
+    said
+}
+
+/// The same for people.
+fn words(held: Option<Held>, dropped: Option<LastDrop>, now: SystemTime) -> String {
+    let held = match held {
+        None => "not held: the next request asks Sync".to_owned(),
+        Some(held) => {
+            let (class, since) = (held.class.as_str(), clock(held.stored_at));
+            let until = match held {
+                _ if held.fresh_until > now => format!("fresh until {}", clock(held.fresh_until)),
+                _ if held.stale_until > now => {
+                    let until = clock(held.stale_until);
+                    format!("stale, served until {until} while it is refreshed")
+                }
+                _ => format!(
+                    "stale, served until {} if Sync fails",
+                    clock(held.stale_if_error_until)
+                ),
+            };
+            format!("held since {since} ({class}), {until}")
+        }
+    };
+    let Some(drop) = dropped else {
+        return format!("{held}; no drop is remembered");
+    };
+    let until = drop.held_off_until.filter(|until| *until > now);
+    let held_off = until.map(|until| {
+        format!(
+            ", nothing is stored until {}, because it is unknown what the write did",
+            clock(until)
+        )
+    });
+    let (at, by) = (clock(drop.at), cause(drop.cause));
+    format!("{held}; last dropped at {at} by {by}{}", held_off.unwrap_or_default())
+}
+
+fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::VehicleStatus => "PATCH of a status",
+        Cause::VehicleUpsert => "PUT of a vehicle",
+        Cause::TaxIdentity => "PUT of a tax identity",
+        Cause::OtherWrite => "another write",
+        Cause::Unauthorized => "Sync, which refused the credential",
+        Cause::Purge => "a purge",
+    }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+/// The time of day, UTC.
+fn clock(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    text.get(11..19)
+        .map(|clock| format!("{clock} UTC"))
+        .unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::vehicle_cache::Class;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn says_it_in_words() {
+        let held = Held {
+            class: Class::Finished,
+            stored_at: at(100),
+            fresh_until: at(1000),
+            stale_until: at(1300),
+            stale_if_error_until: at(4600),
+        };
+        let drop =
+            |held_off_until| LastDrop { cause: Cause::VehicleStatus, at: at(90), held_off_until };
+        for (held, dropped, now, expected) in [
+            (None, None, 0, "not held: the next request asks Sync; no drop is remembered"),
+            (
+                Some(held),
+                Some(drop(None)),
+                999,
+                "held since 00:01:40 UTC (finished), fresh until 00:16:40 UTC; last dropped at \
+                 00:01:30 UTC by PATCH of a status",
+            ),
+            (
+                Some(held),
+                None,
+                1000,
+                "held since 00:01:40 UTC (finished), stale, served until 00:21:40 UTC while it is \
+                 refreshed; no drop is remembered",
+            ),
+            (
+                Some(held),
+                None,
+                1300,
+                "held since 00:01:40 UTC (finished), stale, served until 01:16:40 UTC if Sync \
+                 fails; no drop is remembered",
+            ),
+            (
+                None,
+                Some(drop(Some(at(110)))),
+                100,
+                "not held: the next request asks Sync; last dropped at 00:01:30 UTC by PATCH of a \
+                 status, nothing is stored until 00:01:50 UTC, because it is unknown what the write \
+                 did",
+            ),
+        ] {
+            assert_eq!(words(held, dropped, at(now)), expected);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `vingate explain`: why a running gateway serves a vehicle as it does.
+
+use std::{error::Error, process::ExitCode};
+
+use clap::Args;
+use http::Method;
+use serde_json::json;
+
+use super::{exit, print, remote::Remote, serve::block_on};
+use crate::vehicle::{Plate, Vin};
+
+/// A vehicle, as accounts see it.
+#[derive(Args)]
+pub(super) struct Subject {
+    /// The VIN.
+    #[arg(long, value_name = "V", value_parser = Vin::parse)]
+    vin: Vin,
+    /// The plate.
+    #[arg(long, value_name = "P", value_parser = Plate::parse)]
+    plate: Plate,
+    /// One account; all of them if it is left out.
+    #[arg(long, value_name = "A")]
+    account: Option<String>,
+}
+
+/// Prints a line for each account.
+pub(super) fn run(remote: Result<Remote, Box<dyn Error>>, subject: &Subject) -> ExitCode {
+    exit(block_on(None, explain(remote, subject)))
+}
+
+async fn explain(
+    remote: Result<Remote, Box<dyn Error>>,
+    Subject { vin, plate, account }: &Subject,
+) -> Result<(), Box<dyn Error>> {
+    let mut asked = json!({ "vin": vin.as_str(), "plate": plate.as_str() });
+    if let Some(account) = account {
+        asked["account"] = account.as_str().into();
+    }
+    let response = remote?
+        .json(Method::POST, "/explain", asked.to_string())
+        .await?;
+    let accounts = response["accounts"].as_array();
+    let accounts = accounts.ok_or("the gateway does not explain")?;
+    if accounts.is_empty() {
+        return print("no account is configured: each client's credential has a cache of its own");
+    }
+    let lines = accounts.iter().map(|account| {
+        let text = |name: &str| account[name].as_str().unwrap_or_default();
+        format!("{}: {}", text("account"), text("words"))
+    });
+    print(lines.collect::<Vec<_>>().join("\n"))
+}

@@ -1,0 +1,149 @@
+//! What was dropped of late, and why: for whoever asks about one vehicle.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
+
+use parking_lot::Mutex;
+
+use super::{Cause, InvalidationScope, PurgeFilter};
+use crate::{cache::Partition, vehicle::Vehicle};
+
+/// The latest drops, oldest first. Written by writes, and never by look-ups.
+#[derive(Debug, Default)]
+pub struct DropLog(Mutex<VecDeque<Dropped>>);
+
+/// Entries that were dropped.
+#[derive(Clone, Copy, Debug)]
+struct Dropped {
+    entries: PurgeFilter,
+    last: LastDrop,
+}
+
+/// When a vehicle was last dropped, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastDrop {
+    /// What dropped it.
+    pub cause: Cause,
+    /// When.
+    pub at: SystemTime,
+    /// Until when nothing is stored, because nobody knows what a write did.
+    pub held_off_until: Option<SystemTime>,
+}
+
+/// Less than a megabyte.
+const MOST: usize = 8192;
+
+impl DropLog {
+    /// Notes what a write drops.
+    pub(super) fn note(
+        &self,
+        scope: &InvalidationScope,
+        cause: Cause,
+        fence_for: Option<Duration>,
+        at: SystemTime,
+    ) {
+        let held_off_until = fence_for.and_then(|fence| at.checked_add(fence));
+        let last = LastDrop { cause, at, held_off_until };
+        let vins = scope.vins.iter();
+        let vins = vins.map(|&vin| PurgeFilter { vin: Some(vin), ..PurgeFilter::default() });
+        let plates = scope.plates.iter();
+        let plates =
+            plates.map(|&plate| PurgeFilter { plate: Some(plate), ..PurgeFilter::default() });
+        let partition = scope
+            .partition
+            .map(|partition| PurgeFilter { partition: Some(partition), ..PurgeFilter::default() });
+        self.push(
+            vins.chain(plates)
+                .chain(partition)
+                .map(|entries| Dropped { entries, last }),
+        );
+    }
+
+    /// Notes what an operator drops.
+    pub(super) fn note_purge(&self, entries: PurgeFilter, at: SystemTime) {
+        let last = LastDrop { cause: Cause::Purge, at, held_off_until: None };
+        self.push([Dropped { entries, last }].into_iter());
+    }
+
+    /// The last drop of the vehicle in this partition, if it is not forgotten.
+    pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<LastDrop> {
+        let drops = self.0.lock();
+        let covers = |entries: &PurgeFilter| {
+            entries.partition.is_none_or(|it| it == partition)
+                && entries.vin.is_none_or(|it| it == vehicle.vin)
+                && entries.plate.is_none_or(|it| it == vehicle.plate)
+        };
+        drops
+            .iter()
+            .rev()
+            .find(|drop| covers(&drop.entries))
+            .map(|drop| drop.last)
+    }
+
+    fn push(&self, new: impl Iterator<Item = Dropped>) {
+        let mut drops = self.0.lock();
+        for drop in new {
+            if drops.len() == MOST {
+                drops.pop_front();
+            }
+            drops.push_back(drop);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vehicle::{Plate, Vin};
+
+    fn own() -> Partition {
+        Partition::new(&[0; 32])
+    }
+
+    fn vehicle(plate: &str) -> Vehicle {
+        let vin = Vin::parse("3VWFE21C04M000001").unwrap();
+        Vehicle { vin, plate: Plate::parse(plate).unwrap() }
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_last_drop_that_covers_a_vehicle_counts() {
+        let log = DropLog::default();
+        let (one, other) = (vehicle("A1"), vehicle("B2"));
+        let last = |vehicle| log.last(own(), vehicle).map(|last| (last.cause, last.at));
+        assert_eq!(last(&one), None);
+        let by_vin = InvalidationScope { vins: vec![one.vin], ..InvalidationScope::default() };
+        log.note(&by_vin, Cause::VehicleStatus, Some(Duration::from_secs(20)), at(1));
+        let by_plate =
+            InvalidationScope { plates: vec![other.plate], ..InvalidationScope::default() };
+        log.note(&by_plate, Cause::VehicleUpsert, None, at(2));
+        log.note(&Partition::new(&[1; 32]).into(), Cause::Unauthorized, None, at(3));
+        assert_eq!(last(&one), Some((Cause::VehicleStatus, at(1))));
+        assert_eq!(last(&other), Some((Cause::VehicleUpsert, at(2))));
+        assert_eq!(log.last(own(), &one).unwrap().held_off_until, Some(at(21)));
+        log.note_purge(
+            PurgeFilter { vin: Some(one.vin), plate: Some(one.plate), partition: None },
+            at(4),
+        );
+        assert_eq!(last(&one), Some((Cause::Purge, at(4))));
+        assert_eq!(last(&other), Some((Cause::VehicleUpsert, at(2))));
+    }
+
+    #[test]
+    fn forgets_the_oldest() {
+        let log = DropLog::default();
+        let one = vehicle("A1");
+        log.note_purge(PurgeFilter::default(), at(1));
+        let other = PurgeFilter { plate: Some(vehicle("B2").plate), ..PurgeFilter::default() };
+        for second in 0..MOST as u64 {
+            log.note_purge(other, at(second));
+        }
+        assert_eq!(log.last(own(), &one), None);
+        assert_eq!(log.0.lock().len(), MOST);
+    }
+}

@@ -1,0 +1,66 @@
+//! What is known of one vehicle, for people who wonder why it is served as it is.
+
+use std::time::{Duration, SystemTime};
+
+use super::{Class, Failure, LastDrop, Results, StaleWindows, VehicleCache};
+use crate::{
+    cache::{Moment, Partition},
+    vehicle::Vehicle,
+};
+
+/// What is known of one vehicle in one partition. Nothing of its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// The entry, if one is held.
+    pub held: Option<Held>,
+    /// The last drop, as long as it is remembered.
+    pub dropped: Option<LastDrop>,
+}
+
+/// An entry in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Of several classes, one that is not finished.
+    pub class: Class,
+    /// When Sync's response came.
+    pub stored_at: SystemTime,
+    /// Until when it is served without a call.
+    pub fresh_until: SystemTime,
+    /// Until when it is served while it is refreshed.
+    pub stale_until: SystemTime,
+    /// Until when it is served if Sync fails.
+    pub stale_if_error_until: SystemTime,
+}
+
+impl<F: Failure> VehicleCache<F> {
+    /// What is known of `vehicle` in `partition`.
+    pub fn life_of(&self, partition: Partition, vehicle: Vehicle, now: Moment) -> Life {
+        let stale = self.contents().lifetimes.load().stale;
+        let held = self
+            .get(partition, vehicle)
+            .map(|entry| Held::of(&entry, stale));
+        // What is past every window is only not thrown away yet.
+        let held = held.filter(|held| held.stale_if_error_until.max(held.stale_until) > now.wall);
+        Life { held, dropped: self.contents().drops.last(partition, &vehicle) }
+    }
+}
+
+impl Held {
+    fn of(results: &Results, stale: StaleWindows) -> Self {
+        let (filled_at, class) = (results.filled_at(), results.classes().leading());
+        let fresh_for = results
+            .fresh_until()
+            .saturating_duration_since(filled_at.instant);
+        let after = |time: SystemTime, span: Duration| time.checked_add(span).unwrap_or(time);
+        let fresh_until = after(filled_at.wall, fresh_for);
+        let is_refreshed = results.classes().are_only(Class::Finished);
+        let while_revalidate = if is_refreshed { stale.while_revalidate } else { Duration::ZERO };
+        Self {
+            class,
+            stored_at: filled_at.wall,
+            fresh_until,
+            stale_until: after(fresh_until, while_revalidate),
+            stale_if_error_until: after(fresh_until, stale.if_error),
+        }
+    }
+}
