@@ -9,7 +9,7 @@
 mod chunk_size;
 mod target;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use self::{chunk_size::chunk_size, target::replace_unreadable};
 
@@ -79,6 +79,13 @@ impl Framing {
                         self.end_content();
                     }
                     continue;
+                }
+                State::Head(head) if head.has_begun && self.line.is_empty() => {
+                    let taken = head.take_headers(rest);
+                    at += taken;
+                    if taken > 0 {
+                        continue;
+                    }
                 }
                 State::Lost => return None,
                 _ => {}
@@ -183,7 +190,10 @@ impl State {
     fn after_line(self, line: &[u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\r\n")?;
         match self {
-            Self::Head(head) if !line.is_empty() => Some(Self::Head(head.with(line))),
+            Self::Head(mut head) if !line.is_empty() => {
+                head.take(line);
+                Some(Self::Head(head))
+            }
             Self::Head(head) => Some(head.end()),
             Self::Size => match chunk_size(line)? {
                 0 => Some(Self::Trailers),
@@ -200,11 +210,25 @@ impl State {
 // === impl Head ===
 
 impl Head {
+    /// Takes in the headers that have come as a whole, and gives their length. Stops before a line
+    /// that is empty or must not pass.
+    fn take_headers(&mut self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        for end in memchr_iter(b'\n', bytes) {
+            match bytes[taken..end].strip_suffix(b"\r") {
+                Some(line) if !line.is_empty() => self.take(line),
+                _ => break,
+            }
+            taken = end + 1;
+        }
+        taken
+    }
+
     /// Takes in the next line. What hyper refuses itself need not be understood.
-    fn with(mut self, line: &[u8]) -> Self {
+    fn take(&mut self, line: &[u8]) {
         if !self.has_begun {
             self.has_begun = true;
-            return self;
+            return;
         }
         match line[0] {
             b't' | b'T' => self.is_chunked |= value(line, "transfer-encoding").is_some(),
@@ -224,7 +248,6 @@ impl Head {
             }
             _ => {}
         }
-        self
     }
 
     /// Whether it is whole, and `next` comes behind it.
