@@ -9,8 +9,8 @@
 //!
 //! # Layout
 //!
-//! From the bottom; a module imports only what stands above it in this list, and neighbours on
-//! one line do not import each other (`tests/structure` holds the code to it).
+//! From the bottom; a module imports only what stands above it in this list. Neighbours in one
+//! item do not import each other, but for the first (`tests/structure` holds the code to it).
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
 //!   [`problem`], [`proxy_status`], [`files`], [`tls`], and the files `cache_control`, `digest`,
@@ -38,38 +38,42 @@
 //!    [`peer::Peer`].
 //! 2. [`gateway`] takes it through `gateway/stack.rs`: it gets a [`request_id::RequestId`] and a
 //!    [`route::Route`], [`telemetry`] counts it to the last byte of its response, what could be
-//!    read in two ways is refused, and [`limit`] refuses what is too much.
-//! 3. [`auth`] checks its token, also when the cache can answer, and decides which credential goes
-//!    upstream, and so which partition of the cache the request sees.
-//! 4. [`normalize`] brings vehicles in path, query and body into one spelling: what is keyed is
-//!    what is sent.
-//! 5. [`batch`] reads the body, each vehicle once, and looks all of them up in one pass.
+//!    read in two ways is refused, and so is what is more than may be in flight ([`limit`]).
+//! 3. [`auth`] checks its token, also when the cache can answer; [`limit`] refuses what is more
+//!    than the share of its client; and [`auth`] decides which credential goes upstream, and so
+//!    which partition of the cache the request sees.
+//! 4. [`normalize`] brings vehicles in paths, queries and writes into one spelling: what is keyed
+//!    is what is sent. A batch it leaves to the next room.
+//! 5. [`batch`] reads the body, each vehicle once and in that spelling, and looks all of them up in
+//!    one pass.
 //! 6. [`vehicle_cache`] decides by class, age and `Cache-Control` what may be served, and [`cache`]
-//!    says of each: a hit, stale, joined to a call under way, or leading. For what the request
-//!    leads, and for what is refreshed behind stale entries, it gives out leases.
-//! 7. [`loader`] keeps the leases in the queue of their account. When there is a permit, it fills
-//!    a call from whatever waits in that queue, of this request and of others.
+//!    says of each: a hit, stale, joined to a call under way, leading, or not cached and not to be
+//!    fetched. For what the request leads, and for what is refreshed behind stale entries, it gives
+//!    out leases.
+//! 7. [`loader`] keeps the leases in the queue of their credential, or of this request if nobody may
+//!    share. Small look-ups may wait there for company. When there is a permit, it fills a call from
+//!    whatever waits in that queue, of this request and of others.
 //! 8. [`upstream`] gives the permit, sends the call, and makes it again where that can hurt nobody.
 //!
 //! And up again: the loader takes Sync's response apart and fills the leases, which stores the
 //! vehicle and wakes everybody who waits for it; batch splices the response from the bytes that
-//! Sync sent. Errors are typed on the way and end in `gateway/respond.rs`, which alone knows what
-//! a client sees of them. Any other request goes from [`normalize`] to [`forward`], which streams
-//! it both ways over a permit of its own; a write drops what it changed from the cache before its
-//! response leaves.
+//! Sync sent. Errors are typed on the way and end in [`gateway`], which alone knows what a client
+//! sees of them. Any other request goes from [`normalize`] to [`forward`], which streams it both
+//! ways over a permit of its own, small bodies as a whole; a write drops what it changed from the
+//! cache before its response leaves.
 //!
 //! # Glossary
 //!
 //! * **peer**: who is at the other end of a socket. **Client**: what limits count, a token's issuer
 //!   and subject, else an address. **Principal**: whom a token speaks for.
-//! * **credential**: the headers that say on whose behalf a call goes to Sync. **Account**: a
-//!   credential that the gateway holds for its clients.
+//! * **credential**: the headers that say on whose behalf a call goes to Sync, and their digest.
+//!   **Account**: a credential that the gateway holds for its clients.
 //! * **partition**: the part of the cache that calls with one credential fill.
 //! * **vehicle**: a VIN and a plate, which are its **tags**: a write names one or both. **Element**: what
 //!   Sync's response has of one vehicle. **Entry**: an element that is held, with its lifetime.
-//! * **flight**: the vehicles that one request leads. **Lease**: the right and the duty to fetch one
+//! * **flight**: the vehicles that one look-up leads. **Lease**: the right and the duty to fetch one
 //!   of them. **Waiter**: what somebody waits with.
-//! * **call**: one request to Sync. **Attempt**: one try at it. **Permit**: the right to make a call.
+//! * **call**: one request to Sync. **Attempt**: one exchange for it. **Permit**: the right to make a call.
 //! * **scope**: what a write may have changed. **Epoch**: how often a partition was dropped.
 //!   **Fence**: nothing of a scope is stored while it stands.
 //! * **effective config**: what the configuration file says, defaults included.

@@ -44,7 +44,7 @@ pub(super) struct SharedState {
     telemetry: telemetry::Metrics,
 }
 
-/// What requests meet: for callers, and for operators.
+/// What requests meet: for clients, and for operators.
 pub(super) struct Stacks<G = Gateway, A = Admin> {
     pub(super) gateway: G,
     pub(super) admin: A,

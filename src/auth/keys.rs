@@ -1,4 +1,4 @@
-//! The keys in force.
+//! The current keys.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,7 +9,7 @@ use super::{
     jwks::{Found, KeySet},
 };
 
-/// The keys in force: the configured ones by `kid`, and those that the issuer publishes. Under one
+/// The current keys: the configured ones by `kid`, and those that the issuer publishes. Under one
 /// `kid` the configured key counts.
 ///
 /// A key is shared, and this set owns it: what was verified with a key remembers it weakly, and

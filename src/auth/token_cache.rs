@@ -42,7 +42,7 @@ impl TokenCache {
     }
 
     /// Whom the token with this hash speaks for, if it was verified, has not ended at `now`, and
-    /// its key is still in force.
+    /// its key is still valid.
     #[inline]
     pub(super) fn get(&self, token: &Digest, now: Duration) -> Option<Arc<Identity>> {
         let shard = self.shard(token).read();

@@ -136,7 +136,7 @@ impl<'de> Visitor<'de> for Top<'_> {
         while let Some(name) = members.next_key::<Name<'de>>()? {
             if name.0 == "vehicles" {
                 if std::mem::replace(&mut self.0.borrow_mut().has_list, true) {
-                    return Err(A::Error::custom("the member \"vehicles\" stands twice"));
+                    return Err(A::Error::custom("the member \"vehicles\" appears twice"));
                 }
                 members.next_value_seed(List(self.0))?;
             } else {
@@ -235,7 +235,7 @@ impl<'de> Visitor<'de> for Entry<'_> {
                 }
             };
             if twice {
-                let message = format!("a member of /vehicles/{} stands twice", self.1);
+                let message = format!("a member of /vehicles/{} appears twice", self.1);
                 return Err(A::Error::custom(message));
             }
         }

@@ -46,7 +46,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 // === impl Composer ===
 
 impl Composer<'_> {
-    /// A 200, or a 304 if the caller has the same response already.
+    /// A 200, or a 304 if the client has the same response already.
     pub(super) fn compose(&self, gathered: Gathered, tally: &Tally) -> Response<Body> {
         let etag = etag(&gathered.parts);
         let is_known = self

@@ -34,7 +34,7 @@ const TAIL: &[u8] = b"]}";
 const FRAME: usize = 48 * 1024;
 
 impl Splice {
-    /// The answer of these entries, in this order.
+    /// The response of these entries, in this order.
     pub fn new(entries: impl IntoIterator<Item = Arc<Entry>>) -> Self {
         let has_bytes = |entry: &Arc<Entry>| !entry.bytes().is_empty();
         let entries: Vec<_> = entries.into_iter().filter(has_bytes).collect();

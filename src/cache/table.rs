@@ -164,11 +164,11 @@ impl<C: Contents> Table<C> {
         let slot = Slot { key, entry: None, in_flight: None, links: [alone; TAGS] };
         if self.unused == NONE {
             if self.slots.len() == self.slots.capacity() {
-                // By a quarter. Doubled, a quarter of all slots would be empty in the mean.
+                // By a quarter. Doubled, a quarter of all slots would be empty on average.
                 self.slots.reserve_exact(self.slots.len() / 4 + 16);
             }
             self.slots.push(slot);
-            // A shard of two thousand million slots does not fit into any machine.
+            // A shard of two billion slots does not fit into any machine.
             return (self.slots.len() - 1) as u32;
         }
         let id = self.unused;

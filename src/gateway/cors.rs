@@ -3,7 +3,7 @@
 //!
 //! A browser asks first whether it may send what is more than a form could, and a preflight has no
 //! token. So those of listed origins are answered before the token check. What the upstream says
-//! about origins is about callers that it does not have, and is dropped.
+//! about origins is about clients that it does not have, and is dropped.
 
 use std::{
     pin::Pin,

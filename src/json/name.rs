@@ -22,7 +22,7 @@ impl<'a> Names<'a> {
     pub(crate) fn add<E: Error>(&mut self, Name(name): Name<'a>) -> Result<(), E> {
         // Most objects have none to add.
         let names = self.0.get_or_insert_with(HashSet::new);
-        if names.insert(name) { Ok(()) } else { Err(E::custom("a member stands twice")) }
+        if names.insert(name) { Ok(()) } else { Err(E::custom("a member appears twice")) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,7 +1,7 @@
 //! An object all of whose members stand once.
 //!
 //! RFC 7515 section 4 and RFC 7519 section 4 let an implementation choose between refusing a
-//! name that stands twice and taking the last one. Whoever issued a token and whoever checks it
+//! name that appears twice and taking the last one. Whoever issued a token and whoever checks it
 //! may choose differently, and forgers live in the gap: so a name twice is refused, also when
 //! one of the two is spelt with an escape.
 
@@ -53,7 +53,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for UniqueMembers<'a> {
                 let mut members = HashMap::new();
                 while let Some((name, value)) = map.next_entry()? {
                     if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a name stands twice"));
+                        return Err(A::Error::custom("a name appears twice"));
                     }
                 }
                 Ok(members)

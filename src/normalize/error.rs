@@ -13,7 +13,7 @@ pub enum Error {
     PathCharacter,
     #[error("the VIN in the path {0}")]
     PathVin(#[source] Invalid),
-    #[error("the member {pointer} stands twice")]
+    #[error("the member {pointer} appears twice")]
     Twice {
         /// Which, as a JSON pointer (RFC 6901).
         pointer: &'static str,

@@ -54,7 +54,7 @@ impl Received {
         Ok(Self { head, body: body.into(), length, sha256, trailers })
     }
 
-    /// The body as JSON; of a member that stands twice the last counts.
+    /// The body as JSON; of a member that appears twice the last counts.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The protocol that both ends have agreed on in the TLS handshake.
+//! The protocol that the TLS handshake has negotiated.
 
 /// What both ends have negotiated before the first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

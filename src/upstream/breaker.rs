@@ -84,7 +84,7 @@ impl Breaker {
         if !matches!(self.mode, Mode::Closed(_)) {
             // Of a probe that takes longer than a call may, because its client takes its time,
             // nothing more is expected.
-            self.turn(Mode::HalfOpen { until: now + self.config.probe_for });
+            self.switch_to(Mode::HalfOpen { until: now + self.config.probe_for });
         }
         Ok(Generation(self.generation))
     }
@@ -103,19 +103,19 @@ impl Breaker {
                 let ratio = failures as f64 / calls as f64;
                 let is_telling = calls >= u64::from(self.config.min_requests);
                 if end == End::Failure && is_telling && ratio >= self.config.failure_ratio {
-                    self.turn(opened);
+                    self.switch_to(opened);
                 }
             }
-            (Mode::HalfOpen { .. }, End::Success) => self.turn(Mode::Closed(Window::new(now))),
-            (Mode::HalfOpen { .. }, End::Failure) => self.turn(opened),
+            (Mode::HalfOpen { .. }, End::Success) => self.switch_to(Mode::Closed(Window::new(now))),
+            (Mode::HalfOpen { .. }, End::Failure) => self.switch_to(opened),
             // The next may probe.
-            (Mode::HalfOpen { .. }, End::GivenUp) => self.turn(Mode::HalfOpen { until: now }),
+            (Mode::HalfOpen { .. }, End::GivenUp) => self.switch_to(Mode::HalfOpen { until: now }),
             // No call is made that leaves it open.
             (Mode::Open { .. }, _) => {}
         }
     }
 
-    fn turn(&mut self, mode: Mode) {
+    fn switch_to(&mut self, mode: Mode) {
         self.mode = mode;
         self.generation = self.generation.wrapping_add(1);
     }

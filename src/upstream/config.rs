@@ -10,7 +10,7 @@ pub struct Config {
     pub origin: Origin,
     /// Certificates to trust; `None`: the system's.
     pub ca: Option<Vec<CertificateDer<'static>>>,
-    /// Until a connection stands, TLS included.
+    /// Until a connection is made, TLS included.
     pub connect_timeout: Duration,
     /// From the last byte of a call sent to the head of its response.
     pub attempt_timeout: Duration,

@@ -50,7 +50,7 @@ impl Metrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let in_flight = IntGauge::new(
             "vingate_upstream_in_flight",
-            "Calls to the upstream whose answer has not ended",
+            "Calls to the upstream whose response has not ended",
         )?;
         let retries = IntCounter::new(
             "vingate_upstream_retries_total",
@@ -61,13 +61,13 @@ impl Metrics {
             "Whether calls are made: 0 closed, 1 open, 2 half-open",
         )?;
         let requests = IntCounterVec::new(
-            Opts::new("vingate_upstream_requests_total", "Tries of calls to the upstream"),
+            Opts::new("vingate_upstream_requests_total", "Attempts at calls to the upstream"),
             &["route", "outcome"],
         )?;
         let seconds = HistogramVec::new(
             HistogramOpts::new(
                 "vingate_upstream_request_seconds",
-                "From the start of a try to the head of its answer",
+                "From the start of an attempt to the head of its response",
             )
             .buckets(SECONDS.to_vec()),
             &["route"],
@@ -111,7 +111,7 @@ impl Outcome {
                 500.. => Self::ServerError,
             },
             Err(Error::Timeout) => Self::Timeout,
-            // A call that is refused here is no try, and nobody counts it.
+            // A call that is refused here is no attempt, and nobody counts it.
             Err(
                 Error::Connect(_) | Error::Full | Error::RetryAfter { .. } | Error::Open { .. },
             ) => Self::Connect,

@@ -50,7 +50,7 @@ impl Directives {
     fn read(&mut self, directive: Directive<'_>) {
         let argument = directive.seconds().map(Duration::from_secs);
         let seconds = argument.unwrap_or_default();
-        // Of a directive that stands twice, the stricter counts.
+        // Of a directive that appears twice, the stricter counts.
         let stricter = |old: Option<Duration>, new: Duration| Some(old.map_or(new, |o| o.min(new)));
         if directive.is("no-store") {
             self.no_store = true;

@@ -89,7 +89,7 @@ pub enum VehicleTag {
 ///
 /// Measured with mimalloc as the growth of resident memory by an entry, less its bytes. In a cache
 /// that has let go of ten times what it holds it is 620, 670 and 850 with elements of 300, 1000
-/// and 3000 bytes. When elements of 1,331 bytes in the mean went through a gateway, 10,000 a
+/// and 3000 bytes. When elements of 1,331 bytes on average went through a gateway, 10,000 a
 /// request, resident memory grew by 131 MiB beside 64 MiB of them, and by 328 MiB beside 256 MiB,
 /// at a weight of 650: 67 MiB are the gateway's at work, and the rest is met within 3 %.
 const OVERHEAD: usize = 700;

@@ -104,7 +104,7 @@ async fn read(path: PathBuf) -> Result<Fetched, Error> {
     let json = spawn_blocking(move || files::read(&path))
         .await
         .map_err(|stopping| Error::File(stopping.into()))??;
-    // A file says nothing of its life, and to read it again is cheap.
+    // A file says nothing of its lifetime, and to read it again is cheap.
     Ok(Fetched { usable: UsableKeys::parse(&json)?, fresh_for: freshness::MIN })
 }
 

@@ -45,7 +45,7 @@ pub(super) fn fresh_for(headers: &HeaderMap) -> Duration {
 }
 
 /// When to refresh what is fresh for so long: 5 to 15 percent early, so that replicas do not ask
-/// all at once, and so that there is time for another try before even the longest life is over.
+/// all at once, and so that there is time for another fetch before even the longest lifetime is over.
 /// `draw` is evenly spread over all of `u64`.
 pub(super) fn refresh_after(fresh_for: Duration, draw: u64) -> Duration {
     fresh_for.mul_f64(0.95 - 0.1 * part(draw))

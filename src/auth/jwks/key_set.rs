@@ -1,4 +1,4 @@
-//! The published keys in force, shared between requests, which look for keys, and the task that
+//! The current published keys, shared between requests, which look for keys, and the task that
 //! fetches them.
 
 use std::{pin::Pin, sync::Arc};
@@ -19,7 +19,7 @@ use crate::{
     digest::{self, Digest},
 };
 
-/// The published keys in force.
+/// The current published keys.
 #[derive(Debug)]
 pub struct KeySet {
     /// One lock over both, so that no request finds its key neither in the set nor still sought.
@@ -107,7 +107,7 @@ impl KeySet {
         fitting.map(|jwk| Arc::clone(&jwk.key)).collect()
     }
 
-    /// Whether keys are in force, and every change of that.
+    /// Whether there are keys, and every change of that.
     pub(super) fn in_force(&self) -> watch::Receiver<bool> {
         self.in_force.subscribe()
     }
@@ -171,7 +171,7 @@ impl State {
         found.or_else(|| named.next()).cloned()
     }
 
-    /// `jwk`, with the key that is in force if it is the same.
+    /// `jwk`, with the current key if it is the same.
     fn keep(&self, jwk: Jwk) -> Jwk {
         let mut keys = self.keys.iter();
         match keys.find(|kept| kept.fingerprint == jwk.fingerprint) {

@@ -4,7 +4,7 @@
 //! fetches, and `UnknownKids`, which decides what an unknown kid may cause. Requests
 //! never fetch; the refresher, alone, never fetches twice at a time.
 //!
-//! A key server that fails changes nothing: the last good set stays in force, at most a day. A
+//! A key server that fails changes nothing: the last good set is used on, for a day at most. A
 //! key that is no longer published stops working with the next fetch, and every token that was
 //! verified with it.
 

@@ -29,7 +29,7 @@ pub struct Refresher {
     metrics: Metrics,
 }
 
-/// When the next fetch is due, and when the keys at hand have served their time.
+/// When the next fetch is due, and when the current keys are too old.
 #[derive(Debug)]
 struct Plan {
     due_at: Instant,
@@ -45,7 +45,7 @@ impl Refresher {
         Self { fetcher, published, metrics }
     }
 
-    /// Whether published keys are in force, and every change of that. It is `false` until the
+    /// Whether there are published keys, and every change of that. It is `false` until the
     /// first fetch has succeeded, and again if none did for a day.
     pub fn in_force(&self) -> watch::Receiver<bool> {
         self.published.in_force()
@@ -102,7 +102,7 @@ fn of_set(fetched: &Result<Fetched, Error>) -> Option<&LeftOut> {
     }
 }
 
-/// Puts a set in force. Gives how long it is fresh.
+/// Makes a set the current one. Gives how long it is fresh.
 ///
 /// An issuer that shows tokens whose keys it has not published is about to publish them: such a
 /// set is not fresh for long, whatever came with it.
@@ -110,7 +110,7 @@ fn take(published: &KeySet, fetched: Fetched) -> Duration {
     let (keys, left_out) = (fetched.usable.keys.len(), fetched.usable.left_out.count());
     let change = published.succeed(fetched.usable.keys);
     if change.differs {
-        info!(keys, left_out, "published keys are in force");
+        info!(keys, left_out, "published keys loaded");
     } else {
         debug!(keys, left_out, "published keys stay as they are");
     }
@@ -131,7 +131,7 @@ impl Plan {
         self.failures = 0;
     }
 
-    /// A set that is still fresh needs no other try, whatever made this one.
+    /// A set that is still fresh needs no other fetch, whatever caused this one.
     fn fail(&mut self, now: Instant, draw: u64) {
         self.failures = self.failures.saturating_add(1);
         self.due_at = self
@@ -146,7 +146,7 @@ impl Plan {
                 () = until(self.expires_at) => {
                     self.expires_at = None;
                     published.expire();
-                    warn!("the published keys are too old and no longer in force");
+                    warn!("published keys dropped because they are too old");
                 }
                 () = sleep_until(self.due_at) => return,
                 () = published.wanted() => return,

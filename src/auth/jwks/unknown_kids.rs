@@ -29,7 +29,7 @@ type Kids = HashSet<Digest, foldhash::fast::RandomState>;
 /// so their hashes are kept.
 #[derive(Debug)]
 pub(super) struct UnknownKids {
-    /// Asked for before the fetch that brought the set at hand, and not in that set.
+    /// Asked for before the fetch that brought the current set, and not in that set.
     absent: Kids,
     /// Asked for before the fetch that is pending: it will show whether they exist.
     sought: Kids,

@@ -99,7 +99,7 @@ impl UsableKeys {
     }
 }
 
-/// What a key that cannot be used is called in the log: the begin of its `kid`, else its place.
+/// What a key that cannot be used is called in the log: the beginning of its `kid`, else its place.
 fn name(json: &str, index: usize) -> String {
     let members = UniqueMembers::parse(json.as_bytes());
     match members.and_then(|members| members.get::<String>("kid")) {
