@@ -6,8 +6,8 @@
 //! timer of the connection's task fires. A request costs two readings of the clock and no timer.
 
 use std::{
-    cmp::Ordering,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
@@ -16,6 +16,13 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::phase::Phase;
+
+/// How long the other end may be silent in the middle of its message until the socket is closed,
+/// although it has not closed.
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
+
+/// The same, since the end of a response, when nothing of a message is missing.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The state of one connection, shared by its socket, its requests, its task and the server.
 #[derive(Debug)]
@@ -43,6 +50,8 @@ struct State {
     /// When the write that is pending was first refused.
     blocked_since: Option<Instant>,
     closing_since: Option<Instant>,
+    /// More of what the other end was sending may come.
+    is_incomplete: bool,
     /// The connection itself, once hyper is done with a request that had an `Upgrade`.
     upgrade: Option<OnUpgrade>,
     command: Command,
@@ -90,11 +99,13 @@ impl ConnectionState {
         self.state.lock().idle_since = Some(Instant::now());
     }
 
-    pub(super) fn note_read(&self) {
+    /// Bytes have come. Tells whether they are those of another protocol.
+    pub(super) fn note_read(&self) -> bool {
         let mut state = self.state.lock();
         if state.in_flight == 0 && !state.is_http2 {
             state.head_since.get_or_insert_with(Instant::now);
         }
+        state.is_handed_over
     }
 
     pub(super) fn note_blocked(&self) {
@@ -136,9 +147,22 @@ impl ConnectionState {
         self.state.lock().is_handed_over
     }
 
-    /// Our last byte has gone out, and the other end has not closed yet.
-    pub(super) fn note_closing(&self) {
-        self.state.lock().closing_since = Some(Instant::now());
+    /// It is closed in the middle of a message that the other end sends.
+    pub(super) fn note_incomplete(&self) {
+        self.state.lock().is_incomplete = true;
+    }
+
+    /// Our last byte has gone out, and the other end has not closed yet. Tells for how long it may
+    /// be silent.
+    pub(super) fn note_closing(&self) -> Duration {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.closing_since = Some(now);
+        match state.idle_since {
+            _ if state.is_incomplete => SILENCE,
+            Some(idle_since) => (idle_since + GOODBYE).saturating_duration_since(now),
+            None => GOODBYE,
+        }
     }
 
     pub(super) fn keep_upgrade(&self, upgrade: &OnUpgrade) {
@@ -172,17 +196,6 @@ impl ConnectionState {
 
     pub(super) fn requests(&self) -> u64 {
         self.state.lock().requests
-    }
-
-    /// Whether the request of this number has a response that has ended. Requests come one after
-    /// the other, as in HTTP/1.
-    pub(super) fn has_ended(&self, request: u64) -> bool {
-        let state = self.state.lock();
-        match state.requests.cmp(&request) {
-            Ordering::Less => false,
-            Ordering::Equal => state.in_flight == 0,
-            Ordering::Greater => true,
-        }
     }
 
     pub(super) fn close_after(&self, request: u64) {
@@ -245,8 +258,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn after(seconds: u64) -> Duration {

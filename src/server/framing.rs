@@ -23,8 +23,6 @@ pub(super) struct Framing {
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
     heads: u64,
-    /// The request behind which another protocol may begin, by its number.
-    upgrade: Option<u64>,
     /// The request whose target hyper would not read, by its number.
     unreadable: Option<u64>,
 }
@@ -57,8 +55,6 @@ struct Head {
     has_begun: bool,
     length: u64,
     is_chunked: bool,
-    /// The next bytes may be those of another protocol.
-    may_upgrade: bool,
 }
 
 // === impl Framing ===
@@ -110,15 +106,12 @@ impl Framing {
                 next
             };
             let Some(next) = next else {
-                return self.refuse(at + end);
+                return Some(self.refuse(at + end));
             };
             if let State::Head(head) = self.state
                 && head.ends_before(next)
             {
                 self.heads += 1;
-                if head.may_upgrade {
-                    self.upgrade.get_or_insert(self.heads);
-                }
             }
             self.state = next;
             at += end + 1;
@@ -130,27 +123,24 @@ impl Framing {
         self.heads
     }
 
+    /// Whether what has come ends with a message.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.state == State::default() && self.line.is_empty()
+    }
+
+    /// What comes next is not HTTP.
+    pub(super) fn lose(&mut self) {
+        self.state = State::Lost;
+    }
+
     /// Whether nothing is known of what comes behind the last head.
     pub(super) fn is_lost(&self) -> bool {
         self.state == State::Lost
     }
 
-    /// The request that may upgrade the connection, by its number. Bytes behind it pass as they
-    /// are until it is known whether it did.
-    pub(super) fn upgrade(&self) -> Option<u64> {
-        self.upgrade
-    }
-
     /// The first request of which the target could not be read, by its number.
     pub(super) fn unreadable(&self) -> Option<u64> {
         self.unreadable
-    }
-
-    pub(super) fn decide_upgrade(&mut self, is_upgraded: bool) {
-        self.upgrade = None;
-        if is_upgraded {
-            self.state = State::Lost;
-        }
     }
 
     fn end_content(&mut self) {
@@ -168,12 +158,11 @@ impl Framing {
         }
     }
 
-    fn refuse(&mut self, at: usize) -> Option<BadLine> {
-        let state = std::mem::replace(&mut self.state, State::Lost);
-        self.upgrade.is_none().then_some(match state {
+    fn refuse(&mut self, at: usize) -> BadLine {
+        match std::mem::replace(&mut self.state, State::Lost) {
             State::Head(_) => BadLine::Head(at),
             _ => BadLine::Body(at),
-        })
+        }
     }
 }
 
@@ -238,13 +227,6 @@ impl Head {
                     digits.parse().ok()
                 });
                 self.length = length.unwrap_or(self.length);
-            }
-            b'u' | b'U' => {
-                let is_websocket = |value: &[u8]| {
-                    let mut names = value.split(|byte| *byte == b',');
-                    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
-                };
-                self.may_upgrade |= value(line, "upgrade").is_some_and(is_websocket);
             }
             _ => {}
         }
@@ -379,27 +361,18 @@ mod tests {
     }
 
     #[test]
-    fn refuses_no_bytes_that_may_be_those_of_another_protocol() {
-        for upgrade in ["websocket", "WebSocket", "h2c, websocket"] {
-            let head = format!("GET /a HTTP/1.1\r\nUpgrade: {upgrade}\r\n\r\n");
-            let mut framing = Framing::default();
-            assert_eq!(follow(&mut framing, format!("{GET}{head}\n\0\n")), None);
-            assert_eq!((framing.upgrade(), framing.is_lost()), (Some(2), true), "{upgrade}");
-
-            // As long as they are those of requests, the next ones are awaited.
-            let mut framing = Framing::default();
-            assert_eq!(follow(&mut framing, head + GET), None);
-            assert_eq!((framing.upgrade(), framing.is_lost()), (Some(1), false));
-            let mut upgraded = Framing { line: framing.line.clone(), ..framing };
-            upgraded.decide_upgrade(true);
-            assert_eq!(follow(&mut upgraded, b"\n"), None);
-            framing.decide_upgrade(false);
-            assert_eq!(follow(&mut framing, b"\n"), Some(BadLine::Head(0)));
-        }
-        let other = "GET /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n".to_owned();
+    fn follows_no_other_protocol() {
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
         let mut framing = Framing::default();
-        assert_eq!(follow(&mut framing, other + GET), None);
-        assert_eq!((framing.heads(), framing.is_lost()), (2, false));
+        assert_eq!(follow(&mut framing, GET.replace("Host", &format!("{upgrade}Host"))), None);
+        framing.lose();
+        assert_eq!(follow(&mut framing, b"\n\0\n"), None);
+        // Whether it is one is known only with the response.
+        for head in ["", "0\r\n\n"] {
+            let post = chunked(head).replace("Trans", &format!("{upgrade}Trans"));
+            let mut framing = Framing::default();
+            assert!(follow(&mut framing, post + "\n").is_some());
+        }
     }
 
     #[test]

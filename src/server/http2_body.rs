@@ -16,7 +16,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::{runtime::Handle, time::timeout};
 
-use super::socket::{LINGER_FOR, SILENCE};
+use super::{connection_state::SILENCE, socket::LINGER_FOR};
 use crate::body::Error;
 
 /// Checks trailers as headers are checked: malformed ones end the body with an error, and the

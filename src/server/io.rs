@@ -97,7 +97,7 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
         if buf.filled().len() == before {
             return Poll::Ready(Ok(()));
         }
-        this.state.note_read();
+        let is_handed_over = this.state.note_read();
         match this.protocol.advance(&buf.filled()[before..]) {
             Some(http2) if !this.negotiated.permits(http2) => {
                 buf.set_filled(before);
@@ -109,10 +109,8 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
         let Protocol::Http1(framing) = this.protocol else {
             return Poll::Ready(Ok(()));
         };
-        if let Some(request) = framing.upgrade()
-            && (this.state.is_handed_over() || this.state.has_ended(request))
-        {
-            framing.decide_upgrade(this.state.is_handed_over());
+        if is_handed_over {
+            framing.lose();
         }
         let bad_line = framing.follow(&mut buf.filled_mut()[before..]);
         if let Some(request) = framing.unreadable() {
@@ -121,8 +119,7 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
         match bad_line {
             None if framing.is_lost() => this.state.close_after(framing.heads()),
             None => {}
-            // hyper refuses a NUL in a head, with a response, and closes.
-            Some(BadLine::Head(at)) => buf.filled_mut()[before + at] = 0,
+            Some(BadLine::Head(at)) => end_head(buf, before + at),
             Some(BadLine::Body(at)) => {
                 let request = *this.malformed.insert(framing.heads());
                 this.state.close_after(request);
@@ -134,6 +131,14 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Ends the head that is in `buf` with the byte at `end`, so that hyper refuses it, with a response,
+/// and closes. It looks at a head when all of it has come, and then it does not like a NUL.
+fn end_head(buf: &mut ReadBuf<'_>, end: usize) {
+    const REFUSED: &[u8] = b"\0\r\n\r\n";
+    buf.set_filled(end.min(buf.capacity() - REFUSED.len()));
+    buf.put_slice(REFUSED);
 }
 
 /// Fails for the request of this number. Until it has come, others are in flight, and hyper reads
@@ -176,7 +181,13 @@ impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().inner.poll_shutdown(cx)
+        let this = self.project();
+        if let Protocol::Http1(framing) = this.protocol
+            && !framing.is_between_messages()
+        {
+            this.state.note_incomplete();
+        }
+        this.inner.poll_shutdown(cx)
     }
 }
 

@@ -18,10 +18,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::connection_state::ConnectionState;
-
-/// How long the other end may be silent before the socket is closed although it has not closed.
-pub(super) const SILENCE: Duration = Duration::from_secs(5);
+use super::connection_state::{ConnectionState, SILENCE};
 
 /// How long it may take to close, however much it sends.
 pub(super) const LINGER_FOR: Duration = Duration::from_secs(30);
@@ -128,8 +125,8 @@ impl<I: AsyncRead + AsyncWrite> AsyncWrite for Socket<I> {
                 if *this.ended || this.state.is_handed_over() {
                     return Poll::Ready(Ok(()));
                 }
-                this.state.note_closing();
-                this.lingering.insert(Lingering::begin())
+                let silence = this.state.note_closing();
+                this.lingering.insert(Lingering::begin(silence))
             }
         };
         // Our own end was in order, however the other end behaves.
@@ -149,9 +146,9 @@ fn note(state: &ConnectionState, written: Poll<io::Result<usize>>) -> Poll<io::R
 // === impl Lingering ===
 
 impl Lingering {
-    fn begin() -> Self {
+    fn begin(silence: Duration) -> Self {
         let now = Instant::now();
-        Self { silence: Box::pin(sleep_until(now + SILENCE)), until: now + LINGER_FOR }
+        Self { silence: Box::pin(sleep_until(now + silence)), until: now + LINGER_FOR }
     }
 
     /// Reads and discards what comes over `inner`, until its end, or for as long as it may take.
@@ -183,11 +180,13 @@ mod tests {
 
     use super::*;
 
-    /// A socket, and its other end.
+    /// A socket in the middle of a message, and its other end.
     async fn socket() -> (Socket<DuplexStream>, DuplexStream) {
         let (inner, other) = duplex(64);
         let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        (Socket::new(inner, Arc::new(ConnectionState::new()), permit), other)
+        let state = Arc::new(ConnectionState::new());
+        state.note_incomplete();
+        (Socket::new(inner, state, permit), other)
     }
 
     /// How long the socket takes to close.
@@ -230,6 +229,19 @@ mod tests {
             assert_eq!(close(&mut socket).await, Duration::ZERO, "once");
             drop(socket);
             sender.await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_little_behind_a_whole_message_and_not_at_all_when_idle() {
+        let second = Duration::from_secs(1);
+        for (idle, wait) in [(0, second), (400, second * 6 / 10), (3000, Duration::ZERO)] {
+            let (mut socket, _other) = socket().await;
+            socket.state = Arc::new(ConnectionState::new());
+            socket.state.note_begun();
+            socket.state.note_ended();
+            sleep(Duration::from_millis(idle)).await;
+            assert_eq!(close(&mut socket).await, wait, "{idle}");
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use vingate::sandbox::{Class, Faults, Only, Sandbox};
 
@@ -210,6 +210,21 @@ async fn the_program_drains_on_sigterm_and_exits_with_0() {
     sandbox.clear_faults();
     assert_eq!(wire.response().await.expect(200).body.len(), 100_000);
     assert_eq!(program.ended().await, Some(0));
+}
+
+/// Whoever keeps a connection without using it has all that was sent to it.
+#[tokio::test]
+async fn the_program_does_not_wait_for_idle_connections() {
+    let sandbox = Sandbox::spawn().await.unwrap();
+    let program = Program::start("idle", &sandbox.url(), "").await;
+    let mut wire = Wire::connect(program.address).await;
+    wire.send("GET /sandbox/bytes/10 HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n\r\n")
+        .await;
+    wire.response().await.expect(200);
+    sleep(Duration::from_secs(1)).await;
+    program.terminate().await;
+    let ended = timeout(Duration::from_secs(4), program.ended()).await;
+    assert_eq!(ended.expect("it does not linger"), Some(0));
 }
 
 #[tokio::test]

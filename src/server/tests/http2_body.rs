@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{super::socket::SILENCE, Served, http2, seconds};
+use super::{super::connection_state::SILENCE, Served, http2, seconds};
 use crate::body::Body;
 
 #[tokio::test(start_paused = true)]

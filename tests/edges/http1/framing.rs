@@ -303,12 +303,29 @@ async fn chunks_are_read_as_they_are_meant_or_not_at_all() {
         .map(|(name, bytes, want)| (*name, bytes.as_slice(), *want))
         .collect();
     hold(&on_get).await;
+
+    // What asks for another protocol is HTTP until that has begun.
+    const UPGRADE: &[u8] = b"POST /a HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n";
+    let upgrading: Vec<(&str, Vec<u8>, Want)> = cases
+        .iter()
+        .filter(|(_, _, want)| matches!(want, Refused(_)))
+        .map(|&(name, bytes, want)| {
+            let headers = bytes.strip_prefix(b"POST /a HTTP/1.1\r\n").unwrap();
+            (name, [UPGRADE, headers].concat(), want)
+        })
+        .collect();
+    let upgrading: Vec<(&str, &[u8], Want)> = upgrading
+        .iter()
+        .map(|(name, bytes, want)| (*name, bytes.as_slice(), *want))
+        .collect();
+    assert!(upgrading.len() > 30);
+    hold(&upgrading).await;
 }
 
 /// A server that takes LF for a line end sees a request where there is none.
 #[tokio::test]
 async fn a_head_ends_its_lines_with_crlf() {
-    hold(&[
+    let cases: [(&str, &[u8], Want); 8] = [
         ("LF behind the request line", b"GET /a HTTP/1.1\nHost: a\r\n\r\n", Refused(400)),
         ("LF behind a field", b"GET /a HTTP/1.1\r\nHost: a\n\r\n", Refused(400)),
         ("LF for the end", b"GET /a HTTP/1.1\r\nHost: a\r\n\n", Refused(400)),
@@ -321,8 +338,24 @@ async fn a_head_ends_its_lines_with_crlf() {
             b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n\n\nGET /b HTTP/1.1\nHost: a\r\n\r\n",
             RefusedBehind("POST /a | content-length: 2 | \n\n"),
         ),
-    ])
-    .await;
+    ];
+    hold(&cases).await;
+
+    // Also if nothing comes behind them, and however they come.
+    let (gateway, _upstream) = gateway(OPEN).await;
+    for (name, bytes, _) in cases
+        .iter()
+        .filter(|(_, _, want)| matches!(want, Refused(_)))
+    {
+        let bytes = bytes.strip_suffix(b"\r\n").unwrap_or(bytes);
+        let response = exchange(gateway.address, bytes).await;
+        assert_eq!(statuses(&response), [400], "{name}");
+        let mut caller = Caller::connect(gateway.address).await;
+        for byte in bytes {
+            caller.send([*byte]).await;
+        }
+        assert_eq!(statuses(&caller.rest().await), [400], "{name}, byte by byte");
+    }
 }
 
 /// What cannot be read in one way only ends the connection, but nothing that came before it.
