@@ -82,15 +82,32 @@ fn without_accidents(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>
     if bytes.pop_if(|last| *last == b'\n').is_some() {
         bytes.pop_if(|last| *last == b'\r');
     }
-    let is_one_line = !bytes.contains(&b'\n');
+    const BYTE_ORDER_MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+    // Bytes that are no text may be any.
+    let text = str::from_utf8(&bytes).unwrap_or_default();
+    // A PEM file has many lines, and notes between its parts.
+    let is_pem = text.contains("-----BEGIN");
     match () {
         () if bytes.is_empty() => Err("an empty"),
-        () if bytes.starts_with(b"\xef\xbb\xbf") => Err("a byte order mark in"),
-        () if is_one_line && bytes.trim_ascii().len() < bytes.len() => {
-            Err("white space at the start or end of")
+        () if BYTE_ORDER_MARKS.iter().any(|mark| bytes.starts_with(mark)) => {
+            Err("a byte order mark in")
+        }
+        () if is_pem => Ok(bytes),
+        () if text.starts_with(is_unseen) || text.ends_with(is_unseen) => {
+            Err("white space or a character that cannot be seen at the start or end of")
+        }
+        () if text.contains(char::is_control) => {
+            Err("a line break or another control character in")
         }
         () => Ok(bytes),
     }
+}
+
+/// White space, controls, and what editors and messengers put between or before words.
+fn is_unseen(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 impl fmt::Debug for Secret {
@@ -140,6 +157,11 @@ mod tests {
             "BOM" => Some("\u{feff}hunter2".into()),
             "BLANK" => Some(" hunter2".into()),
             "TAB" => Some("hunter2\t\n".into()),
+            "ZERO_WIDTH" => Some("hunter2\u{200b}".into()),
+            "NO_BREAK" => Some("\u{a0}hunter2".into()),
+            "LINES" => Some("hunter2\n\n".into()),
+            "FIRST" => Some("\nhunter2".into()),
+            "TWO" => Some("hunter2\nhunter3\n".into()),
             "BREAK" => Some("\n".into()),
             "EMPTY" => Some("".into()),
             _ => None,
@@ -154,6 +176,8 @@ mod tests {
 
     #[test]
     fn comes_from_the_environment_as_it_was_meant() {
+        const UNSEEN: &str =
+            "white space or a character that cannot be seen at the start or end of";
         let read = |name: &str| {
             Secret::Env(name.into()).resolve(Path::new(""), &env, &mut Sources::default())
         };
@@ -162,8 +186,13 @@ mod tests {
         assert_eq!(*read("PEM").unwrap(), b"-----BEGIN\nx\n");
         for (name, found) in [
             ("BOM", "a byte order mark in"),
-            ("BLANK", "white space at the start or end of"),
-            ("TAB", "white space at the start or end of"),
+            ("BLANK", UNSEEN),
+            ("TAB", UNSEEN),
+            ("ZERO_WIDTH", UNSEEN),
+            ("NO_BREAK", UNSEEN),
+            ("LINES", UNSEEN),
+            ("FIRST", UNSEEN),
+            ("TWO", "a line break or another control character in"),
             ("BREAK", "an empty"),
         ] {
             let problem = read(name).unwrap_err();
@@ -196,8 +225,12 @@ mod tests {
             (&b"hunter2"[..], Some(&b"hunter2"[..])),
             (b"hunter2\n", Some(b"hunter2")),
             (b"hunter2\r\n", Some(b"hunter2")),
-            (b"hunter2\n\n", Some(b"hunter2\n")),
+            (b"hunter2\n\n", None),
             (b"hunter2\r", None),
+            (b"hunter\x002", None),
+            // A shell that writes UTF-16.
+            (b"\xff\xfeh\0u\0\n\0", None),
+            (b"\xfe\xff\0h\0u", None),
             (b"\xff\x00", Some(b"\xff\x00")),
             (b"\n", None),
             (b"", None),

@@ -71,7 +71,7 @@ fn accounts_are_complete_and_share_no_subject() {
         &[
             "11: account[1].subjects[0]: found \"*\", already used by account[0].subjects[1], expected each subject in one account",
             "11: account[1].subjects[2]: found \"y\", already used by account[1].subjects[1], expected each subject in one account",
-            "14: account[2].value: found a secret with line breaks or other control characters, expected the value of a header",
+            "14: account[2].value: found a line break or another control character in environment variable LINES, expected a secret",
             "16: account[2].header: found \"Host\", which frames or routes messages or is the gateway's own, expected the name of a header that can carry a credential, such as \"X-API-Key\"",
         ],
     )]);
