@@ -5,8 +5,9 @@ mod watched;
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _},
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
 };
 
@@ -42,9 +43,13 @@ pub enum Unreadable {
 ///
 /// # Errors
 ///
-/// If it cannot be read, or is too large.
+/// If it cannot be read, is a pipe, or is too large.
 pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL_BYTES));
+    // To open one waits until somebody writes to it.
+    if fs::metadata(path)?.file_type().is_fifo() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe").into());
+    }
     File::open(path)?
         .take(MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)?;
@@ -97,8 +102,6 @@ impl fmt::Debug for Sources {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     /// A folder that is removed with its owner.
@@ -166,6 +169,16 @@ mod tests {
         for (nth, one) in found.iter().enumerate() {
             assert!(!found[..nth].contains(one), "{nth}");
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_pipe_is_not_waited_for() {
+        use std::os::fd::AsRawFd as _;
+        let (pipe, _writer) = io::pipe().unwrap();
+        let path = PathBuf::from(format!("/proc/self/fd/{}", pipe.as_raw_fd()));
+        let found = read(&path).unwrap_err().at(&path).to_string();
+        assert!(found.ends_with(": it is a pipe"), "{found}");
     }
 
     #[test]
