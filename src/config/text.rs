@@ -137,7 +137,7 @@ fn credential_header(text: &str) -> Result<CredentialHeader, String> {
 fn host_name(text: &str) -> Result<HostName, String> {
     let is_host = text
         .parse::<Authority>()
-        .is_ok_and(|authority| authority.host() == text);
+        .is_ok_and(|authority| authority.host() == text && !text.contains('*'));
     if is_host { Ok(HostName(text.to_owned())) } else { Err(format!("{text:?}")) }
 }
 

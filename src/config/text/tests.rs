@@ -90,6 +90,8 @@ fn a_host_has_no_port_and_no_user() {
         ("operator@gate", false),
         ("http://gate", false),
         ("a b", false),
+        ("*", false),
+        ("*.internal", false),
         ("", false),
     ] {
         assert_eq!(HostName::from_text(text).is_ok(), fine, "{text:?}");
