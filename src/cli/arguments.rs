@@ -6,9 +6,9 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use http::Uri;
 
 use super::{
-    check, completions, demo,
+    check, completions, demo, exit,
     explain::{self, Subject},
-    man, openapi_document,
+    man, openapi_document, printed,
     purge::{self, Filter},
     remote::{self, Remote},
     sandbox, schema, serve, token,
@@ -200,7 +200,13 @@ struct Admin {
 /// Runs the subcommand that the arguments of the process name. What cannot be understood ends it
 /// with status 2.
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // What is asked for may be the help.
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(error) => return exit(printed(error.print())),
+    };
+    match arguments.command {
         Command::Serve(file) => serve::run(&file.path),
         Command::Check(file) => check::run(&file.path),
         Command::Demo { listen } => demo::run(listen),

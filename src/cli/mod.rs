@@ -59,10 +59,13 @@ fn print(text: impl Display) -> Result<(), Box<dyn Error>> {
 }
 
 fn print_bytes(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
-    let mut output = io::stdout().lock();
-    output
-        .write_all(bytes)
-        .and_then(|()| output.flush())
+    printed(io::stdout().write_all(bytes))
+}
+
+/// What came of printing to standard output, which is flushed.
+fn printed(result: io::Result<()>) -> Result<(), Box<dyn Error>> {
+    result
+        .and_then(|()| io::stdout().flush())
         .map_err(|error| format!("cannot write to standard output: {error}").into())
 }
 

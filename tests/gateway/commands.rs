@@ -11,13 +11,16 @@ use tokio::{process::Command, time::timeout};
 use crate::support::{SECRET, configuration};
 
 /// Every subcommand that prints, with its arguments.
-const PRINTING: [&[&str]; 8] = [
+const PRINTING: [&[&str]; 11] = [
     &["check", "--config", "FILE"],
     &["token", "--config", "FILE", "--subject", "a"],
     &["schema"],
     &["completions", "bash"],
     &["man"],
     &["openapi"],
+    &["--help"],
+    &["--version"],
+    &["help", "serve"],
     &["demo", "--listen", "127.0.0.1:0"],
     &["sandbox", "--listen", "127.0.0.1:0"],
 ];
