@@ -51,6 +51,11 @@ impl<C: Contents> Lease<C> {
         Self { hashed, flight, index, is_refresh }
     }
 
+    /// What it is for.
+    pub fn item(&self) -> C::Item {
+        self.hashed.key.item
+    }
+
     /// Whether the request that leads has a stale entry already and does not wait.
     pub fn is_refresh(&self) -> bool {
         self.is_refresh

@@ -1,4 +1,7 @@
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Histogram, IntCounter, Registry, register_histogram_with_registry,
+    register_int_counter_with_registry,
+};
 
 use crate::labels::labels;
 
@@ -7,6 +10,7 @@ use crate::labels::labels;
 pub struct Metrics {
     pub(super) calls: IntCounter,
     pub(super) unasked: IntCounter,
+    pub(super) isolations: IntCounter,
     pub(super) call_vehicles: Histogram,
     pub(super) gather_seconds: Histogram,
     gathered: [IntCounter; Trigger::ALL.len()],
@@ -36,38 +40,39 @@ const SECONDS: [f64; 9] = [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1
 
 impl Metrics {
     /// Registers the metrics of batch calls.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let calls =
-            IntCounter::new("vingate_batch_chunks_total", "Batch calls made to the upstream")?;
-        let unasked = IntCounter::new(
-            "vingate_batch_unasked_elements_total",
-            "Elements of upstream responses that nobody had asked for",
-        )?;
-        let call_vehicles = Histogram::with_opts(
-            HistogramOpts::new("vingate_batch_call_vehicles", "Vehicles of a batch call")
-                .buckets(VEHICLES.to_vec()),
-        )?;
-        let gather_seconds = Histogram::with_opts(
-            HistogramOpts::new(
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counter =
+            |name: &str, help: &str| register_int_counter_with_registry!(name, help, registry);
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            register_histogram_with_registry!(name, help, buckets.to_vec(), registry)
+        };
+        Ok(Self {
+            calls: counter("vingate_batch_chunks_total", "Batch calls made to the upstream")?,
+            unasked: counter(
+                "vingate_batch_unasked_elements_total",
+                "Elements of upstream responses that nobody had asked for",
+            )?,
+            isolations: counter(
+                "vingate_batch_isolations_total",
+                "Calls of several requests that the upstream refused",
+            )?,
+            call_vehicles: histogram(
+                "vingate_batch_call_vehicles",
+                "Vehicles of a batch call",
+                &VEHICLES,
+            )?,
+            gather_seconds: histogram(
                 "vingate_batch_gather_seconds",
                 "From when a small look-up came until its call left",
-            )
-            .buckets(SECONDS.to_vec()),
-        )?;
-        let gathered = IntCounterVec::new(
-            Opts::new(
+                &SECONDS,
+            )?,
+            gathered: Trigger::counters(
+                registry,
                 "vingate_batch_gathered_total",
+                "trigger",
                 "Calls that carry small look-ups, by what let them go",
-            ),
-            &["trigger"],
-        )?;
-        registry.register(Box::new(calls.clone()))?;
-        registry.register(Box::new(unasked.clone()))?;
-        registry.register(Box::new(call_vehicles.clone()))?;
-        registry.register(Box::new(gather_seconds.clone()))?;
-        registry.register(Box::new(gathered.clone()))?;
-        let gathered = Trigger::ALL.map(|trigger| gathered.with_label_values(&[trigger.as_str()]));
-        Ok(Self { calls, unasked, call_vehicles, gather_seconds, gathered })
+            )?,
+        })
     }
 
     /// The counter of calls that left because of that.

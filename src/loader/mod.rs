@@ -24,6 +24,7 @@ mod pace;
 mod queue;
 mod queues;
 mod repeat;
+mod suspicions;
 
 use std::{pin::pin, sync::Arc};
 
@@ -112,6 +113,9 @@ impl Loader {
         let context = Arc::new(context);
         let key = context.queue_key();
         let queues = &self.0.queues;
+        for (leases, failure) in queues.take_refused(key, &mut leases, &context) {
+            leases.fail(failure);
+        }
         if let Some((ticket, context)) = queues.push_refreshes(key, &mut leases, &context) {
             tokio::spawn(self.clone().make_calls(key, ticket, context));
         }

@@ -8,6 +8,7 @@ use super::{
     CallContext, Failure, Trigger, balanced,
     call_size::CallSize,
     gathering::{First, Terms},
+    suspicions::Suspicions,
 };
 use crate::vehicle_cache::Leases;
 
@@ -19,6 +20,8 @@ pub(super) struct Queue {
     small_calls: usize,
     /// How large calls may be; `None`: nothing is known against large ones.
     size: Option<CallSize>,
+    /// What is known of requests that Sync refuses.
+    pub(super) suspicions: Suspicions,
 }
 
 /// What one request waits for.
@@ -33,6 +36,8 @@ struct Entry {
     calls: usize,
     /// Of a small look-up, which may gather with others.
     small: Option<First>,
+    /// Whether it shares no call.
+    is_alone: bool,
     /// Of refreshes that travel with any call of the account: when they go by themselves.
     due: Option<Instant>,
 }
@@ -117,7 +122,8 @@ impl Queue {
     ) -> Arc<Ticket> {
         let ticket = Arc::<Ticket>::default();
         let is_small = leases.len() <= limits.chunk / SMALL;
-        let gathers = limits.gather.from > 0 && is_small && context.is_shared();
+        let is_alone = !context.is_shared() || self.suspicions.is_alone(context.client, now);
+        let gathers = limits.gather.from > 0 && is_small && !is_alone;
         let small = gathers.then_some(First { since: now, has_waited: false });
         let refreshes = leases.extract(|lease| lease.is_refresh());
         self.entries.push_back(Entry {
@@ -127,6 +133,7 @@ impl Queue {
             refreshes,
             calls: 0,
             small,
+            is_alone,
             due: None,
         });
         if gathers && self.is_full(self.chunk(limits)) {
@@ -163,6 +170,7 @@ impl Queue {
             refreshes: leases,
             calls: 0,
             small: None,
+            is_alone: false,
             due: Some(now + limits.refresh_wait),
         });
         Some((ticket, context))
@@ -178,8 +186,8 @@ impl Queue {
     }
 
     /// Whether there is nothing to know of it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.is_idle() && self.size.is_none()
+    pub(super) fn is_empty(&self, now: impl FnOnce() -> Instant) -> bool {
+        self.is_idle() && self.size.is_none() && self.suspicions.are_over(now())
     }
 
     /// Whether nothing waits, and nothing has to be known of what is under way.
@@ -237,11 +245,12 @@ impl Queue {
         entry.drop_unwanted();
         let size = balanced(entry.len(), chunk).next().unwrap_or(0);
         parts.extend(entry.take(size));
-        let is_shared = entry.context.is_shared();
-        let mut room = if is_shared && size > 0 { chunk - size } else { 0 };
+        let takes_others = !entry.is_alone && size > 0;
+        let mut room = if takes_others { chunk - size } else { 0 };
         let others = |entry: &&mut Entry| !entry.is_of(ticket);
         for entry in self.entries.iter_mut().filter(others) {
-            let may_take = entry.due.is_none() && entry.calls < limits.max_parallel;
+            let is_open = !entry.is_alone && entry.due.is_none();
+            let may_take = is_open && entry.calls < limits.max_parallel;
             if may_take && entry.len() <= room {
                 entry.drop_unwanted();
                 room -= entry.len();

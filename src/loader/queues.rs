@@ -61,12 +61,17 @@ impl Queues {
         if limits.refresh_wait.is_zero() {
             return None;
         }
+        let now = Instant::now();
+        let is_alone = |queue: &Queue| queue.suspicions.is_alone(context.client, now);
+        if by_key.get(&key).is_some_and(is_alone) {
+            return None;
+        }
         let refreshes = leases.extract(|lease| lease.is_refresh());
         if refreshes.is_empty() {
             return None;
         }
         let queue = by_key.entry(key).or_default();
-        queue.push_refreshes(refreshes, context, *limits, Instant::now())
+        queue.push_refreshes(refreshes, context, *limits, now)
     }
 
     /// Does something with a queue, if there is one, and forgets it when it is empty.
@@ -78,7 +83,7 @@ impl Queues {
         let State { by_key, limits, .. } = &mut *self.0.lock();
         let queue = by_key.get_mut(&key)?;
         let result = act(queue, *limits);
-        if queue.is_empty() {
+        if queue.is_empty(Instant::now) {
             by_key.remove(&key);
         }
         Some(result)
@@ -93,13 +98,47 @@ impl Queues {
     pub(super) fn is_too_large(&self, key: QueueKey, vehicles: usize) {
         // A private request has no account to remember it for.
         if let QueueKey::Shared(_) = key {
-            let State { by_key, limits, .. } = &mut *self.0.lock();
-            if by_key.len() >= REMEMBERED {
-                by_key.retain(|_, queue| !queue.is_idle());
-            }
-            let queue = by_key.entry(key).or_default();
-            queue.is_too_large(vehicles, limits.chunk);
+            self.remember(key, |queue, limits| queue.is_too_large(vehicles, limits.chunk));
         }
+    }
+
+    /// Takes out of the leases of a request what was refused by itself lately, with the refusals.
+    /// Whoever wants nothing that was asked for before asks again.
+    pub(super) fn take_refused(
+        &self,
+        key: QueueKey,
+        leases: &mut Leases<Failure>,
+        context: &CallContext,
+    ) -> Vec<(Leases<Failure>, Failure)> {
+        let state = &*self.0.lock();
+        let Some(Queue { suspicions, .. }) = state.by_key.get(&key) else {
+            return Vec::new();
+        };
+        if suspicions.have_no_vehicle() || context.directives.no_cache {
+            return Vec::new();
+        }
+        let now = Instant::now();
+        let refused = leases
+            .items()
+            .filter_map(|vehicle| Some((vehicle, suspicions.refusal_of(&vehicle, now)?)));
+        let refused: Vec<_> = refused.collect();
+        refused
+            .into_iter()
+            .map(|(vehicle, failure)| (leases.extract(|lease| lease.item() == vehicle), failure))
+            .collect()
+    }
+
+    /// Does something with what is remembered of an account, whether anything waits or not.
+    pub(super) fn remember<T>(
+        &self,
+        key: QueueKey,
+        act: impl FnOnce(&mut Queue, Limits) -> T,
+    ) -> T {
+        let State { by_key, limits, .. } = &mut *self.0.lock();
+        if by_key.len() >= REMEMBERED {
+            by_key.retain(|_, queue| !queue.is_idle());
+        }
+        act(by_key.entry(key).or_default(), *limits)
     }
 
     /// A call of small look-ups has brought what they wait for.

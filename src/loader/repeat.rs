@@ -4,7 +4,8 @@
 //! along requests into eighths, all at once, and what is refused again is cut again. One refused
 //! request among 500 is found in three rounds and 24 calls, while everybody else gets their
 //! vehicles after the first round or the second. The last refusal goes to its own request as it
-//! came.
+//! came, and is [remembered](super::suspicions). Where too much would have to be found out, the
+//! leases are abandoned: whoever waits for them looks them up again, and travels alone.
 //!
 //! A call that was too large for the upstream is halved, and its halves are tried once. So are
 //! theirs, within the same bounds.
@@ -14,7 +15,11 @@ use std::cmp;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use super::{CallError, Failure, Loader, balanced, call_context::QueueKey, queue::Part};
+use super::{
+    CallError, Failure, Loader, balanced,
+    call_context::QueueKey,
+    queue::{Part, Queue},
+};
 use crate::upstream::{self, FEW_VEHICLES};
 
 /// Into how many calls one that was refused is cut.
@@ -29,7 +34,7 @@ const MAX_CALLS: usize = CUT * MAX_ROUNDS;
 /// How a call is cut.
 #[derive(Clone, Copy)]
 enum Cut {
-    /// Along requests, into so many calls.
+    /// Into calls of so many requests at most.
     Requests(usize),
     /// Into calls of so many vehicles at most.
     Vehicles(usize),
@@ -51,15 +56,27 @@ impl Loader {
             for (parts, error) in failed.drain(..) {
                 let vehicles = count(&parts);
                 let is_late = Instant::now() >= deadline;
-                if error.is_of_size() && vehicles > FEW_VEHICLES && !is_late {
+                let is_large = error.is_of_size() && vehicles > FEW_VEHICLES;
+                if is_large && !is_late {
                     self.0.queues.is_too_large(key, vehicles);
                 }
                 let may_cut = round < MAX_ROUNDS && !is_late;
                 let cut = Cut::of(&parts, &error).filter(|_| may_cut);
-                let more = cut.map_or(0, |cut| cut.calls(vehicles));
-                match cut.filter(|_| calls + more <= MAX_CALLS) {
+                let more = cut.map_or(0, |cut| cut.calls(&parts));
+                let cut = cut.filter(|_| calls + more <= MAX_CALLS);
+                let isolates = cut.is_some() && !is_large;
+                if isolates && !self.may_isolate(key, round, more) {
+                    drop(parts);
+                    continue;
+                }
+                match cut {
                     Some(cut) => groups.extend(cut.apply(parts)),
-                    None => self.fail(key, parts, error).await,
+                    None => {
+                        if round > 0 && error.is_leaders_fault() {
+                            self.suspect(key, &parts, &error);
+                        }
+                        self.fail(key, parts, error).await;
+                    }
                 }
                 calls += more;
             }
@@ -69,6 +86,34 @@ impl Loader {
             let attempted = join_all(attempts).await.into_iter();
             failed = attempted.filter_map(Result::err).collect();
         }
+    }
+
+    /// Whether so many calls may be made to find out whose fault a refusal is.
+    fn may_isolate(&self, key: QueueKey, round: usize, calls: usize) -> bool {
+        if round == 0 {
+            self.0.metrics.isolations.inc();
+        }
+        let may = |queue: &mut Queue, _| queue.suspicions.may_isolate(calls, Instant::now());
+        self.0.queues.remember(key, may)
+    }
+
+    /// Remembers a request that was refused by itself.
+    fn suspect(&self, key: QueueKey, parts: &[Part], error: &Failure) {
+        let [Part { context, leases, .. }] = parts else { return };
+        let (life, now) = (self.0.cache.absent_for(), Instant::now());
+        self.0.queues.remember(key, |queue, _| {
+            if let Some(client) = context.client {
+                queue.suspicions.note_client(client, now);
+            }
+            if leases.len() == 1 {
+                let vehicles = leases.items();
+                vehicles.for_each(|it| {
+                    queue
+                        .suspicions
+                        .note_vehicle(it, Failure::clone(error), life, now);
+                });
+            }
+        });
     }
 
     async fn attempt_again(
@@ -104,21 +149,21 @@ impl Cut {
                 Some(Self::Vehicles(vehicles.div_ceil(CUT)))
             }
             [] | [_] => None,
-            _ => Some(Self::Requests(cmp::min(parts.len(), CUT))),
+            _ => Some(Self::Requests(parts.len().div_ceil(CUT))),
         }
     }
 
-    /// How many calls it makes of so many vehicles.
-    fn calls(self, vehicles: usize) -> usize {
+    /// How many calls it makes of these.
+    fn calls(self, parts: &[Part]) -> usize {
         match self {
-            Self::Requests(calls) => calls,
-            Self::Vehicles(size) => vehicles.div_ceil(size),
+            Self::Requests(size) => parts.len().div_ceil(size),
+            Self::Vehicles(size) => count(parts).div_ceil(size),
         }
     }
 
     fn apply(self, parts: Vec<Part>) -> Vec<Vec<Part>> {
         match self {
-            Self::Requests(calls) => along_requests(parts, calls),
+            Self::Requests(size) => along_requests(parts, size),
             Self::Vehicles(size) => along_vehicles(parts, size),
         }
     }
@@ -128,9 +173,9 @@ fn count(parts: &[Part]) -> usize {
     parts.iter().map(|part| part.leases.len()).sum()
 }
 
-/// Cuts `parts` into so many groups, as equal in the number of requests as they can be.
-fn along_requests(parts: Vec<Part>, calls: usize) -> Vec<Vec<Part>> {
-    let sizes = balanced(parts.len(), parts.len().div_ceil(calls));
+/// Cuts `parts` into groups of at most so many requests, as equal as they can be.
+fn along_requests(parts: Vec<Part>, size: usize) -> Vec<Vec<Part>> {
+    let sizes = balanced(parts.len(), size);
     let mut parts = parts.into_iter();
     sizes
         .map(|size| parts.by_ref().take(size).collect())

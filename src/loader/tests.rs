@@ -1,6 +1,7 @@
 //! Requests that wait for an upstream which responds when and what the test says.
 
 mod gathering;
+mod isolation;
 mod refreshes;
 mod sizes;
 
@@ -18,7 +19,7 @@ use tokio::{
 use super::*;
 use crate::{
     body::Body,
-    upstream::{self, Account, tests::Fake},
+    upstream::{self, Account, ClientId, tests::Fake},
     vehicle::{Plate, Vehicle, Vin},
     vehicle_cache::{
         self, Cause, Directives, Invalidate as _, InvalidationScope, Lookups, Outcome, Partition,
@@ -135,6 +136,12 @@ impl Calls {
         call
     }
 
+    /// Whether one has come in.
+    async fn are_some(&mut self) -> bool {
+        pass().await;
+        !self.0.is_empty()
+    }
+
     pub(crate) async fn are_none(&mut self) {
         pass().await;
         assert!(self.0.is_empty());
@@ -186,6 +193,17 @@ pub(crate) fn ask_as(
     credential: [u8; 32],
     directives: &str,
 ) -> Asking {
+    ask_by(loader, numbers, None, credential, directives)
+}
+
+/// Asks on behalf of a client.
+fn ask_by(
+    loader: &Loader,
+    numbers: &[u32],
+    client: Option<u128>,
+    credential: [u8; 32],
+    directives: &str,
+) -> Asking {
     let loader = loader.clone();
     let vehicles: Vec<_> = numbers.iter().map(|&n| vehicle(n)).collect();
     let mut headers = HeaderMap::new();
@@ -202,7 +220,7 @@ pub(crate) fn ask_as(
         let context = CallContext {
             partition,
             account: Some(Account(credential)),
-            client: None,
+            client: client.map(ClientId),
             is_account: true,
             directives,
             headers: loader.headers(&headers),

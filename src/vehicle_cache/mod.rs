@@ -10,7 +10,7 @@ mod lifetimes;
 mod metrics;
 mod results;
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
@@ -138,6 +138,11 @@ impl<F: Failure> VehicleCache<F> {
     /// whatever is held may be served.
     pub fn set_lifetimes(&self, lifetimes: Lifetimes) {
         self.contents().lifetimes.store(Arc::new(lifetimes));
+    }
+
+    /// How long it is good that there are no results, without jitter.
+    pub fn absent_for(&self) -> Duration {
+        self.contents().lifetimes.load().ttl.absent
     }
 
     /// Whether anything is kept at all.

@@ -335,7 +335,7 @@ impl<'a> Scene<'a> {
                 }
             }
         }
-        let waits_in_vain = self.requests.is_empty() && !self.queue.is_empty();
+        let waits_in_vain = self.requests.is_empty() && !self.queue.is_idle();
         assert!(!waits_in_vain, "{steps:?}");
     }
 
@@ -388,7 +388,7 @@ impl<'a> Scene<'a> {
                 None => break,
             }
         }
-        assert!(self.queue.is_empty() && self.calls.is_empty(), "never ends after {steps:?}");
+        assert!(self.queue.is_idle() && self.calls.is_empty(), "never ends after {steps:?}");
         for (&nth, request) in &mut self.requests {
             for (lookup, &n) in request
                 .found

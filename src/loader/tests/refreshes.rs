@@ -82,3 +82,20 @@ async fn a_refresh_that_fails_fails_for_nobody() {
     calls.next_for(&[3, 1]).await.fill().await;
     assert_eq!(asking.end().await, [Ok(()), Ok(())]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_is_refused_is_cut_from_the_others() {
+    let (loader, mut calls) = loader(LANE);
+    stale(&loader, &mut calls, &(0..9).collect::<Vec<_>>()).await;
+    ask(&loader, &(0..9).collect::<Vec<_>>()).end().await;
+    tokio::time::advance(5 * SECOND).await;
+    // All, five of two, and those two by themselves.
+    for _ in 0..8 {
+        respond(&mut calls, &[4]).await;
+    }
+    calls.are_none().await;
+    // The others are fresh; that one is served as it was, and not asked for again at once.
+    ask(&loader, &(0..9).collect::<Vec<_>>()).end().await;
+    tokio::time::advance(5 * SECOND).await;
+    calls.are_none().await;
+}
