@@ -8,7 +8,8 @@
 //! * `POST /explain` – what is known of the vehicle of `{"vin", "plate", "account"?}`, never its
 //!   results
 //! * `GET /config` – the effective configuration, without its secrets
-//! * `GET /` – a page for people
+//! * `GET /` – a page for people, live
+//! * `GET /status` – its figures, with those of the last 15 minutes
 //! * `GET /openapi.json` – the description of the public listener
 //!
 //! All but the first three need `admin.token` if there is one. Without it, a foreign page in a
@@ -18,7 +19,9 @@
 
 mod cache_purge;
 mod explanation;
+mod figures;
 mod guard;
+mod history;
 mod json_body;
 mod page;
 mod readiness;
@@ -32,6 +35,7 @@ use secrecy::SecretString;
 
 pub use self::{
     cache_purge::Accounts,
+    history::History,
     readiness::{Latch, Readiness},
     service::{Admin, Parts},
 };

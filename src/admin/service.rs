@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use http::{
     Method, Request, Response, StatusCode,
-    header::{ALLOW, WWW_AUTHENTICATE},
+    header::{ALLOW, CONTENT_SECURITY_POLICY, WWW_AUTHENTICATE},
 };
 use prometheus::{Registry, TextEncoder};
 use serde_json::json;
@@ -22,7 +22,9 @@ use tracing::{error, info};
 use super::{
     Config,
     cache_purge::{self, Accounts},
-    explanation, guard, json_body, page,
+    explanation, guard,
+    history::History,
+    json_body, page,
     readiness::Readiness,
     responses::{Error, response},
 };
@@ -59,6 +61,8 @@ pub struct Parts {
     pub config: Bytes,
     /// When the gateway started.
     pub started_at: Instant,
+    /// What the figures were since.
+    pub history: History,
 }
 
 struct Shared {
@@ -75,6 +79,7 @@ enum Endpoint {
     Config,
     OpenApi,
     Page,
+    Status,
 }
 
 // === impl Endpoint ===
@@ -90,6 +95,7 @@ impl Endpoint {
             "/config" => Some(Self::Config),
             "/openapi.json" => Some(Self::OpenApi),
             "/" => Some(Self::Page),
+            "/status" => Some(Self::Status),
             _ => None,
         }
     }
@@ -136,6 +142,15 @@ impl Service<Request<Body>> for Admin {
     }
 }
 
+/// The page, which may run what it brings and nothing else.
+fn page_response() -> Response<Body> {
+    let mut response = response(StatusCode::OK, HTML, page::PAGE);
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, page::POLICY.clone());
+    response
+}
+
 // === impl Shared ===
 
 impl Shared {
@@ -166,7 +181,8 @@ impl Shared {
             Endpoint::Explain => (JSON, self.explain(request).await?.into()),
             Endpoint::Config => (JSON, self.parts.config.clone()),
             Endpoint::OpenApi => (JSON, OPENAPI.into()),
-            Endpoint::Page => (HTML, self.page().into()),
+            Endpoint::Page => return Ok(page_response()),
+            Endpoint::Status => (JSON, self.status().into()),
         };
         Ok(response(StatusCode::OK, media_type, body))
     }
@@ -187,9 +203,10 @@ impl Shared {
         response(status, JSON, json!({ "ready": ready, "reasons": reasons }).to_string())
     }
 
-    fn page(&self) -> String {
-        let Parts { registry, readiness, started_at, .. } = &self.parts;
-        page::render(started_at.elapsed(), &readiness.reasons(), &registry.gather())
+    fn status(&self) -> String {
+        let Parts { registry, readiness, started_at, history, .. } = &self.parts;
+        let reasons = readiness.reasons();
+        page::status(started_at.elapsed(), &reasons, &registry.gather(), history).to_string()
     }
 
     async fn purge(&self, request: Request<Body>) -> Result<String, Error> {

@@ -32,6 +32,7 @@ fn fixture(token: Option<&str>) -> Fixture {
         tasks: TaskTracker::new(),
         config: Bytes::from_static(b"{\"secret\":\"***\"}"),
         started_at: Instant::now(),
+        history: History::default(),
     };
     let config =
         Config { token: token.map(SecretString::from), hosts: vec!["gate.example".into()] };

@@ -100,6 +100,8 @@ impl App {
             let _ = admin_stopped.await;
         }));
         let sweeping = tokio::spawn(shared.cache.clone().keep_swept());
+        let sampling = shared.history.clone().keep(shared.registry().clone());
+        let sampling = tokio::spawn(sampling);
         let refreshing = tokio::spawn(keep_keys(refresher, readiness.clone()));
 
         // Held until the admin listener has closed.
@@ -118,6 +120,7 @@ impl App {
 
         sweeping.abort();
         refreshing.abort();
+        sampling.abort();
         drop(stop_admin);
         let _ = admin.await;
         drop(latch);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::{
-    admin::{self, Admin, Readiness},
+    admin::{self, Admin, History, Readiness},
     auth::{self, Authenticate, jwks},
     batch::{self, Batch},
     config::{Changes, EffectiveConfig, ReloadableConfig, RestartOnlyConfig},
@@ -31,6 +31,7 @@ pub(super) struct SharedState {
     pub(super) tasks: TaskTracker,
     pub(super) readiness: Readiness,
     registry: Registry,
+    pub(super) history: History,
     started_at: Instant,
     origin: Origin,
     upstream: Upstream,
@@ -87,6 +88,7 @@ impl SharedState {
             ),
             tasks: TaskTracker::new(),
             readiness: Readiness::new(),
+            history: History::default(),
             started_at: Instant::now(),
             origin: restart_only.upstream.origin.clone(),
             upstream: Upstream::new(&restart_only.upstream, &upstream_metrics)?,
@@ -167,6 +169,7 @@ impl SharedState {
             tasks: self.tasks.clone(),
             config: Bytes::from(effective.shown().to_string()),
             started_at: self.started_at,
+            history: self.history.clone(),
         };
         (Stacks { gateway, admin: Admin::new(reloadable.admin, parts) }, clients)
     }

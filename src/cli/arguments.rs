@@ -11,7 +11,9 @@ use super::{
     man, openapi_document, printed,
     purge::{self, Filter},
     remote::{self, Remote},
-    sandbox, schema, serve, token,
+    sandbox, schema, serve,
+    show_status::{self, Form},
+    token,
     warm::{self, Pace},
 };
 
@@ -96,6 +98,22 @@ Example:
   vingate openapi > openapi.json"
     )]
     OpenApi,
+    /// Print the figures of a running gateway: what its status page shows.
+    #[command(after_help = "\
+Examples:
+  vingate status
+  vingate status --watch
+  vingate status --json | jq .figures.entries")]
+    Status {
+        #[command(flatten)]
+        admin: Admin,
+        /// Print them again every two seconds.
+        #[arg(long)]
+        watch: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Say why a running gateway serves a vehicle as it does.
     ///
     /// For each account: whether the vehicle is held, since when and until when it is fresh, and
@@ -216,6 +234,9 @@ pub fn main() -> ExitCode {
         }
         Command::Schema => schema::run(),
         Command::OpenApi => openapi_document::run(),
+        Command::Status { admin, watch, json } => {
+            show_status::run(admin.remote(), Form { watch, json })
+        }
         Command::Explain { admin, subject } => explain::run(admin.remote(), &subject),
         Command::Purge { admin, filter } => purge::run(admin.remote(), &filter),
         Command::Warm { url, batch, parallel, rate, file } => {

@@ -12,6 +12,7 @@ mod remote;
 mod sandbox;
 mod schema;
 mod serve;
+mod show_status;
 mod token;
 mod warm;
 

@@ -290,3 +290,40 @@ async fn an_explanation_has_what_programs_want_and_no_result() {
         .await
         .expect(405);
 }
+
+#[tokio::test]
+async fn shows_the_figures_of_a_running_gateway() {
+    let gateway = Gateway::start("").await;
+    let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(3).collect();
+    gateway
+        .batch(&vehicles.iter().map(spelled).collect::<Vec<_>>())
+        .await
+        .expect(200);
+    let admin = format!("http://{}", gateway.admin);
+    let arguments = ["status", "--admin", &admin];
+    let (status, out, errors) = ended(command(&gateway, &arguments).output()).await;
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(out.starts_with("vingate ") && out.contains(", ready, running for "), "{out}");
+    assert!(
+        out.lines()
+            .any(|line| line.split_whitespace().eq(["entries", "3"])),
+        "{out}"
+    );
+    let (_, out, _) = ended(command(&gateway, &arguments).arg("--json").output()).await;
+    let status: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&status["figures"]["entries"], &status["ready"]), (&3.0.into(), &true.into()));
+    assert_eq!(status["sums"]["vehicles"], 3.0);
+    let values = status["history"]["figures"]["entries"].as_array().unwrap();
+    assert_eq!(values.len(), status["history"]["at"].as_array().unwrap().len());
+    assert_eq!(values.last(), Some(&3.0.into()));
+}
+
+#[tokio::test]
+async fn the_page_may_run_nothing_but_its_own() {
+    let gateway = Gateway::start("").await;
+    let page = gateway.admin(http::Request::get("/"), "").await.expect(200);
+    let policy = page.field("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.contains("script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    assert!(page.text().starts_with("<!doctype html>"));
+}

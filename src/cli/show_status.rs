@@ -1,0 +1,111 @@
+//! `vingate status`: the figures of the status page in a terminal.
+
+use std::{
+    error::Error,
+    fmt::Write as _,
+    io::{IsTerminal as _, stdout},
+    process::ExitCode,
+    time::Duration,
+};
+
+use http::Method;
+use serde_json::{Map, Value};
+use tokio::time::sleep;
+
+use super::{exit, print, remote::Remote, serve::block_on, stop_signal};
+
+/// How figures are shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// Again and again.
+    pub(super) watch: bool,
+    /// As JSON, one line each time.
+    pub(super) json: bool,
+}
+
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Clears a terminal.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
+/// Prints the figures.
+pub(super) fn run(remote: Result<Remote, Box<dyn Error>>, form: Form) -> ExitCode {
+    exit(block_on(None, async {
+        let (remote, stop) = (remote?, stop_signal()?);
+        tokio::select! {
+            shown = show(&remote, form) => shown,
+            () = stop => Ok(()),
+        }
+    }))
+}
+
+async fn show(remote: &Remote, form: Form) -> Result<(), Box<dyn Error>> {
+    loop {
+        let status = remote.json(Method::GET, "/status", "").await?;
+        let text = if form.json { status.to_string() } else { table(&status) };
+        let clears = form.watch && !form.json && stdout().is_terminal();
+        print(format_args!("{}{text}", if clears { CLEAR } else { "" }))?;
+        if !form.watch {
+            return Ok(());
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// A line for what is there at all, and for each figure that is not zero.
+fn table(status: &Value) -> String {
+    let reasons = status["reasons"].as_array();
+    let reasons = reasons
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect::<Vec<_>>();
+    let state = match status["ready"].as_bool() {
+        Some(true) => "ready".to_owned(),
+        _ => format!("not ready: {}", reasons.join(", ")),
+    };
+    let uptime = Duration::from_secs(status["uptime_seconds"].as_u64().unwrap_or_default());
+    let version = status["version"].as_str().unwrap_or_default();
+    let mut text =
+        format!("vingate {version}, {state}, running for {}", humantime::format_duration(uptime));
+    let none = Map::new();
+    let figures = status["figures"].as_object().unwrap_or(&none);
+    for (name, value) in figures {
+        let value = value.as_f64().unwrap_or_default();
+        if value != 0.0 {
+            // Writing to a string does not fail.
+            let _ = write!(text, "\n  {:<32} {:>16}", name.replace(['.', '_'], " "), number(value));
+        }
+    }
+    text
+}
+
+fn number(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.3}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn shows_what_is_not_zero() {
+        let status = json!({
+            "version": "1.2.3", "ready": false, "reasons": ["jwks"], "uptime_seconds": 90,
+            "figures": { "requests.batch": 40.0, "breaker": 0.0, "call_seconds": 1.5 },
+        });
+        let lines = table(&status);
+        let lines: Vec<_> = lines
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        let expected = [
+            "vingate 1.2.3, not ready: jwks, running for 1m 30s",
+            "call seconds 1.500",
+            "requests batch 40",
+        ];
+        assert_eq!(lines, expected);
+    }
+}
