@@ -6,9 +6,11 @@
 //! connections come to use it.
 
 mod control;
+mod inherited;
 mod outcome;
 mod reload;
 mod reloadable;
+pub mod service_manager;
 mod shared_state;
 
 use std::{future::pending, io, net::SocketAddr};
@@ -29,7 +31,10 @@ use crate::{
     server,
 };
 
-pub use self::{control::Control, outcome::ReloadOutcome, reload::Reload, shared_state::Error};
+pub use self::{
+    control::Control, inherited::Inherited, outcome::ReloadOutcome, reload::Reload,
+    shared_state::Error,
+};
 
 /// A gateway that is bound and ready to run.
 pub struct App {
@@ -53,12 +58,19 @@ impl App {
     ///
     /// An address cannot be listened on, or TLS to a server cannot be set up.
     pub fn build(config: Config) -> Result<Self, Error> {
+        Self::build_on(config, Inherited::default())
+    }
+
+    /// The same, but what was `inherited` is not bound again.
+    ///
+    /// # Errors
+    ///
+    /// Also, what was inherited is not for an address of the configuration.
+    pub fn build_on(config: Config, mut inherited: Inherited) -> Result<Self, Error> {
         let Config { restart_only, reloadable, effective } = config;
-        let bind = |address| {
-            server::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
-        };
-        let public = bind(restart_only.server.listen)?;
-        let admin = bind(restart_only.admin)?;
+        let public = inherited.listen(restart_only.server.listen)?;
+        let admin = inherited.listen(restart_only.admin)?;
+        inherited.finish()?;
         let (shared, refresher) = SharedState::build(&restart_only, &reloadable)?;
         let metrics = server::Metrics::register(shared.registry())?;
         let (control, served) = Control::new(shared, reloadable, effective)?;

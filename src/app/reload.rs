@@ -9,7 +9,7 @@ use std::{ffi::OsString, path::PathBuf};
 use tokio::{signal::unix::Signal, task::spawn_blocking};
 use tracing::{info, warn};
 
-use super::{control::Control, outcome::ReloadOutcome};
+use super::{control::Control, outcome::ReloadOutcome, service_manager};
 use crate::{
     config::{Config, Loaded, Problems},
     files::{Sources, Watch},
@@ -38,7 +38,10 @@ impl Reload {
                 Some(()) = hangups.recv() => {}
                 () = watch.changed() => {}
             }
-            if let Some(sources) = self.reload().await {
+            service_manager::reloading();
+            let read = self.reload().await;
+            service_manager::ready();
+            if let Some(sources) = read {
                 watch = Watch::new(sources);
             }
         }

@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::{env, exit, stop_signal};
 use crate::{
-    app::{App, Reload},
+    app::{App, Inherited, Reload, service_manager},
     config::{Config, Loaded},
     files::Sources,
     telemetry,
@@ -28,16 +28,24 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Error>> {
+    // Before there is another thread: it is taken out of the environment.
+    let inherited = Inherited::take()?;
     let log = telemetry::init(config.restart_only.format, config.reloadable.telemetry.level)?;
     block_on(config.restart_only.workers, async {
         // Before anything is announced: from then on, a hangup must not end the process.
         let (stop, hangups) = (stop_signal()?, signal(SignalKind::hangup())?);
-        let app = App::build(config)?;
+        let app = App::build_on(config, inherited)?;
         let reload =
             Reload { path: path.to_owned(), env, control: app.control(), levels: log.levels() };
         let _reloading = AbortOnDropHandle::new(tokio::spawn(reload.run(sources, hangups)));
         let (gateway, admin) = app.addresses()?;
         info!(version = env!("CARGO_PKG_VERSION"), %gateway, %admin, "serving");
+        service_manager::ready();
+        let _alive = AbortOnDropHandle::new(tokio::spawn(service_manager::keep_alive()));
+        let stop = async {
+            stop.await;
+            service_manager::stopping();
+        };
         app.run(stop).await;
         Ok(())
     })

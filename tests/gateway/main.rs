@@ -23,6 +23,7 @@ mod permits;
 mod reload;
 mod remote;
 mod retries;
+mod service_manager;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
