@@ -21,6 +21,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -124,6 +125,15 @@ impl Body {
             Inner::Full(full) => Some(Inner::Full(full.clone()).into()),
             Inner::Incoming(_) | Inner::Boxed(_) => None,
         }
+    }
+
+    /// All that is left of it, if that is in memory.
+    pub fn buffered(&self) -> Option<Bytes> {
+        let Inner::Full(full) = &self.inner else {
+            return None;
+        };
+        let frame = full.clone().frame().now_or_never().flatten();
+        Some(frame.map_or_else(Bytes::new, |Ok(frame)| frame.into_data().unwrap_or_default()))
     }
 
     /// Whether nothing of it has to be waited for.

@@ -21,6 +21,7 @@
 //!   cache of vehicles, how long each is good and what a write names of it · [`upstream`]: calls
 //!   to Sync, permitted, timed, made again or not made at all · [`telemetry`]: logs and the
 //!   metrics of requests
+//! * [`shared_tier`]: what ties replicas together, kept in Redis
 //! * [`loader`]: what nobody holds, fetched in calls that many requests share · [`normalize`]: one
 //!   spelling of vehicles in paths, queries and bodies
 //! * [`batch`]: the batch endpoint · [`forward`]: everything else
@@ -60,7 +61,7 @@
 //! Sync sent. Errors are typed on the way and end in [`gateway`], which alone knows what a client
 //! sees of them. Any other request goes from [`normalize`] to [`forward`], which streams it both
 //! ways over a permit of its own, small bodies as a whole; a write drops what it changed from the
-//! cache before its response leaves.
+//! cache before its response leaves, here and, over the [`shared_tier`], in other replicas.
 //!
 //! # Glossary
 //!
@@ -109,6 +110,7 @@ pub mod route;
 pub mod rule;
 pub mod sandbox;
 pub mod server;
+pub mod shared_tier;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;

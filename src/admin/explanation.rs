@@ -129,6 +129,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::OtherWrite => "another write",
         Cause::Unauthorized => "Sync, which refused the credential",
         Cause::Purge => "a purge",
+        Cause::Replica => "another replica",
     }
 }
 

@@ -13,12 +13,12 @@ mod reloadable;
 pub mod service_manager;
 mod shared_state;
 
-use std::{future::pending, io, net::SocketAddr};
+use std::{future::pending, io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::TcpListener,
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tracing::info;
 
@@ -43,6 +43,9 @@ pub struct App {
     control: Control,
     refresher: Option<jwks::Refresher>,
 }
+
+/// How long a drain waits until other replicas were told of the last writes.
+const TELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Listener<S> {
     listener: TcpListener,
@@ -114,6 +117,8 @@ impl App {
         let sweeping = tokio::spawn(shared.cache.clone().keep_swept());
         let sampling = shared.history.clone().keep(shared.registry().clone());
         let sampling = tokio::spawn(sampling);
+        let tier = shared.tier.clone();
+        let following = tier.map(|tier| tokio::spawn(tier.run(shared.cache.clone())));
         let refreshing = tokio::spawn(keep_keys(refresher, readiness.clone()));
 
         // Held until the admin listener has closed.
@@ -130,6 +135,11 @@ impl App {
         tasks.close();
         let _ = timeout_at(cut_at, tasks.wait()).await;
 
+        if let Some((following, tier)) = following.zip(shared.tier.as_ref()) {
+            // What others are not told they find out when the hold of a write has ended.
+            let _ = timeout(TELL_TIMEOUT, tier.flushed()).await;
+            following.abort();
+        }
         sweeping.abort();
         refreshing.abort();
         sampling.abort();

@@ -17,9 +17,10 @@ use crate::{
     limit::{self, Admit, RateLimit, Share},
     loader::{self, Loader},
     normalize::Normalize,
+    shared_tier::{self, SharedTier},
     telemetry::{self, TelemetryLayer},
     upstream::{self, Origin, Upstream},
-    vehicle_cache::{self, Partition, VehicleCache},
+    vehicle_cache::{self, Partition, Replicas, VehicleCache},
 };
 
 /// Why the gateway cannot start, for people.
@@ -35,6 +36,8 @@ pub(super) struct SharedState {
     started_at: Instant,
     origin: Origin,
     upstream: Upstream,
+    /// What ties this replica to others, which has to be run.
+    pub(super) tier: Option<SharedTier>,
     published: Option<Arc<jwks::KeySet>>,
     admit: Admit,
     share: Share,
@@ -79,13 +82,20 @@ impl SharedState {
         let (published, refresher) = published.transpose()?.unzip();
         let cache_metrics = vehicle_cache::Metrics::register(&registry)?;
         let upstream_metrics = upstream::Metrics::register(&registry)?;
+        let tier = restart_only.shared.clone().map(|config| {
+            let metrics = shared_tier::Metrics::register(&registry, config.lease)?;
+            Ok::<_, Error>(SharedTier::new(config, metrics)?)
+        });
+        let tier = tier.transpose()?;
         let max_in_flight = reloadable.limit.max_in_flight;
         let shared = Self {
-            cache: VehicleCache::of_vehicles(
+            cache: VehicleCache::replicated(
                 &restart_only.cache,
                 reloadable.lifetimes.clone(),
                 cache_metrics,
+                tier.clone().map(|tier| Arc::new(tier) as Arc<dyn Replicas>),
             ),
+            tier,
             tasks: TaskTracker::new(),
             readiness: Readiness::new(),
             history: History::default(),

@@ -39,4 +39,14 @@ impl Partition {
         let (halves, _) = digest.as_chunks();
         Self(u128::from_le_bytes(halves[0]))
     }
+
+    /// The same partition in every process.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
+    /// The partition with these [bytes](Self::to_bytes).
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_le_bytes(bytes))
+    }
 }

@@ -246,7 +246,8 @@ impl<C: Contents, R: Rules<C::Value>> Pass<'_, C, R> {
         (is_current && !is_late).then_some(in_flight)
     }
 
-    /// Takes an item into the flight of this request, and lets others find it there.
+    /// Takes an item into the flight of this request, and lets others find it there unless it is
+    /// held.
     fn lead<'f>(
         &self,
         table: &mut Table<C>,
@@ -256,13 +257,13 @@ impl<C: Contents, R: Rules<C::Value>> Pass<'_, C, R> {
     ) -> (&'f Arc<Flight<C>>, usize) {
         self.store.note_miss(hashed.hash);
         let (flight, index) = flight.add(hashed, is_refresh);
-        // Asked under the shard's lock, and a write raises its fence before it takes that lock:
-        // so either the fence is seen here, or the write sees the flight.
-        let may_store =
-            !self
-                .store
-                .fence
-                .covers(hashed.key.partition, || C::tags(&hashed.key.item), self.now);
+        let (Key { partition, item }, store) = (hashed.key, self.store);
+        // Asked under the shard's lock, and a write raises its hold or fence before it takes that
+        // lock: so either they are seen here, or the write sees the flight.
+        if store.holds.cover(partition, || C::tags(&item)) {
+            return (flight, index);
+        }
+        let may_store = !store.fence.covers(partition, || C::tags(&item), self.now);
         let id = table.occupy(hashed.key, hashed.hash);
         let in_flight = InFlight { flight: Arc::clone(flight), index, may_store };
         table.slot_mut(id).in_flight = Some(in_flight);

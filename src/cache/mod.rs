@@ -17,6 +17,7 @@ mod contents;
 mod entry;
 mod fence;
 mod flight;
+mod holds;
 mod key;
 mod lease;
 mod lookup;
@@ -33,6 +34,7 @@ pub use self::{
     key::{Key, Partition, Scope},
     lease::{Lease, Leases, Stored},
     lookup::{Lookup, Lookups, Rules, Verdict},
+    removal::Hold,
     store::{Cache, Gauges},
 };
 

@@ -18,7 +18,28 @@ use super::{Cache, Contents, Partition, Scope, table::Table};
 /// thread for a long time. For a write that has more, every slot is looked at once instead.
 pub(crate) const FEW_TAGS: usize = 1000;
 
+/// Keeps what a scope covers from being joined and stored, until it is dropped.
+#[must_use = "dropped at once, nothing is held"]
+pub struct Hold<C: Contents> {
+    cache: Cache<C>,
+    subjects: Vec<u64>,
+    /// Whether some of the scope found no room.
+    is_of_all: bool,
+}
+
 impl<C: Contents> Cache<C> {
+    /// Drops what `scope` covers, and keeps it from being joined and stored until the hold is
+    /// dropped.
+    pub fn hold(&self, scope: &Scope<C::Tag>) -> Hold<C> {
+        // Before the tables are locked: see where leases are given out.
+        let (subjects, is_of_all) = self.0.holds.add(scope);
+        if let Some(partition) = scope.partition {
+            self.0.advance_epoch(partition);
+        }
+        self.remove_each(&scope.tags);
+        Hold { cache: self.clone(), subjects, is_of_all }
+    }
+
     /// Drops what `scope` covers. Nothing of it is served any more when the future is ready;
     /// whoever cannot wait for that has to have the future run all the same.
     ///
@@ -89,6 +110,11 @@ impl<C: Contents> Cache<C> {
         purged
     }
 
+    /// Drops everything at once. What is in flight is neither joined any more nor stored.
+    pub fn forget(&self) {
+        self.0.advance_epochs();
+    }
+
     fn remove_each(&self, tags: &[C::Tag]) {
         if tags.is_empty() {
             return;
@@ -123,5 +149,11 @@ impl<C: Contents> Cache<C> {
         table.slot_mut(id).in_flight = None;
         table.vacate(id);
         has_entry
+    }
+}
+
+impl<C: Contents> Drop for Hold<C> {
+    fn drop(&mut self) {
+        self.cache.0.holds.remove(&self.subjects, self.is_of_all);
     }
 }

@@ -20,8 +20,8 @@ use prometheus::IntGauge;
 use tokio::{sync::Notify as PlainNotify, time::Instant};
 
 use super::{
-    Contents, Entry, Key, LookupLock, Mutex, Partition, fence::StoreFence, key::Hashed,
-    prehashed::Prehashed, table::Table,
+    Contents, Entry, Key, LookupLock, Mutex, Partition, fence::StoreFence, holds::Holds,
+    key::Hashed, prehashed::Prehashed, table::Table,
 };
 
 /// The cache: a handle, cheap to clone.
@@ -41,6 +41,7 @@ pub(crate) struct Store<C: Contents> {
     capacity: u64,
     gauges: Gauges,
     pub(super) fence: StoreFence,
+    pub(super) holds: Holds,
     hashing: RandomState,
     shards: Box<[Mutex<Table<C>>]>,
     policy: Policy<u64, Arc<Entry<C::Value>>, BuildHasherDefault<Prehashed>>,
@@ -107,6 +108,7 @@ impl<C: Contents> Cache<C> {
             capacity,
             gauges,
             fence: StoreFence::new(hashing.clone(), started_at),
+            holds: Holds::new(hashing.clone()),
             hashing,
             shards,
             policy,

@@ -6,7 +6,8 @@ use super::effective::EffectiveConfig;
 use crate::{
     admin,
     auth::{self, jwks},
-    batch, forward, gateway, limit, normalize, server, telemetry, upstream, vehicle_cache,
+    batch, forward, gateway, limit, normalize, server, shared_tier, telemetry, upstream,
+    vehicle_cache,
 };
 
 /// A valid configuration, in the parts that the modules take.
@@ -36,6 +37,8 @@ pub struct RestartOnlyConfig {
     pub jwks: Option<jwks::Config>,
     /// The vehicle cache as a whole.
     pub cache: vehicle_cache::Config,
+    /// What ties replicas together; `None`: nothing does.
+    pub shared: Option<shared_tier::Config>,
     /// How log lines look.
     pub format: telemetry::Format,
 }

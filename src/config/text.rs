@@ -11,7 +11,12 @@ use rustls::pki_types::ServerName;
 use serde_json::{Value as Json, json};
 
 use super::value::{Form, Value};
-use crate::{auth::jwks::Source, forward::HarmlessWrite, upstream::Origin};
+use crate::{
+    auth::jwks::Source,
+    forward::HarmlessWrite,
+    shared_tier::{InvalidUrl, ServerUrl},
+    upstream::Origin,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CredentialHeader(pub(crate) HeaderName);
@@ -27,6 +32,10 @@ pub(crate) struct JwksUrl(pub(crate) String);
 /// The name of a host, without a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostName(pub(crate) String);
+
+/// Part of the names of what is kept elsewhere, as it is without any quoting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Namespace(pub(crate) String);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variable(pub(crate) String);
@@ -96,6 +105,14 @@ text!(
     |text: &str| text.parse().map_err(|error| format!("{text:?}, {error}")), Self::to_string
 );
 text!(
+    ServerUrl: "redis:// or rediss://, a host and optionally a port", "rediss://cache.internal:6380",
+    |text: &str| text.parse().map_err(|invalid: InvalidUrl| invalid.to_string()), Self::to_string
+);
+text!(
+    Namespace: "up to 64 letters, digits, \"-\", \"_\" and \".\"", "vingate",
+    namespace, |namespace| namespace.0.clone()
+);
+text!(
     JwksUrl: "an https URL, an http URL on loopback, or a path", "https://login.example/jwks",
     |text| visible(text).map(Self), |url| Source::masked(&url.0)
 );
@@ -147,6 +164,14 @@ fn scope(text: &str) -> Result<Scope, String> {
         return Err(format!("{text:?}"));
     }
     Ok(Scope(text.to_owned()))
+}
+
+fn namespace(text: &str) -> Result<Namespace, String> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match (1..=64).contains(&text.len()) && text.bytes().all(is_allowed) {
+        true => Ok(Namespace(text.to_owned())),
+        false => Err(format!("{text:?}")),
+    }
 }
 
 // It may be the secret itself, by mistake: it is never shown.

@@ -171,15 +171,19 @@ fn exchange(
         let route = request.extensions().get().copied().unwrap_or(Route::Other);
         let write = cause.map(|cause| {
             let ResponseContext { shared, credential, body, .. } = &context;
-            Arc::new(Write::new(&request, cause, shared, *credential, body.clone()))
+            Box::new(Write::new(&request, cause, shared, *credential, body.clone()))
         });
         // A write is its client's as long as it waits for a permit: whoever hangs up takes it
         // along, unsent. From then on it runs to its end.
         let permit = upstream.reserve(reservation).await?;
-        let responding = permit.send(Call::new(route, request));
-        let Some(write) = write else {
-            return context.finish(responding.await).await;
+        let Some(mut write) = write else {
+            return context
+                .finish(permit.send(Call::new(route, request)).await)
+                .await;
         };
+        write.announce().await;
+        let responding = permit.send(Call::new(route, request));
+        let write = Arc::<Write>::from(write);
         let given_up = Pending::new(Arc::clone(&write));
         let (tasks, pending) = (context.shared.tasks.clone(), Pending::new(write));
         let ending = async move {

@@ -146,12 +146,21 @@ impl BodyMonitor {
 // === impl Capture ===
 
 impl Capture {
-    /// Keeps up to `limit` bytes of a body.
+    /// Keeps up to `limit` bytes of a body: now if they are in memory, else as they are sent.
     pub(super) fn of(body: &Body, limit: usize) -> Self {
-        match body.is_end_stream() {
-            true => Self::Nothing,
-            false => Self::Part { bytes: Vec::new(), limit },
+        if body.is_end_stream() {
+            return Self::Nothing;
         }
+        let mut capture = Self::Part { bytes: Vec::new(), limit };
+        if let Some(bytes) = body.buffered() {
+            capture.push(&bytes, true);
+        }
+        capture
+    }
+
+    /// Whether nothing more is to come.
+    pub(super) fn is_over(&self) -> bool {
+        !matches!(self, Self::Part { .. })
     }
 
     fn push(&mut self, mut data: &[u8], is_whole: bool) {

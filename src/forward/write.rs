@@ -122,6 +122,21 @@ impl Write {
         }
     }
 
+    /// Lets those know who have to know before the write is sent, as far as its body does not say
+    /// only later what it changes.
+    pub(super) async fn announce(&mut self) {
+        let announcing = self.cache.announce(&|| {
+            let is_known = |body: &Arc<BodyMonitor>| body.with_capture(Capture::is_over);
+            self.body
+                .as_ref()
+                .is_none_or(is_known)
+                .then(|| self.scope())
+        });
+        if let Some(announcing) = announcing {
+            self.cache = announcing.await;
+        }
+    }
+
     /// Everything that this write may have changed, as far as it was sent.
     fn scope(&self) -> InvalidationScope {
         let mut refs = self.named_by_target.clone();

@@ -33,6 +33,8 @@ pub struct Directives {
 pub(super) struct DirectivesAt<'a> {
     pub(super) directives: &'a Directives,
     pub(super) stale: StaleWindows,
+    /// Nothing older, because other replicas may have written.
+    pub(super) doubt: Option<Duration>,
     pub(super) now: Instant,
 }
 
@@ -90,7 +92,7 @@ impl DirectivesAt<'_> {
 
     /// Whether a stale entry may stand in for a failed refresh.
     pub(super) fn permit_stale_if_error(&self, results: &Results) -> bool {
-        let Self { directives, stale, now } = self;
+        let Self { directives, stale, now, .. } = self;
         let within = match results.freshness(*now) {
             Freshness::Fresh(_) => true,
             Freshness::Stale(since) => since <= stale.if_error,
@@ -102,9 +104,12 @@ impl DirectivesAt<'_> {
 impl Rules<Results> for DirectivesAt<'_> {
     #[inline]
     fn check(&self, results: &Results) -> Verdict {
-        let Self { directives, now, .. } = *self;
+        let Self { directives, doubt, now, .. } = *self;
         let is_too_old = |max| results.age(now) > max;
-        if directives.no_store || directives.no_cache || directives.max_age.is_some_and(is_too_old)
+        if directives.no_store
+            || directives.no_cache
+            || directives.max_age.is_some_and(is_too_old)
+            || doubt.is_some_and(is_too_old)
         {
             return Verdict::Unusable;
         }
@@ -121,9 +126,10 @@ impl Rules<Results> for DirectivesAt<'_> {
         }
     }
 
-    /// What was sent before it came is not what `no-cache` asks for.
+    /// What was sent before it came is not what `no-cache` asks for, and in doubt may be older
+    /// than what others wrote.
     fn joins_sent(&self) -> bool {
-        !self.directives.no_cache
+        !self.directives.no_cache && self.doubt.is_none_or(|max_age| !max_age.is_zero())
     }
 
     fn only_if_cached(&self) -> bool {

@@ -61,9 +61,9 @@ impl DropLog {
         );
     }
 
-    /// Notes what an operator drops.
-    pub(super) fn note_purge(&self, entries: PurgeFilter, at: SystemTime) {
-        let last = LastDrop { cause: Cause::Purge, at, held_off_until: None };
+    /// Notes what is dropped for another reason than a write.
+    pub(super) fn note_purge(&self, entries: PurgeFilter, cause: Cause, at: SystemTime) {
+        let last = LastDrop { cause, at, held_off_until: None };
         self.push([Dropped { entries, last }].into_iter());
     }
 
@@ -128,6 +128,7 @@ mod tests {
         assert_eq!(log.last(own(), &one).unwrap().held_off_until, Some(at(21)));
         log.note_purge(
             PurgeFilter { vin: Some(one.vin), plate: Some(one.plate), partition: None },
+            Cause::Purge,
             at(4),
         );
         assert_eq!(last(&one), Some((Cause::Purge, at(4))));
@@ -138,10 +139,10 @@ mod tests {
     fn forgets_the_oldest() {
         let log = DropLog::default();
         let one = vehicle("A1");
-        log.note_purge(PurgeFilter::default(), at(1));
+        log.note_purge(PurgeFilter::default(), Cause::Purge, at(1));
         let other = PurgeFilter { plate: Some(vehicle("B2").plate), ..PurgeFilter::default() };
         for second in 0..MOST as u64 {
-            log.note_purge(other, at(second));
+            log.note_purge(other, Cause::Purge, at(second));
         }
         assert_eq!(log.last(own(), &one), None);
         assert_eq!(log.0.lock().len(), MOST);

@@ -1,37 +1,16 @@
 //! What a write takes away, and an operator's purge.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::future::BoxFuture;
 
-use super::{Failure, VehicleCache, VehicleTag};
-use crate::{
-    cache::{Partition, Scope},
-    labels::labels,
-    vehicle::{Plate, Vin},
+use super::{
+    Change, Failure, Hold, InvalidationScope, PurgeFilter, Tell, VehicleCache, VehicleTag,
 };
-
-/// What a write may have changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InvalidationScope {
-    /// Every entry of these VINs, under any plate, in every partition.
-    pub vins: Vec<Vin>,
-    /// Every entry of these plates, under any VIN, in every partition.
-    pub plates: Vec<Plate>,
-    /// Everything in this partition.
-    pub partition: Option<Partition>,
-}
-
-/// Entries to purge: those that match every part which is there. None: all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PurgeFilter {
-    /// Of this partition.
-    pub partition: Option<Partition>,
-    /// Of this VIN.
-    pub vin: Option<Vin>,
-    /// Of this plate.
-    pub plate: Option<Plate>,
-}
+use crate::labels::labels;
 
 labels! {
     /// Why entries are dropped; the label of `vingate_cache_invalidations_total`.
@@ -48,11 +27,25 @@ labels! {
         Unauthorized = "unauthorized",
         /// `POST /cache/purge` of the admin listener.
         Purge = "purge",
+        /// Another replica said so.
+        Replica = "replica",
     }
 }
 
 /// Where writes are told: the cache, whatever its calls fail with.
 pub trait Invalidate: Send + Sync + 'static {
+    /// A write is about to be sent that may change what `scope` says; `None`: that is not known
+    /// before it is sent. Ready when it may go, with what its outcome is to be told instead of
+    /// this. That is dropped when the write is over.
+    ///
+    /// `None`: nobody needs to know before.
+    fn announce(
+        &self,
+        _scope: &dyn Fn() -> Option<InvalidationScope>,
+    ) -> Option<BoxFuture<'static, Arc<dyn Invalidate>>> {
+        None
+    }
+
     /// Drops what `scope` covers. Nothing of it is served any more when the future is ready;
     /// whoever cannot wait for that has to have the future run all the same.
     ///
@@ -69,7 +62,34 @@ pub trait Invalidate: Send + Sync + 'static {
 // === impl VehicleCache ===
 
 impl<F: Failure> Invalidate for VehicleCache<F> {
+    fn announce(
+        &self,
+        scope: &dyn Fn() -> Option<InvalidationScope>,
+    ) -> Option<BoxFuture<'static, Arc<dyn Invalidate>>> {
+        let announcing = self.contents().replicas.as_ref()?.announce(scope()?);
+        let cache = self.clone();
+        Some(Box::pin(async move {
+            let told = AnnouncedWrite { cache, outcome: announcing.await };
+            Arc::new(told) as Arc<dyn Invalidate>
+        }))
+    }
+
     fn invalidate(
+        &self,
+        scope: InvalidationScope,
+        cause: Cause,
+        fence_for: Option<Duration>,
+    ) -> BoxFuture<'static, ()> {
+        match &self.contents().replicas {
+            None => self.invalidate_here(scope, cause, fence_for),
+            Some(replicas) => self.invalidate_everywhere(&**replicas, scope, cause, fence_for),
+        }
+    }
+}
+
+impl<F: Failure> VehicleCache<F> {
+    /// [`Invalidate::invalidate`] for a write of another replica, which has told everybody itself.
+    pub fn invalidate_here(
         &self,
         scope: InvalidationScope,
         cause: Cause,
@@ -81,39 +101,81 @@ impl<F: Failure> Invalidate for VehicleCache<F> {
             .note(&scope, cause, fence_for, SystemTime::now());
         self.remove(scope.into(), fence_for)
     }
-}
 
-impl<F: Failure> VehicleCache<F> {
+    fn invalidate_everywhere(
+        &self,
+        replicas: &(impl Tell + ?Sized),
+        scope: InvalidationScope,
+        cause: Cause,
+        fence_for: Option<Duration>,
+    ) -> BoxFuture<'static, ()> {
+        let removed = self.invalidate_here(scope.clone(), cause, fence_for);
+        let told = replicas.tell(Change::Of(scope), fence_for);
+        match cause {
+            // Nobody has written, so nobody has to wait for the others.
+            Cause::Unauthorized => removed,
+            _ => Box::pin(async move {
+                removed.await;
+                told.await;
+            }),
+        }
+    }
+
+    /// Drops what `scope` covers, and keeps it from being joined and stored until the hold is
+    /// dropped: another replica makes a write.
+    pub fn hold_vehicles(&self, scope: InvalidationScope) -> Hold<F> {
+        self.metrics().invalidations(Cause::Replica).inc();
+        let drops = &self.contents().drops;
+        drops.note(&scope, Cause::Replica, None, SystemTime::now());
+        self.hold(&scope.into())
+    }
+
+    /// Drops everything at once: other replicas may have written anything.
+    pub fn forget_vehicles(&self) {
+        self.note_purge(PurgeFilter::default(), Cause::Replica);
+        self.forget();
+    }
+
+    fn note_purge(&self, filter: PurgeFilter, cause: Cause) {
+        self.metrics().invalidations(cause).inc();
+        let drops = &self.contents().drops;
+        drops.note_purge(filter, cause, SystemTime::now());
+    }
+
     /// Drops every entry that `filter` matches, and gives their number. Like a write, it also
     /// keeps calls that were sent before it was over from storing what they bring. Dropped before
     /// its end, it has done a part of that.
     pub async fn purge_vehicles(&self, filter: &PurgeFilter) -> u64 {
-        self.metrics().invalidations(Cause::Purge).inc();
-        self.contents().drops.note_purge(*filter, SystemTime::now());
+        self.note_purge(*filter, Cause::Purge);
+        let replicas = self.contents().replicas.as_ref();
+        let told = replicas.map(|replicas| replicas.tell(filter.change(), None));
         let vin = filter.vin.map(VehicleTag::Vin);
         let tags: Vec<_> = vin
             .into_iter()
             .chain(filter.plate.map(VehicleTag::Plate))
             .collect();
-        self.purge(filter.partition, &tags).await
+        let purged = self.purge(filter.partition, &tags).await;
+        if let Some(told) = told {
+            told.await;
+        }
+        purged
     }
 }
 
-// === impl InvalidationScope ===
-
-impl From<Partition> for InvalidationScope {
-    /// Everything in the partition.
-    fn from(partition: Partition) -> Self {
-        Self { partition: Some(partition), ..Self::default() }
-    }
+/// Where the outcome of a write is told that other replicas know of already.
+struct AnnouncedWrite<F: Failure> {
+    cache: VehicleCache<F>,
+    outcome: Arc<dyn Tell>,
 }
 
-impl From<InvalidationScope> for Scope<VehicleTag> {
-    fn from(InvalidationScope { vins, plates, partition }: InvalidationScope) -> Self {
-        let vins = vins.into_iter().map(VehicleTag::Vin);
-        let tags = vins
-            .chain(plates.into_iter().map(VehicleTag::Plate))
-            .collect();
-        Self { tags, partition }
+impl<F: Failure> Invalidate for AnnouncedWrite<F> {
+    fn invalidate(
+        &self,
+        scope: InvalidationScope,
+        cause: Cause,
+        fence_for: Option<Duration>,
+    ) -> BoxFuture<'static, ()> {
+        self.cache
+            .invalidate_everywhere(&*self.outcome, scope, cause, fence_for)
     }
 }

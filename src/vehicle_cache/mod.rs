@@ -1,6 +1,7 @@
 //! The [`cache`] of vehicles: what is held of one, how long it is good, and what a
 //! write names of it.
 
+mod change;
 mod classes;
 mod directives;
 mod drop_log;
@@ -8,6 +9,7 @@ mod invalidate;
 mod life;
 mod lifetimes;
 mod metrics;
+mod replicas;
 mod results;
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
@@ -22,13 +24,15 @@ use crate::{
 
 use self::directives::DirectivesAt;
 pub use self::{
+    change::{Change, InvalidationScope, PurgeFilter},
     classes::{Class, Classes},
     directives::Directives,
     drop_log::{DropLog, LastDrop},
-    invalidate::{Cause, Invalidate, InvalidationScope, PurgeFilter},
+    invalidate::{Cause, Invalidate},
     life::{Held, Life},
     lifetimes::{Lifetimes, StaleWindows, Ttl},
     metrics::{CacheStatus, Metrics},
+    replicas::{Replicas, Tell},
     results::{ContentHash, Element, Freshness, Results},
 };
 pub use crate::cache::{Key, Moment, Partition};
@@ -41,6 +45,8 @@ pub type Entry = cache::Entry<Results>;
 pub type Flight<F> = cache::Flight<Vehicles<F>>;
 /// The duty to fetch vehicles.
 pub type Leases<F> = cache::Leases<Vehicles<F>>;
+/// Keeps vehicles from being joined and stored.
+pub type Hold<F> = cache::Hold<Vehicles<F>>;
 /// What is known of one vehicle.
 pub type Lookup<F> = cache::Lookup<Vehicles<F>>;
 /// What a request finds of its vehicles.
@@ -72,6 +78,7 @@ pub struct Vehicles<F> {
     lifetimes: ArcSwap<Lifetimes>,
     metrics: Metrics,
     drops: DropLog,
+    replicas: Option<Arc<dyn Replicas>>,
     failure: PhantomData<fn() -> F>,
 }
 
@@ -97,10 +104,21 @@ const OVERHEAD: usize = 700;
 // === impl VehicleCache ===
 
 impl<F: Failure> VehicleCache<F> {
-    /// An empty cache of vehicles.
+    /// An empty cache of vehicles, which no other process shares.
     pub fn of_vehicles(config: &Config, lifetimes: Lifetimes, metrics: Metrics) -> Self {
+        Self::replicated(config, lifetimes, metrics, None)
+    }
+
+    /// An empty cache of vehicles, and who else has to hear of writes.
+    pub fn replicated(
+        config: &Config,
+        lifetimes: Lifetimes,
+        metrics: Metrics,
+        replicas: Option<Arc<dyn Replicas>>,
+    ) -> Self {
         let gauges = metrics.gauges.clone();
-        Self::new(Vehicles::new(config.enabled, lifetimes, metrics), config.capacity, gauges)
+        let vehicles = Vehicles::new(config.enabled, lifetimes, metrics, replicas);
+        Self::new(vehicles, config.capacity, gauges)
     }
 
     /// Looks up `vehicles`, which are distinct, and gives out leases for those that have to be
@@ -117,7 +135,8 @@ impl<F: Failure> VehicleCache<F> {
     ) -> Lookups<F> {
         let partition = partition.filter(|_| self.is_enabled() && !directives.no_store);
         let stale = self.contents().lifetimes.load().stale;
-        self.look_up_by(partition, vehicles, &DirectivesAt { directives, stale, now }, now)
+        let doubt = self.doubt(now);
+        self.look_up_by(partition, vehicles, &DirectivesAt { directives, stale, doubt, now }, now)
     }
 
     /// What is still held for a vehicle whose refresh failed, if it may stand in.
@@ -129,7 +148,7 @@ impl<F: Failure> VehicleCache<F> {
         now: Instant,
     ) -> Option<Arc<Entry>> {
         let stale = self.contents().lifetimes.load().stale;
-        let rules = DirectivesAt { directives, stale, now };
+        let rules = DirectivesAt { directives, stale, doubt: None, now };
         self.get(partition, vehicle)
             .filter(|entry| rules.permit_stale_if_error(entry))
     }
@@ -154,15 +173,26 @@ impl<F: Failure> VehicleCache<F> {
     pub fn metrics(&self) -> &Metrics {
         &self.contents().metrics
     }
+
+    /// Nothing that is older may be served, because other replicas may have written.
+    fn doubt(&self, now: Instant) -> Option<Duration> {
+        let replicas = self.contents().replicas.as_ref()?;
+        replicas.max_age(now)
+    }
 }
 
 // === impl Vehicles ===
 
 impl<F> Vehicles<F> {
-    fn new(is_enabled: bool, lifetimes: Lifetimes, metrics: Metrics) -> Self {
+    fn new(
+        is_enabled: bool,
+        lifetimes: Lifetimes,
+        metrics: Metrics,
+        replicas: Option<Arc<dyn Replicas>>,
+    ) -> Self {
         let lifetimes = ArcSwap::from_pointee(lifetimes);
         let drops = DropLog::default();
-        Self { is_enabled, lifetimes, metrics, drops, failure: PhantomData }
+        Self { is_enabled, lifetimes, metrics, drops, replicas, failure: PhantomData }
     }
 }
 

@@ -3,6 +3,7 @@ mod dropping;
 mod histories;
 mod interleavings;
 mod large;
+mod replicated;
 use crate::cache::tests::lock;
 
 use std::{sync::Arc, time::Duration};
@@ -64,7 +65,7 @@ fn sharded(capacity: u64, shards: usize) -> TestCache {
     let stale = StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND };
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let gauges = metrics.gauges.clone();
-    let contents = Vehicles::new(true, Lifetimes { ttl, stale }, metrics);
+    let contents = Vehicles::new(true, Lifetimes { ttl, stale }, metrics, None);
     VehicleCache::sharded(contents, capacity, gauges, shards)
 }
 

@@ -20,7 +20,7 @@ use self::{
 };
 
 /// The modules of the crate, from the bottom to the top.
-const LEVELS: [Level; 11] = [
+const LEVELS: [Level; 12] = [
     // Words that everybody speaks.
     together(&[
         "body",
@@ -44,6 +44,7 @@ const LEVELS: [Level; 11] = [
     apart(&["cache"]),
     // One subject each. What they need from one another, `app` hands over.
     apart(&["auth", "limit", "telemetry", "upstream", "vehicle_cache"]),
+    apart(&["shared_tier"]),
     apart(&["loader", "normalize"]),
     apart(&["batch", "forward"]),
     // Where all of it becomes the path of a request.

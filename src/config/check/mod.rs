@@ -8,6 +8,7 @@ mod account;
 mod auth;
 mod certificate;
 mod listen;
+mod shared_table;
 mod upstream;
 
 use std::{
@@ -34,6 +35,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let accounts = account::check(file, context);
     let auth = auth::check(file, accounts, required(&file.upstream.url).cloned(), context);
     let origins = listen::origins(file, context);
+    let shared = shared_table::check(file, context);
     let jitter = file.cache.ttl.jitter.0;
     if jitter >= 1.0 {
         context.expected("cache.ttl.jitter", jitter, "a number below 1");
@@ -47,6 +49,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         upstream: upstream?,
         jwks,
         cache: cache(file),
+        shared: shared?,
         format: file.log.format,
     };
     let reloadable = ReloadableConfig {

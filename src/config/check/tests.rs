@@ -270,3 +270,54 @@ fn no_secret_reaches_a_message() {
         assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
     }
 }
+
+#[test]
+fn what_ties_replicas_together_is_complete_and_fits() {
+    const FINE: &str = "shared.url = \"redis://cache\"\nshared.secret = { env = \"LONG\" }\n";
+    let config = parse(&with(FINE)).unwrap();
+    let shared = config.restart_only.shared.unwrap();
+    assert_eq!(shared.url.to_string(), "redis://cache:6379");
+    assert_eq!(shared.write_timeout.as_secs(), 80, "a request, and an attempt behind it");
+    assert!(parse(&with("")).unwrap().restart_only.shared.is_none());
+    let fine = |more: &str| format!("{FINE}{more}");
+    for (more, want) in [
+        (
+            "shared.lease = \"150ms\"".to_owned(),
+            vec![
+                "3: shared.secret: found nothing, expected { env = \"NAME\" } or { file = \"PATH\" }",
+                "3: shared.url: found nothing, expected redis:// or rediss://, a host and optionally a \
+             port, such as \"rediss://cache.internal:6380\"",
+            ],
+        ),
+        (
+            fine("shared.write_wait = \"100ms\""),
+            vec![
+                "5: shared.write_wait: found less than shared.lease, expected zero, or at least \
+             shared.lease",
+            ],
+        ),
+        (fine("shared.write_wait = \"0s\""), vec![]),
+        (
+            fine("shared.previous = [{ env = \"WORD\" }]"),
+            vec!["5: shared.previous[0]: found a secret of 7 bytes, expected at least 32 bytes"],
+        ),
+        (
+            fine("shared.namespace = \"a{b}\""),
+            vec![
+                "5: shared.namespace: found \"a{b}\", expected up to 64 letters, digits, \"-\", \"_\" and \
+             \".\", such as \"vingate\"",
+            ],
+        ),
+        (
+            FINE.replace("redis://", "redis://me:hunter2@"),
+            vec![
+                "3: shared.url: found a user or password in the URL, expected redis:// or rediss://, a \
+             host and optionally a port, such as \"rediss://cache.internal:6380\"",
+            ],
+        ),
+    ] {
+        let mut found = problems(&with(&more));
+        found.sort_unstable();
+        assert_eq!(found, want, "{more}");
+    }
+}

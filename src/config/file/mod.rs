@@ -6,6 +6,7 @@
 mod auth;
 mod cache;
 mod server;
+mod shared_table;
 mod upstream;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,6 +27,7 @@ pub(crate) use self::{
     auth::{Auth, Key},
     cache::Cache,
     server::{Cors, Server},
+    shared_table::Shared,
     upstream::{Account, Upstream},
 };
 
@@ -41,6 +43,7 @@ table! {
         auth: Auth = Auth::default(),
         [Reload] batch: Batch = Batch::default(),
         cache: Cache = Cache::default(),
+        shared: Option<Shared> = None,
         [Reload] limit: Limit = Limit::default(),
         [Reload] cors: Option<Cors> = None,
         log: Log = Log::default(),

@@ -171,3 +171,52 @@ proptest! {
         })?;
     }
 }
+
+/// Is told of a write before it is sent.
+struct Announcing(Dropped, Arc<Mutex<Vec<Option<InvalidationScope>>>>);
+
+impl Invalidate for Announcing {
+    fn announce(
+        &self,
+        scope: &dyn Fn() -> Option<InvalidationScope>,
+    ) -> Option<BoxFuture<'static, Arc<dyn Invalidate>>> {
+        self.1.lock().push(scope());
+        let told = Arc::new(Recording(Arc::clone(&self.0)));
+        Some(Box::pin(async { told as Arc<dyn Invalidate> }))
+    }
+
+    fn invalidate(
+        &self,
+        _: InvalidationScope,
+        _: Cause,
+        _: Option<Duration>,
+    ) -> BoxFuture<'static, ()> {
+        panic!("who was announced to is told")
+    }
+}
+
+#[tokio::test]
+async fn says_before_a_write_is_sent_what_it_will_change_if_that_is_known() {
+    let vehicle = r#"{"plate":"A1"}"#;
+    for (method, body, is_known) in [
+        (Method::DELETE, Body::empty(), true),
+        (Method::POST, Body::full(vehicle), true),
+        (Method::POST, streamed(vec![data(vehicle)]), false),
+    ] {
+        let (upstream, mut calls) = by_hand();
+        let (dropped, announced) = (Dropped::default(), Arc::default());
+        let cache = Arc::new(Announcing(Arc::clone(&dropped), Arc::clone(&announced)));
+        let forward = Forward { upstream, shared: shared(config(), cache) };
+        let uri = "/3VWFE21C04M000001";
+        let mut exchange = Box::pin(forward.oneshot(request(method, uri, body)));
+        assert!(exchange.as_mut().now_or_never().is_none());
+        let scope = announced.lock()[0].clone();
+        assert_eq!(scope.is_some(), is_known);
+        let (request, response) = calls.recv().await.unwrap();
+        request.into_body().collect().await.unwrap();
+        response.send(Ok(ok())).expect("somebody waits");
+        exchange.await.unwrap();
+        assert!(!is_known || scope.as_ref() == Some(&dropped.lock()[0].0));
+        assert_eq!((dropped.lock().len(), announced.lock().len()), (1, 1));
+    }
+}

@@ -45,6 +45,8 @@ enum Actor {
     Read { vehicles: &'static [usize], directives: &'static str, later: u64, call: Call },
     /// Changes vehicles in the upstream and drops them from the cache.
     Write { vehicles: &'static [usize], names: Names, is_known: bool },
+    /// Changes vehicles in the upstream through another replica, which says so before.
+    WriteElsewhere { vehicles: &'static [usize], names: Names },
     /// Sweeps out what partitions held when they were dropped.
     Sweep,
 }
@@ -133,6 +135,8 @@ fn threads_of_the_machine_break_no_promise() {
                             4 => read_for(IsDropped, vehicles),
                             5 => Actor::Sweep,
                             6 => write(Many, vehicles),
+                            7 => write_elsewhere(Vins, vehicles),
+                            8 => write_elsewhere(Whole, &[0, 1]),
                             _ => Actor::Read {
                                 vehicles,
                                 directives: READS[random >> 6 & 3],
@@ -246,6 +250,7 @@ impl Scene {
                 self.read(vehicles, directives, Instant::now() + SECOND * later as u32, call);
             }
             Actor::Write { vehicles, names, is_known } => self.write(vehicles, names, is_known),
+            Actor::WriteElsewhere { vehicles, names } => self.write_elsewhere(vehicles, names),
             Actor::Sweep => wait(self.cache.sweep()),
         }
     }
@@ -328,8 +333,42 @@ impl Scene {
             }
             world.versions
         };
+        let scope = self.scope(vehicles, names);
+        let fence_for = (!is_known).then_some(9000 * SECOND);
+        if names == Purge {
+            wait(self.cache.purge_vehicles(&PurgeFilter::default()));
+        } else {
+            wait(self.cache.invalidate(scope, Cause::OtherWrite, fence_for));
+        }
+        self.answer(vehicles, written);
+    }
+
+    /// The response leaves while what was written is held here, and before it is known here that
+    /// the write is done.
+    fn write_elsewhere(&self, vehicles: &[usize], names: Names) {
+        let scope = self.scope(vehicles, names);
+        let hold = self.cache.hold_vehicles(scope.clone());
+        let written = {
+            let world = &mut *self.world.lock();
+            vehicles.iter().for_each(|&nth| world.versions[nth] += 1);
+            world.versions
+        };
+        self.answer(vehicles, written);
+        lock::switch();
+        wait(self.cache.invalidate_here(scope, Cause::Replica, None));
+        drop(hold);
+    }
+
+    fn answer(&self, vehicles: &[usize], written: [u32; 2]) {
+        let world = &mut *self.world.lock();
+        for &nth in vehicles {
+            world.answered[nth] = world.answered[nth].max(written[nth]);
+        }
+    }
+
+    fn scope(&self, vehicles: &[usize], names: Names) -> InvalidationScope {
         let named = vehicles.iter().map(|&nth| self.vehicles[nth]);
-        let scope = match names {
+        match names {
             Vins => InvalidationScope { vins: named.map(|it| it.vin).collect(), ..<_>::default() },
             Many => InvalidationScope {
                 vins: named.map(|it| it.vin).chain(others()).collect(),
@@ -340,16 +379,6 @@ impl Scene {
             }
             Whole => InvalidationScope { partition: Some(partition(0)), ..<_>::default() },
             Purge => InvalidationScope::default(),
-        };
-        let fence_for = (!is_known).then_some(9000 * SECOND);
-        if names == Purge {
-            wait(self.cache.purge_vehicles(&PurgeFilter::default()));
-        } else {
-            wait(self.cache.invalidate(scope, Cause::OtherWrite, fence_for));
-        }
-        let world = &mut *self.world.lock();
-        for &nth in vehicles {
-            world.answered[nth] = world.answered[nth].max(written[nth]);
         }
     }
 

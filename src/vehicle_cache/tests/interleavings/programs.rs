@@ -22,6 +22,10 @@ pub(super) const fn give_up(names: Names, vehicles: &'static [usize]) -> Actor {
     Actor::Write { vehicles, names, is_known: false }
 }
 
+pub(super) const fn write_elsewhere(names: Names, vehicles: &'static [usize]) -> Actor {
+    Actor::WriteElsewhere { vehicles, names }
+}
+
 pub(super) const PEEK: Actor =
     Actor::Read { vehicles: &[0], directives: "only-if-cached", later: 0, call: Lands };
 pub(super) const RELOAD: Actor =
@@ -52,6 +56,8 @@ pub(super) const SMALL: &[Program] = &[
     (&[], ROOM, 1, &[read(&[0]), write(Vins, &[0]), give_up(Plates, &[0])]),
     (&[], ROOM, 1, &[read(&[0]), write(Whole, &[0]), write(Vins, &[0])]),
     (&[], ROOM, 2, &[read(&[0, 1]), write(Vins, &[1, 0])]),
+    (&[], ROOM, 1, &[read(&[0]), write_elsewhere(Vins, &[0])]),
+    (&[0], ROOM, 1, &[read(&[0]), write_elsewhere(Whole, &[0])]),
     (&[], ROOM, 1, &[read_for(IsSentEarly, &[0]), RELOAD]),
     (&[0], ROOM, 1, &[STALE, PEEK, write(Vins, &[0])]),
     (&[0], ROOM, 1, &[STALE, STALE]),
@@ -76,6 +82,9 @@ pub(super) const LARGE: &[Program] = &[
     (&[], ROOM, 2, &[read(&[0, 1]), read(&[1, 0])]),
     (&[], ROOM, 2, &[read(&[0, 1]), PEEK, write(Vins, &[1, 0])]),
     (&[], ROOM, 2, &[read_for(Fails, &[0, 1]), read(&[1])]),
+    (&[], ROOM, 1, &[read(&[0]), read(&[0]), write_elsewhere(Vins, &[0])]),
+    (&[0], ROOM, 1, &[read(&[0]), read(&[0]), write_elsewhere(Whole, &[0])]),
+    (&[], ROOM, 1, &[read(&[0]), write(Vins, &[0]), write_elsewhere(Plates, &[0])]),
 ];
 
 pub(super) const HUGE: &[Program] = &[
@@ -91,6 +100,7 @@ pub(super) const HUGE: &[Program] = &[
             STALE,
             write(Vins, &[0, 1]),
             write(Whole, &[0, 1]),
+            write_elsewhere(Vins, &[0, 1]),
             Actor::Sweep,
         ],
     ),

@@ -1,0 +1,46 @@
+//! `[shared]`: what ties replicas together.
+
+use std::path::PathBuf;
+
+use crate::{
+    config::{
+        declaration::table,
+        secret::Secret,
+        text::Namespace,
+        units::{DAY, MINUTE, Time},
+        value::List,
+    },
+    shared_tier::ServerUrl,
+};
+
+table! {
+    /// One Redis (7.0 or later) or Valkey (7.2 or later), over which replicas tell one another of
+    /// writes. It is never needed: without it each replica is on its own. If absent, replicas share
+    /// nothing. All replicas have the same keys here.
+    pub(crate) struct Shared {
+        /// Where it is: redis://HOST:PORT, or rediss:// for TLS. Neither user nor password.
+        [Required] url: Option<ServerUrl> = None,
+        /// As whom it is spoken to. If absent, as its default user.
+        user: Option<String> = None,
+        /// The password of that user.
+        password: Option<Secret> = None,
+        /// At least 32 bytes, which encrypt what is kept there.
+        [Required] secret: Option<Secret> = None,
+        /// Former secrets, which only decrypt, so that replicas can change the secret one by one.
+        previous: List<Secret> = List::new(),
+        /// Part of the names of all that is kept there: letters, digits, "-", "_" and ".".
+        namespace: Namespace = Namespace("vingate".to_owned()),
+        /// The CA certificates of the server, PEM. If absent, those that the system trusts.
+        ca: Option<PathBuf> = None,
+        /// How long a replica trusts what it last heard of writes. It asks every 25 ms, so that
+        /// five may be lost.
+        lease: Time<100, MINUTE> = Time::millis(150),
+        /// How long after a write was announced its response leaves; not less than the lease, which
+        /// Sync's own latency mostly covers. Zero: at once, and others may serve what was before
+        /// the write for some 30 ms more, for a lease at most.
+        write_wait: Time<0, MINUTE> = Time::millis(150),
+        /// Nothing older is served by a replica that does not hear of writes. Long enough for a
+        /// server that starts again, short enough for people who wait for their change.
+        when_lost: Time<0, DAY> = Time::seconds(30),
+    }
+}

@@ -1,0 +1,235 @@
+//! Follows the log over one connection after the other, and puts into it what waits for that.
+
+use std::{collections::HashMap, convert::Infallible, time::Duration};
+
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{info, warn};
+
+use super::{
+    SharedTier,
+    follower::{Effect, Follower, Read, Times},
+    link::{Link, LinkError},
+    log_entry::{LogEntry, WriteId},
+    position::Era,
+    rules::Strict,
+};
+use crate::vehicle_cache::{Cause, Failure, Hold, VehicleCache};
+
+/// What is done with the cache of this replica.
+struct Applying<F: Failure> {
+    tier: SharedTier,
+    cache: VehicleCache<F>,
+    holds: HashMap<WriteId, Hold<F>>,
+}
+
+/// Between two reads of the log. Five may be lost before a lease of 150 ms is over. Reads that
+/// block would be answered ten times a second only when nothing is written.
+const READ_EVERY: Duration = Duration::from_millis(25);
+
+/// Entries that are read at once.
+const PAGE: usize = 500;
+
+/// Entries that are written at once.
+const BATCH: usize = 64;
+
+/// Entries that the log keeps at least: some megabytes. Who reads it from its beginning learns
+/// nothing of older ones, and need not: it holds nothing that is older.
+const KEPT: usize = 1 << 16;
+
+/// Between two looks at which run of the server it is: behind a proxy it may change while the
+/// connection stands.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two attempts to connect, or to write what was refused.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// Between two lines of the log about the same trouble.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+
+/// What was logged of the connection.
+#[derive(Default)]
+struct Reported {
+    at: Option<Instant>,
+}
+
+// === impl SharedTier ===
+
+impl SharedTier {
+    /// Does to `cache` what other replicas say of their writes, and tells them of those through
+    /// this one, for as long as it is polled.
+    pub async fn run<F: Failure>(self, cache: VehicleCache<F>) -> Infallible {
+        let Times { lease, write } = self.0.times();
+        let mut follower = Follower::<Strict>::new(Times { lease, write });
+        let mut applying = Applying { tier: self.clone(), cache, holds: HashMap::new() };
+        let mut reported = Reported::default();
+        loop {
+            let lost = match self.0.endpoint.dial().await {
+                Ok(link) => {
+                    self.use_link(&link, &mut follower, &mut applying, &mut reported)
+                        .await
+                }
+                Err(error) => error,
+            };
+            let now = Instant::now();
+            self.0.outbox.link_down(now);
+            reported.lost(&lost, now);
+            applying.apply(follower.expire(now)).await;
+            sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// Ready when the connection is lost.
+    async fn use_link<F: Failure>(
+        &self,
+        link: &Link,
+        follower: &mut Follower,
+        applying: &mut Applying<F>,
+        reported: &mut Reported,
+    ) -> LinkError {
+        let era = match link.era().await {
+            Ok(era) => era,
+            Err(error) => return error,
+        };
+        reported.connected();
+        applying.apply(follower.connected(era)).await;
+        self.0.outbox.link_up();
+        tokio::select! {
+            // First, so that what was appended to a log counts before its loss shows.
+            biased;
+            lost = self.append(link) => lost,
+            lost = self.follow(link, era, follower, applying) => lost,
+        }
+    }
+
+    /// Puts into the log what waits for that.
+    async fn append(&self, link: &Link) -> LinkError {
+        let inner = &*self.0;
+        let mut reported = Reported::default();
+        loop {
+            let first = inner.outbox.first(BATCH).await;
+            let sealed = first
+                .iter()
+                .map(|entry| inner.sealer.seal(inner.log.as_bytes(), &entry.to_bytes()));
+            let (accepted, refused) = match link.append(&inner.log, KEPT, sealed).await {
+                Ok(appended) => appended,
+                Err(error) => return error,
+            };
+            inner.outbox.done(&first[..accepted]);
+            // Nobody waits for a server that refuses.
+            match refused {
+                None => inner.outbox.link_up(),
+                Some(error) => {
+                    let now = Instant::now();
+                    inner.outbox.link_down(now);
+                    reported.refused(&error, now);
+                    sleep(RETRY_AFTER).await;
+                }
+            }
+        }
+    }
+
+    /// Reads the log again and again.
+    async fn follow<F: Failure>(
+        &self,
+        link: &Link,
+        era: Era,
+        follower: &mut Follower,
+        applying: &mut Applying<F>,
+    ) -> LinkError {
+        let mut check_at = Instant::now() + CHECK_EVERY;
+        loop {
+            let sent_at = Instant::now();
+            if sent_at >= check_at {
+                match link.era().await {
+                    Ok(found) if found == era => check_at = sent_at + CHECK_EVERY,
+                    Ok(_) => return LinkError::Unexpected("another server"),
+                    Err(error) => return error,
+                }
+            }
+            let read = match self.read(link, follower).await {
+                Ok(read) => read,
+                Err(error) => return error,
+            };
+            let (is_all, now) = (read.is_all, Instant::now());
+            applying.apply(follower.read(read, now)).await;
+            applying.apply(follower.expire(now)).await;
+            if is_all {
+                sleep_until(sent_at + READ_EVERY).await;
+            }
+        }
+    }
+
+    async fn read(&self, link: &Link, follower: &Follower) -> Result<Read, LinkError> {
+        let (inner, sent_at) = (&*self.0, Instant::now());
+        let entries = link.range(&inner.log, follower.next(), PAGE).await?;
+        let is_all = entries.len() < PAGE;
+        let open = |bytes| {
+            let bytes = inner.sealer.open(inner.log.as_bytes(), bytes)?;
+            LogEntry::parse(&bytes)
+        };
+        let entries = entries.into_iter();
+        let entries = entries
+            .map(|(position, bytes)| (position, open(bytes)))
+            .collect();
+        Ok(Read { sent_at, entries, is_all })
+    }
+}
+
+// === impl Applying ===
+
+impl<F: Failure> Applying<F> {
+    async fn apply(&mut self, effects: Vec<Effect>) {
+        let Self { tier, cache, holds } = self;
+        for effect in effects {
+            match effect {
+                Effect::Doubt => tier.0.trust().revoke(),
+                Effect::Forget => {
+                    tier.0.outbox.begin_reading();
+                    cache.forget_vehicles();
+                    holds.clear();
+                }
+                Effect::Hold(write, scope) => {
+                    holds.insert(write, cache.hold_vehicles(scope));
+                }
+                Effect::LetGo(write) => drop(holds.remove(&write)),
+                Effect::Drop(scope, fence_for) => {
+                    cache
+                        .invalidate_here(scope, Cause::Replica, fence_for)
+                        .await;
+                }
+                Effect::DropAll => cache.forget_vehicles(),
+                Effect::Begin => tier.0.begin_log(),
+                Effect::Trust(until) => tier.0.trust().extend(until),
+            }
+        }
+    }
+}
+
+// === impl Reported ===
+
+impl Reported {
+    fn connected(&mut self) {
+        info!("shared tier connected");
+        self.at = None;
+    }
+
+    fn lost(&mut self, error: &LinkError, now: Instant) {
+        if self.is_due(now) {
+            warn!(%error, "shared tier not reached: other replicas are not heard");
+        }
+    }
+
+    fn refused(&mut self, error: &redis::RedisError, now: Instant) {
+        if self.is_due(now) {
+            warn!(%error, "shared tier refuses what it is told of writes");
+        }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.at.is_none_or(|at| now >= at + REPORT_EVERY);
+        if is_due {
+            self.at = Some(now);
+        }
+        is_due
+    }
+}

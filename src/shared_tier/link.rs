@@ -1,0 +1,205 @@
+//! One connection to the server, and the commands that are sent over it.
+//!
+//! Dialled here rather than by the library, so that the socket has its options and TLS its
+//! provider, and so that a connection to a server that says nothing more is given up.
+
+use std::{io, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, RedisResult, Value,
+    aio::MultiplexedConnection, cmd, pipe,
+};
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::position::{Era, Position};
+
+/// Where the server is, and as whom it is spoken to.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
+    pub(super) login: RedisConnectionInfo,
+}
+
+/// A connection that stands, as far as is known.
+pub(super) struct Link {
+    commands: MultiplexedConnection,
+    /// Sends and receives, for as long as the link is kept.
+    _driver: AbortOnDropHandle<()>,
+}
+
+/// Why a connection is not used any more, or was never made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    /// It could not be made, or was lost.
+    #[error("no connection: {0}")]
+    Io(#[from] io::Error),
+    /// Nothing has come for too long.
+    #[error("no response in time")]
+    Timeout,
+    /// The server refuses what it was asked for, or it was lost on the way.
+    #[error("{0}")]
+    Redis(#[from] RedisError),
+    /// It says something else than was asked for.
+    #[error("a response that is none: {0}")]
+    Unexpected(&'static str),
+}
+
+/// One entry of the log, as it is there.
+pub(super) type RawEntry = (Position, Vec<u8>);
+
+/// Until a connection stands, the login included.
+const DIAL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Until a command has its response. Whoever waits for one has less patience; a server that is
+/// silent for so long is most likely silent for good.
+const TIMEOUT: Duration = Duration::from_millis(750);
+
+/// How long a server may be silent before the system asks whether it is there, and how long what
+/// was sent may be without its acknowledgement.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+const USER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The field of an entry of the log.
+const FIELD: &str = "v";
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// Connects and logs in.
+    pub(super) async fn dial(&self) -> Result<Link, LinkError> {
+        timeout(DIAL_TIMEOUT, self.connect())
+            .await
+            .unwrap_or(Err(LinkError::Timeout))
+    }
+
+    async fn connect(&self) -> Result<Link, LinkError> {
+        let stream = TcpStream::connect((&*self.host, self.port)).await?;
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_keepalive(
+            &TcpKeepalive::new()
+                .with_time(KEEPALIVE)
+                .with_interval(KEEPALIVE),
+        )?;
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        match &self.tls {
+            None => self.log_in(stream).await,
+            Some((tls, name)) => self.log_in(tls.connect(name.clone(), stream).await?).await,
+        }
+    }
+
+    async fn log_in<S>(&self, stream: S) -> Result<Link, LinkError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        // Time is limited here, where it is known what waits.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let (commands, driver) =
+            MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
+        Ok(Link { commands, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    /// Which run of which server this is.
+    pub(super) async fn era(&self) -> Result<Era, LinkError> {
+        let Value::BulkString(info) = self.ask(cmd("INFO").arg("server")).await? else {
+            return Err(LinkError::Unexpected("INFO"));
+        };
+        let mut lines = info.split(|&byte| byte == b'\n');
+        let run_id = lines.find_map(|line| line.trim_ascii_end().strip_prefix(b"run_id:"));
+        run_id
+            .filter(|run_id| !run_id.is_empty())
+            .map(Era::of)
+            .ok_or(LinkError::Unexpected("INFO without run_id"))
+    }
+
+    /// Entries of the log from `first` on, that one included, up to `count`.
+    pub(super) async fn range(
+        &self,
+        log: &str,
+        first: Option<Position>,
+        count: usize,
+    ) -> Result<Vec<RawEntry>, LinkError> {
+        let first = first.map_or("-".to_owned(), |first| first.to_string());
+        let mut command = cmd("XRANGE");
+        command.arg(log).arg(first).arg("+").arg("COUNT").arg(count);
+        let Value::Array(entries) = self.ask(&command).await? else {
+            return Err(LinkError::Unexpected("XRANGE"));
+        };
+        let entries = entries.into_iter().map(raw_entry).collect::<Option<_>>();
+        entries.ok_or(LinkError::Unexpected("XRANGE"))
+    }
+
+    /// Puts `entries` behind everything else in the log, which keeps at least the last `keep`.
+    /// Gives how many of them, from the first on, are there now, and why the next is not.
+    pub(super) async fn append(
+        &self,
+        log: &str,
+        keep: usize,
+        entries: impl Iterator<Item = Vec<u8>>,
+    ) -> Result<(usize, Option<RedisError>), LinkError> {
+        let mut commands = pipe();
+        for entry in entries {
+            let command = commands.cmd("XADD").arg(log);
+            command
+                .arg("MAXLEN")
+                .arg("~")
+                .arg(keep)
+                .arg("*")
+                .arg(FIELD)
+                .arg(entry);
+        }
+        let (mut link, count) = (self.commands.clone(), commands.len());
+        let responses = within(link.send_packed_commands(&commands, 0, count)).await?;
+        for (nth, response) in responses.into_iter().enumerate() {
+            if let Err(refused) = response.extract_error() {
+                return Ok((nth, Some(refused)));
+            }
+        }
+        Ok((count, None))
+    }
+
+    async fn ask(&self, command: &Cmd) -> Result<Value, LinkError> {
+        let mut link = self.commands.clone();
+        Ok(within(link.send_packed_command(command))
+            .await?
+            .extract_error()?)
+    }
+}
+
+async fn within<T>(asking: impl Future<Output = RedisResult<T>>) -> Result<T, LinkError> {
+    Ok(timeout(TIMEOUT, asking)
+        .await
+        .map_err(|_| LinkError::Timeout)??)
+}
+
+fn raw_entry(entry: Value) -> Option<RawEntry> {
+    let Value::Array(entry) = entry else {
+        return None;
+    };
+    let [Value::BulkString(id), Value::Array(fields)] = <[_; 2]>::try_from(entry).ok()? else {
+        return None;
+    };
+    let position = str::from_utf8(&id).ok()?.parse().ok()?;
+    // What has other fields nobody here can read.
+    let bytes = match <[_; 2]>::try_from(fields) {
+        Ok([Value::BulkString(field), Value::BulkString(bytes)]) if field == FIELD.as_bytes() => {
+            bytes
+        }
+        _ => Vec::new(),
+    };
+    Some((position, bytes))
+}

@@ -1,0 +1,175 @@
+//! Many replicas, one cache: what ties them together is kept in Redis or Valkey, and never needed.
+//!
+//! **The log.** Replicas tell one another of writes in a log, a stream on the server: before a
+//! write is sent ([`LogEntry::Intent`](log_entry::LogEntry)), and when it is done. Each replica
+//! reads the log every 25 ms ([`following`]), drops what changed, and does not keep what is about
+//! to change ([`follower`]).
+//!
+//! **The lease.** Whoever has read the log to its end trusts what it holds for a lease from the
+//! moment it asked ([`trust`]). The response of a write leaves when a lease has passed since the
+//! log had the write ([`settle`]): by then everybody has read of it, or trusts nothing. Only the
+//! clock of the process is read for that, and that only runs forward. A replica that trusts
+//! nothing serves nothing that is older than `shared.when_lost`, and calls Sync for the rest.
+//!
+//! **Eras.** A server that was started again, or took over from another, may have lost the end of
+//! the log. It is another [era](position::Era): whoever finds itself in one forgets what it held
+//! and reads the log from its beginning. So does whoever does not find the entry that it read
+//! last.
+//!
+//! Nothing waits for the server for longer than a write that is told to it, which waits for 20 ms.
+//! What cannot be told is told as soon as there is a server again ([`outbox`]).
+//!
+//! What happens when is decided by types without a clock, a lock or a socket ([`follower`],
+//! [`settle`]), which tests run in every order of steps.
+
+mod config;
+mod follower;
+mod following;
+mod link;
+mod log_entry;
+mod metrics;
+mod outbox;
+mod position;
+mod rules;
+mod seal;
+mod settle;
+mod telling;
+mod trust;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use aws_lc_rs::rand;
+use redis::{ProtocolVersion, RedisConnectionInfo};
+use rustls::pki_types::{IpAddr, ServerName};
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+
+pub use self::{
+    config::{Config, InvalidUrl, ServerUrl},
+    metrics::Metrics,
+    seal::Secret,
+};
+use self::{
+    follower::Times,
+    link::Endpoint,
+    log_entry::{LogEntry, WriteId},
+    outbox::Outbox,
+    seal::{Sealer, Secrets},
+    trust::Trust,
+};
+use crate::tls;
+
+/// What ties replicas together: a handle, cheap to clone.
+#[derive(Clone)]
+pub struct SharedTier(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    endpoint: Endpoint,
+    /// The name of the log.
+    log: String,
+    sealer: Sealer,
+    outbox: Outbox,
+    metrics: Metrics,
+    /// Tells the writes of this process from those of others.
+    replica: u64,
+    writes: AtomicU64,
+}
+
+/// Why TLS to the server cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up TLS to the shared tier: {0}")]
+pub struct TlsError(#[from] rustls::Error);
+
+// === impl SharedTier ===
+
+impl SharedTier {
+    /// Sets up what it takes; nothing is connected yet. `metrics` are those of the same lease.
+    pub fn new(config: Config, metrics: Metrics) -> Result<Self, TlsError> {
+        let endpoint = endpoint(&config)?;
+        let secrets = Secrets::new(&config.secret, &config.previous);
+        let mut replica = [0; 8];
+        rand::fill(&mut replica).expect("the system has random bytes");
+        Ok(Self(Arc::new(Inner {
+            endpoint,
+            // In braces: one hash slot of a cluster.
+            log: format!("{{vg1:{}}}:log", config.namespace),
+            sealer: secrets.sealer(b"log"),
+            outbox: Outbox::new(Instant::now()),
+            metrics,
+            replica: u64::from_le_bytes(replica),
+            writes: AtomicU64::new(0),
+            config,
+        })))
+    }
+
+    /// Ready when all was told that others have to know. While there is no server, that does not
+    /// come.
+    pub async fn flushed(&self) {
+        self.0.outbox.emptied().await;
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn trust(&self) -> &Trust {
+        self.metrics.trust()
+    }
+
+    fn times(&self) -> Times {
+        Times { lease: self.config.lease, write: self.config.write_timeout }
+    }
+
+    fn next_write(&self) -> WriteId {
+        let number = self.writes.fetch_add(1, Ordering::Relaxed);
+        WriteId { replica: self.replica, number }
+    }
+
+    /// Puts a first entry into an empty log, unless one is about to come.
+    fn begin_log(&self) {
+        if self.outbox.is_empty() {
+            drop(self.outbox.push(LogEntry::Beginning));
+        }
+    }
+}
+
+impl std::fmt::Debug for SharedTier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedTier")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
+    }
+}
+
+fn endpoint(config: &Config) -> Result<Endpoint, rustls::Error> {
+    let ServerUrl { is_tls, host, port } = config.url.clone();
+    let tls = match is_tls {
+        false => None,
+        true => {
+            let name = match host.parse::<std::net::IpAddr>() {
+                Ok(address) => ServerName::IpAddress(IpAddr::from(address)),
+                Err(_) => ServerName::try_from(host.clone())
+                    .map_err(|_| rustls::Error::General("a host that is no name".to_owned()))?,
+            };
+            let client = tls::client_config(config.ca.as_deref(), true)?;
+            Some((TlsConnector::from(Arc::new(client)), name))
+        }
+    };
+    let mut login = RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP2)
+        .set_skip_set_lib_name();
+    if let Some(user) = &config.user {
+        login = login.set_username(user);
+    }
+    if let Some(password) = &config.password {
+        login = login.set_password(String::from_utf8_lossy(password));
+    }
+    Ok(Endpoint { host, port, tls, login })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! What is to be put into the log, in order, until it is there.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+
+use super::{
+    log_entry::LogEntry,
+    settle::{LinkState, Reading, Receipt},
+};
+use crate::vehicle_cache::Change;
+
+/// Entries that wait, and the state of the connection that they wait for.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    state: Mutex<State>,
+    has_more: Notify,
+    /// Told when something is in the log.
+    has_less: Notify,
+}
+
+/// Comes when an entry is in the log.
+pub(super) type Pending = oneshot::Receiver<Receipt>;
+
+#[derive(Debug)]
+struct State {
+    entries: VecDeque<Outgoing>,
+    /// What they weigh.
+    weight: usize,
+    reading: Reading,
+    /// Since when there is no connection, unless there is one.
+    down_since: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    entry: Arc<LogEntry>,
+    receipt: oneshot::Sender<Receipt>,
+}
+
+/// Entries that may wait, and the names in them: some megabytes. It is writes that others were
+/// not told of, so beyond that they are told that anything may have changed.
+const MAX_WEIGHT: usize = 64 * 1024;
+
+// === impl Outbox ===
+
+impl Outbox {
+    /// Nothing, and no connection.
+    pub(super) fn new(now: Instant) -> Self {
+        let state = State {
+            entries: VecDeque::new(),
+            weight: 0,
+            reading: Reading::default(),
+            down_since: Some(now),
+        };
+        Self { state: Mutex::new(state), has_more: Notify::new(), has_less: Notify::new() }
+    }
+
+    /// Lets `entry` wait. Gives what comes when it is in the log, if that is still to be then.
+    pub(super) fn push(&self, entry: LogEntry) -> Pending {
+        let (sender, receipt) = oneshot::channel();
+        let given_up = self.state.lock().push(entry, sender);
+        drop(given_up);
+        self.has_more.notify_one();
+        receipt
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.lock().entries.is_empty()
+    }
+
+    /// Waits until all is in the log. One waits at a time.
+    pub(super) async fn emptied(&self) {
+        while !self.is_empty() {
+            self.has_less.notified().await;
+        }
+    }
+
+    pub(super) fn link(&self) -> LinkState {
+        let state = self.state.lock();
+        state
+            .down_since
+            .map_or(LinkState::Up(state.reading), LinkState::Down)
+    }
+
+    /// The connection stands.
+    pub(super) fn link_up(&self) {
+        self.state.lock().down_since = None;
+    }
+
+    /// The connection does not stand. If it was lost before, it stays lost since then.
+    pub(super) fn link_down(&self, now: Instant) {
+        self.state.lock().down_since.get_or_insert(now);
+    }
+
+    /// The log is read from its beginning from now on.
+    pub(super) fn begin_reading(&self) {
+        self.state.lock().reading.0 += 1;
+    }
+
+    /// Waits until there is something, and gives the first of it, up to `max`.
+    pub(super) async fn first(&self, max: usize) -> Vec<Arc<LogEntry>> {
+        loop {
+            let first: Vec<_> = {
+                let state = self.state.lock();
+                let entries = state.entries.iter().take(max);
+                entries
+                    .map(|outgoing| Arc::clone(&outgoing.entry))
+                    .collect()
+            };
+            if !first.is_empty() {
+                return first;
+            }
+            self.has_more.notified().await;
+        }
+    }
+
+    /// These, which were first, are in the log.
+    pub(super) fn done(&self, sent: &[Arc<LogEntry>]) {
+        self.has_less.notify_one();
+        let state = &mut *self.state.lock();
+        let receipt = Receipt { reading: state.reading, at: Instant::now() };
+        for sent in sent {
+            // All of them may have been given up meanwhile.
+            let is_sent = |outgoing: &mut Outgoing| Arc::ptr_eq(&outgoing.entry, sent);
+            if let Some(outgoing) = state.entries.pop_front_if(is_sent) {
+                state.weight -= outgoing.entry.weight();
+                let _ = outgoing.receipt.send(receipt);
+            }
+        }
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Gives what is given up for it.
+    fn push(&mut self, entry: LogEntry, receipt: oneshot::Sender<Receipt>) -> VecDeque<Outgoing> {
+        let mut given_up = VecDeque::new();
+        let mut entry = Arc::new(entry);
+        if self.weight + entry.weight() > MAX_WEIGHT {
+            given_up = mem::take(&mut self.entries);
+            self.weight = 0;
+            entry = Arc::new(LogEntry::Done(None, Change::Everything));
+        }
+        self.weight += entry.weight();
+        self.entries.push_back(Outgoing { entry, receipt });
+        given_up
+    }
+}
+
+impl LogEntry {
+    fn weight(&self) -> usize {
+        1 + self.names()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::vehicle_cache::InvalidationScope;
+
+    fn done() -> LogEntry {
+        LogEntry::Done(None, Change::Of(InvalidationScope::default()))
+    }
+
+    fn first(outbox: &Outbox, max: usize) -> Vec<Arc<LogEntry>> {
+        outbox.first(max).now_or_never().unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn keeps_the_order_until_each_is_in_the_log() {
+        let outbox = Outbox::new(Instant::now());
+        let mut receipts = [outbox.push(LogEntry::Beginning), outbox.push(done())];
+        let sent = first(&outbox, 10);
+        assert_eq!(
+            sent.iter().map(|entry| &**entry).collect::<Vec<_>>(),
+            [&LogEntry::Beginning, &done()]
+        );
+        outbox.done(&sent[..1]);
+        assert_eq!(receipts[0].try_recv().unwrap().reading, Reading(0));
+        assert!(receipts[1].try_recv().is_err());
+        assert_eq!(first(&outbox, 10).len(), 1);
+        outbox.done(&sent[1..]);
+        assert!(receipts[1].try_recv().is_ok() && first(&outbox, 10).is_empty());
+    }
+
+    #[tokio::test]
+    async fn says_that_anything_has_changed_rather_than_to_keep_more_than_there_is_room_for() {
+        let outbox = Outbox::new(Instant::now());
+        let mut lost = outbox.push(done());
+        for _ in 1..MAX_WEIGHT {
+            drop(outbox.push(done()));
+        }
+        let sent = first(&outbox, 1);
+        drop(outbox.push(LogEntry::Beginning));
+        let all = first(&outbox, usize::MAX);
+        let everything = LogEntry::Done(None, Change::Everything);
+        assert_eq!(all.iter().map(|entry| &**entry).collect::<Vec<_>>(), [&everything]);
+        outbox.done(&sent);
+        assert!(lost.try_recv().is_err());
+        assert_eq!(first(&outbox, 2).len(), 1, "what was sent is not what is first now");
+    }
+
+    #[test]
+    fn a_connection_that_was_lost_stays_lost_since_then() {
+        let (now, second) = (Instant::now(), std::time::Duration::from_secs(1));
+        let outbox = Outbox::new(now);
+        outbox.link_down(now + second);
+        assert_eq!(outbox.link(), LinkState::Down(now));
+        outbox.link_up();
+        outbox.begin_reading();
+        assert_eq!(outbox.link(), LinkState::Up(Reading(1)));
+        outbox.link_down(now + 2 * second);
+        assert_eq!(outbox.link(), LinkState::Down(now + 2 * second));
+    }
+}

@@ -1,0 +1,156 @@
+//! What other replicas are told of writes through this one, and how long a response waits for
+//! that.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{
+    SharedTier,
+    log_entry::{self, LogEntry, MAX_NAMES, WriteId},
+    outbox::Pending,
+    rules::Strict,
+    settle::{LinkState, Receipt, Release, Told},
+};
+use crate::vehicle_cache::{Change, InvalidationScope, Replicas, Tell};
+
+/// A write that was announced, until it is over.
+struct Announced {
+    tier: SharedTier,
+    write: WriteId,
+    sent_at: Instant,
+    intent: Mutex<Intent>,
+    /// Whether the log says that it is over, or will.
+    is_over: AtomicBool,
+}
+
+/// Whether a write is announced.
+enum Intent {
+    Pending(Pending),
+    Known(Option<Receipt>),
+}
+
+/// How long a write waits for an entry to be in the log. It takes a millisecond, or something is
+/// wrong.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+// === impl SharedTier ===
+
+impl Replicas for SharedTier {
+    fn max_age(&self, now: Instant) -> Option<Duration> {
+        (!self.0.trust().lasts(now)).then_some(self.0.config.when_lost)
+    }
+
+    fn announce(&self, scope: InvalidationScope) -> BoxFuture<'static, Arc<dyn Tell>> {
+        let tier = self.clone();
+        Box::pin(async move {
+            // What stands for everything once it is done must not hold everything before.
+            if log_entry::names(&scope) > MAX_NAMES {
+                return Arc::new(tier) as Arc<dyn Tell>;
+            }
+            let (write, sent_at) = (tier.0.next_write(), Instant::now());
+            let mut intent = Intent::Pending(tier.0.outbox.push(LogEntry::Intent(write, scope)));
+            // From here on it is said that it is over, also if nobody waits here any more.
+            let mut announced = Announced {
+                tier,
+                write,
+                sent_at,
+                intent: Mutex::new(Intent::Known(None)),
+                is_over: AtomicBool::new(false),
+            };
+            announced.tier.wait_for(&mut intent).await;
+            announced.intent = Mutex::new(intent);
+            Arc::new(announced)
+        })
+    }
+}
+
+impl Tell for SharedTier {
+    fn tell(&self, change: Change, fence_for: Option<Duration>) -> BoxFuture<'static, ()> {
+        let done = self.0.outbox.push(LogEntry::of(None, change, fence_for));
+        let tier = self.clone();
+        let told = Told { sent_at: Instant::now(), intent: None, done: None };
+        Box::pin(async move { tier.settle(told, done).await })
+    }
+}
+
+impl SharedTier {
+    /// Ready when the response of a write may leave of which `told` was told so far.
+    async fn settle(&self, mut told: Told, done: Pending) {
+        let mut done = Intent::Pending(done);
+        self.wait_for(&mut done).await;
+        told.done = done.receipt();
+        let wait = self.0.config.write_wait;
+        let Release { at, is_announced } = told.release::<Strict>(self.0.outbox.link(), wait);
+        if !is_announced {
+            self.0.metrics.unannounced.inc();
+        }
+        if !wait.is_zero() {
+            sleep_until(at).await;
+        }
+    }
+
+    /// Waits for an entry to be in the log, as long as that makes sense.
+    async fn wait_for(&self, entry: &mut Intent) {
+        if let (Intent::Pending(pending), LinkState::Up(_)) = (&mut *entry, self.0.outbox.link())
+            && let Ok(receipt) = timeout(PATIENCE, pending).await
+        {
+            *entry = Intent::Known(receipt.ok());
+        }
+    }
+}
+
+// === impl Announced ===
+
+impl Tell for Announced {
+    fn tell(&self, change: Change, fence_for: Option<Duration>) -> BoxFuture<'static, ()> {
+        let entry = LogEntry::of(Some(self.write), change, fence_for);
+        if matches!(entry, LogEntry::Done(..)) {
+            self.is_over.store(true, Ordering::Relaxed);
+        }
+        let done = self.tier.0.outbox.push(entry);
+        let intent = self.intent.lock().receipt();
+        let told = Told { sent_at: self.sent_at, intent, done: None };
+        let tier = self.tier.clone();
+        Box::pin(async move { tier.settle(told, done).await })
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        if !*self.is_over.get_mut() {
+            let nothing = Change::Of(InvalidationScope::default());
+            drop(
+                self.tier
+                    .0
+                    .outbox
+                    .push(LogEntry::Done(Some(self.write), nothing)),
+            );
+        }
+    }
+}
+
+// === impl Intent ===
+
+impl Intent {
+    /// What is known by now.
+    fn receipt(&mut self) -> Option<Receipt> {
+        if let Self::Pending(pending) = self
+            && let Ok(receipt) = pending.try_recv()
+        {
+            *self = Self::Known(Some(receipt));
+        }
+        match self {
+            Self::Known(receipt) => *receipt,
+            Self::Pending(_) => None,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Other processes that hold the same vehicles.
+//!
+//! They have to hear of writes through this one, and what is held here is good only as long as
+//! this one hears of theirs.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{Change, InvalidationScope};
+
+/// The other replicas of a gateway.
+pub trait Replicas: Tell {
+    /// Nothing that is older may be served at `now`; `None`: what other replicas wrote is known
+    /// here, so that the age does not matter.
+    fn max_age(&self, now: Instant) -> Option<Duration>;
+
+    /// A write that may change what `scope` covers is about to be sent. Ready when the others
+    /// know, or cannot be told in time, with what they are told its outcome by. That is dropped
+    /// when the write is over, whatever came of it.
+    fn announce(&self, scope: InvalidationScope) -> BoxFuture<'static, Arc<dyn Tell>>;
+}
+
+/// Tells other replicas.
+pub trait Tell: Send + Sync + 'static {
+    /// This has changed. Ready when no replica that hears of it serves what was there before;
+    /// they are told all the same if nobody waits for that.
+    ///
+    /// `fence_for`: it may have changed or not, and nothing of it is to be stored for this long.
+    fn tell(&self, change: Change, fence_for: Option<Duration>) -> BoxFuture<'static, ()>;
+}

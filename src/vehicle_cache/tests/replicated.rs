@@ -1,0 +1,186 @@
+//! What is told to other replicas, and what is done when they are not heard.
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+
+use super::*;
+
+/// What other replicas are told.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Announced(InvalidationScope),
+    Of { is_announced: bool, change: Change, fence_for: Option<Duration> },
+    IsOver,
+}
+
+/// Notes what it is told; does not hear of writes if there is a `max_age`.
+#[derive(Clone, Default)]
+struct Recorder {
+    told: Arc<Mutex<Vec<Told>>>,
+    max_age: Option<Duration>,
+}
+
+/// A write that was announced, or none.
+struct Outcome {
+    recorder: Recorder,
+    is_announced: bool,
+}
+
+impl Replicas for Recorder {
+    fn max_age(&self, _: Instant) -> Option<Duration> {
+        self.max_age
+    }
+
+    fn announce(&self, scope: InvalidationScope) -> BoxFuture<'static, Arc<dyn Tell>> {
+        self.told.lock().push(Told::Announced(scope));
+        let outcome = Outcome { recorder: self.clone(), is_announced: true };
+        Box::pin(async { Arc::new(outcome) as Arc<dyn Tell> })
+    }
+}
+
+impl Tell for Recorder {
+    fn tell(&self, change: Change, fence_for: Option<Duration>) -> BoxFuture<'static, ()> {
+        self.told
+            .lock()
+            .push(Told::Of { is_announced: false, change, fence_for });
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Tell for Outcome {
+    fn tell(&self, change: Change, fence_for: Option<Duration>) -> BoxFuture<'static, ()> {
+        let told = Told::Of { is_announced: self.is_announced, change, fence_for };
+        self.recorder.told.lock().push(told);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        self.recorder.told.lock().push(Told::IsOver);
+    }
+}
+
+fn replicated(recorder: &Recorder) -> TestCache {
+    let second = SECOND;
+    let ttl =
+        Ttl { finished: 60 * second, pending: second, failed: second, absent: second, jitter: 0.0 };
+    let stale = StaleWindows { while_revalidate: 300 * second, if_error: 3600 * second };
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let config = Config { enabled: true, capacity: 1 << 20 };
+    let replicas = Arc::new(recorder.clone());
+    TestCache::replicated(&config, Lifetimes { ttl, stale }, metrics, Some(replicas))
+}
+
+fn told(recorder: &Recorder) -> Vec<Told> {
+    std::mem::take(&mut *recorder.told.lock())
+}
+
+fn of(is_announced: bool, scope: InvalidationScope) -> Told {
+    Told::Of { is_announced, change: Change::Of(scope), fence_for: None }
+}
+
+#[tokio::test]
+async fn tells_of_writes_before_and_after() {
+    let recorder = Recorder::default();
+    let cache = replicated(&recorder);
+    let scope = scope(&[vehicle(1, 1)], &[]);
+    cache
+        .invalidate(scope.clone(), Cause::OtherWrite, None)
+        .await;
+    assert_eq!(told(&recorder), [of(false, scope.clone())]);
+
+    let announcing = cache.announce(&|| Some(scope.clone())).unwrap();
+    let write = announcing.await;
+    assert_eq!(told(&recorder), [Told::Announced(scope.clone())]);
+    fill(&cache, vehicle(1, 1), "a");
+    write
+        .invalidate(scope.clone(), Cause::VehicleStatus, None)
+        .await;
+    assert_eq!(seen(&cache, vehicle(1, 1)), None, "dropped here, too");
+    drop(write);
+    assert_eq!(told(&recorder), [of(true, scope), Told::IsOver]);
+    assert!(cache.announce(&|| None).is_none(), "nobody knows what it will change");
+    let alone = super::cache();
+    assert!(alone.announce(&|| panic!("nobody needs to know")).is_none());
+}
+
+#[tokio::test]
+async fn tells_of_purges_what_covers_them() {
+    let recorder = Recorder::default();
+    let cache = replicated(&recorder);
+    let (vin, plate) = (Some(vehicle(1, 1).vin), Some(vehicle(1, 1).plate));
+    let partition = Some(partition(0));
+    let of_vin = scope(&[vehicle(1, 1)], &[]);
+    for (filter, want) in [
+        (PurgeFilter { partition, vin, plate }, Change::Of(of_vin)),
+        (PurgeFilter { partition, vin: None, plate }, Change::Of(scope(&[], &[vehicle(1, 1)]))),
+        (
+            PurgeFilter { partition, vin: None, plate: None },
+            Change::Of(InvalidationScope { partition, ..<_>::default() }),
+        ),
+        (PurgeFilter::default(), Change::Everything),
+    ] {
+        cache.purge_vehicles(&filter).await;
+        let want = Told::Of { is_announced: false, change: want, fence_for: None };
+        assert_eq!(told(&recorder), [want]);
+    }
+}
+
+#[test]
+fn what_is_held_is_neither_joined_nor_stored() {
+    let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
+    let early = lookup(&cache, &vehicles).lead.unwrap();
+    let holds = [(); 2].map(|()| cache.hold_vehicles(scope(&vehicles, &[])));
+    let fill = |leases: Leases<u32>| leases.fill(vec![element("x")], true, Moment::now());
+    assert!(fill(early).is_empty());
+    for hold in holds {
+        let (one, other) = (lookup(&cache, &vehicles), lookup(&cache, &vehicles));
+        assert!(matches!(other.found[0], Lookup::Leading(_)), "it joins nobody");
+        for found in [one, other] {
+            assert!(fill(found.lead.unwrap()).is_empty());
+        }
+        assert!(
+            lookup(&cache, &[vehicle(2, 2)])
+                .lead
+                .is_some_and(|lead| !fill(lead).is_empty())
+        );
+        fill_nothing(&cache, vehicle(2, 2));
+        drop(hold);
+    }
+    assert!(!fill(lookup(&cache, &vehicles).lead.unwrap()).is_empty());
+    let _hold = cache.hold_vehicles(partition(0).into());
+    assert_eq!(seen(&cache, vehicle(1, 1)), None, "dropped");
+    assert!(fill(lookup(&cache, &vehicles).lead.unwrap()).is_empty());
+}
+
+/// Empties a vehicle's place again.
+fn fill_nothing(cache: &TestCache, vehicle: Vehicle) {
+    drop(cache.invalidate_here(scope(&[vehicle], &[]), Cause::Purge, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_doubt_nothing_older_is_served_and_nothing_sent_is_joined() {
+    for max_age in [Some(10 * SECOND), Some(Duration::ZERO)] {
+        let cache = replicated(&Recorder { max_age, ..Recorder::default() });
+        let one = vehicle(1, 1);
+        fill(&cache, one, "a");
+        let at = |seconds: u32| {
+            let directives = directives_of("");
+            let now = Instant::now() + seconds * SECOND;
+            let lookups = cache.lookup(Some(partition(0)), [one].into_iter(), &directives, now);
+            let is_hit = matches!(lookups.found[0], Lookup::Hit(_));
+            let is_joined = matches!(lookups.found[0], Lookup::Joined(_));
+            lookups.leases.mark_sent();
+            (is_hit, is_joined, lookups)
+        };
+        let is_zero = max_age == Some(Duration::ZERO);
+        assert_eq!(at(10).0, !is_zero);
+        let (is_hit, _, _calling) = at(11);
+        let (_, is_joined, _) = at(11);
+        assert!(!is_hit && is_joined != is_zero);
+        let now = Instant::now() + 100 * SECOND;
+        let stale = cache.stale_if_error(partition(0), one, &directives_of(""), now);
+        assert!(stale.is_some(), "Sync fails, and that is all there is");
+    }
+}

@@ -1,0 +1,11 @@
+//! Several gateways in front of one sandbox, tied together by a real `redis-server`.
+//!
+//! Each test starts a server of its own on a free port. Where there is none, nothing of this can
+//! be tried, and a line says so.
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod coherence;
+mod failures;
+mod redis_server;
+#[path = "../support/mod.rs"]
+mod support;
