@@ -1,6 +1,11 @@
 //! What waits to be fetched, and what goes into the next call. Pure: no clock, no lock, no task.
 
-use std::{cmp, collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    cmp,
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{sync::Notify, time::Instant};
 
@@ -228,8 +233,8 @@ impl Queue {
 
     /// Fills a call: with a balanced share of what the request waits for, and then with whatever
     /// others wait for and fits in whole. Of those who are only in part there, the rest would have
-    /// to wait for another call all the same. What room is left then is for refreshes. `trigger` is
-    /// what lets a small look-up go.
+    /// to wait for another call all the same. No client has more than half of a call while others
+    /// wait. What room is left then is for refreshes. `trigger` is what lets a small look-up go.
     pub(super) fn take(
         &mut self,
         ticket: &Arc<Ticket>,
@@ -247,14 +252,22 @@ impl Queue {
         parts.extend(entry.take(size));
         let takes_others = !entry.is_alone && size > 0;
         let mut room = if takes_others { chunk - size } else { 0 };
+        let client = entry.context.client;
+        let mut of_clients = HashMap::from([(client, size)]);
         let others = |entry: &&mut Entry| !entry.is_of(ticket);
-        for entry in self.entries.iter_mut().filter(others) {
-            let is_open = !entry.is_alone && entry.due.is_none();
-            let may_take = is_open && entry.calls < limits.max_parallel;
-            if may_take && entry.len() <= room {
-                entry.drop_unwanted();
-                room -= entry.len();
-                parts.extend(entry.take(entry.len()));
+        let is_one_clients = self.entries.iter().all(|it| it.context.client == client);
+        let first_share = if is_one_clients { chunk } else { chunk / 2 };
+        for share in [first_share, chunk] {
+            for entry in self.entries.iter_mut().filter(others) {
+                let is_open = !entry.is_alone && entry.due.is_none();
+                let may_take = is_open && entry.calls < limits.max_parallel;
+                let of_client = of_clients.entry(entry.context.client).or_default();
+                if may_take && entry.len() <= room && *of_client + entry.len() <= share {
+                    entry.drop_unwanted();
+                    room -= entry.len();
+                    *of_client += entry.len();
+                    parts.extend(entry.take(entry.len()));
+                }
             }
         }
         let refreshes = self.entries.iter_mut().filter(others);

@@ -8,6 +8,7 @@ use std::{
 use super::*;
 use crate::{
     loader::tests::vehicle,
+    upstream::ClientId,
     vehicle::Vehicle,
     vehicle_cache::{
         self, Directives, Lookup, Lookups, Partition, StaleWindows, Ttl, VehicleCache,
@@ -102,6 +103,21 @@ fn cache() -> VehicleCache<Failure> {
     VehicleCache::of_vehicles(&config, vehicle_cache::Lifetimes { ttl, stale }, metrics)
 }
 
+/// Looks up these vehicles for a client.
+fn look_up(
+    cache: &VehicleCache<Failure>,
+    vehicles: &[u32],
+    client: Option<ClientId>,
+) -> (Lookups<Failure>, Arc<CallContext>) {
+    let (partition, directives) = (Some(Partition::new(&PARTITION)), Directives::default());
+    let headers = HeaderMap::new();
+    let vehicles = vehicles.iter().map(|&n| vehicle(n));
+    let lookups = cache.lookup(partition, vehicles, &directives, Instant::now());
+    let context =
+        CallContext { partition, account: None, client, is_account: true, directives, headers };
+    (lookups, Arc::new(context))
+}
+
 /// Runs every order of up to so many steps, and gives the number of orders.
 fn explore(
     program: &Program,
@@ -141,6 +157,31 @@ fn no_order_of_steps_with_large_and_small_ones_lets_one_wait_for_too_long() {
 #[test]
 fn no_order_of_steps_with_small_ones_lets_one_wait_for_too_long() {
     explore_all(&SMALL);
+}
+
+/// Whoever asks for one vehicle travels with the next call, however much another has asked for.
+#[test]
+fn a_call_has_room_for_every_client() {
+    const FIRST: Option<ClientId> = Some(ClientId(1));
+    const SECOND: Option<ClientId> = Some(ClientId(2));
+    let cache = cache();
+    let gather = Terms { from: 2, patience: PATIENCE };
+    let limits = Limits { chunk: 8, max_parallel: 1, refresh_wait: Duration::ZERO, gather };
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let mut found = Vec::new();
+    let mut push = |client, vehicles: &[u32]| {
+        let (lookups, context) = look_up(&cache, vehicles, client);
+        found.push(lookups.found);
+        queue.push(lookups.leases, context, limits, now)
+    };
+    let first = push(FIRST, &[1, 2]);
+    for nth in 1..6 {
+        push(FIRST, &[10 * nth, 10 * nth + 1]);
+    }
+    push(SECOND, &[100]);
+    let taken = queue.take(&first, Some(Trigger::Idle), limits);
+    let clients: Vec<_> = taken.parts.iter().map(|part| part.context.client).collect();
+    assert_eq!(clients, [FIRST, FIRST, SECOND, FIRST], "what is left over is anybody's");
 }
 
 fn explore_all(program: &Program) {
@@ -235,24 +276,11 @@ impl<'a> Scene<'a> {
 
     fn push(&mut self, nth: usize) {
         let requested = self.program.requests[nth];
-        let vehicles = requested.iter().map(|&n| vehicle(n));
-        let (partition, directives) = (Some(Partition::new(&PARTITION)), Directives::default());
-        let lookups = self
-            .cache
-            .lookup(partition, vehicles, &directives, Instant::now());
-        let Lookups { found, leases } = lookups;
+        let (Lookups { found, leases }, context) = look_up(self.cache, requested, None);
         let led: HashSet<_> = leases.items().collect();
         let joined = requested.iter().map(|&n| vehicle(n));
         let joined = joined.filter(|it| !led.contains(it)).collect();
         let flight = leases.flight().cloned();
-        let context = Arc::new(CallContext {
-            partition,
-            account: None,
-            client: None,
-            is_account: true,
-            directives,
-            headers: HeaderMap::new(),
-        });
         let ticket = match leases.is_empty() {
             true => Arc::default(),
             false => self
