@@ -47,9 +47,16 @@ Example:
     Serve(File),
     /// Check a configuration file and print all of its problems.
     #[command(after_help = "\
-Example:
-  vingate check --config vingate.toml")]
-    Check(File),
+Examples:
+  vingate check --config vingate.toml
+  vingate check --explain cache.ttl.finished")]
+    Check {
+        #[command(flatten)]
+        file: File,
+        /// Say what this key is for instead, and what it is in the file.
+        #[arg(long, value_name = "KEY")]
+        explain: Option<String>,
+    },
     /// Run gateway and sandbox in one process; prints a token and commands to paste.
     #[command(after_help = "\
 Example:
@@ -226,7 +233,8 @@ pub fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Serve(file) => serve::run(&file.path),
-        Command::Check(file) => check::run(&file.path),
+        Command::Check { file, explain: None } => check::run(&file.path),
+        Command::Check { file, explain: Some(key) } => check::explain(&file.path, &key),
         Command::Demo { listen } => demo::run(listen),
         Command::Sandbox { listen } => sandbox::run(listen),
         Command::Token { file, subject, scope, ttl } => {

@@ -2,8 +2,8 @@
 
 use std::{path::Path, process::ExitCode};
 
-use super::{env, exit, print};
-use crate::config::Config;
+use super::{BadUsage, env, exit, print};
+use crate::config::{Config, describe};
 
 /// Checks the file at `path` in the environment of the process. Prints what it would do to
 /// standard output, or its problems to standard error.
@@ -13,6 +13,22 @@ pub(super) fn run(path: &Path) -> ExitCode {
             .map_err(Into::into)
             .and_then(|config| print(summary(path, &config))),
     )
+}
+
+/// Prints what is to be known of `key`, and its value in the file at `path` if that is in order.
+pub(super) fn explain(path: &Path, key: &str) -> ExitCode {
+    let described = describe(key).map_err(|error| BadUsage(error).into());
+    exit(described.and_then(|mut text| {
+        let config = Config::load(path, &env).ok();
+        let pointer = format!("/{}", key.replace('.', "/"));
+        let shown = config
+            .as_ref()
+            .and_then(|config| config.effective.shown().pointer(&pointer));
+        if let Some(value) = shown {
+            text += &format!("\n  in {}: {value}", path.display());
+        }
+        print(text)
+    }))
 }
 
 fn summary(path: &Path, config: &Config) -> String {

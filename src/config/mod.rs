@@ -17,6 +17,7 @@ mod check;
 mod choice;
 mod context;
 mod declaration;
+mod describe;
 mod effective;
 mod file;
 #[cfg(any(test, fuzzing))]
@@ -36,6 +37,7 @@ mod value;
 
 pub use self::{
     context::Env,
+    describe::describe,
     effective::{Changes, EffectiveConfig},
     json_schema::schema,
     load::Loaded,

@@ -11,8 +11,9 @@ use tokio::{process::Command, time::timeout};
 use crate::support::{SECRET, configuration};
 
 /// Every subcommand that prints, with its arguments.
-const PRINTING: [&[&str]; 11] = [
+const PRINTING: [&[&str]; 12] = [
     &["check", "--config", "FILE"],
+    &["check", "--config", "FILE", "--explain", "cache.capacity"],
     &["token", "--config", "FILE", "--subject", "a"],
     &["schema"],
     &["completions", "bash"],
@@ -87,7 +88,13 @@ async fn a_check_finds_that_nobody_is_trusted() {
 
 #[tokio::test]
 async fn what_cannot_be_understood_ends_with_status_2() {
-    for arguments in [&["man", "fly"][..], &["fly"], &["serve", "--fast"], &["completions", "x"]] {
+    for arguments in [
+        &["man", "fly"][..],
+        &["check", "--explain", "cache.capacty"],
+        &["fly"],
+        &["serve", "--fast"],
+        &["completions", "x"],
+    ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
         let ended = command.args(arguments).output().await.unwrap();
         assert_eq!(ended.status.code(), Some(2), "{arguments:?}");
