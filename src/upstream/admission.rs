@@ -8,6 +8,7 @@
 //! Calls that go at their client's pace ([`Kind::Streaming`]) have only a part of the permits, so
 //! that a few clients who take their time do not keep everybody else from being served.
 
+mod adaptive;
 mod fair_queue;
 
 use std::{sync::Arc, time::Duration};
@@ -20,12 +21,17 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::fair_queue::{Queue, Ticket};
+use self::{
+    adaptive::Adaptive,
+    fair_queue::{Queue, Ticket},
+};
 use super::{
     Account, BreakerConfig, ClientId, Config, Error, Kind, Metrics, Reservation,
     breaker::{Breaker, End, Generation},
     retry_after::RetryAfterTable,
 };
+
+pub(super) use self::adaptive::Timing;
 
 /// Admits calls: a handle, cheap to clone.
 #[derive(Clone, Debug)]
@@ -37,6 +43,7 @@ struct Inner {
     /// How long a call waits at most.
     patience: Duration,
     in_flight: IntGauge,
+    limit: IntGauge,
     breaker_state: IntGauge,
 }
 
@@ -44,6 +51,8 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     limits: Limits,
+    /// Fewer calls at once than that, while they make Sync slow.
+    adaptive: Option<Adaptive>,
     breaker: Breaker,
     retry_after: RetryAfterTable,
     /// Calls under way, and how many of them are streaming.
@@ -117,10 +126,14 @@ impl Admission {
             streaming: (calls / STREAMING).max(1),
             of_client: ((calls as f64 * config.client_share).ceil() as usize).max(1),
         };
+        let now = Instant::now();
+        let adaptive = config.adaptive.then(|| Adaptive::new(calls, now));
+        metrics.limit.set(calls as i64);
         Self(Arc::new(Inner {
-            state: Mutex::new(State::new(limits, config.breaker, Instant::now())),
+            state: Mutex::new(State { adaptive, ..State::new(limits, config.breaker, now) }),
             patience: config.attempt_timeout,
             in_flight: metrics.in_flight.clone(),
+            limit: metrics.limit.clone(),
             breaker_state: metrics.breaker_state.clone(),
         }))
     }
@@ -160,15 +173,18 @@ impl Admission {
         let mut admitted = Vec::new();
         let changed = {
             let state = &mut *self.0.state.lock();
-            let breaker = state.breaker.name();
+            let (breaker, limit) = (state.breaker.name(), state.calls());
             let changed = change(state);
             if state.is_anybody_waiting() {
                 let now = Instant::now();
                 admitted.extend(std::iter::from_fn(|| state.next(now)));
             }
+            // Under the lock, so that the last one to set it is right.
             if state.breaker.name() != breaker {
-                // Under the lock, so that the last one to set it is right.
                 self.0.breaker_state.set(state.breaker.name() as i64);
+            }
+            if state.calls() != limit {
+                self.0.limit.set(state.calls() as i64);
             }
             changed
         };
@@ -210,6 +226,7 @@ impl State {
     fn new(limits: Limits, breaker: BreakerConfig, now: Instant) -> Self {
         Self {
             limits,
+            adaptive: None,
             breaker: Breaker::new(breaker, now),
             retry_after: RetryAfterTable::new(),
             in_flight: 0,
@@ -251,7 +268,7 @@ impl State {
     /// The next of those who wait, if there is room for it: admitted, or refused after all.
     fn next(&mut self, now: Instant) -> Option<Next> {
         let kind = self.next_kind()?;
-        let Limits { of_client, .. } = self.limits;
+        let of_client = self.part(self.limits.of_client);
         let (queue, by_client) = match kind {
             Kind::Buffered => (&mut self.buffered_queue, &self.by_client),
             Kind::Streaming => (&mut self.streaming_queue, &self.by_client),
@@ -295,8 +312,22 @@ impl State {
     }
 
     fn has_room(&self, kind: Kind) -> bool {
-        let Limits { calls, streaming, .. } = self.limits;
-        self.in_flight < calls && (kind == Kind::Buffered || self.streaming < streaming)
+        let streaming = self.part(self.limits.streaming);
+        self.in_flight < self.calls() && (kind == Kind::Buffered || self.streaming < streaming)
+    }
+
+    /// Calls at once now.
+    fn calls(&self) -> usize {
+        self.adaptive
+            .as_ref()
+            .map_or(self.limits.calls, Adaptive::limit)
+    }
+
+    /// As much of the calls at once now as `limit` is of the most.
+    fn part(&self, limit: usize) -> usize {
+        limit
+            .saturating_mul(self.calls())
+            .div_ceil(self.limits.calls)
     }
 
     fn admit(&mut self, reservation: Reservation, now: Instant) -> Result<Generation, Error> {
@@ -347,12 +378,21 @@ impl Drop for StreamingSlot {
 // === impl Attempt ===
 
 impl Attempt {
-    /// The attempt has ended, and Sync wants no call of the account for `retry_after`.
-    pub(super) fn finish(mut self, end: End, retry_after: Option<Duration>) {
+    /// The attempt has ended, and Sync wants no call of the account for `retry_after`. `timing`: of
+    /// a call that tells how slow Sync is.
+    pub(super) fn finish(
+        mut self,
+        end: End,
+        retry_after: Option<Duration>,
+        timing: Option<Timing>,
+    ) {
         let account = self.account;
         let generation = self.generation.take();
         self.admission.change(|state| {
             let now = Instant::now();
+            if let (Some(adaptive), Some(timing)) = (&mut state.adaptive, timing) {
+                adaptive.note(timing, state.in_flight, now);
+            }
             if let Some(generation) = generation {
                 state.breaker.leave(generation, end, now);
             }

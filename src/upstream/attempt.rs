@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     Error, Metrics,
-    admission::{self, Admitted},
+    admission::{self, Admitted, Timing},
     breaker::End,
     pool::Client,
     read_ahead::read_ahead,
@@ -47,8 +47,10 @@ impl Attempts {
         &self,
         Admitted { slot, mut streaming, attempt }: Admitted,
         route: Route,
+        vehicles: usize,
         mut request: Request<Body>,
     ) -> impl Future<Output = Result<Response<Body>, Error>> {
+        let is_streaming = streaming.is_some();
         let mut sent = None;
         if !request.body().is_end_stream() {
             let (sending, receiver) = oneshot::channel::<Infallible>();
@@ -79,7 +81,10 @@ impl Attempts {
                 error => error,
             };
             self.metrics.observe(route, &response, took);
-            finish(attempt, &response);
+            let timing = Timing { route, vehicles, began_at };
+            // What goes at its client's pace, or to any endpoint, is of no one kind.
+            let is_telling = !is_streaming && route != Route::Other;
+            finish(attempt, &response, is_telling.then_some(timing));
             let response = response?;
             // A tunnel goes at its ends' pace.
             let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -94,15 +99,22 @@ impl Attempts {
 }
 
 /// Tells how the attempt has ended.
-fn finish(attempt: admission::Attempt, response: &Result<Response<Body>, Error>) {
+fn finish(
+    attempt: admission::Attempt,
+    response: &Result<Response<Body>, Error>,
+    timing: Option<Timing>,
+) {
     match response {
         Ok(response) => {
             let is_failure = response.status().is_server_error();
             let end = if is_failure { End::Failure } else { End::Success };
-            attempt.finish(end, retry_after::of(response, SystemTime::now()));
+            attempt.finish(end, retry_after::of(response, SystemTime::now()), timing);
         }
-        Err(error) if error.trips_breaker() => attempt.finish(End::Failure, None),
-        Err(_) => attempt.finish(End::GivenUp, None),
+        Err(error) if error.trips_breaker() => {
+            let timing = timing.filter(|_| matches!(error, Error::Timeout));
+            attempt.finish(End::Failure, None, timing);
+        }
+        Err(_) => attempt.finish(End::GivenUp, None, None),
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Config {
     pub pool_idle_timeout: Duration,
     /// Calls at once.
     pub max_in_flight: usize,
+    /// Whether fewer are made while latency grows with them.
+    pub adaptive: bool,
     /// Of those, the part that one client may hold while others wait, 0 to 1.
     pub client_share: f64,
     /// Further attempts.

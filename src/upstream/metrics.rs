@@ -12,6 +12,7 @@ use crate::{body::Body, labels::labels, route::Route};
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(super) in_flight: IntGauge,
+    pub(super) limit: IntGauge,
     pub(super) retries: IntCounter,
     pub(super) breaker_state: IntGauge,
     by_route: Arc<ByRoute>,
@@ -52,6 +53,10 @@ impl Metrics {
             "vingate_upstream_in_flight",
             "Calls to the upstream whose response has not ended",
         )?;
+        let limit = IntGauge::new(
+            "vingate_upstream_limit",
+            "Calls to the upstream that may be made at once now",
+        )?;
         let retries = IntCounter::new(
             "vingate_upstream_retries_total",
             "Calls made again because they failed",
@@ -73,6 +78,7 @@ impl Metrics {
             &["route"],
         )?;
         registry.register(Box::new(in_flight.clone()))?;
+        registry.register(Box::new(limit.clone()))?;
         registry.register(Box::new(retries.clone()))?;
         registry.register(Box::new(breaker_state.clone()))?;
         registry.register(Box::new(requests.clone()))?;
@@ -84,7 +90,7 @@ impl Metrics {
             }),
             seconds: Route::ALL.map(|route| seconds.with_label_values(&[route.as_str()])),
         };
-        Ok(Self { in_flight, retries, breaker_state, by_route: Arc::new(by_route) })
+        Ok(Self { in_flight, limit, retries, breaker_state, by_route: Arc::new(by_route) })
     }
 
     pub(super) fn observe(

@@ -103,8 +103,8 @@ impl Permit {
         let Self { upstream, reservation, admitted } = self;
         let Inner { admission, retry, attempts } = &*upstream.0;
         let retries = retry.of(&call);
-        let Call { route, request, .. } = call;
-        let mut response = attempts.send(admitted, route, request).await;
+        let Call { route, request, vehicles } = call;
+        let mut response = attempts.send(admitted, route, vehicles, request).await;
         let Some(mut retries) = retries else {
             return response;
         };
@@ -115,7 +115,7 @@ impl Permit {
             sleep(wait).await;
             retry.count();
             response = match admission.enter(reservation).await {
-                Ok(admitted) => attempts.send(admitted, route, request).await,
+                Ok(admitted) => attempts.send(admitted, route, vehicles, request).await,
                 Err(error) => Err(error),
             };
         }

@@ -61,6 +61,7 @@ pub(crate) fn config() -> Config {
         request_timeout: HOUR,
         pool_idle_timeout: HOUR,
         max_in_flight: 1000,
+        adaptive: false,
         client_share: 1.0,
         retry: RetryConfig { max_attempts: 1, budget: 0.0 },
         breaker: BreakerConfig {

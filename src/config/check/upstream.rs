@@ -31,6 +31,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
         pool_idle_timeout: written.pool_idle_timeout.0,
         request_timeout: written.request_timeout.0,
         max_in_flight: written.max_in_flight.to_usize(),
+        adaptive: written.adaptive,
         client_share: written.client_share.0,
         retry: upstream::RetryConfig {
             max_attempts: written.retry.max_attempts.0,

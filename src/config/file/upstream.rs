@@ -44,6 +44,9 @@ table! {
         /// half of them are for calls whose body still comes from the client, and for WebSockets.
         /// 16 times as many may wait, each for one attempt_timeout; above: 503.
         max_in_flight: Whole<1, 100_000> = Whole(64),
+        /// Whether fewer calls are made at once, but at least 4, while the upstream becomes slower
+        /// the more there are. More calls at once do not make it faster then.
+        adaptive: bool = true,
         /// The part of the calls at once that one client may hold while others wait.
         client_share: Part = Part(0.5),
         /// Bytes of one batch response: 500 vehicles with 128 KiB each.

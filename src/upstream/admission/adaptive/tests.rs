@@ -1,0 +1,126 @@
+//! The limit in front of simulated upstreams.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// As many calls as may be, always.
+struct Load {
+    adaptive: Adaptive,
+    now: Instant,
+    /// When calls come back, when they began, and their vehicles.
+    under_way: BinaryHeap<Reverse<(Instant, Instant, usize)>>,
+    calls: u64,
+    /// The most at once that anybody wants.
+    wanted: usize,
+    random: u64,
+}
+
+impl Load {
+    fn new(wanted: usize) -> Self {
+        let now = Instant::now();
+        let adaptive = Adaptive::new(64, now);
+        Self { adaptive, now, under_way: BinaryHeap::new(), calls: 0, wanted, random: 1 }
+    }
+
+    /// Evenly spread over 0 to 1.
+    fn random(&mut self) -> f64 {
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.random >> 33) as f64 / f64::from(1_u32 << 31)
+    }
+
+    /// Lets calls go on for a while. `latency`: of the number of vehicles, and of the calls at once
+    /// when it begins. Gives calls a second, and the mean limit.
+    fn run(
+        &mut self,
+        time: Duration,
+        vehicles: impl Fn(f64) -> usize,
+        latency: impl Fn(usize, usize) -> Duration,
+    ) -> (f64, f64) {
+        let (end, before) = (self.now + time, self.calls);
+        let mut limits = Vec::new();
+        while self.now < end {
+            while self.under_way.len() < self.adaptive.limit().min(self.wanted) {
+                let vehicles = vehicles(self.random());
+                let latency = latency(vehicles, self.under_way.len() + 1);
+                let took = latency.mul_f64(0.8 + 0.4 * self.random());
+                self.under_way
+                    .push(Reverse((self.now + took, self.now, vehicles)));
+            }
+            let Reverse((ended_at, began_at, vehicles)) = self.under_way.pop().unwrap();
+            self.now = ended_at;
+            self.calls += 1;
+            let timing = Timing { route: Route::Batch, vehicles, began_at };
+            let under_way = self.under_way.len() + 1;
+            self.adaptive.note(timing, under_way, self.now);
+            limits.push(self.adaptive.limit() as f64);
+            assert!((4..=64).contains(&self.adaptive.limit()));
+        }
+        let rate = (self.calls - before) as f64 / time.as_secs_f64();
+        (rate, limits.iter().sum::<f64>() / limits.len() as f64)
+    }
+}
+
+/// 50 ms, and 40 more for each call above eight.
+fn knee(_: usize, at_once: usize) -> Duration {
+    50 * MILLISECOND + 40 * MILLISECOND * at_once.saturating_sub(8) as u32
+}
+
+#[test]
+fn settles_at_the_knee_and_recovers_when_it_goes() {
+    let mut load = Load::new(64);
+    load.run(20 * SECOND, |_| 1, knee);
+    let (rate, limit) = load.run(60 * SECOND, |_| 1, knee);
+    println!("{rate} calls a second at a limit of {limit}");
+    assert!((6.0..=14.0).contains(&limit), "{limit}");
+    // The best fixed limit is 8.
+    assert!(rate >= 0.9 * 8.0 / 0.05, "{rate}");
+    load.run(10 * SECOND, |_| 1, |_, _| 50 * MILLISECOND);
+    let (rate, limit) = load.run(60 * SECOND, |_| 1, |_, _| 50 * MILLISECOND);
+    println!("{rate} calls a second at a limit of {limit}");
+    assert!(limit > 60.0 && rate >= 0.95 * 64.0 / 0.05, "{limit} {rate}");
+}
+
+#[test]
+fn stays_where_it_is_without_a_knee_or_without_load() {
+    let mut load = Load::new(64);
+    let (_, limit) = load.run(300 * SECOND, |_| 1, |_, _| 200 * MILLISECOND);
+    assert!(limit > 60.0, "{limit}");
+    let mut load = Load::new(4);
+    let (_, limit) = load.run(100 * SECOND, |_| 1, |_, _| 200 * MILLISECOND);
+    assert_eq!(limit, 64.0);
+    // Slow for other reasons than ours.
+    let (_, limit) = load.run(100 * SECOND, |_| 1, |_, _| 900 * MILLISECOND);
+    assert_eq!(limit, 64.0);
+}
+
+#[test]
+fn is_no_smaller_for_larger_batches() {
+    let latency = |vehicles: usize, _| MILLISECOND * (50 + 4 * vehicles as u32);
+    let mut load = Load::new(64);
+    load.run(30 * SECOND, |_| 10, latency);
+    let (_, limit) = load.run(300 * SECOND, |_| 500, latency);
+    assert!(limit > 55.0, "{limit}");
+    let (_, limit) = load.run(300 * SECOND, |draw| 1 + (draw * 499.0) as usize, latency);
+    assert!(limit > 55.0, "{limit}");
+}
+
+#[test]
+fn learns_that_an_upstream_has_become_slower_for_good() {
+    let mut load = Load::new(64);
+    load.run(60 * SECOND, |_| 1, |_, _| 50 * MILLISECOND);
+    load.run(100 * SECOND, |_| 1, |_, _| 150 * MILLISECOND);
+    let (_, limit) = load.run(60 * SECOND, |_| 1, |_, _| 150 * MILLISECOND);
+    assert!(limit > 55.0, "{limit}");
+}
+
+#[test]
+fn tells_sizes_apart() {
+    assert_eq!([0, 1, 2, 3, 4, 250, 500, 10_000].map(size), [0, 1, 3, 4, 5, 16, 18, 19]);
+}
