@@ -472,6 +472,37 @@ async fn a_failure_of_the_upstream_reaches_all_whose_vehicles_the_call_carried()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_single_look_up_waits_for_a_turn_of_each_client_and_not_for_their_batches() {
+    let (loader, mut calls) = loader(Sizes { max_in_flight: 4, ..ONE_AT_ONCE });
+    let batches = (0..3).map(|client: u32| {
+        let numbers: Vec<_> = (1000 * client..1000 * client + 200).collect();
+        ask_by(&loader, &numbers, Some(client.into()), MINE, "")
+    });
+    let batches: Vec<_> = batches.collect();
+    let mut under_way = std::collections::VecDeque::new();
+    for _ in 0..8 {
+        under_way.extend(match calls.are_some().await {
+            true => Some(calls.next().await),
+            false => None,
+        });
+        if under_way.len() == 4 {
+            Call::fill(under_way.pop_front().unwrap()).await;
+        }
+    }
+    let single = ask_by(&loader, &[9999], Some(9), MINE, "");
+    pass().await;
+    let mut turns = 0;
+    while under_way.iter().all(|call| !call.numbers.contains(&9999)) {
+        Call::fill(under_way.pop_front().unwrap()).await;
+        under_way.push_back(calls.next().await);
+        turns += 1;
+    }
+    // Of some fifty calls that the batches still need: a turn of each client, and who has one.
+    assert!(turns <= 5, "{turns} turns");
+    drop((single, batches));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_permit_fails_the_request_that_asked_for_one() {
     let (loader, mut calls) = loader(ONE_AT_ONCE);
     let _first = ask(&loader, &[1]);
