@@ -118,7 +118,8 @@ impl App {
         let sampling = shared.history.clone().keep(shared.registry().clone());
         let sampling = tokio::spawn(sampling);
         let tier = shared.tier.clone();
-        let following = tier.map(|tier| tokio::spawn(tier.run(shared.cache.clone())));
+        let (cache, upstream) = (shared.cache.clone(), shared.upstream.clone());
+        let following = tier.map(|tier| tokio::spawn(tier.run(cache, upstream)));
         let refreshing = tokio::spawn(keep_keys(refresher, readiness.clone()));
 
         // Held until the admin listener has closed.

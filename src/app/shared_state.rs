@@ -35,7 +35,7 @@ pub(super) struct SharedState {
     pub(super) history: History,
     started_at: Instant,
     origin: Origin,
-    upstream: Upstream,
+    pub(super) upstream: Upstream,
     /// What ties this replica to others, which has to be run.
     pub(super) tier: Option<SharedTier>,
     published: Option<Arc<jwks::KeySet>>,
@@ -87,6 +87,10 @@ impl SharedState {
             Ok::<_, Error>(SharedTier::new(config, metrics)?)
         });
         let tier = tier.transpose()?;
+        let upstream = Upstream::new(&restart_only.upstream, &upstream_metrics)?;
+        if let Some(tier) = &tier {
+            upstream.tell(Arc::new(tier.clone()));
+        }
         let max_in_flight = reloadable.limit.max_in_flight;
         let shared = Self {
             cache: VehicleCache::replicated(
@@ -101,7 +105,7 @@ impl SharedState {
             history: History::default(),
             started_at: Instant::now(),
             origin: restart_only.upstream.origin.clone(),
-            upstream: Upstream::new(&restart_only.upstream, &upstream_metrics)?,
+            upstream,
             published,
             admit: Admit::new(max_in_flight, limit.clone()),
             share: Share::new(max_in_flight, limit.clone()),

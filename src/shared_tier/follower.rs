@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    log_entry::{LogEntry, WriteId},
+    log_entry::{LogEntry, Pause, WriteId},
     position::{Era, Position},
     rules::{Rules, Strict},
 };
@@ -23,6 +23,8 @@ pub(super) struct Follower<R = Strict> {
     era: Option<Era>,
     /// The last entry that was applied; `None`: the log is yet to be read.
     applied: Option<Position>,
+    /// When the log was asked for that was read to its end last.
+    pub(super) heard_at: Option<Instant>,
     /// Writes under way, and when they are no more, whatever the log says.
     pub(super) holds: BTreeMap<WriteId, Instant>,
     rules: PhantomData<R>,
@@ -65,13 +67,16 @@ pub(super) enum Effect {
     DropAll,
     /// The log is empty: put an entry into it.
     Begin,
+    /// Call nobody for an account.
+    Pause(Pause),
     /// What is held may be trusted until then.
     Trust(Instant),
 }
 
 impl<R: Rules> Follower<R> {
     pub(super) fn new(times: Times) -> Self {
-        Self { times, era: None, applied: None, holds: BTreeMap::new(), rules: PhantomData }
+        let (era, applied, heard_at) = (None, None, None);
+        Self { times, era, applied, heard_at, holds: BTreeMap::new(), rules: PhantomData }
     }
 
     /// Where the next read has to begin; `None`: at the beginning of the log.
@@ -108,6 +113,7 @@ impl<R: Rules> Follower<R> {
             self.applied = Some(position);
         }
         if is_all {
+            self.heard_at = Some(sent_at);
             effects.push(Effect::Trust(sent_at + self.times.lease));
         }
         effects
@@ -121,6 +127,7 @@ impl<R: Rules> Follower<R> {
 
     fn begin_anew(&mut self) -> Vec<Effect> {
         self.applied = None;
+        self.heard_at = None;
         if !R::FORGETS {
             return vec![Effect::Doubt];
         }
@@ -145,6 +152,15 @@ impl<R: Rules> Follower<R> {
             }
             Some(LogEntry::Unknown(scope, fence_for)) => {
                 effects.push(Effect::Drop(scope, Some(fence_for)));
+            }
+            Some(LogEntry::Pause(pause)) => {
+                // It counts from when it was written, which may be long ago otherwise.
+                let is_new = |heard_at| now < heard_at + self.times.lease;
+                effects.extend(
+                    self.heard_at
+                        .is_some_and(is_new)
+                        .then_some(Effect::Pause(pause)),
+                );
             }
             // Whoever wrote it meant something.
             None => effects.push(Effect::DropAll),
@@ -223,6 +239,19 @@ mod tests {
         let log = [log[1].clone(), (at(3), done())];
         let effects = read(&mut follower, &log, now);
         assert_eq!(effects, [Effect::Drop(scope(), None), Effect::Trust(now + SECOND)]);
+    }
+
+    #[test]
+    fn a_pause_counts_for_who_reads_of_it_at_once() {
+        let (mut follower, now) = following();
+        let pause = Pause { replica: 1, account: None, rest: SECOND };
+        let log = |from| [from, from + 1].map(|nth| (at(nth), LogEntry::Pause(pause)));
+        let effects = read(&mut follower, &log(1), now + SECOND / 2);
+        assert_eq!(effects, [Effect::Pause(pause), Effect::Trust(now + SECOND / 2 + SECOND)]);
+        let later = now + 2 * SECOND;
+        assert_eq!(read(&mut follower, &log(2), later), [Effect::Trust(later + SECOND)]);
+        let mut new = Follower::<Strict>::new(TIMES);
+        assert_eq!(read(&mut new, &log(1), now), [Effect::Trust(now + SECOND)]);
     }
 
     #[test]

@@ -9,16 +9,20 @@ use super::{
     SharedTier,
     follower::{Effect, Follower, Read, Times},
     link::{Link, LinkError},
-    log_entry::{LogEntry, WriteId},
+    log_entry::{LogEntry, Pause, WriteId},
     position::Era,
     rules::Strict,
 };
-use crate::vehicle_cache::{Cause, Failure, Hold, VehicleCache};
+use crate::{
+    upstream::Upstream,
+    vehicle_cache::{Cause, Failure, Hold, VehicleCache},
+};
 
 /// What is done with the cache of this replica.
 struct Applying<F: Failure> {
     tier: SharedTier,
     cache: VehicleCache<F>,
+    upstream: Upstream,
     holds: HashMap<WriteId, Hold<F>>,
 }
 
@@ -55,12 +59,12 @@ struct Reported {
 // === impl SharedTier ===
 
 impl SharedTier {
-    /// Does to `cache` what other replicas say of their writes, and tells them of those through
-    /// this one, for as long as it is polled.
-    pub async fn run<F: Failure>(self, cache: VehicleCache<F>) -> Infallible {
+    /// Does to `cache` what other replicas say of their writes, lets `upstream` pause when theirs
+    /// does, and tells them of what happens here, for as long as it is polled.
+    pub async fn run<F: Failure>(self, cache: VehicleCache<F>, upstream: Upstream) -> Infallible {
         let Times { lease, write } = self.0.times();
         let mut follower = Follower::<Strict>::new(Times { lease, write });
-        let mut applying = Applying { tier: self.clone(), cache, holds: HashMap::new() };
+        let mut applying = Applying { tier: self.clone(), cache, upstream, holds: HashMap::new() };
         let mut reported = Reported::default();
         loop {
             let lost = match self.0.endpoint.dial().await {
@@ -179,7 +183,7 @@ impl SharedTier {
 
 impl<F: Failure> Applying<F> {
     async fn apply(&mut self, effects: Vec<Effect>) {
-        let Self { tier, cache, holds } = self;
+        let Self { tier, cache, upstream, holds } = self;
         for effect in effects {
             match effect {
                 Effect::Doubt => tier.0.trust().revoke(),
@@ -198,6 +202,11 @@ impl<F: Failure> Applying<F> {
                         .await;
                 }
                 Effect::DropAll => cache.forget_vehicles(),
+                Effect::Pause(Pause { replica, account, rest }) => {
+                    if replica != tier.0.replica {
+                        upstream.note_retry_after(account, rest);
+                    }
+                }
                 Effect::Begin => tier.0.begin_log(),
                 Effect::Trust(until) => tier.0.trust().extend(until),
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    upstream::Account,
     vehicle::{Plate, Vin},
     vehicle_cache::{Change, InvalidationScope, Partition},
 };
@@ -18,6 +19,17 @@ pub(super) enum LogEntry {
     Done(Option<WriteId>, Change),
     /// A write may have changed this, or may change it within this time.
     Unknown(InvalidationScope, Duration),
+    /// Sync wants no call of an account for so long.
+    Pause(Pause),
+}
+
+/// Sync's `Retry-After`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pause {
+    /// Who was told.
+    pub(super) replica: u64,
+    pub(super) account: Option<Account>,
+    pub(super) rest: Duration,
 }
 
 /// A write that was announced.
@@ -39,6 +51,7 @@ const OVER: u8 = 3;
 const EVERYTHING: u8 = 4;
 const EVERYTHING_OVER: u8 = 5;
 const UNKNOWN: u8 = 6;
+const PAUSE: u8 = 7;
 
 /// Reads what was written, from the front.
 struct Reader<'a>(&'a [u8]);
@@ -65,7 +78,7 @@ impl LogEntry {
             Self::Intent(_, scope) | Self::Unknown(scope, _) | Self::Done(_, Change::Of(scope)) => {
                 names(scope)
             }
-            Self::Beginning | Self::Done(_, Change::Everything) => 0,
+            Self::Beginning | Self::Done(_, Change::Everything) | Self::Pause(_) => 0,
         }
     }
 
@@ -93,9 +106,15 @@ impl LogEntry {
             }
             Self::Unknown(scope, fence_for) => {
                 bytes.push(UNKNOWN);
-                let milliseconds = u64::try_from(fence_for.as_millis()).unwrap_or(u64::MAX);
-                bytes.extend_from_slice(&milliseconds.to_le_bytes());
+                write_duration(&mut bytes, *fence_for);
                 write_scope(&mut bytes, scope);
+            }
+            Self::Pause(Pause { replica, account, rest }) => {
+                bytes.push(PAUSE);
+                bytes.extend_from_slice(&replica.to_le_bytes());
+                write_duration(&mut bytes, *rest);
+                bytes.push(u8::from(account.is_some()));
+                bytes.extend(account.iter().flat_map(|Account(digest)| digest));
             }
         }
         bytes
@@ -113,9 +132,10 @@ impl LogEntry {
             EVERYTHING => Self::Done(None, Change::Everything),
             EVERYTHING_OVER => Self::Done(Some(reader.write_id()?), Change::Everything),
             UNKNOWN => {
-                let fence_for = Duration::from_millis(reader.number()?);
+                let fence_for = reader.duration()?;
                 Self::Unknown(reader.scope()?, fence_for)
             }
+            PAUSE => Self::Pause(reader.pause()?),
             _ => return None,
         };
         reader.0.is_empty().then_some(entry)
@@ -125,6 +145,11 @@ impl LogEntry {
 /// How many vehicles and partitions a scope names.
 pub(super) fn names(scope: &InvalidationScope) -> usize {
     scope.vins.len() + scope.plates.len() + usize::from(scope.partition.is_some())
+}
+
+fn write_duration(bytes: &mut Vec<u8>, duration: Duration) {
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    bytes.extend_from_slice(&milliseconds.to_le_bytes());
 }
 
 fn write_id(bytes: &mut Vec<u8>, WriteId { replica, number }: WriteId) {
@@ -166,6 +191,20 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    fn duration(&mut self) -> Option<Duration> {
+        self.number().map(Duration::from_millis)
+    }
+
+    fn pause(&mut self) -> Option<Pause> {
+        let (replica, rest) = (self.number()?, self.duration()?);
+        let account = match self.array()? {
+            [0] => None,
+            [1] => Some(Account(self.array()?)),
+            _ => return None,
+        };
+        Some(Pause { replica, account, rest })
     }
 
     fn count(&mut self) -> Option<usize> {
@@ -226,6 +265,8 @@ mod tests {
             LogEntry::Done(None, Change::Everything),
             LogEntry::Done(Some(write), Change::Everything),
             LogEntry::Unknown(scope(2, 0, None), 20 * second),
+            LogEntry::Pause(Pause { replica: 1, account: None, rest: second }),
+            LogEntry::Pause(Pause { replica: 1, account: Some(Account([7; 32])), rest: second }),
         ]
     }
 
@@ -257,7 +298,7 @@ mod tests {
     proptest! {
         #[test]
         fn foreign_bytes_are_read_or_not_but_never_more_than_there_is(
-            bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0..8u8,
+            bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0..9u8,
         ) {
             let bytes = [&[kind], &bytes[..]].concat();
             if let Some(entry) = LogEntry::parse(&bytes) {

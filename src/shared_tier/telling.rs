@@ -15,12 +15,15 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     SharedTier,
-    log_entry::{self, LogEntry, MAX_NAMES, WriteId},
+    log_entry::{self, LogEntry, MAX_NAMES, Pause, WriteId},
     outbox::Pending,
     rules::Strict,
     settle::{LinkState, Receipt, Release, Told},
 };
-use crate::vehicle_cache::{Change, InvalidationScope, Replicas, Tell};
+use crate::{
+    upstream::{Account, RetryAfterListener},
+    vehicle_cache::{Change, InvalidationScope, Replicas, Tell},
+};
 
 /// A write that was announced, until it is over.
 struct Announced {
@@ -79,6 +82,17 @@ impl Tell for SharedTier {
         let tier = self.clone();
         let told = Told { sent_at: Instant::now(), intent: None, done: None };
         Box::pin(async move { tier.settle(told, done).await })
+    }
+}
+
+impl RetryAfterListener for SharedTier {
+    fn retry_after(&self, account: Option<Account>, rest: Duration) {
+        let inner = &*self.0;
+        // Told later, it would be over.
+        if let LinkState::Up(_) = inner.outbox.link() {
+            let pause = Pause { replica: inner.replica, account, rest };
+            drop(inner.outbox.push(LogEntry::Pause(pause)));
+        }
     }
 }
 

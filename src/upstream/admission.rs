@@ -11,7 +11,10 @@
 mod adaptive;
 mod fair_queue;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use foldhash::{HashMap, HashMapExt as _};
 use parking_lot::Mutex;
@@ -28,7 +31,7 @@ use self::{
 use super::{
     Account, BreakerConfig, ClientId, Config, Error, Kind, Metrics, Reservation,
     breaker::{Breaker, End, Generation},
-    retry_after::RetryAfterTable,
+    retry_after::{self, RetryAfterListener, RetryAfterTable},
 };
 
 pub(super) use self::adaptive::Timing;
@@ -45,6 +48,7 @@ struct Inner {
     in_flight: IntGauge,
     limit: IntGauge,
     breaker_state: IntGauge,
+    listener: OnceLock<Arc<dyn RetryAfterListener>>,
 }
 
 /// Everything that is asked. Time is an argument.
@@ -135,6 +139,7 @@ impl Admission {
             in_flight: metrics.in_flight.clone(),
             limit: metrics.limit.clone(),
             breaker_state: metrics.breaker_state.clone(),
+            listener: OnceLock::new(),
         }))
     }
 
@@ -156,6 +161,19 @@ impl Admission {
     /// Nothing, or why a call for this account would be refused now.
     pub(super) fn check(&self, account: Option<Account>) -> Result<(), Error> {
         self.0.state.lock().check(account, Instant::now())
+    }
+
+    /// From now on, `listener` hears of every `Retry-After`. There is one.
+    pub(super) fn tell(&self, listener: Arc<dyn RetryAfterListener>) {
+        // A second one would be a mistake of the program, and would hear of nothing.
+        let _ = self.0.listener.set(listener);
+    }
+
+    /// Sync has told somebody else that it wants no call for `account` for so long.
+    pub(super) fn note_retry_after(&self, account: Option<Account>, rest: Duration) {
+        let now = Instant::now();
+        let until = now + rest.min(retry_after::MAX);
+        self.change(|state| state.retry_after.note(account, until, now));
     }
 
     fn admitted(&self, reservation: Reservation, generation: Generation) -> Admitted {
@@ -400,6 +418,9 @@ impl Attempt {
                 state.retry_after.note(account, now + retry_after, now);
             }
         });
+        if let (Some(listener), Some(rest)) = (self.admission.0.listener.get(), retry_after) {
+            listener.retry_after(account, rest);
+        }
     }
 }
 

@@ -23,7 +23,7 @@ mod retry_after;
 mod stall;
 mod transfer_coding;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::Response;
 use tokio::time::sleep;
@@ -42,6 +42,7 @@ pub use self::{
     error::Error,
     metrics::Metrics,
     pool::TlsError,
+    retry_after::RetryAfterListener,
 };
 
 /// Calls to Sync, for everything that goes up, batch calls and forwarded requests alike: a handle,
@@ -82,6 +83,16 @@ impl Upstream {
             retry: Retry::new(config, metrics),
             attempts: Attempts::new(client, config.attempt_timeout, metrics),
         }))
+    }
+
+    /// From now on, `listener` hears of every `Retry-After` of Sync's. There is one.
+    pub fn tell(&self, listener: Arc<dyn RetryAfterListener>) {
+        self.0.admission.tell(listener);
+    }
+
+    /// Sync has told somebody else that it wants no call for `account` for so long.
+    pub fn note_retry_after(&self, account: Option<Account>, rest: Duration) {
+        self.0.admission.note_retry_after(account, rest);
     }
 
     /// Waits for the right to make a call, as long as one attempt may take: then the calls ahead

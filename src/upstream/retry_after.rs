@@ -1,7 +1,10 @@
 //! `Retry-After` (RFC 9110 section 10.2.3): how long a response asks for no further call, and
 //! which accounts have been asked.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use foldhash::{HashMap, HashMapExt as _};
 use http::{
@@ -11,6 +14,12 @@ use http::{
 use tokio::time::Instant;
 
 use super::{Account, Error};
+
+/// Who else has to know that Sync wants no calls for a while.
+pub trait RetryAfterListener: fmt::Debug + Send + Sync {
+    /// Sync wants no call for `account` for so long.
+    fn retry_after(&self, account: Option<Account>, rest: Duration);
+}
 
 /// Until when no call is made for which account.
 #[derive(Debug)]
@@ -22,7 +31,7 @@ const MAX_ACCOUNTS: usize = 4096;
 
 /// The longest that is believed. Whoever asks for more has most likely made a mistake, and a
 /// gateway that stays silent for a day is one, too.
-const MAX: Duration = Duration::from_secs(5 * 60);
+pub(super) const MAX: Duration = Duration::from_secs(5 * 60);
 
 /// How long a response that came at `now` asks for no call; `None`: it does not, or in words that
 /// are no `Retry-After`. A date is taken against the response's own `Date`, if it has one: the

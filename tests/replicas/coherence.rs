@@ -151,6 +151,25 @@ async fn a_purge_and_a_refused_credential_reach_all() {
 }
 
 #[tokio::test]
+async fn a_pause_that_sync_asks_for_holds_for_all() {
+    let Some(replicas) = Replicas::start(2, "").await else { return };
+    let [a, b] = &replicas.all[..] else { unreachable!() };
+    let two = vehicles(a, 2);
+    let headers = [("retry-after".to_owned(), "200".to_owned())].into();
+    let pausing = Faults { status: Some(503), headers, calls: Some(1), ..Faults::default() };
+    replicas.sandbox().set_faults(pausing);
+    a.batch(&[spelled(&two[0])]).await.expect(503);
+    // One that was sent before it is known there that none should be is answered.
+    let no_cache = [("cache-control", "no-cache")];
+    eventually(async || b.batch_with(&[spelled(&two[0])], &no_cache).await.status == 503).await;
+    let asked = replicas.sandbox().calls().len();
+    let refused = b.batch(&[spelled(&two[1])]).await.expect(503);
+    let rest: u64 = refused.field("retry-after").parse().unwrap();
+    assert!((100..=200).contains(&rest), "{rest}");
+    assert_eq!(replicas.sandbox().calls().len(), asked, "nothing is asked any more");
+}
+
+#[tokio::test]
 async fn the_server_learns_nothing_from_what_it_keeps() {
     let Some(replicas) = Replicas::start(2, "").await else { return };
     let [a, b] = &replicas.all[..] else { unreachable!() };

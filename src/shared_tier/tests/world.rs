@@ -388,6 +388,8 @@ impl<R: Rules> Replica<R> {
         let effects = self
             .follower
             .read(Read { sent_at, entries, is_all: true }, *NOW);
+        // Pauses are not played, and times that lie further back would be states of their own.
+        self.follower.heard_at = None;
         self.apply(effects);
         true
     }
@@ -415,7 +417,7 @@ impl<R: Rules> Replica<R> {
                     self.holds.remove(&write.number);
                 }
                 Effect::Drop(..) | Effect::DropAll => self.forget(),
-                Effect::Begin => unreachable!("the log has a beginning"),
+                Effect::Begin | Effect::Pause(_) => unreachable!("no log here has that"),
                 Effect::Trust(until) => {
                     let left = until.saturating_duration_since(*NOW);
                     self.trust = self.trust.max(left.as_secs() as u8);
