@@ -19,7 +19,10 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::position::{Era, Position};
+use super::{
+    bounded::{Allowance, Bounded},
+    position::{Era, Position},
+};
 
 /// Where the server is, and as whom it is spoken to.
 #[derive(Clone)]
@@ -33,6 +36,7 @@ pub(super) struct Endpoint {
 /// A connection that stands, as far as is known.
 pub(super) struct Link {
     commands: MultiplexedConnection,
+    allowance: Allowance,
     /// Sends and receives, for as long as the link is kept.
     _driver: AbortOnDropHandle<()>,
 }
@@ -69,6 +73,9 @@ const TIMEOUT: Duration = Duration::from_millis(750);
 const KEEPALIVE: Duration = Duration::from_secs(5);
 const USER_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Bytes of the responses to one question: those of a page of the longest entries.
+const MAX_RESPONSE: usize = 16 * 1024 * 1024;
+
 /// The field of an entry of the log.
 const FIELD: &str = "v";
 
@@ -104,9 +111,13 @@ impl Endpoint {
     {
         // Time is limited here, where it is known what waits.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let allowance = Allowance::default();
+        allowance.set(MAX_RESPONSE);
+        let stream = Bounded::new(stream, allowance.clone());
         let (commands, driver) =
             MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
-        Ok(Link { commands, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
+        let driver = AbortOnDropHandle::new(tokio::spawn(driver));
+        Ok(Link { commands, allowance, _driver: driver })
     }
 }
 
@@ -173,6 +184,8 @@ impl Link {
     }
 
     async fn ask(&self, command: &Cmd) -> Result<Value, LinkError> {
+        // One is asked at a time; beside it, only the short responses to what is appended come.
+        self.allowance.set(MAX_RESPONSE);
         let mut link = self.commands.clone();
         Ok(within(link.send_packed_command(command))
             .await?
@@ -202,4 +215,62 @@ fn raw_entry(entry: Value) -> Option<RawEntry> {
         _ => Vec::new(),
     };
     Some((position, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Asks a server that answers everything with `head` and then, as long as it is read from,
+    /// with zeros. Gives what comes of that, and how many bytes were taken.
+    async fn ask(head: &'static [u8], is_endless: bool) -> (LinkError, usize) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_u8().await.unwrap();
+            stream.write_all(head).await.unwrap();
+            let (zeros, mut sent) = ([0; 64 * 1024], head.len());
+            while is_endless && stream.write_all(&zeros).await.is_ok() {
+                sent += zeros.len();
+            }
+            sent
+        });
+        let login = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let endpoint = Endpoint { host: "127.0.0.1".to_owned(), port, tls: None, login };
+        let link = endpoint.dial().await.unwrap();
+        let error = link.era().await.unwrap_err();
+        drop(link);
+        (error, serving.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn reads_no_more_than_a_response_may_have() {
+        let (error, taken) = ask(b"$500000000\r\n", true).await;
+        assert!(matches!(error, LinkError::Redis(_)), "{error}");
+        // The rest was on its way.
+        assert!(taken < 4 * MAX_RESPONSE, "{taken}");
+    }
+
+    #[tokio::test]
+    async fn takes_nothing_that_it_did_not_ask_for() {
+        for head in [
+            &b"+OK\r\n"[..],
+            b":1\r\n",
+            b"$-1\r\n",
+            b"*0\r\n",
+            b"$8\r\nrun_id:\n\r\n",
+            b"-NOPERM no\r\n",
+            b"!!\r\n",
+        ] {
+            let (error, _) = ask(head, false).await;
+            let is_told = matches!(error, LinkError::Unexpected(_) | LinkError::Redis(_));
+            assert!(is_told, "{head:?}: {error}");
+        }
+    }
 }

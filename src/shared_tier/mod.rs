@@ -22,6 +22,7 @@
 //! What happens when is decided by types without a clock, a lock or a socket ([`follower`],
 //! [`settle`]), which tests run in every order of steps.
 
+mod bounded;
 mod config;
 mod follower;
 mod following;

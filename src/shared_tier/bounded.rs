@@ -1,0 +1,78 @@
+//! A stream from which no more is read than was asked for.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Fails when more comes than its [`Allowance`] has.
+#[derive(Debug)]
+pub(super) struct Bounded<S> {
+    stream: S,
+    allowance: Allowance,
+}
+
+/// Bytes that may still come: a handle, cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Allowance(Arc<AtomicUsize>);
+
+// === impl Allowance ===
+
+impl Allowance {
+    /// So many may come from now on.
+    pub(super) fn set(&self, bytes: usize) {
+        self.0.store(bytes, Relaxed);
+    }
+}
+
+// === impl Bounded ===
+
+impl<S> Bounded<S> {
+    pub(super) fn new(stream: S, allowance: Allowance) -> Self {
+        Self { stream, allowance }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let read = buffer.filled().len() - before;
+        let left = self.allowance.0.load(Relaxed);
+        // Set while this is read: the larger of two responses decides, which is as good.
+        self.allowance.0.store(left.saturating_sub(read), Relaxed);
+        Poll::Ready(match read <= left {
+            true => Ok(()),
+            false => Err(io::Error::other("a response that is too long")),
+        })
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
