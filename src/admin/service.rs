@@ -200,7 +200,12 @@ impl Shared {
         let reasons = self.parts.readiness.reasons();
         let ready = reasons.is_empty();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        response(status, JSON, json!({ "ready": ready, "reasons": reasons }).to_string())
+        let mut detail = json!({ "ready": ready, "reasons": reasons });
+        // Which is no reason: without the others, the gateway serves all the same.
+        if let Some(hears) = self.parts.cache.hears_of_writes() {
+            detail["shared"] = if hears { "heard" } else { "lost" }.into();
+        }
+        response(status, JSON, detail.to_string())
     }
 
     fn status(&self) -> String {

@@ -174,6 +174,12 @@ impl<F: Failure> VehicleCache<F> {
         &self.contents().metrics
     }
 
+    /// Whether it is known what other replicas write; `None`: there are none.
+    pub fn hears_of_writes(&self) -> Option<bool> {
+        let replicas = self.contents().replicas.as_ref()?;
+        Some(replicas.max_age(Instant::now()).is_none())
+    }
+
     /// Nothing that is older may be served, because other replicas may have written.
     fn doubt(&self, now: Instant) -> Option<Duration> {
         let replicas = self.contents().replicas.as_ref()?;

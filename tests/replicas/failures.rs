@@ -1,5 +1,6 @@
 //! What becomes of requests and of coherence when the server fails: nothing, and what can be.
 
+use http::Request;
 use redis::Value;
 
 use crate::{
@@ -52,8 +53,10 @@ async fn a_server_that_freezes_holds_up_nothing_but_trust() {
     patch(a, &vehicle).await.expect(204);
     assert_eq!(version(b, &vehicle).await, 2);
     replicas.until_valid(0.0).await;
+    assert_eq!(ready(a).await, "lost");
     replicas.redis.thaw();
     replicas.until_valid(1.0).await;
+    eventually(async || ready(a).await == "heard").await;
     assert_coherent(&replicas).await;
 }
 
@@ -121,6 +124,17 @@ async fn a_full_server_or_one_that_refuses_is_not_needed() {
     let _: String = replicas.redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     eventually(async || version(b, &vehicle).await == 2).await;
     assert_coherent(&replicas).await;
+}
+
+/// What a gateway that is ready says of the shared tier.
+async fn ready(gateway: &Gateway) -> String {
+    let detail = gateway
+        .admin(Request::get("/readyz"), "")
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(detail["ready"], true);
+    detail["shared"].as_str().unwrap().to_owned()
 }
 
 async fn unannounced(gateway: &Gateway) -> f64 {
