@@ -4,8 +4,12 @@
 //! be tried, and a line says so.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "../../src/server/tls/testing.rs"]
+#[allow(dead_code, reason = "the program's own tests use the rest")]
+mod certificates;
 mod coherence;
 mod failures;
 mod redis_server;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;

@@ -35,13 +35,15 @@ static TOLD: Once = Once::new();
 // === impl RedisServer ===
 
 impl RedisServer {
-    /// Starts one; `None`: none is installed.
+    /// Starts one, with its own port for `PORT`; `None`: none is installed.
     pub(crate) async fn start(arguments: &[&str]) -> Option<Self> {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let arguments = arguments.iter().map(|text| (*text).to_owned()).collect();
-        Self::start_at(address, arguments).await
+        // Of arguments that contradict each other, the last counts.
+        let port = address.port().to_string();
+        let arguments = arguments.iter().map(|text| text.replace("PORT", &port));
+        Self::start_at(address, arguments.collect()).await
     }
 
     async fn start_at(address: SocketAddr, arguments: Vec<String>) -> Option<Self> {
