@@ -417,61 +417,6 @@ async fn respond(calls: &mut Calls, poison: &[u32]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_reaches_only_the_request_at_fault() {
-    for (requests, poison, most_calls) in
-        [(2, vec![1], 2), (10, vec![3], 10), (10, vec![0, 9], 14), (500, vec![321], 24)]
-    {
-        let sizes = Sizes { chunk: 500, ..ONE_AT_ONCE };
-        let (loader, mut calls) = loader(sizes);
-        let _busy = ask(&loader, &[999_999]);
-        let busy = calls.next().await;
-        let asking: Vec<_> = (0..requests).map(|n| ask(&loader, &[n])).collect();
-        // More wait than may for a permit; those that are refused are not in the way.
-        pass().await;
-        busy.fill().await;
-        assert!(respond(&mut calls, &poison).await > 1);
-        let done = Arc::new(PlainMutex::new(0));
-        let responded = Arc::clone(&done);
-        let responding = tokio::spawn(async move {
-            loop {
-                respond(&mut calls, &poison).await;
-                *responded.lock() += 1;
-            }
-        });
-        let mut refused = Vec::new();
-        for (n, request) in asking.into_iter().enumerate() {
-            match request.end().await[0] {
-                Ok(()) => {}
-                Err(status) => refused.push((n, status)),
-            }
-        }
-        responding.abort();
-        let (at_fault, crowded): (Vec<_>, Vec<_>) = refused
-            .into_iter()
-            .partition(|(_, status)| status.is_some());
-        assert!(at_fault.iter().all(|(_, status)| *status == Some(400)));
-        assert!(requests < 100 || crowded.len() > 400, "{}", crowded.len());
-        assert!(at_fault.len() <= 2, "{at_fault:?}");
-        assert!(*done.lock() <= most_calls, "{} calls", done.lock());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failure_of_the_upstream_reaches_all_whose_vehicles_the_call_carried() {
-    let (loader, mut calls) = loader(ONE_AT_ONCE);
-    let _first = ask(&loader, &[1]);
-    let call = calls.next_for(&[1]).await;
-    let waiting = [ask(&loader, &[2]), ask(&loader, &[3])];
-    pass().await;
-    call.fill().await;
-    calls.next_for(&[2, 3]).await.refuse(503).await;
-    for request in waiting {
-        assert_eq!(request.end().await, [Err(Some(503))]);
-    }
-    calls.are_none().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_single_look_up_waits_for_a_turn_of_each_client_and_not_for_their_batches() {
     let (loader, mut calls) = loader(Sizes { max_in_flight: 4, ..ONE_AT_ONCE });
     let batches = (0..3).map(|client: u32| {
