@@ -64,8 +64,6 @@ enum Inner {
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
 }
 
-// === impl Body ===
-
 impl Body {
     /// A body without a byte, of known length 0.
     pub fn empty() -> Self {
@@ -158,8 +156,6 @@ impl Body {
         }
     }
 }
-
-// === impl Progress ===
 
 impl Progress {
     /// Whether somebody reads the body and waits for whoever sends it.

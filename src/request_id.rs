@@ -29,8 +29,6 @@ pub struct RequestIds {
     next: Arc<AtomicU64>,
 }
 
-// === impl RequestId ===
-
 impl RequestId {
     /// The one valid ID among `headers`: 1 to 128 of `A-Za-z0-9._-`, in one field.
     fn of(headers: &HeaderMap) -> Option<Self> {
@@ -57,8 +55,6 @@ impl RequestId {
         &self.0
     }
 }
-
-// === impl RequestIds ===
 
 impl RequestIds {
     /// IDs of a process of their own.

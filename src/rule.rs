@@ -69,16 +69,12 @@ pin_project! {
     }
 }
 
-// === impl Pass ===
-
 impl<E> Pass<E> {
     /// At once. `guard` is kept until the response has ended.
     pub fn holding(guard: impl Any + Send) -> Self {
         Self::Holding(Box::new(guard))
     }
 }
-
-// === impl Rejection ===
 
 impl<E> Rejection<E> {
     /// Refuses `request` because of `error`.
@@ -102,8 +98,6 @@ pub fn layer<R, S>(rule: R) -> impl Layer<S, Service = RuleService<R, S>> {
     let rule = Arc::new(rule);
     layer_fn(move |inner| RuleService { rule: Arc::clone(&rule), inner })
 }
-
-// === impl RuleService ===
 
 impl<R, S: Clone> Clone for RuleService<R, S> {
     fn clone(&self) -> Self {
@@ -150,8 +144,6 @@ where
         ResponseFuture::Passed { inner: self.inner.call(request), guard }
     }
 }
-
-// === impl ResponseFuture ===
 
 impl<F, E> Future for ResponseFuture<F, E>
 where

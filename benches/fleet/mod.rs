@@ -38,8 +38,6 @@ pub(crate) fn fleet(count: usize) -> Vec<Row> {
 /// SplitMix64: a few lines, good enough to draw with.
 struct Draw(u64);
 
-// === impl Draw ===
-
 impl Draw {
     fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -16,8 +16,6 @@ pub struct Latch {
     reason: &'static str,
 }
 
-// === impl Readiness ===
-
 impl Readiness {
     /// Ready until the first latch.
     pub fn new() -> Self {
@@ -35,8 +33,6 @@ impl Readiness {
         self.0.lock().clone()
     }
 }
-
-// === impl Latch ===
 
 impl Drop for Latch {
     fn drop(&mut self) {

@@ -82,8 +82,6 @@ enum Endpoint {
     Status,
 }
 
-// === impl Endpoint ===
-
 impl Endpoint {
     fn of(path: &str) -> Option<Self> {
         match path {
@@ -118,8 +116,6 @@ impl Endpoint {
     }
 }
 
-// === impl Admin ===
-
 impl Admin {
     /// A service with these parts.
     pub fn new(config: Config, parts: Parts) -> Self {
@@ -150,8 +146,6 @@ fn page_response() -> Response<Body> {
         .insert(CONTENT_SECURITY_POLICY, page::POLICY.clone());
     response
 }
-
-// === impl Shared ===
 
 impl Shared {
     async fn respond(&self, request: Request<Body>) -> Result<Response<Body>, Error> {

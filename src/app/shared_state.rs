@@ -64,8 +64,6 @@ pub(super) struct ClientState {
     forgetting: Arc<AbortOnDropHandle<()>>,
 }
 
-// === impl SharedState ===
-
 impl SharedState {
     /// Everything, and what fetches published keys, if there are any: it must be run.
     pub(super) fn build(
@@ -188,8 +186,6 @@ impl SharedState {
         (Stacks { gateway, admin: Admin::new(reloadable.admin, parts) }, clients)
     }
 }
-
-// === impl ClientState ===
 
 impl ClientState {
     fn nothing(authenticate: Authenticate, rate: RateLimit) -> Self {

@@ -36,8 +36,6 @@ pub(super) struct Assigned {
     pub(super) credential: Credential,
 }
 
-// === impl SyncAccount ===
-
 impl SyncAccount {
     /// The digest of what a call to `origin` carries for this account.
     pub(super) fn digest(&self, origin: &str) -> digest::Digest {
@@ -58,8 +56,6 @@ impl fmt::Debug for SyncAccount {
             .finish_non_exhaustive()
     }
 }
-
-// === impl Accounts ===
 
 impl Accounts {
     /// The accounts for calls to `origin`. Of a subject in two accounts the first counts; the
@@ -91,8 +87,6 @@ impl Accounts {
             .map(|assigned| &**assigned)
     }
 }
-
-// === impl Assigned ===
 
 impl Assigned {
     fn new(account: &SyncAccount, origin: &str) -> Self {

@@ -42,8 +42,6 @@ struct Tokens {
     verified: TokenCache,
 }
 
-// === impl Authenticate ===
-
 impl Rule for Authenticate {
     type Error = Error;
 
@@ -61,8 +59,6 @@ impl Rule for Authenticate {
         }
     }
 }
-
-// === impl Authenticator ===
 
 impl Authenticator {
     pub(super) fn new(verifier: Option<Verifier>, metrics: Metrics) -> Self {
@@ -127,8 +123,6 @@ impl Authenticator {
         error
     }
 }
-
-// === impl Tokens ===
 
 impl Tokens {
     fn check(&self, headers: &HeaderMap, now: Duration) -> Result<Principal, Unverified<Error>> {

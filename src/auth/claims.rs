@@ -38,8 +38,6 @@ pub struct TokenRules {
     pub scope_claims: Vec<String>,
 }
 
-// === impl TokenRules ===
-
 impl Default for TokenRules {
     fn default() -> Self {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
@@ -51,8 +49,6 @@ impl Default for TokenRules {
         }
     }
 }
-
-// === impl Policy ===
 
 impl Policy {
     /// Judges the claims of a token that `key` signed, at `now` since 1970. Gives whom it speaks

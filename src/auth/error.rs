@@ -68,8 +68,6 @@ labels! {
     }
 }
 
-// === impl Error ===
-
 impl Error {
     /// Whether it is not known who sends the request (401), unlike what they may not do (403).
     pub fn is_unauthenticated(&self) -> bool {
@@ -79,8 +77,6 @@ impl Error {
         }
     }
 }
-
-// === impl TokenError ===
 
 impl TokenError {
     /// What the client may know: enough to fetch a new token or to look at its clock, nothing

@@ -23,8 +23,6 @@ pub struct Identity {
     pub(super) may_write: bool,
 }
 
-// === impl Principal ===
-
 impl Principal {
     /// Tells clients apart: a part of the SHA-256 of issuer and subject, the same for every
     /// token of theirs. `None`: only the peer's address can tell.
@@ -45,8 +43,6 @@ impl Principal {
         }
     }
 }
-
-// === impl Identity ===
 
 impl Identity {
     /// The subject of a token that was verified; `issuer` is empty if none is known.

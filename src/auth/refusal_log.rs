@@ -44,8 +44,6 @@ struct Refusals {
     omitted: u64,
 }
 
-// === impl RefusalLog ===
-
 impl RefusalLog {
     /// A token of `client` was refused.
     pub(super) fn note(&self, reason: TokenError, client: Option<IpAddr>) {
@@ -56,8 +54,6 @@ impl RefusalLog {
         }
     }
 }
-
-// === impl Recent ===
 
 impl Recent {
     /// The lines to be logged, each with the number of refusals that it stands for.

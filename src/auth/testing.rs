@@ -58,8 +58,6 @@ pub(super) struct Pairs {
     pub(super) foreign_p256: EcdsaKeyPair,
 }
 
-// === impl Pairs ===
-
 impl Pairs {
     fn generate() -> Self {
         Self {
@@ -246,8 +244,6 @@ pub(super) fn log() -> (Log, DefaultGuard) {
         .finish();
     (log, tracing::subscriber::set_default(subscriber))
 }
-
-// === impl Log ===
 
 impl Log {
     pub(super) fn text(&self) -> String {

@@ -31,8 +31,6 @@ pub(super) struct TokenCache {
 
 type Shard = HashMap<Digest, Accepted, foldhash::fast::RandomState>;
 
-// === impl TokenCache ===
-
 impl TokenCache {
     fn with_capacity(capacity: usize) -> Self {
         Self {
@@ -74,8 +72,6 @@ impl Default for TokenCache {
         Self::with_capacity(CAPACITY)
     }
 }
-
-// === impl Accepted ===
 
 impl Accepted {
     fn is_live(&self, now: Duration) -> bool {

@@ -48,8 +48,6 @@ pub(super) enum Unverified<E> {
     Awaits(Fetch),
 }
 
-// === impl Verifier ===
-
 impl Verifier {
     pub(super) fn new(keys: Keys, algorithms: Vec<Algorithm>, policy: Policy) -> Self {
         Self { keys, algorithms, policy }
@@ -96,8 +94,6 @@ impl Verifier {
         Ok(Accepted { identity: Arc::new(identity), until, key: Arc::downgrade(&key) })
     }
 }
-
-// === impl Unverified ===
 
 impl<E> From<E> for Unverified<E> {
     fn from(error: E) -> Self {

@@ -78,8 +78,6 @@ pub(super) async fn gather(loader: &Loader, wanted: &Wanted<'_>) -> Result<Gathe
     }
 }
 
-// === impl Wanted ===
-
 impl Wanted<'_> {
     fn is_account(&self) -> bool {
         self.credential
@@ -102,8 +100,6 @@ impl Wanted<'_> {
         }
     }
 }
-
-// === impl Gathering ===
 
 impl<'a> Gathering<'a> {
     fn new(loader: &'a Loader, wanted: &'a Wanted<'a>) -> Self {

@@ -77,8 +77,6 @@ struct Shared<U> {
 /// What most Sync takes at once, also past the cache.
 const MAX_UNDOCUMENTED: usize = 500;
 
-// === impl Batch ===
-
 impl<U> Batch<U> {
     /// Answers from the cache that `loader` fills.
     pub fn new(config: Config, loader: Loader, metrics: Metrics, undocumented: U) -> Self {
@@ -91,8 +89,6 @@ impl<U> Clone for Batch<U> {
         Self(Arc::clone(&self.0))
     }
 }
-
-// === impl Shared ===
 
 impl<U> Shared<U>
 where

@@ -43,8 +43,6 @@ pub(super) struct Tally {
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-// === impl Composer ===
-
 impl Composer<'_> {
     /// A 200, or a 304 if the client has the same response already.
     pub(super) fn compose(&self, gathered: Gathered, tally: &Tally) -> Response<Body> {
@@ -77,8 +75,6 @@ impl Composer<'_> {
         response
     }
 }
-
-// === impl Tally ===
 
 impl Tally {
     /// Counts the parts of a response.

@@ -58,8 +58,6 @@ const VIN: &str = "3VWFE21C04M000001";
 
 const SECOND: Duration = Duration::from_secs(1);
 
-// === impl Fixture ===
-
 impl Fixture {
     /// With lives and windows as they are by default, but no jitter.
     fn new() -> Self {
@@ -172,8 +170,6 @@ fn cache_by_default() -> (vehicle_cache::Config, vehicle_cache::Lifetimes) {
 fn finished() -> Value {
     json!([{"status": {"statusId": 1}, "finishedDateTime": "2026-01-01"}])
 }
-
-// === impl Answered ===
 
 impl Answered {
     async fn read(response: Response<Body>) -> Self {

@@ -55,8 +55,6 @@ const MAX_SUBJECTS: usize = 7 << 17;
 /// Subjects that are added under one lock, for which a look-up may have to wait.
 const PIECE: usize = 1024;
 
-// === impl StoreFence ===
-
 impl StoreFence {
     /// None, on a clock that starts now.
     pub(super) fn new(hashing: RandomState, started_at: Instant) -> Self {
@@ -131,8 +129,6 @@ impl StoreFence {
 fn seconds(seconds: u64) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }
-
-// === impl Ends ===
 
 impl Ends {
     fn fence_tag(&mut self, tag: u64, until: u32) {

@@ -56,8 +56,6 @@ struct State<C: Contents> {
     outcome: Option<Outcome<C>>,
 }
 
-// === impl Flight ===
-
 impl<C: Contents> Flight<C> {
     pub(super) fn new(epoch: u32, is_private: bool) -> Arc<Self> {
         Arc::new(Self {
@@ -108,8 +106,6 @@ impl<C: Contents> Flight<C> {
     }
 }
 
-// === impl Waiter ===
-
 impl<C: Contents> Waiter<C> {
     /// The waiter of the request that leads.
     pub(super) fn leading(flight: &Arc<Flight<C>>, index: usize) -> Self {
@@ -143,8 +139,6 @@ impl<C: Contents> Drop for Waiter<C> {
     }
 }
 
-// === impl InFlight ===
-
 impl<C: Contents> InFlight<C> {
     /// One more waits for it.
     pub(super) fn join(&self) -> Waiter<C> {
@@ -160,8 +154,6 @@ impl<C: Contents> InFlight<C> {
         self.index == index && Arc::ptr_eq(&self.flight, flight)
     }
 }
-
-// === impl Outcome ===
 
 impl<C: Contents> Clone for Outcome<C> {
     fn clone(&self) -> Self {

@@ -38,8 +38,6 @@ struct Counts {
 /// What a map of 2^20 places takes, which is 17 MiB while so much is held.
 const MAX_SUBJECTS: usize = 7 << 17;
 
-// === impl Holds ===
-
 impl Holds {
     pub(super) fn new(hashing: RandomState) -> Self {
         Self { hashing, any: AtomicUsize::new(0), counts: PlainMutex::default() }

@@ -39,8 +39,6 @@ pub struct Stored<C: Contents> {
 /// Entries after which the eviction policy catches up.
 const SETTLE_EVERY: usize = 64;
 
-// === impl Lease ===
-
 impl<C: Contents> Lease<C> {
     pub(super) fn new(
         hashed: Hashed<C::Item>,
@@ -92,8 +90,6 @@ impl<C: Contents> Lease<C> {
         }
     }
 }
-
-// === impl Leases ===
 
 impl<C: Contents> Leases<C> {
     pub(super) fn new(cache: Cache<C>, leases: Vec<Lease<C>>) -> Self {

@@ -84,8 +84,6 @@ const GROUPED: usize = 512;
 /// Fewer are not worth the grouping.
 const MIN_GROUPED: usize = 8;
 
-// === impl Cache ===
-
 impl<C: Contents> Cache<C> {
     /// Looks up `items`, which are distinct, and gives out leases for those that have to be
     /// fetched.
@@ -168,8 +166,6 @@ impl<C: Contents> Cache<C> {
         Lookups { found, leases: Leases::new(self.clone(), flight.leases) }
     }
 }
-
-// === impl Pass ===
 
 impl<C: Contents, R: Rules<C::Value>> Pass<'_, C, R> {
     /// Finds those that are fresh, shard by shard.
@@ -270,8 +266,6 @@ impl<C: Contents, R: Rules<C::Value>> Pass<'_, C, R> {
         (flight, index)
     }
 }
-
-// === impl FlightBuilder ===
 
 impl<C: Contents> FlightBuilder<C> {
     fn new(epoch: u32, is_private: bool) -> Self {

@@ -75,8 +75,6 @@ const LOOKUP_LOCKS: usize = 64;
 /// much less often a flood of vehicles asked for once would outweigh those asked for all the time.
 const NOTE_EVERY: u32 = 1;
 
-// === impl Cache ===
-
 impl<C: Contents> Cache<C> {
     /// An empty cache of so many bytes.
     pub fn new(contents: C, capacity: u64, gauges: Gauges) -> Self {
@@ -139,8 +137,6 @@ impl<C: Contents> std::fmt::Debug for Cache<C> {
             .finish_non_exhaustive()
     }
 }
-
-// === impl Store ===
 
 impl<C: Contents> Store<C> {
     pub(super) fn hashed(&self, key: Key<C::Item>) -> Hashed<C::Item> {
@@ -341,8 +337,6 @@ impl<C: Contents> Store<C> {
 }
 
 const MAX_EVICTION_RUNS: usize = 32;
-
-// === impl Evicted ===
 
 impl<V> Evicted<V> {
     fn push(&self, entry: Arc<Entry<V>>) {

@@ -49,8 +49,6 @@ struct Node(u32);
 /// No slot.
 const NONE: u32 = u32::MAX;
 
-// === impl Table ===
-
 impl<C: Contents> Table<C> {
     pub(super) fn new(hashing: RandomState) -> Self {
         let (keys, tags) = (HashTable::new(), HashTable::new());
@@ -230,8 +228,6 @@ fn tag_of<C: Contents>(slots: &[Slot<C>], node: Node) -> C::Tag {
     C::tags(&slots[node.slot() as usize].key.item)[node.place()]
 }
 
-// === impl Slot ===
-
 impl<C: Contents> Slot<C> {
     pub(super) fn key(&self) -> &Key<C::Item> {
         &self.key
@@ -242,8 +238,6 @@ impl<C: Contents> Slot<C> {
         self.entry.is_some() || self.in_flight.is_some()
     }
 }
-
-// === impl Node ===
 
 impl Node {
     const NONE: Self = Self(NONE);

@@ -54,8 +54,6 @@ pub(super) fn url(text: &str) -> Result<Uri, String> {
     }
 }
 
-// === impl Remote ===
-
 impl Remote {
     /// The listener at `base`. The environment variable `variable` has the bearer token, if one is
     /// needed.
@@ -152,8 +150,6 @@ async fn refused(response: Response<Incoming>) -> Failure {
         .unwrap_or_default();
     Failure::Refused { status, detail, retry_after: retry_after.map(Duration::from_secs) }
 }
-
-// === impl Failure ===
 
 impl Failure {
     /// Whether the next request would fail in the same way.

@@ -20,8 +20,6 @@ pub struct EffectiveConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes(BTreeSet<String>);
 
-// === impl EffectiveConfig ===
-
 impl EffectiveConfig {
     pub(super) fn new(shown: Json, hidden: Hidden) -> Self {
         Self { shown, hidden }
@@ -50,8 +48,6 @@ impl std::fmt::Debug for EffectiveConfig {
         self.shown.fmt(f)
     }
 }
-
-// === impl Changes ===
 
 impl Changes {
     /// Whether nothing differs.

@@ -23,8 +23,6 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
-// === impl Config ===
-
 impl Config {
     /// Reads and checks the file at `path`, and fetches the secrets that it names.
     ///
@@ -67,8 +65,6 @@ impl Config {
         }
     }
 }
-
-// === impl Loaded ===
 
 impl Loaded {
     /// Reads and checks the file at `path`, and fetches the secrets that it names.

@@ -15,8 +15,6 @@ pub(crate) struct Whole<const MIN: u32, const MAX: u32>(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Part(pub(crate) f64);
 
-// === impl Whole ===
-
 impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     pub(crate) fn to_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
@@ -42,8 +40,6 @@ impl<const MIN: u32, const MAX: u32> Value for Whole<MIN, MAX> {
         self.0.into()
     }
 }
-
-// === impl Part ===
 
 impl Value for Part {
     fn form() -> Form {

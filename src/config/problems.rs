@@ -24,8 +24,6 @@ pub struct Problems {
     pub list: Vec<Problem>,
 }
 
-// === impl Problem ===
-
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.key.is_empty() {
@@ -34,8 +32,6 @@ impl fmt::Display for Problem {
         f.write_str(&self.text)
     }
 }
-
-// === impl Problems ===
 
 impl Problems {
     /// The problems of `file`, those about the whole of it first.

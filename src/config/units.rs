@@ -75,8 +75,6 @@ fn time_text(time: Duration) -> String {
     humantime::format_duration(time).to_string()
 }
 
-// === impl Time ===
-
 impl<const MIN: u64, const MAX: u64> Time<MIN, MAX> {
     pub(crate) const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
@@ -109,8 +107,6 @@ impl<const MIN: u64, const MAX: u64> Value for Time<MIN, MAX> {
         time_text(self.0).into()
     }
 }
-
-// === impl Size ===
 
 impl<const MIN: u64, const MAX: u64> Size<MIN, MAX> {
     pub(crate) fn to_usize(self) -> usize {

@@ -59,15 +59,11 @@ pub(crate) fn values<T: Clone>(list: &[Item<T>]) -> Vec<T> {
     list.iter().map(|item| item.item.clone()).collect()
 }
 
-// === impl Form ===
-
 impl Form {
     pub(crate) fn new(expected: impl Into<String>, schema: Json) -> Self {
         Self { expected: expected.into(), schema }
     }
 }
-
-// === impl Node ===
 
 impl<'t> Node<'t> {
     /// What `spanned` holds at `key`; `None` if it is not TOML.
@@ -102,8 +98,6 @@ impl<'t> Node<'t> {
     }
 }
 
-// === impl Option ===
-
 impl<T: Value> Value for Option<T> {
     fn form() -> Form {
         T::form()
@@ -117,8 +111,6 @@ impl<T: Value> Value for Option<T> {
         self.as_ref().map_or(Json::Null, T::show)
     }
 }
-
-// === impl List ===
 
 impl<T> Deref for Item<T> {
     type Target = T;
@@ -155,8 +147,6 @@ impl<T: Value> Value for List<T> {
         self.iter().map(|item| item.show()).collect()
     }
 }
-
-// === impl bool ===
 
 impl Value for bool {
     fn form() -> Form {

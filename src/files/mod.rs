@@ -56,8 +56,6 @@ pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
     if bytes.len() > MAX_BYTES { Err(Unreadable::TooLarge) } else { Ok(bytes) }
 }
 
-// === impl Unreadable ===
-
 impl Unreadable {
     /// What was found at `path`, in words.
     pub fn at(&self, path: &Path) -> impl fmt::Display {
@@ -67,8 +65,6 @@ impl Unreadable {
         })
     }
 }
-
-// === impl Sources ===
 
 impl Sources {
     /// Reads a file as [`read`] does, and remembers what was found.

@@ -34,8 +34,6 @@ struct Watched<T> {
     reported: T,
 }
 
-// === impl Watch ===
-
 impl Watch {
     /// Looks for changes of the files since `known` was read. Runs inside a tokio runtime.
     pub fn new(known: Sources) -> Self {
@@ -57,8 +55,6 @@ impl Watch {
         }
     }
 }
-
-// === impl Watched ===
 
 impl<T: Clone + PartialEq> Watched<T> {
     fn new(known: T) -> Self {

@@ -63,8 +63,6 @@ pub(super) enum Capture {
 #[error("the client's body failed")]
 pub(super) struct BodyFailed;
 
-// === impl RequestBody ===
-
 impl RequestBody {
     /// Watches `body` while it is sent, and ends a silence of `idle_timeout`.
     pub(super) fn new(
@@ -119,8 +117,6 @@ impl http_body::Body for RequestBody {
     }
 }
 
-// === impl BodyMonitor ===
-
 impl BodyMonitor {
     /// Nothing has happened; what is sent is kept as `capture` says.
     pub(super) fn new(capture: Capture) -> Self {
@@ -142,8 +138,6 @@ impl BodyMonitor {
         look(&self.0.lock().capture)
     }
 }
-
-// === impl Capture ===
 
 impl Capture {
     /// Keeps up to `limit` bytes of a body: now if they are in memory, else as they are sent.

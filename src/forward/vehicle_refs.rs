@@ -37,8 +37,6 @@ enum Kind {
     Other,
 }
 
-// === impl VehicleRefs ===
-
 impl VehicleRefs {
     /// Adds what the segments of `path` name: every VIN, and a plate after a segment that says so.
     pub(super) fn add_path(&mut self, path: &str) {
@@ -137,8 +135,6 @@ fn decode_form(text: &str) -> String {
         .into_owned()
 }
 
-// === impl Kind ===
-
 impl Kind {
     /// What a member of this name holds.
     fn of(name: &str) -> Self {
@@ -160,8 +156,6 @@ struct Walk<'a> {
     refs: &'a mut VehicleRefs,
     kind: Kind,
 }
-
-// === impl Walk ===
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();

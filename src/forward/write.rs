@@ -91,8 +91,6 @@ fn partition(credential: &Credential) -> Option<Partition> {
     credential.digest.as_ref().map(Partition::new)
 }
 
-// === impl Write ===
-
 impl Write {
     /// The write that `request` is, before its body is sent; `body` watches it being sent.
     pub(super) fn new(
@@ -186,8 +184,6 @@ impl fmt::Debug for Write {
     }
 }
 
-// === impl Outcome ===
-
 impl Outcome {
     /// What a response, or the lack of one, says of the write.
     pub(super) fn of(response: &Result<Response<Body>, upstream::Error>) -> Self {
@@ -208,8 +204,6 @@ impl Outcome {
         }
     }
 }
-
-// === impl Pending ===
 
 impl Pending {
     /// Takes the duty for `write`.

@@ -84,8 +84,6 @@ const SAID: [HeaderName; 6] = [
     ACCESS_CONTROL_MAX_AGE,
 ];
 
-// === impl Origins ===
-
 impl Origins {
     /// These, or `None` if there are none: then CORS is the upstream's business.
     pub(super) fn new(listed: Vec<HeaderValue>) -> Option<Self> {
@@ -109,8 +107,6 @@ impl Origins {
     }
 }
 
-// === impl Preflights ===
-
 impl Rule for Preflights {
     type Error = Preflight;
 
@@ -122,8 +118,6 @@ impl Rule for Preflights {
         }
     }
 }
-
-// === impl Preflight ===
 
 impl Preflight {
     fn of(headers: &HeaderMap) -> Self {
@@ -153,8 +147,6 @@ impl Preflight {
         response
     }
 }
-
-// === impl Cors ===
 
 impl<S> Service<Request<Body>> for Cors<S>
 where

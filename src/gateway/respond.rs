@@ -103,8 +103,6 @@ where
     }
 }
 
-// === impl ResponseFuture ===
-
 impl<F> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<Body>, Rejection<Error>>>,
@@ -141,8 +139,6 @@ where
         }
     }
 }
-
-// === impl RequestInfo ===
 
 impl RequestInfo {
     /// What the client sees of `error`.

@@ -26,8 +26,6 @@ pub struct Admit {
 /// The right to be in flight, given back when it is dropped.
 struct Permit(Arc<AtomicUsize>);
 
-// === impl Admit ===
-
 impl Admit {
     /// Admits `max_in_flight` requests.
     pub fn new(max_in_flight: usize, metrics: Metrics) -> Self {
@@ -54,8 +52,6 @@ impl Rule for Admit {
         }
     }
 }
-
-// === impl Permit ===
 
 impl Drop for Permit {
     fn drop(&mut self) {

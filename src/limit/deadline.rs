@@ -40,8 +40,6 @@ pin_project! {
     }
 }
 
-// === impl Deadline ===
-
 impl<S> Deadline<S> {
     /// Gives `inner` this much time for each response.
     pub fn new(inner: S, timeout: Duration) -> Self {
@@ -69,8 +67,6 @@ where
         ResponseFuture { inner, body, timeout: self.timeout, sleep: None }
     }
 }
-
-// === impl ResponseFuture ===
 
 impl<F, T, E> Future for ResponseFuture<F>
 where

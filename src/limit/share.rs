@@ -33,8 +33,6 @@ struct Permit {
     client: Client,
 }
 
-// === impl Share ===
-
 impl Share {
     /// Lets each client have a quarter of `max_in_flight` requests, at least one.
     pub fn new(max_in_flight: usize, metrics: Metrics) -> Self {
@@ -67,8 +65,6 @@ impl Rule for Share {
 fn share_of(max_in_flight: usize) -> usize {
     (max_in_flight / 4).max(1)
 }
-
-// === impl Permit ===
 
 impl Drop for Permit {
     fn drop(&mut self) {

@@ -43,8 +43,6 @@ struct Head<'a> {
     info: Info,
 }
 
-// === impl Elements ===
-
 impl Elements {
     /// Takes `response` apart: `{"vehicleData":[{"vin":…,"plate":…,"info":[…]},…]}`.
     ///
@@ -81,8 +79,6 @@ impl Elements {
         Ok(Self { of_vehicles, may_store: unasked == 0 && !has_double, unasked })
     }
 }
-
-// === impl Head ===
 
 impl Head<'_> {
     fn vehicle(&self) -> Option<Vehicle> {
@@ -123,8 +119,6 @@ struct StatusObject {
 /// Whether a member is there and not null.
 #[derive(Default)]
 struct Present(bool);
-
-// === impl ResultHead ===
 
 impl ResultHead {
     fn class(&self) -> Class {

@@ -49,8 +49,6 @@ pub struct ErrorResponse {
     pub body: Bytes,
 }
 
-// === impl CallError ===
-
 impl CallError {
     /// Whether what is held may be served although it is stale.
     pub fn permits_stale(&self) -> bool {
@@ -108,8 +106,6 @@ impl From<upstream::Error> for CallError {
         Self::Upstream(error)
     }
 }
-
-// === impl ErrorResponse ===
 
 impl fmt::Debug for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -72,8 +72,6 @@ pub struct Loading {
     flight: Option<Arc<Flight<Failure>>>,
 }
 
-// === impl Loader ===
-
 impl Loader {
     /// Fills `cache` from `upstream`. `credential` are the headers of a request that its calls
     /// carry.
@@ -240,8 +238,6 @@ impl std::fmt::Debug for Loader {
         f.debug_struct("Loader").finish_non_exhaustive()
     }
 }
-
-// === impl Loading ===
 
 impl Drop for Loading {
     fn drop(&mut self) {

@@ -86,8 +86,6 @@ pub(super) struct Taken {
     pub(super) trigger: Option<Trigger>,
 }
 
-// === impl Part ===
-
 impl Part {
     /// Keeps the first `count` leases, and gives the rest.
     pub(super) fn split_off(&mut self, count: usize) -> Self {
@@ -113,8 +111,6 @@ pub(super) struct Limits {
 
 /// A look-up is small if it has at most this part of the vehicles that fit into a call.
 const SMALL: usize = 4;
-
-// === impl Queue ===
 
 impl Queue {
     /// Lets the leases of a request wait.
@@ -386,8 +382,6 @@ impl Queue {
         self.tell_first();
     }
 }
-
-// === impl Entry ===
 
 impl Entry {
     fn is_of(&self, ticket: &Arc<Ticket>) -> bool {

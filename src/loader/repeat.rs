@@ -133,8 +133,6 @@ impl Loader {
     }
 }
 
-// === impl Cut ===
-
 impl Cut {
     /// How a call that failed like this is cut; `None`: parts of it would fail, too.
     fn of(parts: &[Part], error: &CallError) -> Option<Self> {

@@ -105,8 +105,6 @@ impl Default for Suspicions {
     }
 }
 
-// === impl Passing ===
-
 impl<K: Eq + Hash, V> Passing<K, V> {
     /// Keeps a value, if there is room.
     fn keep(&mut self, key: K, value: V, until: Instant, now: Instant) {

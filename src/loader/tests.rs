@@ -108,8 +108,6 @@ pub(crate) struct Call {
     pub(crate) response: oneshot::Sender<Response<Body>>,
 }
 
-// === impl Calls ===
-
 impl Calls {
     pub(crate) async fn next(&mut self) -> Call {
         self.next_or_end().await.unwrap()
@@ -147,8 +145,6 @@ impl Calls {
         assert!(self.0.is_empty());
     }
 }
-
-// === impl Call ===
 
 impl Call {
     /// Responds with what was asked for, as finished.

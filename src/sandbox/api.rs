@@ -33,8 +33,6 @@ pub(super) enum Endpoint<'a> {
     Unknown,
 }
 
-// === impl Endpoint ===
-
 impl<'a> Endpoint<'a> {
     /// Paths are taken literally: whether Sync forgives a slash or another case is unknown.
     pub(super) fn of(received: &'a Received) -> Self {
@@ -59,8 +57,6 @@ impl<'a> Endpoint<'a> {
         }
     }
 }
-
-// === impl Api ===
 
 impl Api {
     pub(super) fn element(&self, vehicle: &Vehicle, account: AccountTag) -> Option<String> {

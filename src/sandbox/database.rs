@@ -36,8 +36,6 @@ struct Written {
     pinned: HashMap<Vehicle, Option<String>>,
 }
 
-// === impl Database ===
-
 impl Database {
     /// 1 and one more for each write of the VIN, of the plate or of the account's taxes.
     pub(super) fn version(&self, vehicle: &Vehicle, account: AccountTag) -> u64 {
@@ -137,8 +135,6 @@ impl Database {
         *self.0.lock() = Written::default();
     }
 }
-
-// === impl Written ===
 
 impl Written {
     fn has_room(&self) -> Result<(), ApiError> {

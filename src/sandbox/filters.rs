@@ -50,8 +50,6 @@ const FILTERS: [(&str, Bounds); 26] = [
 /// The filters of a call that select vehicles, by name, with their values.
 pub(super) struct Filters(Vec<(String, String)>);
 
-// === impl Filters ===
-
 impl Filters {
     /// The filters of a query string. An empty one is none, and names that are not documented
     /// (paging and sorting have some) pass.
@@ -84,8 +82,6 @@ impl Filters {
         })
     }
 }
-
-// === impl Bounds ===
 
 impl Bounds {
     fn allow(&self, value: &str) -> bool {

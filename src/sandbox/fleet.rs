@@ -28,8 +28,6 @@ pub(super) struct Fleet {
 /// A vehicle's hash: what decides about it where the documentation leaves a choice.
 pub(super) struct Dice([u8; 32]);
 
-// === impl Fleet ===
-
 impl Default for Fleet {
     /// With this seed the vehicle that examples ask for is finished.
     fn default() -> Self {
@@ -70,8 +68,6 @@ pub(super) fn numbered() -> impl Iterator<Item = Vehicle> {
         Some(Vehicle { vin, plate })
     })
 }
-
-// === impl Dice ===
 
 impl Dice {
     /// One of `0..sides`, the `nth` throw.

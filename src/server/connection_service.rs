@@ -52,8 +52,6 @@ pin_project! {
     }
 }
 
-// === impl ConnectionService ===
-
 impl<S> ConnectionService<S> {
     pub(super) fn new(inner: S, peer: Peer, state: Arc<ConnectionState>) -> Self {
         Self { inner: RefCell::new(inner), peer, state }
@@ -121,8 +119,6 @@ fn join_crumbs(headers: &mut HeaderMap) {
     whole.set_sensitive(true);
     headers.insert(COOKIE, whole);
 }
-
-// === impl ServiceFuture ===
 
 impl<S> Future for ServiceFuture<S>
 where

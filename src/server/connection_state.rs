@@ -71,8 +71,6 @@ pub(super) enum Command {
     Cut,
 }
 
-// === impl ConnectionState ===
-
 impl ConnectionState {
     pub(super) fn new() -> Self {
         Self { opened_at: Instant::now(), state: Mutex::default(), task: AtomicWaker::new() }
@@ -232,8 +230,6 @@ impl ConnectionState {
         if state.command > known && !waits { Poll::Ready(state.command) } else { Poll::Pending }
     }
 }
-
-// === impl State ===
 
 impl State {
     /// Whether it has not carried a request yet, nor a part of one.

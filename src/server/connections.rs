@@ -52,8 +52,6 @@ pub(super) struct Entry {
     connections: Arc<Connections>,
 }
 
-// === impl Connections ===
-
 impl Connections {
     pub(super) fn new(max: usize) -> Self {
         let max = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
@@ -141,8 +139,6 @@ impl Connections {
         }
     }
 }
-
-// === impl Entry ===
 
 impl Drop for Entry {
     fn drop(&mut self) {

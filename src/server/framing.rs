@@ -57,8 +57,6 @@ struct Head {
     is_chunked: bool,
 }
 
-// === impl Framing ===
-
 impl Framing {
     /// Follows the next bytes, up to a line that must not pass.
     ///
@@ -166,8 +164,6 @@ impl Framing {
     }
 }
 
-// === impl State ===
-
 impl Default for State {
     fn default() -> Self {
         Self::Head(Head::default())
@@ -195,8 +191,6 @@ impl State {
         }
     }
 }
-
-// === impl Head ===
 
 impl Head {
     /// Takes in the headers that have come as a whole, and gives their length. Stops before a line

@@ -48,8 +48,6 @@ pub(super) struct ResponseBody {
     _in_flight: InFlight,
 }
 
-// === impl InFlight ===
-
 impl InFlight {
     /// Also tells whether the target of the request is what the client sent.
     pub(super) fn begin(state: &Arc<ConnectionState>) -> (Self, bool) {
@@ -71,8 +69,6 @@ impl Drop for InFlight {
         self.0.note_ended();
     }
 }
-
-// === impl ResponseBody ===
 
 impl ResponseBody {
     pub(super) fn new(inner: Body, http2: bool, in_flight: InFlight) -> Self {

@@ -62,8 +62,6 @@ enum Protocol {
     Http2,
 }
 
-// === impl WatchedIo ===
-
 impl<I> WatchedIo<I> {
     pub(super) fn new(inner: I, state: Arc<ConnectionState>, negotiated: Negotiated) -> Self {
         let protocol = Protocol::Preface(0);
@@ -190,8 +188,6 @@ impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
         this.inner.poll_shutdown(cx)
     }
 }
-
-// === impl Protocol ===
 
 impl Protocol {
     /// Takes in the next bytes. Tells once whether it is HTTP/2: when they complete its preface,

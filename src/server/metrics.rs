@@ -45,8 +45,6 @@ labels! {
     }
 }
 
-// === impl Metrics ===
-
 impl Metrics {
     /// Counters that `registry` knows. Fails if it knows some of that name already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
@@ -95,8 +93,6 @@ impl Metrics {
         self.errors[reason.index()].get()
     }
 }
-
-// === impl Reason ===
 
 impl Reason {
     /// What hyper's `error` means.

@@ -29,8 +29,6 @@ pub(super) enum Phase {
 /// A connection is to be closed; `None`: which is no failure, because it was idle.
 pub(super) type Overdue = Option<Reason>;
 
-// === impl Phase ===
-
 impl Phase {
     /// When to look again at a connection that is in this phase at `now`: no timeout can be over
     /// before.
@@ -47,8 +45,6 @@ impl Phase {
         if now >= deadline { Err(overdue) } else { Ok(deadline.min(soon)) }
     }
 }
-
-// === impl Timeouts ===
 
 impl Timeouts {
     /// Never zero: it is how long until the next look.

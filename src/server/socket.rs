@@ -51,8 +51,6 @@ struct Lingering {
     until: Instant,
 }
 
-// === impl Socket ===
-
 impl<I> Socket<I> {
     pub(super) fn new(inner: I, state: Arc<ConnectionState>, permit: OwnedSemaphorePermit) -> Self {
         Self { inner, state, untouched: true, ended: false, lingering: None, _permit: permit }
@@ -142,8 +140,6 @@ fn note(state: &ConnectionState, written: Poll<io::Result<usize>>) -> Poll<io::R
     }
     written
 }
-
-// === impl Lingering ===
 
 impl Lingering {
     fn begin(silence: Duration) -> Self {

@@ -36,8 +36,6 @@ pin_project! {
     }
 }
 
-// === impl Streams ===
-
 impl Streams {
     pub(super) fn new(write_idle_timeout: Duration, metrics: Metrics) -> Self {
         Self { write_idle_timeout, metrics }
@@ -52,8 +50,6 @@ where
         tokio::spawn(Stream { inner, streams: self.clone(), stalled: None });
     }
 }
-
-// === impl Stream ===
 
 impl<F: Future<Output = ()>> Future for Stream<F> {
     type Output = ();

@@ -23,16 +23,12 @@ pub(super) struct Bounded<S> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Allowance(Arc<AtomicUsize>);
 
-// === impl Allowance ===
-
 impl Allowance {
     /// So many may come from now on.
     pub(super) fn set(&self, bytes: usize) {
         self.0.store(bytes, Relaxed);
     }
 }
-
-// === impl Bounded ===
 
 impl<S> Bounded<S> {
     pub(super) fn new(stream: S, allowance: Allowance) -> Self {

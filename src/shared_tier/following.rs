@@ -56,8 +56,6 @@ struct Reported {
     at: Option<Instant>,
 }
 
-// === impl SharedTier ===
-
 impl SharedTier {
     /// Does to `cache` what other replicas say of their writes, lets `upstream` pause when theirs
     /// does, and tells them of what happens here, for as long as it is polled.
@@ -179,8 +177,6 @@ impl SharedTier {
     }
 }
 
-// === impl Applying ===
-
 impl<F: Failure> Applying<F> {
     async fn apply(&mut self, effects: Vec<Effect>) {
         let Self { tier, cache, upstream, holds } = self;
@@ -213,8 +209,6 @@ impl<F: Failure> Applying<F> {
         }
     }
 }
-
-// === impl Reported ===
 
 impl Reported {
     fn connected(&mut self) {

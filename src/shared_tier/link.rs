@@ -79,8 +79,6 @@ const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 /// The field of an entry of the log.
 const FIELD: &str = "v";
 
-// === impl Endpoint ===
-
 impl Endpoint {
     /// Connects and logs in.
     pub(super) async fn dial(&self) -> Result<Link, LinkError> {
@@ -120,8 +118,6 @@ impl Endpoint {
         Ok(Link { commands, allowance, _driver: driver })
     }
 }
-
-// === impl Link ===
 
 impl Link {
     /// Which run of which server this is.

@@ -56,8 +56,6 @@ const PAUSE: u8 = 7;
 /// Reads what was written, from the front.
 struct Reader<'a>(&'a [u8]);
 
-// === impl LogEntry ===
-
 impl LogEntry {
     /// The entry of a write that ended, as short as it has to be.
     pub(super) fn of(write: Option<WriteId>, change: Change, fence_for: Option<Duration>) -> Self {
@@ -175,8 +173,6 @@ fn write_scope(
         bytes.extend_from_slice(plate.as_bytes());
     }
 }
-
-// === impl Reader ===
 
 impl<'a> Reader<'a> {
     fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {

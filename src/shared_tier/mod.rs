@@ -85,8 +85,6 @@ struct Inner {
 #[error("cannot set up TLS to the shared tier: {0}")]
 pub struct TlsError(#[from] rustls::Error);
 
-// === impl SharedTier ===
-
 impl SharedTier {
     /// Sets up what it takes; nothing is connected yet. `metrics` are those of the same lease.
     pub fn new(config: Config, metrics: Metrics) -> Result<Self, TlsError> {
@@ -113,8 +111,6 @@ impl SharedTier {
         self.0.outbox.emptied().await;
     }
 }
-
-// === impl Inner ===
 
 impl Inner {
     fn trust(&self) -> &Trust {

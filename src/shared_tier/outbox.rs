@@ -46,8 +46,6 @@ struct Outgoing {
 /// not told of, so beyond that they are told that anything may have changed.
 const MAX_WEIGHT: usize = 64 * 1024;
 
-// === impl Outbox ===
-
 impl Outbox {
     /// Nothing, and no connection.
     pub(super) fn new(now: Instant) -> Self {
@@ -134,8 +132,6 @@ impl Outbox {
         }
     }
 }
-
-// === impl State ===
 
 impl State {
     /// Gives what is given up for it.

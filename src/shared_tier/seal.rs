@@ -40,8 +40,6 @@ const OVERHEAD: usize = HEAD + NONCE_LEN + 16;
 /// A length, for the library.
 struct Bytes(usize);
 
-// === impl Secrets ===
-
 impl Secrets {
     pub(super) fn new(current: &Secret, previous: &[Secret]) -> Self {
         let salt = Salt::new(HKDF_SHA256, b"vingate shared tier");
@@ -76,8 +74,6 @@ impl KeyType for Bytes {
         self.0
     }
 }
-
-// === impl Sealer ===
 
 impl Sealer {
     /// `text`, to be kept under `name`.

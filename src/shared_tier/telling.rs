@@ -45,8 +45,6 @@ enum Intent {
 /// wrong.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-// === impl SharedTier ===
-
 impl Replicas for SharedTier {
     fn max_age(&self, now: Instant) -> Option<Duration> {
         (!self.0.trust().lasts(now)).then_some(self.0.config.when_lost)
@@ -122,8 +120,6 @@ impl SharedTier {
     }
 }
 
-// === impl Announced ===
-
 impl Tell for Announced {
     fn tell(&self, change: Change, fence_for: Option<Duration>) -> BoxFuture<'static, ()> {
         let entry = LogEntry::of(Some(self.write), change, fence_for);
@@ -151,8 +147,6 @@ impl Drop for Announced {
         }
     }
 }
-
-// === impl Intent ===
 
 impl Intent {
     /// What is known by now.

@@ -75,8 +75,6 @@ pub(super) fn dropped_lines() -> &'static IntCounter {
     &DROPPED
 }
 
-// === impl Log ===
-
 impl Log {
     /// What changes the level.
     pub fn levels(&self) -> Levels {
@@ -89,8 +87,6 @@ impl Drop for Log {
         self.writer.flush(FLUSH_FOR);
     }
 }
-
-// === impl Levels ===
 
 impl Levels {
     /// Writes lines from `level` on.

@@ -44,8 +44,6 @@ struct Lines {
     is_writing: bool,
 }
 
-// === impl Lossy ===
-
 impl Lossy {
     /// Writes to `sink` what is queued from now on, and counts in `dropped` the lines that are
     /// not written.
@@ -83,8 +81,6 @@ impl<'w> MakeWriter<'w> for Lossy {
         &self.0
     }
 }
-
-// === impl Queue ===
 
 impl Write for &Queue {
     fn write(&mut self, new: &[u8]) -> io::Result<usize> {

@@ -24,8 +24,6 @@ pub(super) struct MethodLabel(usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StatusLabel(Option<StatusCode>);
 
-// === impl MethodLabel ===
-
 impl MethodLabel {
     pub(super) const COUNT: usize = METHODS.len() + 1;
 
@@ -45,8 +43,6 @@ impl MethodLabel {
         self.0
     }
 }
-
-// === impl StatusLabel ===
 
 impl StatusLabel {
     /// How many there are, with room for statuses that may be registered later.

@@ -61,8 +61,6 @@ struct Exchange {
     id: Option<RequestId>,
 }
 
-// === impl TelemetryLayer ===
-
 impl TelemetryLayer {
     /// A layer that counts into `metrics` and writes a line for the requests that `access` names.
     pub fn new(metrics: Metrics, access: Access) -> Self {
@@ -77,8 +75,6 @@ impl<S> Layer<S> for TelemetryLayer {
         TelemetryService { layer: self.clone(), inner }
     }
 }
-
-// === impl TelemetryService ===
 
 impl<S> Service<Request<Body>> for TelemetryService<S>
 where
@@ -99,8 +95,6 @@ where
     }
 }
 
-// === impl ResponseFuture ===
-
 impl<F> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<Body>, Infallible>>,
@@ -117,8 +111,6 @@ where
         Poll::Ready(Ok(response.map(|body| body.hold(exchange))))
     }
 }
-
-// === impl Exchange ===
 
 impl Exchange {
     fn begin(TelemetryLayer { metrics, access }: TelemetryLayer, request: &Request<Body>) -> Self {

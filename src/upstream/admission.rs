@@ -120,8 +120,6 @@ const QUEUE: usize = 16;
 /// The part of the permits that streaming calls may have: one in so many.
 const STREAMING: usize = 2;
 
-// === impl Admission ===
-
 impl Admission {
     pub(super) fn new(config: &Config, metrics: &Metrics) -> Self {
         let calls = config.max_in_flight;
@@ -237,8 +235,6 @@ enum Entered {
 }
 
 type Next = (Reservation, oneshot::Sender<Result<Admitted, Error>>, Result<Generation, Error>);
-
-// === impl State ===
 
 impl State {
     fn new(limits: Limits, breaker: BreakerConfig, now: Instant) -> Self {
@@ -375,8 +371,6 @@ impl State {
     }
 }
 
-// === impl Slot ===
-
 impl Drop for Slot {
     fn drop(&mut self) {
         self.admission.0.in_flight.dec();
@@ -385,15 +379,11 @@ impl Drop for Slot {
     }
 }
 
-// === impl StreamingSlot ===
-
 impl Drop for StreamingSlot {
     fn drop(&mut self) {
         self.0.change(|state| state.streaming -= 1);
     }
 }
-
-// === impl Attempt ===
 
 impl Attempt {
     /// The attempt has ended, and Sync wants no call of the account for `retry_after`. `timing`: of

@@ -44,8 +44,6 @@ labels! {
 const SECONDS: [f64; 13] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
-// === impl Metrics ===
-
 impl Metrics {
     /// Registers the upstream's metrics.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
@@ -103,8 +101,6 @@ impl Metrics {
         self.by_route.seconds[route.index()].observe(took.as_secs_f64());
     }
 }
-
-// === impl Outcome ===
 
 impl Outcome {
     fn of(response: &Result<Response<Body>, Error>) -> Self {

@@ -69,8 +69,6 @@ struct Inner {
     attempts: Attempts,
 }
 
-// === impl Upstream ===
-
 impl Upstream {
     /// Sets up connections; none is made yet.
     pub fn new(config: &Config, metrics: &Metrics) -> Result<Self, TlsError> {
@@ -102,8 +100,6 @@ impl Upstream {
         Ok(Permit { upstream: self.clone(), reservation, admitted })
     }
 }
-
-// === impl Permit ===
 
 impl Permit {
     /// Makes the call, and makes it again if it fails and that can hurt nobody. Ready with the head

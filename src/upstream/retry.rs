@@ -58,8 +58,6 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// The wait after a 429 that says no time, at least: it is about calls a second, or a minute.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
-// === impl Template ===
-
 impl Template {
     /// `None`: the body is not buffered.
     fn of(request: &Request<Body>) -> Option<Self> {
@@ -80,8 +78,6 @@ impl Template {
         Some(request)
     }
 }
-
-// === impl Retry ===
 
 impl Retry {
     pub(super) fn new(config: &Config, metrics: &Metrics) -> Self {
@@ -111,8 +107,6 @@ impl Retry {
         self.retries.inc();
     }
 }
-
-// === impl Retries ===
 
 impl Retries<'_> {
     /// How long to wait for the next attempt after such a response, and its request; `None`: there

@@ -44,8 +44,6 @@ pub enum Invalid {
     PlateCharacter(char),
 }
 
-// === impl Vehicle ===
-
 impl Hash for Vehicle {
     /// Both parts at once, as two numbers: a vehicle is hashed on every look-up. The places of a
     /// plate that are not used are zero, so equal vehicles have equal bytes.
@@ -61,8 +59,6 @@ impl Hash for Vehicle {
         }
     }
 }
-
-// === impl Invalid ===
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

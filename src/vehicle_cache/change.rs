@@ -37,8 +37,6 @@ pub enum Change {
     Of(InvalidationScope),
 }
 
-// === impl InvalidationScope ===
-
 impl From<Partition> for InvalidationScope {
     /// Everything in the partition.
     fn from(partition: Partition) -> Self {
@@ -55,8 +53,6 @@ impl From<InvalidationScope> for Scope<VehicleTag> {
         Self { tags, partition }
     }
 }
-
-// === impl PurgeFilter ===
 
 impl PurgeFilter {
     /// What other replicas have to drop: at least what matches. A change has no parts that narrow

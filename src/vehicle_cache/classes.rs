@@ -19,15 +19,11 @@ labels! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classes(u8);
 
-// === impl Class ===
-
 impl From<Class> for Classes {
     fn from(class: Class) -> Self {
         Self(1 << class as u8)
     }
 }
-
-// === impl Classes ===
 
 impl Classes {
     /// These and those.

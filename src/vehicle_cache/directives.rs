@@ -38,8 +38,6 @@ pub(super) struct DirectivesAt<'a> {
     pub(super) now: Instant,
 }
 
-// === impl Directives ===
-
 impl Directives {
     /// Reads every `Cache-Control` field of a request. Unknown directives are ignored; an
     /// argument that cannot be read counts as 0, the strictest.
@@ -73,8 +71,6 @@ impl Directives {
         self.max_age.is_none() && self.min_fresh.is_none()
     }
 }
-
-// === impl DirectivesAt ===
 
 impl DirectivesAt<'_> {
     fn check_stale(&self, classes: Classes, since: Duration) -> Verdict {

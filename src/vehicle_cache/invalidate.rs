@@ -59,8 +59,6 @@ pub trait Invalidate: Send + Sync + 'static {
     ) -> BoxFuture<'static, ()>;
 }
 
-// === impl VehicleCache ===
-
 impl<F: Failure> Invalidate for VehicleCache<F> {
     fn announce(
         &self,

@@ -101,8 +101,6 @@ pub enum VehicleTag {
 /// at a weight of 650: 67 MiB are the gateway's at work, and the rest is met within 3 %.
 const OVERHEAD: usize = 700;
 
-// === impl VehicleCache ===
-
 impl<F: Failure> VehicleCache<F> {
     /// An empty cache of vehicles, which no other process shares.
     pub fn of_vehicles(config: &Config, lifetimes: Lifetimes, metrics: Metrics) -> Self {
@@ -186,8 +184,6 @@ impl<F: Failure> VehicleCache<F> {
         replicas.max_age(now)
     }
 }
-
-// === impl Vehicles ===
 
 impl<F> Vehicles<F> {
     fn new(

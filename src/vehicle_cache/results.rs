@@ -35,8 +35,6 @@ pub enum Freshness {
     Stale(Duration),
 }
 
-// === impl Element ===
-
 impl fmt::Debug for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Element")
@@ -45,8 +43,6 @@ impl fmt::Debug for Element {
             .finish_non_exhaustive()
     }
 }
-
-// === impl Freshness ===
 
 impl Freshness {
     /// Where in its life at `now` is what stays fresh until `fresh_until`.
@@ -57,8 +53,6 @@ impl Freshness {
         }
     }
 }
-
-// === impl Results ===
 
 impl Results {
     pub(super) fn new(element: Element, fresh_for: Duration, now: Moment) -> Self {

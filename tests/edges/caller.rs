@@ -18,8 +18,6 @@ pub(crate) struct Caller {
     pub(crate) stream: TcpStream,
 }
 
-// === impl Caller ===
-
 impl Caller {
     pub(crate) async fn connect(gateway: SocketAddr) -> Self {
         let stream = TcpStream::connect(gateway).await.unwrap();

@@ -103,8 +103,6 @@ pub(crate) fn get(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(&pseudo("GET", path)))
 }
 
-// === impl Peer ===
-
 impl Peer {
     /// After the preface and empty settings.
     pub(crate) async fn connect(gateway: SocketAddr) -> Self {
@@ -163,8 +161,6 @@ impl Peer {
     }
 }
 
-// === impl Reader ===
-
 impl<R: AsyncRead + Unpin> Reader<R> {
     pub(crate) fn new(stream: R) -> Self {
         Self(stream)
@@ -187,8 +183,6 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Some(Frame { kind: head[3], stream, payload })
     }
 }
-
-// === impl Frame ===
 
 impl Frame {
     /// The error of a `RST_STREAM` or `GOAWAY`.

@@ -71,8 +71,6 @@ pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// Before the first line of what broke off: an upstream does nothing with it.
 const TORN: &str = "torn: ";
 
-// === impl Upstream ===
-
 impl Upstream {
     /// Answers `200` and `ok`, until told otherwise.
     pub(crate) async fn start() -> Self {
@@ -130,15 +128,11 @@ impl Drop for Upstream {
     }
 }
 
-// === impl Reply ===
-
 impl Reply {
     fn ok() -> Self {
         Self { bytes: OK.to_vec(), then: Then::Keep, early: false }
     }
 }
-
-// === impl Seen ===
 
 impl Seen {
     /// The values of a field.

@@ -37,8 +37,6 @@ struct Pair {
     pair: Ed25519KeyPair,
 }
 
-// === impl KeyServer ===
-
 impl KeyServer {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -80,8 +78,6 @@ impl KeyServer {
         )
     }
 }
-
-// === impl Pair ===
 
 impl Pair {
     fn new(kid: &'static str) -> Self {

@@ -24,8 +24,6 @@ pub(crate) struct Connection {
     _driver: AbortOnDropHandle<()>,
 }
 
-// === impl Connection ===
-
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();

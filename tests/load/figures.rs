@@ -8,8 +8,6 @@ use tokio::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Times(Vec<Duration>);
 
-// === impl Times ===
-
 impl Times {
     pub(crate) fn push(&mut self, time: Duration) {
         self.0.push(time);

@@ -62,8 +62,6 @@ struct Shared {
 /// How long a key server that works takes: a request comes meanwhile.
 const TAKES: Duration = Duration::from_millis(50);
 
-// === impl Signer ===
-
 impl Signer {
     pub(crate) fn new(id: &str) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
@@ -98,8 +96,6 @@ impl Signer {
 fn base64url(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
-
-// === impl Issuer ===
 
 impl Issuer {
     pub(crate) async fn start(says: Says) -> Self {
@@ -145,8 +141,6 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         });
     }
 }
-
-// === impl Says ===
 
 impl Says {
     async fn response(self, path: &str) -> Response<Full<Bytes>> {

@@ -31,8 +31,6 @@ struct File(PathBuf);
 /// What `/proc` counts time in: Linux shows hundredths of a second to everybody.
 const TICK: Duration = Duration::from_millis(10);
 
-// === impl Process ===
-
 impl Process {
     /// With the tests' key, one account for everybody, and whatever else `toml` says.
     pub(crate) async fn start(toml: &str) -> Self {
@@ -145,8 +143,6 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/{name}", self.program.id())).unwrap()
     }
 }
-
-// === impl File ===
 
 impl File {
     fn write(text: &str) -> Self {

@@ -88,8 +88,6 @@ struct Caller {
     nth: u32,
 }
 
-// === impl Caller ===
-
 impl Caller {
     async fn call(
         &mut self,

@@ -132,8 +132,6 @@ async fn shown(address: SocketAddr, authority: &Authority) -> CertificateDer<'st
     stream.get_ref().1.peer_certificates().unwrap()[0].clone()
 }
 
-// === impl Counts ===
-
 impl Counts {
     /// Adds what a run has printed; what is not a success has failed.
     fn add(&mut self, printed: &str) {

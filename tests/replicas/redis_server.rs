@@ -32,8 +32,6 @@ pub(crate) const SHARED_SECRET: &str = "WHAT_ALL_REPLICAS_OF_A_TEST_KNOW_AND_NO_
 
 static TOLD: Once = Once::new();
 
-// === impl RedisServer ===
-
 impl RedisServer {
     /// Starts one, with its own port for `PORT`; `None`: none is installed.
     pub(crate) async fn start(arguments: &[&str]) -> Option<Self> {
@@ -124,8 +122,6 @@ impl Drop for RedisServer {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
-
-// === impl Replicas ===
 
 impl Replicas {
     /// So many, with more `keys` in `[shared]`; `None`: no server is installed.

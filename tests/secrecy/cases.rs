@@ -19,8 +19,6 @@ const LIST: &str = "/api/vehicles";
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
-// === impl Case ===
-
 impl Case {
     /// A request with `token`, unless its fields bring another.
     pub(crate) fn new(

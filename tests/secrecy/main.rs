@@ -196,8 +196,6 @@ fn carried(sandbox: &Handle) -> bool {
 /// A configuration file, as long as this lives.
 struct File(PathBuf);
 
-// === impl File ===
-
 impl File {
     fn write(name: &str, text: &str) -> Self {
         let name = format!("vingate-secrecy-{name}-{}.toml", std::process::id());

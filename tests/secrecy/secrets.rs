@@ -31,8 +31,6 @@ pub(crate) struct Secrets {
     needles: Vec<(String, String)>,
 }
 
-// === impl Secrets ===
-
 impl Secrets {
     /// Every secret and every vehicle that a test knows, and what `tokens` are made of.
     pub(crate) fn all<'t>(tokens: impl IntoIterator<Item = &'t str>) -> Self {

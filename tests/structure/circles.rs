@@ -52,8 +52,6 @@ fn in_circles(sources: &[Source]) -> Vec<String> {
     paths.filter(leads_back).map(str::to_owned).collect()
 }
 
-// === impl Files ===
-
 impl Files {
     /// The files of `sources`, and the paths in each.
     fn of(sources: &[Source]) -> (Self, Vec<(&Source, Vec<Path>)>) {

@@ -152,8 +152,6 @@ fn finds_the_names_of_metrics() {
     assert_eq!(metrics(text).collect::<Vec<_>>(), ["vingate_a_total", "vingate_b"]);
 }
 
-// === impl Level ===
-
 const fn together(modules: &'static [&'static str]) -> Level {
     Level { modules, together: true }
 }

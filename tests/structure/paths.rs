@@ -53,8 +53,6 @@ pub(crate) fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
     kept
 }
 
-// === impl Reader ===
-
 impl Reader<'_> {
     /// Collects the paths of code in `module`.
     fn read(&mut self, tokens: Vec<TokenTree>, module: &[String]) {

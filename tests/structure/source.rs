@@ -12,8 +12,6 @@ pub(crate) struct Source {
     pub(crate) text: String,
 }
 
-// === impl Source ===
-
 impl Source {
     /// The first segment of the module path, `lib` for the crate's root.
     pub(crate) fn room(&self) -> &str {

@@ -46,8 +46,6 @@ const UNITS: [&str; 10] = [
     "percent",
 ];
 
-// === impl Exposition ===
-
 impl Exposition {
     /// Reads a scrape, or says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -121,8 +119,6 @@ fn check_name(name: &str, kind: Kind, help: &str) -> Result<(), String> {
         };
     Err(format!("{name} {wrong}"))
 }
-
-// === impl Family ===
 
 impl Family {
     /// Whether a sample has this label.
@@ -207,8 +203,6 @@ impl Family {
     }
 }
 
-// === impl Kind ===
-
 impl Kind {
     fn of(word: &str) -> Option<Self> {
         match word {
@@ -219,8 +213,6 @@ impl Kind {
         }
     }
 }
-
-// === impl Sample ===
 
 impl Sample {
     /// Reads `name_part{label="value",…} value`.

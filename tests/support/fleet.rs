@@ -39,8 +39,6 @@ pub(crate) fn fleet(count: usize) -> Vec<Typed> {
         .collect()
 }
 
-// === impl Typed ===
-
 impl Typed {
     fn of_csv(line: &str) -> Self {
         let [vin, plate, vin_as_typed, plate_as_typed] =
@@ -57,8 +55,6 @@ impl Typed {
         (&self.vin, &self.plate)
     }
 }
-
-// === impl Dice ===
 
 impl Dice {
     pub(crate) fn new(seed: u64) -> Self {

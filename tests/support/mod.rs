@@ -62,8 +62,6 @@ pub(crate) struct Response {
     pub(crate) body: Bytes,
 }
 
-// === impl Gateway ===
-
 impl Gateway {
     /// With one account for everybody, and whatever else `toml` says.
     pub(crate) async fn start(toml: &str) -> Self {
@@ -255,8 +253,6 @@ impl Drop for Gateway {
         self.running.abort();
     }
 }
-
-// === impl Response ===
 
 impl Response {
     pub(crate) async fn read(response: http::Response<hyper::body::Incoming>) -> Self {

@@ -23,8 +23,6 @@ pub(crate) struct Program {
 /// How long anything may take that is not to hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-// === impl Program ===
-
 impl Program {
     /// Starts `vingate` with these arguments, and with these variables and no others.
     pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {

@@ -96,8 +96,6 @@ pub(crate) fn search(line: &str) {
     process::abort();
 }
 
-// === impl Watch ===
-
 impl Watch {
     /// Notes what is secret in a request, or in some of its bytes.
     pub(crate) fn note(&mut self, text: &str) {
@@ -185,8 +183,6 @@ impl Watch {
         })
     }
 }
-
-// === impl Searched ===
 
 impl Write for Searched {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

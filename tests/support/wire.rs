@@ -26,8 +26,6 @@ pub(crate) struct WireResponse {
     pub(crate) body: Vec<u8>,
 }
 
-// === impl Wire ===
-
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
@@ -119,8 +117,6 @@ impl Wire {
         matches!(read.expect("nothing comes"), Ok(1..))
     }
 }
-
-// === impl WireAnswer ===
 
 impl WireResponse {
     pub(crate) fn json(&self) -> serde_json::Value {

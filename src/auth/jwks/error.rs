@@ -33,8 +33,6 @@ pub(super) enum Error {
 /// An error with all its sources, in one line.
 pub(super) struct Chain<'a>(pub(super) &'a Error);
 
-// === impl Error ===
-
 impl Error {
     /// What to count it as.
     pub(super) fn outcome(&self) -> FetchOutcome {
@@ -67,8 +65,6 @@ impl From<Unreadable> for Error {
         }
     }
 }
-
-// === impl Chain ===
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

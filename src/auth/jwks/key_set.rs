@@ -60,8 +60,6 @@ pub(super) struct Change {
 /// Ends when a fetch has ended, well or not. It may never end.
 pub(in crate::auth) type Fetch = Pin<Box<OwnedNotified>>;
 
-// === impl KeySet ===
-
 impl KeySet {
     /// No key as yet. Whoever asks for one waits for the first fetch.
     pub(super) fn new() -> Self {
@@ -156,8 +154,6 @@ impl KeySet {
         self.in_force.send_replace(false);
     }
 }
-
-// === impl State ===
 
 impl State {
     fn find(&self, id: &str, algorithm: Algorithm) -> Option<Arc<Key>> {

@@ -38,8 +38,6 @@ struct Plan {
     failures: u32,
 }
 
-// === impl Refresher ===
-
 impl Refresher {
     pub(super) fn new(fetcher: Fetcher, published: Arc<KeySet>, metrics: Metrics) -> Self {
         Self { fetcher, published, metrics }
@@ -117,8 +115,6 @@ fn take(published: &KeySet, fetched: Fetched) -> Duration {
     let bound = if change.leaves_unknown { freshness::DEFAULT } else { freshness::MAX };
     fetched.fresh_for.min(bound)
 }
-
-// === impl Plan ===
 
 impl Plan {
     fn new(now: Instant) -> Self {

@@ -46,8 +46,6 @@ pub enum SourceError {
     Nothing,
 }
 
-// === impl Source ===
-
 impl Source {
     /// What `text` names: a URL if there is `://` in it, else the path of a file, which starts at
     /// `folder` if it is relative.
@@ -101,8 +99,6 @@ impl Source {
         matches!(&self.0, Place::Url(uri) if uri.scheme() == Some(&Scheme::HTTPS))
     }
 }
-
-// === impl Place ===
 
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

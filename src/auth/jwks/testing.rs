@@ -111,8 +111,6 @@ struct Shared {
     fetches: AtomicUsize,
 }
 
-// === impl Reply ===
-
 impl Reply {
     /// A key set that says nothing of its life.
     pub(in crate::auth) fn set(keys: impl Into<Vec<Value>>) -> Self {
@@ -152,8 +150,6 @@ impl Reply {
         }
     }
 }
-
-// === impl KeyServer ===
 
 impl KeyServer {
     pub(in crate::auth) async fn start(reply: Reply) -> Self {
@@ -219,8 +215,6 @@ impl Drop for KeyServer {
         self.task.abort();
     }
 }
-
-// === impl Shared ===
 
 impl Shared {
     async fn serve(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin) {

@@ -65,8 +65,6 @@ enum Unusable {
     Key(#[from] KeyError),
 }
 
-// === impl UsableKeys ===
-
 impl UsableKeys {
     /// Reads a key set. Of two keys with the same `kid` and algorithm the first counts.
     ///
@@ -107,8 +105,6 @@ fn name(json: &str, index: usize) -> String {
         _ => format!("#{index}"),
     }
 }
-
-// === impl Jwk ===
 
 impl Jwk {
     fn parse(json: &str) -> Result<Self, Unusable> {
@@ -205,8 +201,6 @@ fn bytes(members: &UniqueMembers<'_>, name: &str) -> Result<Vec<u8>, Unusable> {
 fn both_are_rsa(one: Algorithm, other: Algorithm) -> bool {
     one.family() == AlgorithmFamily::Rsa && other.family() == AlgorithmFamily::Rsa
 }
-
-// === impl Unusable ===
 
 impl From<serde_json::Error> for Unusable {
     fn from(_: serde_json::Error) -> Self {

@@ -60,8 +60,6 @@ pub(crate) fn at_once<T>(code: impl FnOnce() -> T) -> T {
     code()
 }
 
-// === impl Mutex ===
-
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(parking_lot::Mutex::new(value))
@@ -86,13 +84,9 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Mutex<T> {
     }
 }
 
-// === impl LookupLock ===
-
 impl LookupLock {
     pub(crate) fn lock(&self) -> impl Sized {}
 }
-
-// === impl Notify ===
 
 impl Notify {
     pub(crate) fn notified(&self) -> tokio::sync::futures::Notified<'_> {
@@ -105,8 +99,6 @@ impl Notify {
         self.0.notify_waiters();
     }
 }
-
-// === impl Guard ===
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
@@ -121,8 +113,6 @@ impl<T> DerefMut for Guard<'_, T> {
         &mut self.guard
     }
 }
-
-// === impl Held ===
 
 impl Held {
     fn new() -> Self {

@@ -108,8 +108,6 @@ pub(super) struct Counted {
     gauge: fn(&mut Counters) -> &mut u64,
 }
 
-// === impl Call ===
-
 impl Call {
     /// What the call takes of the room there is.
     fn bytes(&self) -> usize {
@@ -129,8 +127,6 @@ impl fmt::Debug for Call {
     }
 }
 
-// === impl CallKind ===
-
 impl CallKind {
     pub(super) fn of(endpoint: &Endpoint<'_>) -> Self {
         match endpoint {
@@ -141,8 +137,6 @@ impl CallKind {
         }
     }
 }
-
-// === impl Calls ===
 
 impl Calls {
     pub(in crate::sandbox) fn new(max_bytes: usize) -> Arc<Self> {
@@ -230,8 +224,6 @@ impl Calls {
     }
 }
 
-// === impl Record ===
-
 impl Record {
     fn count(&mut self, kind: CallKind, vehicles: &[Vehicle]) {
         let counters = &mut self.counters;
@@ -265,8 +257,6 @@ impl Record {
         }
     }
 }
-
-// === impl Counted ===
 
 impl Drop for Counted {
     fn drop(&mut self) {

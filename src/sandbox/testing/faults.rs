@@ -83,8 +83,6 @@ pub enum Only {
 #[derive(Debug)]
 pub(in crate::sandbox) struct ActiveFaults(watch::Sender<Vec<Faults>>);
 
-// === impl Faults ===
-
 impl From<Faults> for Vec<Faults> {
     fn from(faults: Faults) -> Self {
         vec![faults]
@@ -118,8 +116,6 @@ impl Faults {
             && (self.vin_prefixes.is_empty() || names(&begins))
     }
 }
-
-// === impl ActiveFaults ===
 
 impl ActiveFaults {
     pub(in crate::sandbox) fn none() -> Self {

@@ -24,8 +24,6 @@ pub(crate) struct Pair {
 /// A folder that is gone with its last user.
 pub(crate) struct Folder(PathBuf);
 
-// === impl Authority ===
-
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
         let mut params = params(name);
@@ -59,8 +57,6 @@ impl Authority {
     }
 }
 
-// === impl Pair ===
-
 impl Pair {
     /// Signed by itself.
     pub(crate) fn alone(name: &str) -> Self {
@@ -87,8 +83,6 @@ fn params(name: &str) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, name);
     params
 }
-
-// === impl Folder ===
 
 impl Folder {
     pub(crate) fn new() -> Self {

@@ -120,8 +120,6 @@ fn id(write: u8) -> WriteId {
     WriteId { replica: 1, number: write.into() }
 }
 
-// === impl World ===
-
 impl<R: Rules + Clone + Eq + Hash> World<R> {
     pub(super) fn new(bounds: Bounds) -> Self {
         let replica = || Replica {
@@ -347,8 +345,6 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         true
     }
 }
-
-// === impl Replica ===
 
 impl<R: Rules> Replica<R> {
     fn disconnect(&mut self) -> bool {

@@ -30,8 +30,6 @@ const MAX_EARNED: u64 = 50 * ONE;
 /// Retries a second that need not be earned, and the most of them at once.
 const ALWAYS: u64 = 10 * ONE;
 
-// === impl Budget ===
-
 impl Budget {
     /// Allows `per_call` retries for each call.
     pub(super) fn new(per_call: f64, now: Instant) -> Self {
@@ -58,8 +56,6 @@ impl Budget {
         false
     }
 }
-
-// === impl Buckets ===
 
 impl Buckets {
     fn fill(&mut self, now: Instant) {

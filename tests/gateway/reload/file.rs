@@ -28,8 +28,6 @@ const UNCHANGED: &str = "vingate_config_reloads_total{outcome=\"unchanged\"}";
 const REFUSED: &str = "vingate_config_reloads_total{outcome=\"refused\"}";
 const FAILED: &str = "vingate_config_reloads_total{outcome=\"failed\"}";
 
-// === impl Running ===
-
 impl Running {
     /// With this in the file beside what every test needs, in a folder that `prepare` furnishes.
     async fn start(name: &str, prepare: impl FnOnce(&Path, &str)) -> Self {

@@ -43,8 +43,6 @@ enum Kept {
     Http2(http2::SendRequest<Full<Bytes>>),
 }
 
-// === impl Kept ===
-
 impl Kept {
     async fn open(gateway: &Gateway, is_http2: bool) -> Self {
         let stream = TokioIo::new(TcpStream::connect(gateway.address).await.unwrap());

@@ -41,8 +41,6 @@ enum Caller {
     Http2(hyper::client::conn::http2::SendRequest<Full<Bytes>>),
 }
 
-// === impl Secured ===
-
 impl Secured {
     async fn start() -> Self {
         Self::with("").await
@@ -119,8 +117,6 @@ async fn connect(
     let name = ServerName::try_from(NAME).unwrap();
     TlsConnector::from(client).connect(name, socket).await
 }
-
-// === impl Caller ===
 
 impl Caller {
     /// Speaks what was agreed on over `stream`.

@@ -17,8 +17,6 @@ struct Front {
     serving: JoinHandle<()>,
 }
 
-// === impl Front ===
-
 impl Front {
     /// With this certificate; without one it answers to TLS with something else.
     async fn start(sandbox: &Handle, pair: Option<&Pair>) -> Self {

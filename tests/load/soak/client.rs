@@ -30,8 +30,6 @@ pub(super) struct Client {
 /// The subjects of the accounts.
 const SUBJECTS: [&str; 2] = ["a", "b"];
 
-// === impl Client ===
-
 impl Client {
     pub(super) async fn new(world: Arc<World>, account: usize, dice: Dice) -> Self {
         let connection = world.process.connect_as(SUBJECTS[account]).await;

@@ -30,8 +30,6 @@ const DIRECTIVES: [&str; 8] = [
     "max-stale=1, only-if-cached",
 ];
 
-// === impl Client ===
-
 impl Client {
     pub(super) async fn read(&mut self) {
         let count = 1 + self.dice.throw(60);

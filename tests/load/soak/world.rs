@@ -60,8 +60,6 @@ struct Answered<'a> {
     elements: Vec<&'a RawValue>,
 }
 
-// === impl World ===
-
 impl World {
     pub(super) async fn start(toml: &str) -> Self {
         let process = Process::start(toml).await;
@@ -172,8 +170,6 @@ impl World {
         text
     }
 }
-
-// === impl Count ===
 
 impl Count {
     const NAMES: [&str; 7] =

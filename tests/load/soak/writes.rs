@@ -15,8 +15,6 @@ use crate::support::JSON;
 /// How long a write may take that nobody waits for.
 const LANDS_WITHIN: Duration = Duration::from_secs(5);
 
-// === impl Client ===
-
 impl Client {
     /// Writes a vehicle that the upstream shows with its version, under its VIN or as a whole.
     pub(super) async fn write(&mut self, is_put: bool) {

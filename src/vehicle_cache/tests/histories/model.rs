@@ -37,8 +37,6 @@ pub(super) enum Expected {
 /// Seconds for which nothing is stored after a write of unknown outcome.
 pub(super) const HOLD_OFF: u64 = 20;
 
-// === impl Model ===
-
 impl Model {
     /// What must come of asking for a vehicle, and whether a refresh goes up behind it.
     pub(super) fn expect(
@@ -145,8 +143,6 @@ impl Model {
         Duration::from_secs(self.now - held.filled_at)
     }
 }
-
-// === impl Held ===
 
 impl Held {
     fn life(&self) -> Duration {
