@@ -17,12 +17,12 @@ use tokio::{
 };
 
 use super::{
-    Error, Metrics,
+    Config, Error, Metrics,
     admission::{self, Admitted, Timing},
     breaker::End,
     pool::Client,
     read_ahead::read_ahead,
-    retry_after, transfer_coding,
+    retry_after, transfer_coding, unread,
 };
 use crate::{body::Body, route::Route};
 
@@ -31,12 +31,14 @@ use crate::{body::Body, route::Route};
 pub(super) struct Attempts {
     client: Client,
     timeout: Duration,
+    unread_for: Duration,
     metrics: Metrics,
 }
 
 impl Attempts {
-    pub(super) fn new(client: Client, timeout: Duration, metrics: &Metrics) -> Self {
-        Self { client, timeout, metrics: metrics.clone() }
+    pub(super) fn new(client: Client, config: &Config, metrics: &Metrics) -> Self {
+        let (timeout, unread_for) = (config.attempt_timeout, config.unread_for);
+        Self { client, timeout, unread_for, metrics: metrics.clone() }
     }
 
     /// Sends `request` once.
@@ -92,8 +94,10 @@ impl Attempts {
                 // All of it is here, so the call has ended, however long somebody reads it.
                 return Ok(response);
             }
-            let streaming = streaming.filter(|_| is_tunnel);
-            Ok(response.map(|body| body.hold((slot, streaming))))
+            Ok(response.map(|body| match is_tunnel {
+                true => body.hold((slot, streaming)),
+                false => unread::count(body, slot, self.unread_for),
+            }))
         }
     }
 }

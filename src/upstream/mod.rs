@@ -22,6 +22,7 @@ mod retry;
 mod retry_after;
 mod stall;
 mod transfer_coding;
+mod unread;
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,8 +53,8 @@ pub struct Upstream(Arc<Inner>);
 
 /// The right to make one call, which counts among the calls at once from here on.
 ///
-/// It is given back when the body of the response has ended or is dropped, or with the permit
-/// itself if nothing is sent.
+/// It is given back when the body of the response has ended or is dropped, when nobody reads it, or
+/// with the permit itself if nothing is sent.
 #[must_use = "a permit that is not used keeps others waiting"]
 #[derive(Debug)]
 pub struct Permit {
@@ -79,7 +80,7 @@ impl Upstream {
         Self(Arc::new(Inner {
             admission: Admission::new(config, metrics),
             retry: Retry::new(config, metrics),
-            attempts: Attempts::new(client, config.attempt_timeout, metrics),
+            attempts: Attempts::new(client, config, metrics),
         }))
     }
 

@@ -111,6 +111,41 @@ async fn a_permit_that_is_not_used_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_response_that_nobody_reads_stops_counting_as_a_call() {
+    let (sender, frames) = tokio::sync::mpsc::unbounded_channel();
+    let frames = Mutex::new(Some(frames));
+    let fake = Fake::new(move |_| {
+        let mut frames = frames.lock().take().expect("one call");
+        let frames = stream::poll_fn(move |cx| frames.poll_recv(cx));
+        async { Ok(Response::new(Body::new(StreamBody::new(frames)))) }
+    });
+    let unread_for = SECOND / 10;
+    let (upstream, metrics) = fake.upstream_with(&Config { unread_for, ..config() });
+    let frame = || Ok::<_, Infallible>(Frame::data(Bytes::from("x")));
+    sender.send(frame()).unwrap();
+    let mut body = plain(&upstream).await.unwrap().into_body();
+    // While it is read, and while it is Sync that is awaited, it counts.
+    for _ in 0..20 {
+        assert!(body.frame().await.is_some());
+        sender.send(frame()).unwrap();
+        sleep(unread_for / 2).await;
+        assert_eq!(metrics.in_flight.get(), 1);
+    }
+    assert!(body.frame().await.is_some());
+    assert!(body.frame().now_or_never().is_none());
+    sleep(100 * unread_for).await;
+    assert_eq!(metrics.in_flight.get(), 1);
+    // Now it is the reader.
+    sender.send(frame()).unwrap();
+    assert!(body.frame().await.is_some());
+    sleep(3 * unread_for).await;
+    assert_eq!(metrics.in_flight.get(), 0);
+    drop(sender);
+    assert!(body.frame().await.is_none(), "it can still be read");
+    assert_eq!(metrics.in_flight.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn lets_only_so_many_wait_and_only_so_long() {
     let (upstream, metrics, _) = upstream(2);
     let held = [plain(&upstream).await.unwrap(), plain(&upstream).await.unwrap()];
