@@ -6,7 +6,7 @@
 //! high. Calls are compared with calls of their kind: of the same route, and of about as many
 //! vehicles, so that larger batches are no reason to make fewer calls.
 //!
-//! What is normal for a kind is the least mean of a few calls within the last minute. Under a load
+//! What is normal for a kind is the least median of a few calls within the last minute. Under a load
 //! that never changes nothing less would ever be seen, so now and then the limit is halved for a
 //! moment. The designs behind it are the gradient controllers of Netflix' concurrency-limits and of
 //! Envoy, whose smallest latency is measured at times, too.
@@ -44,10 +44,11 @@ pub(in crate::upstream) struct Timing {
 /// Calls that take equally long.
 #[derive(Clone, Copy, Debug, Default)]
 struct Kind {
-    sum: f64,
-    calls: u32,
-    busy: u32,
-    /// The least mean of this period and of the one before.
+    /// What the latest calls took, in seconds.
+    sample: [f64; SAMPLE],
+    calls: usize,
+    busy: usize,
+    /// The least median of this period and of the one before.
     least: [Option<f64>; 2],
     period: u64,
 }
@@ -55,19 +56,19 @@ struct Kind {
 /// The limit never falls below.
 const LEAST: usize = 4;
 
-/// Calls whose mean is looked at.
-const SAMPLE: u32 = 8;
+/// Calls whose median is looked at: a few slow ones say nothing.
+const SAMPLE: usize = 11;
 
-/// A mean so many times the least is due to load, and not to chance.
+/// A median so many times the least is due to load, and not to chance.
 const TOLERANCE: f64 = 1.5;
 
 /// Up to so many times, one call fewer is enough.
 const SLIGHT: f64 = 2.5;
 
-/// The first step up after one down: a limit that was too high is tried again after eight means.
+/// The first step up after one down: a limit that was too high is tried again after eight medians.
 const FIRST_STEP: f64 = 0.125;
 
-/// How long a mean is remembered, at least, and how often the limit is halved for a moment.
+/// How long a median is remembered, at least, and how often the limit is halved for a moment.
 const PERIOD: Duration = Duration::from_secs(30);
 
 /// Sizes of batches between one vehicle and two, two and four, ….
@@ -138,23 +139,25 @@ impl Adaptive {
         }
         if self.limit as usize != before as usize {
             self.changed_at = now;
-            // Means are of one limit.
+            // Samples are of one limit.
             self.kinds.iter_mut().for_each(Kind::forget_sample);
         }
     }
 }
 
 impl Kind {
-    /// A call took so long. After a few: their mean as a multiple of what is normal, and whether
+    /// A call took so long. After a few: their median as a multiple of what is normal, and whether
     /// most of them came under load.
     fn note(&mut self, took: Duration, is_busy: bool, period: u64) -> Option<(f64, bool)> {
-        self.sum += took.as_secs_f64();
+        self.sample[self.calls] = took.as_secs_f64();
         self.calls += 1;
-        self.busy += u32::from(is_busy);
+        self.busy += usize::from(is_busy);
         if self.calls < SAMPLE {
             return None;
         }
-        let mean = self.sum / f64::from(self.calls);
+        let (_, &mut median, _) = self
+            .sample
+            .select_nth_unstable_by(SAMPLE / 2, f64::total_cmp);
         let was_busy = self.busy * 2 > self.calls;
         self.forget_sample();
         let [current, last] = self.least;
@@ -164,13 +167,13 @@ impl Kind {
             _ => [None, None],
         };
         self.period = period;
-        self.least[0] = Some(self.least[0].map_or(mean, |least| least.min(mean)));
-        let normal = self.least.into_iter().flatten().fold(mean, f64::min);
-        Some((mean / normal.max(f64::MIN_POSITIVE), was_busy))
+        self.least[0] = Some(self.least[0].map_or(median, |least| least.min(median)));
+        let normal = self.least.into_iter().flatten().fold(median, f64::min);
+        Some((median / normal.max(f64::MIN_POSITIVE), was_busy))
     }
 
     fn forget_sample(&mut self) {
-        (self.sum, self.calls, self.busy) = (0.0, 0, 0);
+        (self.calls, self.busy) = (0, 0);
     }
 }
 

@@ -101,6 +101,29 @@ fn stays_where_it_is_without_a_knee_or_without_load() {
 }
 
 #[test]
+fn a_few_slow_calls_are_no_reason() {
+    let mut load = Load::new(64);
+    // One in eight takes ten times as long, and the others vary by four tenths.
+    let draws = std::cell::Cell::new(1_u32);
+    let latency = |_: usize, _: usize| {
+        draws.set(
+            draws
+                .get()
+                .wrapping_mul(1_664_525)
+                .wrapping_add(1_013_904_223),
+        );
+        match draws.get() >> 29 {
+            0 => 2000 * MILLISECOND,
+            _ => 200 * MILLISECOND,
+        }
+    };
+    load.run(30 * SECOND, |_| 1, latency);
+    let (_, limit) = load.run(300 * SECOND, |_| 1, latency);
+    println!("a limit of {limit}");
+    assert!(limit > 55.0, "{limit}");
+}
+
+#[test]
 fn is_no_smaller_for_larger_batches() {
     let latency = |vehicles: usize, _| MILLISECOND * (50 + 4 * vehicles as u32);
     let mut load = Load::new(64);
