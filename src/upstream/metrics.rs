@@ -2,7 +2,9 @@ use std::{sync::Arc, time::Duration};
 
 use http::Response;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, IntCounter, IntGauge, Registry, register_histogram_vec_with_registry,
+    register_int_counter_vec_with_registry, register_int_counter_with_registry,
+    register_int_gauge_with_registry,
 };
 
 use super::Error;
@@ -46,41 +48,37 @@ const SECONDS: [f64; 13] =
 
 impl Metrics {
     /// Registers the upstream's metrics.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let in_flight = IntGauge::new(
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge =
+            |name: &str, help: &str| register_int_gauge_with_registry!(name, help, registry);
+        let in_flight = gauge(
             "vingate_upstream_in_flight",
             "Calls to the upstream whose response has not ended",
         )?;
-        let limit = IntGauge::new(
-            "vingate_upstream_limit",
-            "Calls to the upstream that may be made at once now",
-        )?;
-        let retries = IntCounter::new(
-            "vingate_upstream_retries_total",
-            "Calls made again because they failed",
-        )?;
-        let breaker_state = IntGauge::new(
+        let limit =
+            gauge("vingate_upstream_limit", "Calls to the upstream that may be made at once now")?;
+        let breaker_state = gauge(
             "vingate_upstream_breaker_state",
             "Whether calls are made: 0 closed, 1 open, 2 half-open",
         )?;
-        let requests = IntCounterVec::new(
-            Opts::new("vingate_upstream_requests_total", "Attempts at calls to the upstream"),
+        let retries = register_int_counter_with_registry!(
+            "vingate_upstream_retries_total",
+            "Calls made again because they failed",
+            registry
+        )?;
+        let requests = register_int_counter_vec_with_registry!(
+            "vingate_upstream_requests_total",
+            "Attempts at calls to the upstream",
             &["route", "outcome"],
+            registry
         )?;
-        let seconds = HistogramVec::new(
-            HistogramOpts::new(
-                "vingate_upstream_request_seconds",
-                "From the start of an attempt to the head of its response",
-            )
-            .buckets(SECONDS.to_vec()),
+        let seconds = register_histogram_vec_with_registry!(
+            "vingate_upstream_request_seconds",
+            "From the start of an attempt to the head of its response",
             &["route"],
+            SECONDS.to_vec(),
+            registry
         )?;
-        registry.register(Box::new(in_flight.clone()))?;
-        registry.register(Box::new(limit.clone()))?;
-        registry.register(Box::new(retries.clone()))?;
-        registry.register(Box::new(breaker_state.clone()))?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(seconds.clone()))?;
         let by_route = ByRoute {
             requests: Route::ALL.map(|route| {
                 Outcome::ALL
