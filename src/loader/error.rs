@@ -53,12 +53,11 @@ impl CallError {
     /// Whether what is held may be served although it is stale.
     pub fn permits_stale(&self) -> bool {
         match self {
-            Self::Upstream(error) => error.permits_stale(),
             Self::Refused(response) => {
                 let status = response.status;
                 status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Status(_) | Self::Incomplete(_) | Self::Shape(_) => true,
+            Self::Upstream(_) | Self::Status(_) | Self::Incomplete(_) | Self::Shape(_) => true,
             Self::Abandoned | Self::Panic => false,
         }
     }

@@ -58,15 +58,6 @@ impl Error {
         }
     }
 
-    /// Whether what is held may be served although it is stale.
-    pub fn permits_stale(&self) -> bool {
-        match self {
-            Self::Connect(_) | Self::Closed(_) | Self::Timeout => true,
-            Self::Exchange(_) | Self::Incomplete(_) | Self::TransferCoding => true,
-            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => true,
-        }
-    }
-
     /// Whether it tells that the upstream is in trouble. What its clients do to it does not.
     pub fn trips_breaker(&self) -> bool {
         match self {
