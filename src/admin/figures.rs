@@ -47,8 +47,8 @@ const SOURCES: [Source; 27] = [
     all("cpu_seconds", "process_cpu_seconds_total"),
 ];
 
-/// The figures that have something to do with vehicles refused by their token, as one: there are
-/// too many reasons for a chart.
+/// Every other figure of tokens is a reason for a refusal. They are shown as one, because there are
+/// too many for a chart.
 const ACCEPTED: &str = "tokens.accepted";
 
 const fn all(name: &'static str, family: &'static str) -> Source {

@@ -65,11 +65,7 @@ async fn purge(gateway: &Gateway, body: &str) -> u64 {
 #[tokio::test]
 async fn shows_every_metric_in_a_form_that_prometheus_accepts() {
     let gateway = Gateway::start("").await;
-    let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(3).collect();
-    gateway
-        .batch(&vehicles.iter().map(spelled).collect::<Vec<_>>())
-        .await
-        .expect(200);
+    gateway.hold(3).await;
     gateway.get("/api/vehicles").await.expect(200);
     gateway.send_bare(Request::get("/x"), "").await.expect(401);
     let metrics = Exposition::parse(&metrics(&gateway).await).unwrap();

@@ -183,11 +183,7 @@ async fn a_gateway_that_refuses_for_good_is_not_asked_again() {
 #[tokio::test]
 async fn a_purge_says_how_many() {
     let gateway = Gateway::start("[admin]\ntoken = { env = \"ADMIN\" }").await;
-    let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(3).collect();
-    gateway
-        .batch(&vehicles.iter().map(spelled).collect::<Vec<_>>())
-        .await
-        .expect(200);
+    let vehicles = gateway.hold(3).await;
     let admin = format!("http://{}", gateway.admin);
     let vin = vehicles[0].vin.as_str();
     for (arguments, status, said) in [
@@ -294,11 +290,7 @@ async fn an_explanation_has_what_programs_want_and_no_result() {
 #[tokio::test]
 async fn shows_the_figures_of_a_running_gateway() {
     let gateway = Gateway::start("").await;
-    let vehicles: Vec<_> = gateway.sandbox.vehicles(Class::Finished).take(3).collect();
-    gateway
-        .batch(&vehicles.iter().map(spelled).collect::<Vec<_>>())
-        .await
-        .expect(200);
+    gateway.hold(3).await;
     let admin = format!("http://{}", gateway.admin);
     let arguments = ["status", "--admin", &admin];
     let (status, out, errors) = ended(command(&gateway, &arguments).output()).await;

@@ -133,6 +133,18 @@ impl Gateway {
         self.send(Request::get(target), "").await
     }
 
+    /// Requests so many vehicles that have results. Afterwards they are held.
+    pub(crate) async fn hold(&self, count: usize) -> Vec<Vehicle> {
+        let vehicles: Vec<_> = self
+            .sandbox
+            .vehicles(sandbox::Class::Finished)
+            .take(count)
+            .collect();
+        let typed: Vec<_> = vehicles.iter().map(spelled).collect();
+        self.batch(&typed).await.expect(200);
+        vehicles
+    }
+
     /// Requests these vehicles as they are typed.
     pub(crate) async fn batch(&self, vehicles: &[(&str, &str)]) -> Response {
         self.batch_with(vehicles, &[]).await
