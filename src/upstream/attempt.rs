@@ -90,10 +90,6 @@ impl Attempts {
             let response = response?;
             // A tunnel goes at its ends' pace.
             let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if response.body().is_buffered() && !is_tunnel {
-                // All of it is here, so the call has ended, however long somebody reads it.
-                return Ok(response);
-            }
             Ok(response.map(|body| match is_tunnel {
                 true => body.hold((slot, streaming)),
                 false => unread::count(body, slot, self.unread_for),

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use super::admission::Slot;
-use crate::body::{Body, Error};
+use crate::body::{Body, Error, Progress};
 
 /// A body that counts as a call while somebody reads it.
 struct Counted {
@@ -34,29 +34,25 @@ struct Reading {
     slot: Mutex<Option<Slot>>,
     /// How often it was asked for more.
     reads: AtomicU64,
-    /// Whether the last read found nothing: it is Sync that is awaited.
-    is_late: AtomicBool,
 }
 
-/// `body` with its place among the calls at once, which it gives back when it has ended, or when
-/// nobody has read on for as long as `patience`, up to twice.
-pub(super) fn count(body: Body, slot: Slot, patience: Duration) -> Body {
-    let reading = Arc::new(Reading {
-        slot: Mutex::new(Some(slot)),
-        reads: AtomicU64::new(0),
-        is_late: AtomicBool::new(false),
-    });
-    tokio::spawn(watch(Arc::downgrade(&reading), patience));
+/// `body` with its slot, which it gives back when it has ended, or when nobody has read on for as
+/// long as `patience`, up to twice. A body that is here as a whole needs none.
+pub(super) fn count(mut body: Body, slot: Slot, patience: Duration) -> Body {
+    let Some(progress) = body.progress() else { return body };
+    let reading = Arc::new(Reading { slot: Mutex::new(Some(slot)), reads: AtomicU64::new(0) });
+    tokio::spawn(watch(Arc::downgrade(&reading), progress, patience));
     Body::new(Counted { body, reading })
 }
 
-async fn watch(reading: Weak<Reading>, patience: Duration) {
+async fn watch(reading: Weak<Reading>, progress: Progress, patience: Duration) {
     let mut reads = 0;
     loop {
         sleep(patience).await;
         let Some(reading) = reading.upgrade() else { return };
         let before = std::mem::replace(&mut reads, reading.reads.load(Relaxed));
-        if before == reads && !reading.is_late.load(Relaxed) {
+        // While the reader waits, it is Sync that is late.
+        if before == reads && !progress.is_awaited() {
             reading.slot.lock().take();
             return;
         }
@@ -71,10 +67,8 @@ impl http_body::Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.reading.is_late.store(polled.is_pending(), Relaxed);
         self.reading.reads.fetch_add(1, Relaxed);
-        polled
+        Pin::new(&mut self.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
