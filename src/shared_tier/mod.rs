@@ -7,7 +7,7 @@
 //!
 //! **The lease.** Whoever has read the log to its end trusts what it holds for a lease from the
 //! moment it asked ([`trust`]). The response of a write leaves when a lease has passed since the
-//! log had the write ([`settle`]): by then everybody has read of it, or trusts nothing. Only the
+//! log had the write ([`release`]): by then everybody has read of it, or trusts nothing. Only the
 //! clock of the process is read for that, and that only runs forward. A replica that trusts
 //! nothing serves nothing that is older than `shared.when_lost`, and calls Sync for the rest.
 //!
@@ -20,7 +20,7 @@
 //! What cannot be told is told as soon as there is a server again ([`outbox`]).
 //!
 //! What happens when is decided by types without a clock, a lock or a socket ([`follower`],
-//! [`settle`]), which tests run in every order of steps.
+//! [`release`]), which tests run in every order of steps.
 
 mod bounded;
 mod config;
@@ -31,9 +31,9 @@ mod log_entry;
 mod metrics;
 mod outbox;
 mod position;
+mod release;
 mod rules;
 mod seal;
-mod settle;
 mod telling;
 mod trust;
 

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     log_entry::LogEntry,
-    settle::{LinkState, Reading, Receipt},
+    release::{LinkState, Reading, Receipt},
 };
 use crate::vehicle_cache::Change;
 

@@ -17,8 +17,8 @@ use super::{
     SharedTier,
     log_entry::{self, LogEntry, MAX_NAMES, Pause, WriteId},
     outbox::Pending,
+    release::{LinkState, Receipt, Release, Told},
     rules::Strict,
-    settle::{LinkState, Receipt, Release, Told},
 };
 use crate::{
     upstream::{Account, RetryAfterListener},
@@ -79,7 +79,7 @@ impl Tell for SharedTier {
         let done = self.0.outbox.push(LogEntry::of(None, change, fence_for));
         let tier = self.clone();
         let told = Told { sent_at: Instant::now(), intent: None, done: None };
-        Box::pin(async move { tier.settle(told, done).await })
+        Box::pin(async move { tier.wait_for_release(told, done).await })
     }
 }
 
@@ -96,7 +96,7 @@ impl RetryAfterListener for SharedTier {
 
 impl SharedTier {
     /// Ready when the response of a write may leave of which `told` was told so far.
-    async fn settle(&self, mut told: Told, done: Pending) {
+    async fn wait_for_release(&self, mut told: Told, done: Pending) {
         let mut done = Intent::Pending(done);
         self.wait_for(&mut done).await;
         told.done = done.receipt();
@@ -130,7 +130,7 @@ impl Tell for Announced {
         let intent = self.intent.lock().receipt();
         let told = Told { sent_at: self.sent_at, intent, done: None };
         let tier = self.tier.clone();
-        Box::pin(async move { tier.settle(told, done).await })
+        Box::pin(async move { tier.wait_for_release(told, done).await })
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! - once the response of a write has left, no replica that trusts what it holds serves an older
 //!   version, or lets a request join a call that has read one;
-//! - when all is at rest, what a replica holds is the newest version.
+//! - when all is at rest, what a replica holds is the latest version.
 //!
 //! Each rule that is left out is found to break one of them.
 

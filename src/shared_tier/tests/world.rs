@@ -9,8 +9,8 @@ use crate::{
         follower::{Effect, Follower, Read, Times},
         log_entry::{LogEntry, WriteId},
         position::{Era, Position},
+        release::{LinkState, Reading, Receipt, Told},
         rules::Rules,
-        settle::{LinkState, Reading, Receipt, Told},
     },
     vehicle_cache::{Change, InvalidationScope},
 };
@@ -39,7 +39,7 @@ pub(super) struct Bounds {
 pub(super) struct World<R> {
     /// The version that Sync has.
     version: u8,
-    /// The newest version whose response has left.
+    /// The latest version whose response has left.
     seen: u8,
     era: u8,
     log: Vec<(u8, Entry)>,
@@ -169,7 +169,7 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             let old = replica
                 .held
                 .filter(|&held| is_at_rest && held < self.version);
-            old.map(|old| format!("{nth} keeps {old} at rest, the newest is {}", self.version))
+            old.map(|old| format!("{nth} keeps {old} at rest, the latest is {}", self.version))
         })
     }
 
