@@ -11,7 +11,7 @@ const ASCII: [u8; 128] = ascii();
 const REMOVED: u8 = 0;
 
 /// What a spreadsheet puts before a text that could be taken for a number.
-pub(super) const TEXT_MARK: char = '\'';
+const TEXT_MARK: char = '\'';
 
 /// Cleans a VIN or plate without checking it.
 ///
@@ -29,8 +29,54 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
+/// The bytes of `text` that cleaning leaves, as far as they fit, and their number.
+///
+/// # Errors
+///
+/// The first character that is not `is_allowed`.
+pub(super) fn clean_into<const N: usize>(
+    text: &str,
+    is_allowed: impl Fn(u8) -> bool + Copy,
+) -> Result<([u8; N], usize), char> {
+    let mut bytes = [0; N];
+    let mut length = 0;
+    for &byte in text.as_bytes() {
+        if !byte.is_ascii() {
+            return clean_unicode_into(text, is_allowed);
+        }
+        let Some(byte) = clean_ascii(byte) else {
+            continue;
+        };
+        if length == 0 && char::from(byte) == TEXT_MARK {
+            continue;
+        }
+        if !is_allowed(byte) {
+            return Err(char::from(byte));
+        }
+        if let Some(place) = bytes.get_mut(length) {
+            *place = byte;
+        }
+        length += 1;
+    }
+    Ok((bytes, length))
+}
+
+#[cold]
+fn clean_unicode_into<const N: usize>(
+    text: &str,
+    is_allowed: impl Fn(u8) -> bool + Copy,
+) -> Result<([u8; N], usize), char> {
+    let cleaned: String = cleaned_chars(text).collect();
+    let is_foreign =
+        |&c: &char| !u8::try_from(c).is_ok_and(|byte| byte.is_ascii() && is_allowed(byte));
+    match cleaned.chars().find(is_foreign) {
+        Some(foreign) => Err(foreign),
+        None => clean_into(&cleaned, is_allowed),
+    }
+}
+
 /// The characters of `text` that cleaning leaves, as it leaves them.
-pub(super) fn cleaned_chars(text: &str) -> impl Iterator<Item = char> {
+fn cleaned_chars(text: &str) -> impl Iterator<Item = char> {
     text.chars()
         .filter_map(clean_char)
         .skip_while(|&c| c == TEXT_MARK)
@@ -38,7 +84,7 @@ pub(super) fn cleaned_chars(text: &str) -> impl Iterator<Item = char> {
 
 /// What cleaning makes of an ASCII byte, `None` if it is removed.
 #[inline]
-pub(super) fn clean_ascii(byte: u8) -> Option<u8> {
+fn clean_ascii(byte: u8) -> Option<u8> {
     let cleaned = ASCII[usize::from(byte & 0x7f)];
     (cleaned != REMOVED).then_some(cleaned)
 }

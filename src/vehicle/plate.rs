@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::{
     Invalid,
-    clean::{TEXT_MARK, clean_ascii, clean_char, cleaned_chars, fold, is_blank},
+    clean::{clean_char, clean_into, fold, is_blank},
 };
 
 /// A number plate: 1 to 15 of `0-9 A-Z`.
@@ -75,26 +75,8 @@ impl Plate {
     }
 
     fn parse_one(text: &str) -> Result<Self, Invalid> {
-        let mut bytes = [0; Self::MAX_LENGTH];
-        let mut length = 0;
-        for &byte in text.as_bytes() {
-            if !byte.is_ascii() {
-                return Self::parse_unicode(text);
-            }
-            let Some(byte) = clean_ascii(byte) else {
-                continue;
-            };
-            if length == 0 && char::from(byte) == TEXT_MARK {
-                continue;
-            }
-            if !byte.is_ascii_alphanumeric() {
-                return Err(Invalid::PlateCharacter(char::from(byte)));
-            }
-            if let Some(place) = bytes.get_mut(length) {
-                *place = byte;
-            }
-            length += 1;
-        }
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric();
+        let (bytes, length) = clean_into(text, is_allowed).map_err(Invalid::PlateCharacter)?;
         match u8::try_from(length) {
             Ok(0) => Err(Invalid::Empty),
             Ok(short) if length <= Self::MAX_LENGTH => Ok(Self { bytes, length: short }),
@@ -116,15 +98,6 @@ impl Plate {
     /// The plate's bytes, then zeros.
     pub(super) fn padded(&self) -> &[u8; Self::MAX_LENGTH] {
         &self.bytes
-    }
-
-    #[cold]
-    fn parse_unicode(text: &str) -> Result<Self, Invalid> {
-        let cleaned: String = cleaned_chars(text).collect();
-        match cleaned.chars().find(|c| !c.is_ascii_alphanumeric()) {
-            Some(foreign) => Err(Invalid::PlateCharacter(foreign)),
-            None => Self::parse_one(&cleaned),
-        }
     }
 }
 

@@ -1,9 +1,6 @@
 use std::fmt;
 
-use super::{
-    Invalid,
-    clean::{TEXT_MARK, clean_ascii, cleaned_chars},
-};
+use super::{Invalid, clean::clean_into};
 
 /// A vehicle identification number: 17 of `0-9 A-Z` without `I`, `O`, `Q` (ISO 3779).
 ///
@@ -25,30 +22,10 @@ impl Vin {
         {
             return Ok(Self(vin));
         }
-        let mut vin = [0; Self::LENGTH];
-        let mut length = 0;
-        for &byte in text.as_bytes() {
-            if !byte.is_ascii() {
-                return Self::parse_unicode(text);
-            }
-            let Some(byte) = clean_ascii(byte) else {
-                continue;
-            };
-            if length == 0 && char::from(byte) == TEXT_MARK {
-                continue;
-            }
-            if !is_vin_byte(byte) {
-                return Err(Invalid::VinCharacter(char::from(byte)));
-            }
-            if let Some(place) = vin.get_mut(length) {
-                *place = byte;
-            }
-            length += 1;
-        }
-        match length {
-            Self::LENGTH => Ok(Self(vin)),
-            0 => Err(Invalid::Empty),
-            _ => Err(Invalid::VinLength(length)),
+        match clean_into(text, is_vin_byte).map_err(Invalid::VinCharacter)? {
+            (vin, Self::LENGTH) => Ok(Self(vin)),
+            (_, 0) => Err(Invalid::Empty),
+            (_, length) => Err(Invalid::VinLength(length)),
         }
     }
 
@@ -61,18 +38,6 @@ impl Vin {
     /// The VIN's bytes, all ASCII.
     pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
-    }
-
-    #[cold]
-    fn parse_unicode(text: &str) -> Result<Self, Invalid> {
-        let cleaned: String = cleaned_chars(text).collect();
-        match cleaned
-            .chars()
-            .find(|&c| !u8::try_from(c).is_ok_and(is_vin_byte))
-        {
-            Some(foreign) => Err(Invalid::VinCharacter(foreign)),
-            None => Self::parse(&cleaned),
-        }
     }
 }
 
