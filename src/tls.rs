@@ -1,9 +1,10 @@
 //! Certificates from files, and TLS to the servers that the gateway calls: always verified, and set
 //! up in one place.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use hyper_rustls::ConfigBuilderExt as _;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -67,6 +68,20 @@ pub fn client_config(
         ca => builder.with_root_certificates(roots(ca.unwrap_or_default())?),
     };
     Ok(verified.with_no_client_auth())
+}
+
+/// Connects to servers by HTTP/1.1, over TLS if their URI says so. `timeout` is for each address
+/// that a name has.
+pub fn connector(tls: ClientConfig, timeout: Duration) -> HttpsConnector<HttpConnector> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(timeout));
+    HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -58,15 +58,9 @@ impl Remote {
     /// The listener at `base`. The environment variable `variable` has the bearer token, if one is
     /// needed.
     pub(super) fn new(base: &Uri, variable: &str) -> Result<Self, Box<dyn Error>> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let tls = tls::client_config(None, base.scheme_str() == Some("https"))?;
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http();
         let client =
-            Client::builder(TokioExecutor::new()).build(https.enable_http1().wrap_connector(tcp));
+            Client::builder(TokioExecutor::new()).build(tls::connector(tls, CONNECT_TIMEOUT));
         let token = env(variable).map(|token| {
             let token = [b"Bearer ", token.as_encoded_bytes()].concat();
             let mut token = HeaderValue::try_from(token)

@@ -10,9 +10,9 @@ use http::{
     uri::{PathAndQuery, Scheme},
 };
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::MaybeHttpsStream;
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::legacy,
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use rustls::ClientConfig;
@@ -66,17 +66,9 @@ pub struct TlsError(#[from] rustls::Error);
 
 impl Client {
     pub(super) fn new(config: &Config) -> Result<Self, TlsError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(config.connect_timeout));
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(config)?)
-            .https_or_http()
-            // Sync is not known to speak HTTP/2, and one connection a call keeps a slow response
-            // from holding up the others.
-            .enable_http1()
-            .wrap_connector(tcp);
+        // Sync is not known to speak HTTP/2, and one connection a call keeps a slow response from
+        // holding up the others.
+        let https = tls::connector(tls(config)?, config.connect_timeout);
         let idle_timeout = config.stream_idle_timeout;
         let connector =
             Timeout::new(https, config.connect_timeout).map_response(move |connection| {

@@ -9,7 +9,7 @@ use http::{
     header::{ACCEPT, USER_AGENT},
 };
 use http_body_util::Empty;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
@@ -58,16 +58,10 @@ pub struct TlsError(#[from] rustls::Error);
 
 impl Fetcher {
     pub(super) fn new(config: Config) -> Result<Self, TlsError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::client_config(config.ca.as_deref(), config.source.needs_tls())?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let tls = tls::client_config(config.ca.as_deref(), config.source.needs_tls())?;
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
-            .build(https);
+            .build(tls::connector(tls, TIMEOUT));
         Ok(Self { place: config.source.0, client })
     }
 
