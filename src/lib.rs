@@ -13,7 +13,7 @@
 //! item do not import each other, but for the first (`tests/structure` holds the code to it).
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
-//!   [`problem`], [`proxy_status`], [`files`], [`tls`], and the files `cache_control`, `digest`,
+//!   [`problem`], [`proxy_status`], [`files`], [`tls`], and the files `backoff`, `cache_control`, `digest`,
 //!   `headers`, `hex`, `labels`: what every room speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
@@ -82,6 +82,7 @@
 pub mod admin;
 pub mod app;
 pub mod auth;
+mod backoff;
 pub mod batch;
 pub mod body;
 pub mod cache;

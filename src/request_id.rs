@@ -3,17 +3,18 @@
 //! The client's ID is kept if it is valid, so that one ID leads through several systems. An invalid
 //! one is replaced: no ID can forge a header or a log line.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use http::{HeaderMap, HeaderValue, Request};
 
-use crate::{headers::X_REQUEST_ID, hex::hex};
+use crate::{
+    backoff::draw,
+    headers::{X_REQUEST_ID, only},
+    hex::hex,
+};
 
 const MAX_LENGTH: usize = 128;
 
@@ -32,10 +33,7 @@ pub struct RequestIds {
 impl RequestId {
     /// The one valid ID among `headers`: 1 to 128 of `A-Za-z0-9._-`, in one field.
     fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(X_REQUEST_ID).iter();
-        let (value, None) = (values.next()?, values.next()) else {
-            return None;
-        };
+        let value = only(headers, X_REQUEST_ID).ok()??;
         let bytes = value.as_bytes();
         let is_valid = (1..=MAX_LENGTH).contains(&bytes.len())
             && bytes
@@ -59,8 +57,7 @@ impl RequestId {
 impl RequestIds {
     /// IDs of a process of their own.
     pub fn new() -> Self {
-        // The keys of a `RandomState` are random, and so is the hash of nothing under them.
-        Self { process: RandomState::new().hash_one(()), next: Arc::default() }
+        Self { process: draw(), next: Arc::default() }
     }
 
     /// `request` with its ID, in its header and in its extensions.

@@ -6,11 +6,7 @@
 
 mod budget;
 
-use std::{
-    cmp,
-    hash::{BuildHasher as _, RandomState},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use prometheus::IntCounter;
@@ -18,7 +14,11 @@ use tokio::time::Instant;
 
 use self::budget::Budget;
 use super::{Call, Config, Error, Metrics, retry_after};
-use crate::{body::Body, route::Access};
+use crate::{
+    backoff::{backoff, draw},
+    body::Body,
+    route::Access,
+};
 
 /// When calls are made again.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Retries<'_> {
         if is_late || self.attempts == self.retry.max_attempts {
             return None;
         }
-        let wait = at_least.max(backoff(self.attempts, RandomState::new().hash_one(())));
+        let wait = at_least.max(backoff(self.attempts, FIRST_WAIT, MAX_WAIT, draw()));
         let may = self.began_at.elapsed() + wait < self.retry.within
             && may_call()
             && self.retry.budget.spend(Instant::now());
@@ -156,14 +156,6 @@ fn at_least(response: &Attempted) -> Option<Duration> {
     retry_after::of(response, SystemTime::now())
         .is_none()
         .then_some(wait)
-}
-
-/// Between half of the wait after so many attempts and all of it, so that those who failed together
-/// do not come back together.
-fn backoff(attempts: u32, random: u64) -> Duration {
-    let doubled = 2_u32.saturating_pow(attempts - 1);
-    let wait = cmp::min(FIRST_WAIT.saturating_mul(doubled), MAX_WAIT);
-    wait.mul_f64(0.5 + 0.5 * (random as f64 / u64::MAX as f64))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ const LEVELS: [Level; 12] = [
     // Words that everybody speaks.
     together(&[
         "body",
+        "backoff",
         "cache_control",
         "digest",
         "files",

@@ -1,13 +1,13 @@
 //! When to fetch again.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 use http::{HeaderMap, header::AGE};
 
-use crate::cache_control::{directives, seconds};
+use crate::{
+    backoff::{backoff, part},
+    cache_control::{directives, seconds},
+};
 
 /// The least time between two fetches of a set that is fresh: key servers throttle who asks more
 /// often.
@@ -51,22 +51,9 @@ pub(super) fn refresh_after(fresh_for: Duration, draw: u64) -> Duration {
     fresh_for.mul_f64(0.95 - 0.1 * part(draw))
 }
 
-/// When to try again after so many failures in a row: half of it fixed, half of it drawn.
+/// When to try again after so many failures in a row.
 pub(super) fn retry_after(failures: u32, draw: u64) -> Duration {
-    let doubled = 1_u32
-        .checked_shl(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX);
-    let whole = FIRST_RETRY.saturating_mul(doubled).min(LAST_RETRY);
-    whole.mul_f64(0.5 + 0.5 * part(draw))
-}
-
-/// A random number: the keys of a `RandomState` are random, and so is a hash under them.
-pub(super) fn draw() -> u64 {
-    RandomState::new().hash_one(())
-}
-
-fn part(draw: u64) -> f64 {
-    draw as f64 / u64::MAX as f64
+    backoff(failures, FIRST_RETRY, LAST_RETRY, draw)
 }
 
 #[cfg(test)]
@@ -121,15 +108,5 @@ mod tests {
         let close = |found: Duration, seconds: f64| (found.as_secs_f64() - seconds).abs() < 0.001;
         assert!(close(refresh_after(Duration::from_secs(100), 0), 95.0));
         assert!(close(refresh_after(Duration::from_secs(100), u64::MAX), 85.0));
-        assert_ne!(draw(), draw());
-    }
-
-    #[test]
-    fn retries_ever_less_often_up_to_a_bound() {
-        for (failures, longest) in [(0, 1), (1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (99, 30)] {
-            let longest = Duration::from_secs(longest);
-            assert_eq!(retry_after(failures, u64::MAX), longest, "{failures}");
-            assert_eq!(retry_after(failures, 0), longest / 2, "{failures}");
-        }
     }
 }

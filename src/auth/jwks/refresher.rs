@@ -16,7 +16,10 @@ use super::{
     key_set::KeySet,
     left_out::LeftOut,
 };
-use crate::auth::metrics::{FetchOutcome, Metrics};
+use crate::{
+    auth::metrics::{FetchOutcome, Metrics},
+    backoff::draw,
+};
 
 /// How long a set serves after it came, if no fetch succeeds any more.
 const SERVES_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -78,12 +81,12 @@ where
         match fetched {
             Ok(fetched) => {
                 metrics.refreshed(FetchOutcome::Loaded);
-                plan.succeed(take(published, fetched), now, freshness::draw());
+                plan.succeed(take(published, fetched), now, draw());
             }
             Err(error) => {
                 metrics.refreshed(error.outcome());
                 published.fail();
-                plan.fail(now, freshness::draw());
+                plan.fail(now, draw());
                 warn!(error = %Chain(&error), failures = plan.failures, "no key set was fetched");
             }
         }

@@ -231,8 +231,9 @@ async fn makes_no_more_calls_again_than_the_budget_allows() {
 async fn waits_longer_from_attempt_to_attempt_and_never_the_same() {
     for (attempts, longest) in [(1, 100), (2, 200), (3, 400), (5, 1600), (6, 2000), (99, 2000)] {
         let longest = Duration::from_millis(longest);
-        assert_eq!(backoff(attempts, 0), longest / 2, "{attempts}");
-        assert_eq!(backoff(attempts, u64::MAX), longest, "{attempts}");
+        let wait = |draw| backoff(attempts, FIRST_WAIT, MAX_WAIT, draw);
+        assert_eq!(wait(0), longest / 2, "{attempts}");
+        assert_eq!(wait(u64::MAX), longest, "{attempts}");
     }
 }
 
