@@ -70,7 +70,7 @@ pub struct Config {
     pub scopes: Option<Scopes>,
     /// The accounts at Sync; empty: the client's own credential goes upstream.
     pub accounts: Vec<SyncAccount>,
-    /// Fields that carry a credential, besides `Authorization` and `Cookie`.
+    /// Headers that carry a credential, besides `Authorization`, `Cookie` and those of accounts.
     pub credential_headers: Vec<HeaderName>,
     /// The upstream's origin: a part of every credential's digest, so that what was cached from
     /// one upstream is never served for another.
@@ -118,7 +118,7 @@ impl Config {
             .map(move |account| (account.name.as_str(), digest(account)))
     }
 
-    /// The fields that make up a call's credential: for whoever composes a call of its own.
+    /// The headers that make up a call's credential. That of an account carries one whoever sends it.
     pub fn credential_fields(&self) -> CredentialFields {
         let of_accounts = self.accounts.iter().map(|account| &account.header);
         CredentialFields::new(self.credential_headers.iter().chain(of_accounts))

@@ -81,7 +81,7 @@ fn gives_every_module_its_part() {
     assert_eq!(config.reloadable.forward.body_idle_timeout.as_secs(), 7);
     assert_eq!(config.reloadable.batch.body_idle_timeout.as_secs(), 7);
     assert_eq!(config.reloadable.forward.max_body, 1_000);
-    assert_eq!(config.reloadable.limit.max_body, 1_000);
+    assert_eq!(config.reloadable.batch.max_body, 1_000);
     let rate = config.reloadable.limit.rate.unwrap();
     assert_eq!((rate.requests_per_second.get(), rate.burst.get()), (50, 5));
     assert!(config.reloadable.lifetimes.ttl.absent.is_zero());
@@ -90,7 +90,8 @@ fn gives_every_module_its_part() {
     assert_eq!(config.reloadable.auth.accounts[0].value, "Bearer hunter2");
     assert!(config.reloadable.auth.accounts[0].value.is_sensitive());
     // Its field carries a credential, so it belongs to every credential.
-    assert_eq!(config.reloadable.auth.credential_headers, ["x-api-key", "x-key"]);
+    let credential = config.reloadable.auth.credential_fields();
+    assert_eq!(credential.names(), ["authorization", "cookie", "x-api-key", "x-key"]);
 }
 
 #[test]

@@ -19,8 +19,6 @@ pub use self::{
 pub struct Config {
     /// Requests at once; one client: a quarter of it.
     pub max_in_flight: usize,
-    /// Bytes of a request body that is buffered.
-    pub max_body: usize,
     /// For each client; `None`: no limit.
     pub rate: Option<Rate>,
     /// From the head of a request to the head of its response.

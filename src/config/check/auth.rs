@@ -1,8 +1,7 @@
 //! Tokens: keys that fit their algorithms, and all that published keys need.
 
-use std::{collections::HashSet, path::Path};
+use std::path::Path;
 
-use http::header::{AUTHORIZATION, COOKIE};
 use jsonwebtoken::AlgorithmFamily;
 
 use super::upstream::certificates;
@@ -52,19 +51,8 @@ pub(super) fn check(
     });
 
     let (jwks, accounts) = (jwks?, accounts?);
-    let mut seen = HashSet::from([AUTHORIZATION, COOKIE]);
-    let configured = file
-        .upstream
-        .credential_headers
-        .iter()
-        .map(|header| &header.0);
-    // The header of an account's credential carries a credential, whoever sends it.
-    let of_accounts = accounts.iter().map(|account| &account.header);
-    let credential_headers = configured
-        .chain(of_accounts)
-        .filter(|header| seen.insert((*header).clone()))
-        .cloned()
-        .collect();
+    let credential_headers = file.upstream.credential_headers.iter();
+    let credential_headers = credential_headers.map(|header| header.0.clone()).collect();
     let auth = auth::Config {
         enabled: written.enabled,
         issuer: written.issuer.clone(),

@@ -93,7 +93,6 @@ fn limit(file: &File) -> limit::Config {
     });
     limit::Config {
         max_in_flight: file.limit.max_in_flight.to_usize(),
-        max_body: file.limit.max_body.to_usize(),
         rate,
         request_timeout: file.upstream.request_timeout.0,
     }
@@ -140,7 +139,7 @@ fn lifetimes(file: &File) -> vehicle_cache::Lifetimes {
 
 fn forward(file: &File, auth: &crate::auth::Config) -> forward::Config {
     forward::Config {
-        credential_headers: auth.credential_headers.clone(),
+        credential_headers: auth.credential_fields().names().to_vec(),
         max_body: file.limit.max_body.to_usize(),
         body_idle_timeout: file.server.body_idle_timeout.0,
         stream_idle_timeout: file.upstream.stream_idle_timeout.0,
