@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, header::CACHE_CONTROL};
 
+use crate::headers::list;
+
 /// One directive, without the white space around its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Directive<'a> {
@@ -12,13 +14,7 @@ pub(crate) struct Directive<'a> {
 
 /// Every directive of a message, in order.
 pub(crate) fn directives(headers: &HeaderMap) -> impl Iterator<Item = Directive<'_>> {
-    let fields = headers.get_all(CACHE_CONTROL).into_iter();
-    fields.flat_map(|field| {
-        field
-            .as_bytes()
-            .split(|&byte| byte == b',')
-            .map(Directive::parse)
-    })
+    list(headers, CACHE_CONTROL).map(Directive::parse)
 }
 
 /// Seconds as RFC 9111 section 1.2.2 writes them, also in quotes: 0, the strictest, if they

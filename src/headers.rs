@@ -1,6 +1,8 @@
 //! Names and values of headers that several rooms read or write, and the `http` crate lacks.
 
-use http::HeaderName;
+use std::str;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// How the gateway calls itself in `Via`, `Cache-Status` and `Proxy-Status`.
 macro_rules! pseudonym {
@@ -19,3 +21,33 @@ pub(crate) const VIA_1_1: &str = concat!("1.1 ", pseudonym!());
 pub(crate) const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A header that may stand once stands more often: whoever reads after us may read another one.
+pub(crate) struct Several;
+
+/// The value of a header that may stand once.
+pub(crate) fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Several> {
+    let mut values = headers.get_all(name).into_iter();
+    let value = values.next();
+    if values.next().is_none() { Ok(value) } else { Err(Several) }
+}
+
+/// The elements of a comma-separated list, over all its lines (RFC 9110 section 5.6.1).
+pub(crate) fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(name).into_iter();
+    let elements = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    elements.map(<[u8]>::trim_ascii)
+}
+
+/// The elements of a list as texts; one that is not UTF-8 is empty.
+pub(crate) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    list(headers, name).map(|element| str::from_utf8(element).unwrap_or_default())
+}
+
+/// Whether a `Transfer-Encoding` is `chunked` alone.
+pub(crate) fn is_chunked(coding: &HeaderValue) -> bool {
+    coding
+        .as_bytes()
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"chunked")
+}

@@ -11,7 +11,7 @@ use http::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::responses::Error;
-use crate::problem::Code;
+use crate::{headers::only, problem::Code};
 
 /// Lets requests pass that name one host: an address, `localhost` or one of `hosts`, whatever the
 /// port. Without `hosts` it may be any name.
@@ -20,10 +20,8 @@ use crate::problem::Code;
 pub(super) fn check_host<B>(request: &Request<B>, hosts: Option<&[String]>) -> Result<(), Error> {
     let malformed = || Error::new(Code::BadRequest, "exactly one valid host is needed");
     let authority = request.uri().authority();
-    let mut values = request.headers().get_all(HOST).iter();
-    let host = values.next();
-    let is_missing = authority.is_none() && host.is_none() && request.version() >= Version::HTTP_11;
-    if is_missing || values.next().is_some() {
+    let host = only(request.headers(), HOST).map_err(|_| malformed())?;
+    if authority.is_none() && host.is_none() && request.version() >= Version::HTTP_11 {
         return Err(malformed());
     }
     let host = host.map(|value| Authority::try_from(value.as_bytes()));
@@ -52,8 +50,7 @@ fn is_ours(authority: &Authority, hosts: &[String]) -> bool {
 
 /// Whether a request carries `token`, in its only `Authorization`.
 pub(super) fn is_authorized<B>(request: &Request<B>, token: &SecretString) -> bool {
-    let mut values = request.headers().get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
+    let Ok(Some(value)) = only(request.headers(), AUTHORIZATION) else {
         return false;
     };
     let Some((scheme, sent)) = value.as_bytes().split_at_checked("Bearer ".len()) else {

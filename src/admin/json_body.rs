@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use super::responses::Error;
-use crate::{body::Body, json, problem::Code};
+use crate::{body::Body, headers::only, json, problem::Code};
 
 const MAX_BODY: usize = 64 * 1024;
 
@@ -46,11 +46,8 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 
 /// Whether a body is JSON as it stands. Parameters do not matter.
 fn has_json(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (types.next(), types.next()) else {
-        return false;
-    };
-    json::is_json(value) && !headers.contains_key(CONTENT_ENCODING)
+    let content_type = only(headers, CONTENT_TYPE).ok().flatten();
+    content_type.is_some_and(json::is_json) && !headers.contains_key(CONTENT_ENCODING)
 }
 
 /// A member that may be absent. One that is `null` is a mistake.

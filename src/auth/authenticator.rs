@@ -19,6 +19,7 @@ use super::{
 use crate::{
     body::Body,
     digest,
+    headers::only,
     peer::Peer,
     rule::{Pass, Rejection, Rule},
 };
@@ -154,14 +155,10 @@ impl Tokens {
 
 /// The token of the one `Authorization` field (RFC 9110 section 11.6.2, RFC 6750 section 2.1).
 ///
-/// Another scheme is no token at all. Two fields are refused, whatever they hold: whoever reads
-/// after us may read the other one.
+/// Another scheme is no token at all. Two fields are refused, whatever they hold.
 fn bearer(headers: &HeaderMap) -> Result<&[u8], Error> {
-    let mut fields = headers.get_all(AUTHORIZATION).into_iter();
-    let field = fields.next().ok_or(Error::Missing)?.as_bytes();
-    if fields.next().is_some() {
-        return Err(Error::Token(TokenError::Several));
-    }
+    let field = only(headers, AUTHORIZATION).map_err(|_| Error::Token(TokenError::Several))?;
+    let field = field.ok_or(Error::Missing)?.as_bytes();
     let (scheme, mut token) = field.split_at(memchr::memchr(b' ', field).unwrap_or(field.len()));
     while let [b' ', rest @ ..] = token {
         token = rest;

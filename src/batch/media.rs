@@ -6,7 +6,10 @@ use http::{
 };
 
 use super::Error;
-use crate::json::is_json;
+use crate::{
+    headers::{list, only},
+    json::is_json,
+};
 
 /// Accepts `application/json` as it is, whatever its parameters. A `GET` need not say it,
 /// because many clients cannot; a `QUERY` must (RFC 10008 section 2.1).
@@ -14,21 +17,17 @@ pub(super) fn check(method: &Method, headers: &HeaderMap) -> Result<(), Error> {
     if let Some(coding) = coding(headers) {
         return Err(Error::ContentCoding(coding));
     }
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    match (types.next(), types.next()) {
-        (None, _) if *method == Method::QUERY => Err(Error::NoMediaType),
-        (None, _) => Ok(()),
-        (Some(only), None) if is_json(only) => Ok(()),
+    match only(headers, CONTENT_TYPE) {
+        Ok(None) if *method == Method::QUERY => Err(Error::NoMediaType),
+        Ok(None) => Ok(()),
+        Ok(Some(content_type)) if is_json(content_type) => Ok(()),
         _ => Err(Error::MediaType),
     }
 }
 
 /// The first content coding that is not `identity`. What is not a coding's name is not repeated.
 fn coding(headers: &HeaderMap) -> Option<Option<String>> {
-    let codings = headers.get_all(CONTENT_ENCODING).iter();
-    let codings = codings.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    let coding = codings
-        .map(<[u8]>::trim_ascii)
+    let coding = list(headers, CONTENT_ENCODING)
         .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))?;
     let is_name = coding.len() <= MAX_CODING
         && coding

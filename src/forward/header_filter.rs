@@ -1,6 +1,8 @@
 //! Which headers and trailers do not pass the gateway.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::CONNECTION};
+use http::{HeaderMap, HeaderName, header::CONNECTION};
+
+use crate::headers::tokens;
 
 /// Removes what a client's head holds for this connection only, and what would speak to the
 /// upstream on the gateway's behalf.
@@ -23,16 +25,7 @@ pub(super) fn strip_response(headers: &mut HeaderMap, credential_headers: &[Head
 
 /// Whether the comma-separated lists of the `name` headers contain `token`, in any case.
 pub(super) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(tokens)
-        .any(|found| found.eq_ignore_ascii_case(token))
-}
-
-/// The elements of a comma-separated list, none if the value is not ASCII.
-pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
-    value.to_str().unwrap_or_default().split(',').map(str::trim)
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
 }
 
 /// Whether a trailer of this name would change how a message that has gone by already is framed,
@@ -78,7 +71,7 @@ fn strip(
         .cloned()
         .collect();
     if unwanted.contains(&CONNECTION) {
-        let nominated = headers.get_all(CONNECTION).iter().flat_map(tokens);
+        let nominated = tokens(headers, CONNECTION);
         unwanted.extend(
             nominated
                 .filter_map(|name| name.parse().ok())
@@ -151,6 +144,8 @@ fn is_protected(name: &HeaderName, credential_headers: &[HeaderName]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn head(headers: &[(&str, &str)]) -> HeaderMap {

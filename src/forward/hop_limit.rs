@@ -5,8 +5,12 @@ use http::{
     header::{ALLOW, MAX_FORWARDS, VIA},
 };
 
-use super::{Error, header_filter::tokens};
-use crate::{body::Body, headers::PSEUDONYM, route::METHODS};
+use super::Error;
+use crate::{
+    body::Body,
+    headers::{PSEUDONYM, Several, only, tokens},
+    route::METHODS,
+};
 
 /// How often a request may have come through a gateway of this name: once, because one may stand
 /// in front of another.
@@ -30,10 +34,7 @@ pub(super) fn check_loop_and_max_forwards(
 
 /// How often the gateway stands in `Via`.
 fn passes(headers: &HeaderMap) -> usize {
-    headers
-        .get_all(VIA)
-        .iter()
-        .flat_map(tokens)
+    tokens(headers, VIA)
         .filter_map(|hop| hop.split_ascii_whitespace().nth(1))
         .filter(|name| name.eq_ignore_ascii_case(PSEUDONYM))
         .count()
@@ -41,9 +42,11 @@ fn passes(headers: &HeaderMap) -> usize {
 
 /// Takes one hop off `Max-Forwards`; `false`: there was none left.
 fn count_down(headers: &mut HeaderMap) -> bool {
-    let mut written = headers.get_all(MAX_FORWARDS).iter();
-    let Some(first) = written.next() else { return true };
-    let hops = if written.next().is_none() { read(first) } else { None };
+    let hops = match only(headers, MAX_FORWARDS) {
+        Ok(None) => return true,
+        Ok(Some(written)) => read(written),
+        Err(Several) => None,
+    };
     match hops.map(|hops| hops.checked_sub(1)) {
         Some(None) => return false,
         Some(Some(left)) => headers.insert(MAX_FORWARDS, HeaderValue::from(left)),
@@ -61,7 +64,7 @@ fn read(written: &HeaderValue) -> Option<u16> {
 }
 
 /// The response to `OPTIONS` for the gateway itself.
-fn options() -> Response<Body> {
+pub fn options() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response

@@ -37,7 +37,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::Instrument as _;
 
-pub use self::{config::Config, error::Error, harmless_write::HarmlessWrite};
+pub use self::{config::Config, error::Error, harmless_write::HarmlessWrite, hop_limit::options};
 use self::{
     request_body::{BodyMonitor, Capture, RequestBody},
     shared::Shared,

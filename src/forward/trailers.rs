@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header::TRAILER};
 use http_body::Frame;
 
-use super::header_filter::{is_forbidden_trailer, tokens};
+use super::header_filter::is_forbidden_trailer;
+use crate::headers::tokens;
 
 /// The trailer fields of one message that are passed on.
 #[derive(Debug)]
@@ -16,10 +17,7 @@ impl Trailers {
         if !headers.contains_key(TRAILER) {
             return Self(Vec::new());
         }
-        let names: Vec<HeaderName> = headers
-            .get_all(TRAILER)
-            .iter()
-            .flat_map(tokens)
+        let names: Vec<HeaderName> = tokens(headers, TRAILER)
             .filter_map(|name| name.parse().ok())
             .filter(|name| !is_forbidden_trailer(name, credential_headers))
             .collect();

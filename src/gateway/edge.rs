@@ -12,7 +12,7 @@ use http::{
 use super::{Config, routing::is_overridden};
 use crate::{
     body::Body,
-    headers::X_REQUEST_ID,
+    headers::{X_REQUEST_ID, is_chunked, only},
     route::is_batch_path,
     rule::{Pass, Rule},
 };
@@ -117,11 +117,8 @@ fn check_method(method: &Method) -> Result<(), Error> {
 /// matter: everything goes to the one upstream.
 fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
     let valid = |host: &[u8]| authority(host).ok_or(Error::Host);
-    let mut hosts = headers.get_all(HOST).iter();
-    let host = hosts
-        .next()
-        .map(|host| valid(host.as_bytes()))
-        .transpose()?;
+    let host = only(headers, HOST).map_err(|_| Error::Host)?;
+    let host = host.map(|host| valid(host.as_bytes())).transpose()?;
     let target = uri
         .authority()
         .map(|target| valid(target.as_str().as_bytes()))
@@ -133,7 +130,7 @@ fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Er
         (None, Some(_)) => true,
         (None, None) => version < Version::HTTP_11,
     };
-    unless(is_fine && hosts.next().is_none(), Error::Host)
+    unless(is_fine, Error::Host)
 }
 
 /// A host with or without port, and nothing else.
@@ -148,16 +145,11 @@ fn authority(bytes: &[u8]) -> Option<Authority> {
 
 /// `Transfer-Encoding` is `chunked`, alone (RFC 9112 section 6.1).
 fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Error> {
-    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(encoding) = encodings.next() else {
+    let Some(coding) = only(headers, TRANSFER_ENCODING).map_err(|_| Error::Framing)? else {
         return Ok(());
     };
-    let is_chunked = encoding
-        .as_bytes()
-        .trim_ascii()
-        .eq_ignore_ascii_case(b"chunked");
-    let is_alone = encodings.next().is_none() && !headers.contains_key(CONTENT_LENGTH);
-    unless(version == Version::HTTP_11 && is_chunked && is_alone, Error::Framing)
+    let is_alone = is_chunked(coding) && !headers.contains_key(CONTENT_LENGTH);
+    unless(version == Version::HTTP_11 && is_alone, Error::Framing)
 }
 
 /// The scheme of an absolute target is `http` or `https`.

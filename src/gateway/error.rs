@@ -52,7 +52,7 @@ impl Error {
     /// allowed, or an error response of the upstream, as it came.
     pub(super) fn response(&self) -> Option<Response<Body>> {
         match self {
-            Self::Edge(edge::Error::ServerOptions) => Some(problem_details::options()),
+            Self::Edge(edge::Error::ServerOptions) => Some(forward::options()),
             Self::Cors(preflight) => Some(preflight.response()),
             Self::Batch(batch::Error::Call { error, of_account })
                 if let CallError::Refused(received) = &**error =>

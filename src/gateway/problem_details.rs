@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER},
+    HeaderMap, HeaderName, HeaderValue, Response, Version,
+    header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER},
 };
 
 use crate::{
@@ -13,7 +13,6 @@ use crate::{
     problem::{self, Code, Violation},
     proxy_status,
     request_id::RequestId,
-    route::METHODS,
 };
 
 /// What a client sees of an error: a problem, and the headers that go with it.
@@ -64,16 +63,6 @@ impl ProblemDetails {
         }
         response
     }
-}
-
-/// The response to `OPTIONS *`.
-pub(super) fn options() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(METHODS));
-    response
 }
 
 /// An error response of the upstream, as it came.

@@ -5,13 +5,13 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use http::{HeaderMap, HeaderName, Request, header::FORWARDED};
+use http::{HeaderMap, Request, header::FORWARDED};
 use ipnet::IpNet;
 
 use super::Config;
 use crate::{
     body::Body,
-    headers::X_FORWARDED_FOR,
+    headers::{X_FORWARDED_FOR, tokens},
     peer::Peer,
     rule::{Pass, Rule},
 };
@@ -36,8 +36,8 @@ impl TrustProxies {
 
     fn client(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let said: Vec<_> = match headers.contains_key(X_FORWARDED_FOR) {
-            true => elements(headers, X_FORWARDED_FOR).map(parse_node).collect(),
-            false => elements(headers, FORWARDED)
+            true => tokens(headers, X_FORWARDED_FOR).map(parse_node).collect(),
+            false => tokens(headers, FORWARDED)
                 .map(|element| forwarded_for(element).and_then(parse_node))
                 .collect(),
         };
@@ -67,15 +67,6 @@ impl Rule for TrustProxies {
         }
         Ok(Pass::Now)
     }
-}
-
-/// The elements of a list field (RFC 9110 section 5.6.1), over all its lines.
-fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(name)
-        .into_iter()
-        .flat_map(|field| field.to_str().unwrap_or_default().split(','))
-        .map(str::trim)
 }
 
 /// The `for` parameter of a `Forwarded` element (RFC 7239 section 4).

@@ -14,6 +14,7 @@ use http::{
 use tokio::time::Instant;
 
 use super::{Account, Error};
+use crate::headers::only;
 
 /// Who else has to know that Sync wants no calls for a while.
 pub trait RetryAfterListener: fmt::Debug + Send + Sync {
@@ -46,12 +47,8 @@ pub(super) fn of<B>(response: &Response<B>, now: SystemTime) -> Option<Duration>
 }
 
 fn parse(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let mut fields = headers.get_all(RETRY_AFTER).iter();
     // Two that contradict each other say nothing.
-    let (Some(field), None) = (fields.next(), fields.next()) else {
-        return None;
-    };
-    let text = field.to_str().ok()?;
+    let text = only(headers, RETRY_AFTER).ok()??.to_str().ok()?;
     let after = match text.bytes().all(|byte| byte.is_ascii_digit()) {
         // Too many digits for a number are more than the most all the same.
         true if !text.is_empty() => text.parse().map_or(MAX, Duration::from_secs),

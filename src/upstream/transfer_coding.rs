@@ -3,7 +3,10 @@
 use http::{HeaderMap, Response, header::TRANSFER_ENCODING};
 
 use super::Error;
-use crate::body::Body;
+use crate::{
+    body::Body,
+    headers::{is_chunked, only},
+};
 
 /// `response`, if what comes off the wire is its content. After the HTTP client has passed it on,
 /// another coding could not be told from content (RFC 9112 section 6.1).
@@ -12,15 +15,7 @@ pub(super) fn check(response: Response<Body>) -> Result<Response<Body>, Error> {
 }
 
 fn is_readable(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => true,
-        (Some(coding), None) => coding
-            .as_bytes()
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    }
+    only(headers, TRANSFER_ENCODING).is_ok_and(|coding| coding.is_none_or(is_chunked))
 }
 
 #[cfg(test)]
