@@ -55,7 +55,7 @@ impl Rule for Authenticate {
             Err(Unverified::Refused(error)) => Err(self.0.refuse(error, request)),
             Err(Unverified::Awaits(fetch)) => {
                 let waiting = Arc::clone(&self.0).wait_and_check(mem::take(request), fetch);
-                Ok(Pass::Later(Box::pin(waiting)))
+                Ok(Pass::later(waiting))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Which endpoint a request is for, decided once.
 
-use http::{HeaderMap, HeaderName, Request};
+use http::{HeaderMap, HeaderName, Method, Request};
 
 use crate::{body::Body, route::Route};
 
@@ -9,7 +9,8 @@ const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-overr
 
 /// `request` with its [`Route`] in its extensions.
 pub(super) fn mark(mut request: Request<Body>) -> Request<Body> {
-    let overridden = is_overridden(request.headers()) == Some(true);
+    let overridden =
+        *request.method() == Method::POST && is_overridden(request.headers()) == Some(true);
     let route = Route::of(request.method(), request.uri().path(), overridden);
     request.extensions_mut().insert(route);
     request

@@ -1,4 +1,5 @@
-//! The request path, read top-down: the order in which a request meets each line.
+//! The request path. A request meets the layers from top to bottom, and in the last of them the
+//! rules from top to bottom.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -10,6 +11,7 @@ use super::{
     cors::{Cors, Origins, Preflights},
     dispatch::{Batch, Dispatch},
     edge::Edge,
+    error::Error,
     identify::Identify,
     respond::Respond,
     routing,
@@ -23,7 +25,7 @@ use crate::{
     limit::{Admit, Deadline, RateLimit, Share},
     normalize::Normalize,
     request_id::RequestIds,
-    rule,
+    rule::{self, PassAll, Rule as _},
     telemetry::TelemetryLayer,
 };
 
@@ -64,6 +66,27 @@ pub fn stack(parts: Parts) -> Gateway {
     let ids = RequestIds::new();
     let origins = Origins::new(config.origins.clone());
     let preflights = origins.clone().map(Preflights);
+    let rules = PassAll::<Error>::new()
+        // 400, 405, 414, 417, 431: what no later line should ever see.
+        .and(Edge::new(&config))
+        // The client's own address, if a trusted proxy says it.
+        .and(TrustProxies::new(config))
+        // 503 before anything costs time; the permit lives as long as the response's body.
+        .and(admit)
+        // Before the token check: a browser sends no token with the question whether it may.
+        .and(preflights)
+        // 401, or a principal. A refused token counts against the address it came from.
+        .and(CountUnauthorized::new(authenticate, rate.clone()))
+        // The client that a principal counts as.
+        .and(Identify)
+        // 429.
+        .and(rate)
+        // 503 for a client that has its share in flight.
+        .and(share)
+        // 403, or the credential that goes upstream.
+        .and(authorize)
+        // 400, 413: one spelling of every vehicle below this line.
+        .and(normalize);
     let path = ServiceBuilder::new()
         // First, so that every later line can name the request.
         .map_request(move |request| ids.mark(request))
@@ -77,28 +100,9 @@ pub fn stack(parts: Parts) -> Gateway {
         )
         // Below: typed errors, and bodies that nobody read. Above: only responses, with their IDs.
         .layer_fn(Respond)
-        // 400, 405, 414, 417, 431: what no later line should ever see.
-        .layer(rule::layer(Edge::new(&config)))
-        // The client's own address, if a trusted proxy says it.
-        .layer(rule::layer(TrustProxies::new(config)))
-        // 503 before anything costs time; the permit lives as long as the response's body.
-        .layer(rule::layer(admit))
-        // Before the token check: a browser sends no token with the question whether it may.
-        .option_layer(preflights.map(rule::layer))
         // 408, 504: from here on a request may have to wait.
         .layer_fn(move |inner| Deadline::new(inner, request_timeout))
-        // 401, or a principal. A refused token counts against the address it came from.
-        .layer(rule::layer(CountUnauthorized::new(authenticate, rate.clone())))
-        // The client that a principal counts as.
-        .layer(rule::layer(Identify))
-        // 429.
-        .layer(rule::layer(rate))
-        // 503 for a client that has its share in flight.
-        .layer(rule::layer(share))
-        // 403, or the credential that goes upstream.
-        .layer(rule::layer(authorize))
-        // 400, 413: one spelling of every vehicle below this line.
-        .layer(rule::layer(normalize))
+        .layer(rule::layer(rules))
         .service(Dispatch::new(batch, forward));
     BoxCloneSyncService::new(path)
 }

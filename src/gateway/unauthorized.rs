@@ -88,7 +88,7 @@ mod tests {
                 return Err(error);
             }
             let request = mem::take(request);
-            Ok(Pass::Later(Box::pin(async { Err(Rejection::new(error, request)) })))
+            Ok(Pass::later(async { Err(Rejection::new(error, request)) }))
         }
     }
 

@@ -48,8 +48,7 @@ impl Rule for Normalize {
             (Route::VehicleStatus, _) => path::normalize(request.uri())?,
             (Route::VehicleList, &Method::GET | &Method::HEAD) => query::normalize(request.uri()),
             (Route::VehicleUpsert, &Method::PUT) => {
-                let normalized = normalize_body(mem::take(request), self.0);
-                return Ok(Pass::Later(Box::pin(normalized)));
+                return Ok(Pass::later(normalize_body(mem::take(request), self.0)));
             }
             _ => None,
         };
