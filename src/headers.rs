@@ -15,10 +15,14 @@ pub(crate) use pseudonym;
 
 pub(crate) const PSEUDONYM: &str = pseudonym!();
 
+/// The gateway in `User-Agent`, where it asks for itself.
+pub(crate) const PRODUCT: &str = concat!(pseudonym!(), "/", env!("CARGO_PKG_VERSION"));
+
 /// The gateway in `Via`, if it received the message by HTTP/1.1.
 pub(crate) const VIA_1_1: &str = concat!("1.1 ", pseudonym!());
 
 pub(crate) const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
+pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

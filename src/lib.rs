@@ -13,8 +13,8 @@
 //! item do not import each other, but for the first (`tests/structure` holds the code to it).
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
-//!   [`problem`], [`proxy_status`], [`files`], [`tls`], and the files `backoff`, `cache_control`, `digest`,
-//!   `headers`, `hex`, `labels`: what every room speaks of
+//!   [`problem`], [`proxy_status`], [`files`], [`tls`], [`trace`], and the files `backoff`,
+//!   `cache_control`, `digest`, `headers`, `hex`, `labels`: what every room speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
 //!   [`limit`]: how much one moment, one client, one request may take · [`vehicle_cache`]: the
@@ -114,6 +114,7 @@ pub mod server;
 pub mod shared_tier;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 pub mod upstream;
 pub mod vehicle;
 pub mod vehicle_cache;

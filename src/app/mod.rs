@@ -47,6 +47,9 @@ pub struct App {
 /// How long a drain waits until other replicas were told of the last writes.
 const TELL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long it waits until the collector has the last spans.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(1);
+
 struct Listener<S> {
     listener: TcpListener,
     config: server::Config,
@@ -140,6 +143,9 @@ impl App {
             // What others are not told they find out when the hold of a write has ended.
             let _ = timeout(TELL_TIMEOUT, tier.flushed()).await;
             following.abort();
+        }
+        if let Some(exporter) = &shared.exporter {
+            let _ = timeout(EXPORT_TIMEOUT, exporter.flushed()).await;
         }
         sweeping.abort();
         refreshing.abort();

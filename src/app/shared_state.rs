@@ -19,6 +19,7 @@ use crate::{
     normalize::Normalize,
     shared_tier::{self, SharedTier},
     telemetry::{self, TelemetryLayer},
+    trace,
     upstream::{self, Origin, Upstream},
     vehicle_cache::{self, Partition, Replicas, VehicleCache},
 };
@@ -46,6 +47,8 @@ pub(super) struct SharedState {
     loader: loader::Metrics,
     limit: limit::Metrics,
     telemetry: telemetry::Metrics,
+    /// Where spans go.
+    pub(super) exporter: Option<trace::Exporter>,
 }
 
 /// What requests meet: for clients, and for operators.
@@ -85,6 +88,11 @@ impl SharedState {
             Ok::<_, Error>(SharedTier::new(config, metrics)?)
         });
         let tier = tier.transpose()?;
+        let exporter = restart_only.trace.as_ref().map(|config| {
+            let metrics = trace::Metrics::register(&registry)?;
+            Ok::<_, Error>(trace::Exporter::new(config, metrics)?)
+        });
+        let exporter = exporter.transpose()?;
         let upstream = Upstream::new(&restart_only.upstream, &upstream_metrics)?;
         if let Some(tier) = &tier {
             upstream.tell(Arc::new(tier.clone()));
@@ -112,6 +120,7 @@ impl SharedState {
             loader: loader::Metrics::register(&registry)?,
             limit,
             telemetry: telemetry::Metrics::register(&registry)?,
+            exporter,
             registry,
         };
         Ok((shared, refresher))
@@ -162,7 +171,12 @@ impl SharedState {
         let batch = Batch::new(reloadable.batch, loader, self.batch.clone(), undocumented);
         let gateway = gateway::stack(gateway::Parts {
             config: reloadable.gateway,
-            telemetry: TelemetryLayer::new(self.telemetry.clone(), reloadable.telemetry.access),
+            telemetry: TelemetryLayer::new(
+                self.telemetry.clone(),
+                reloadable.telemetry.access,
+                reloadable.trace,
+                self.exporter.clone(),
+            ),
             admit: self.admit.limited_to(reloadable.limit.max_in_flight),
             request_timeout: reloadable.limit.request_timeout,
             authenticate: clients.authenticate.clone(),

@@ -11,6 +11,7 @@ use super::Error;
 use crate::{
     auth::Credential,
     loader::{CallContext, CallError, Failure, Loader},
+    trace::{RequestTrace, Step, StepSpan},
     upstream::{Account, ClientId},
     vehicle::Vehicle,
     vehicle_cache::{
@@ -28,6 +29,7 @@ pub(super) struct Wanted<'a> {
     pub(super) client: Option<ClientId>,
     pub(super) directives: &'a Directives,
     pub(super) headers: &'a HeaderMap,
+    pub(super) trace: &'a RequestTrace,
 }
 
 /// What was found of one vehicle.
@@ -53,6 +55,8 @@ struct Gathering<'a> {
     /// Vehicles that were looked up again because another request was at fault.
     retried: HashSet<usize>,
     masked_failure: Option<Failure>,
+    /// The wait for calls that is under way.
+    waiting: Option<StepSpan>,
 }
 
 /// How often vehicles are looked up: again when the request that led them has failed by its own
@@ -96,6 +100,7 @@ impl Wanted<'_> {
             client: self.client,
             is_account: self.is_account(),
             directives: self.directives.clone(),
+            trace: self.trace.clone(),
             headers: loader.headers(self.headers),
         }
     }
@@ -105,7 +110,8 @@ impl<'a> Gathering<'a> {
     fn new(loader: &'a Loader, wanted: &'a Wanted<'a>) -> Self {
         let mut found = Vec::new();
         found.resize_with(wanted.vehicles.len(), || None);
-        Self { loader, wanted, found, retried: HashSet::default(), masked_failure: None }
+        let retried = HashSet::default();
+        Self { loader, wanted, found, retried, masked_failure: None, waiting: None }
     }
 
     /// Looks the vehicles of these numbers up, and waits for each in turn.
@@ -113,8 +119,10 @@ impl<'a> Gathering<'a> {
         let Self { loader, wanted, .. } = *self;
         let vehicles = numbers.clone().map(|nth| wanted.vehicles[nth]);
         let cache = loader.cache();
+        let looking_up = wanted.trace.step(Step::Lookup);
         let Lookups { found, leases } =
             cache.lookup(wanted.partition, vehicles, wanted.directives, Instant::now());
+        drop(looking_up);
         // Outlives the wait below: whoever is dropped meanwhile leaves as it is dropped.
         let _loading = (!leases.is_empty()).then(|| loader.load(leases, wanted.context(loader)));
 
@@ -142,6 +150,7 @@ impl<'a> Gathering<'a> {
                 }
             };
         }
+        self.waiting = None;
         Ok(())
     }
 
@@ -162,7 +171,12 @@ impl<'a> Gathering<'a> {
         from: CacheStatus,
     ) -> Result<Option<Part>, Error> {
         let Self { loader, wanted, .. } = *self;
-        let failure = match waiter.outcome().await {
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| wanted.trace.step(Step::Wait));
+        let outcome = waiter.outcome().await;
+        waiting.link(|| waiter.call());
+        let failure = match outcome {
             Outcome::Filled(entry) => return Ok(Some(Part { entry, from })),
             Outcome::Abandoned => return Ok(None),
             Outcome::Failed(failure) => failure,

@@ -43,6 +43,7 @@ use crate::{
     limit,
     loader::{self, Loader},
     rule::Rejection,
+    trace::RequestTrace,
     upstream::ClientId,
     vehicle_cache::{self, CacheStatus, Directives, Partition},
 };
@@ -149,6 +150,7 @@ where
         let partition = digest.map(|digest| Partition::new(&digest));
         let directives = Directives::of(&head.headers);
         let client = head.extensions.get::<limit::Client>();
+        let trace = RequestTrace::of(&head.extensions);
         let wanted = Wanted {
             vehicles: &asked.distinct,
             partition: partition.filter(|_| self.loader.cache().is_enabled()),
@@ -156,6 +158,7 @@ where
             client: client.map(|client| ClientId(client.id())),
             directives: &directives,
             headers: &head.headers,
+            trace: &trace,
         };
         let gathered = gather(&self.loader, &wanted).await?;
 
@@ -167,6 +170,8 @@ where
                 count => self.cache_metrics().vehicles(status).inc_by(count),
             }
         }
+        let count = |status: CacheStatus| (status.as_str(), tally.count(status));
+        trace.note_vehicles(CacheStatus::ALL.into_iter().map(count));
         let composer = Composer {
             method: &head.method,
             fields: &head.headers,

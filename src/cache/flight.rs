@@ -11,6 +11,7 @@ use std::sync::{
 };
 
 use super::{Contents, Entry, Mutex, Notify};
+use crate::trace::SpanContext;
 
 /// The items that one request leads, and what became of each.
 pub struct Flight<C: Contents> {
@@ -52,6 +53,8 @@ pub(super) struct InFlight<C: Contents> {
 
 struct State<C: Contents> {
     is_sent: bool,
+    /// The last call that was made for it, if that is traced.
+    call: Option<SpanContext>,
     joined: u32,
     outcome: Option<Outcome<C>>,
 }
@@ -70,7 +73,7 @@ impl<C: Contents> Flight<C> {
     /// Takes in one more item, and gives its index.
     pub(super) fn add(&self) -> usize {
         let mut items = self.items.lock();
-        items.push(State { is_sent: false, joined: 0, outcome: None });
+        items.push(State { is_sent: false, call: None, joined: 0, outcome: None });
         items.len() - 1
     }
 
@@ -80,9 +83,16 @@ impl<C: Contents> Flight<C> {
         self.has_leader.store(false, Relaxed);
     }
 
-    pub(super) fn mark_sent(&self, indices: impl Iterator<Item = usize>) {
+    pub(super) fn mark_sent(
+        &self,
+        indices: impl Iterator<Item = usize>,
+        call: Option<SpanContext>,
+    ) {
         let mut items = self.items.lock();
-        indices.for_each(|index| items[index].is_sent = true);
+        indices.for_each(|index| {
+            items[index].is_sent = true;
+            items[index].call = call;
+        });
     }
 
     /// Whether somebody waits for the item.
@@ -123,6 +133,11 @@ impl<C: Contents> Waiter<C> {
             }
             finished.await;
         }
+    }
+
+    /// The last call that was made for the item, if that is traced.
+    pub fn call(&self) -> Option<SpanContext> {
+        self.flight.items.lock()[self.index].call
     }
 
     #[cfg(test)]

@@ -7,6 +7,7 @@ use super::{
     flight::{Flight, Outcome},
     key::Hashed,
 };
+use crate::trace::SpanContext;
 
 /// The right and the duty to fetch some items, of one request or of several.
 ///
@@ -146,13 +147,13 @@ impl<C: Contents> Leases<C> {
         self.leases.iter().any(is_joined)
     }
 
-    /// The call that asks for them goes up now: `no-cache` requests that come later do not join.
-    pub fn mark_sent(&self) {
+    /// The call that asks for them goes up now, traced as `call`: `no-cache` requests that come
+    /// later do not join.
+    pub fn mark_sent(&self, call: Option<SpanContext>) {
         for run in self.runs() {
             let leases = &self.leases[run];
-            leases[0]
-                .flight
-                .mark_sent(leases.iter().map(|lease| lease.index));
+            let indices = leases.iter().map(|lease| lease.index);
+            leases[0].flight.mark_sent(indices, call);
         }
     }
 

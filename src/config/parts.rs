@@ -6,7 +6,7 @@ use super::effective::EffectiveConfig;
 use crate::{
     admin,
     auth::{self, jwks},
-    batch, forward, gateway, limit, normalize, server, shared_tier, telemetry, upstream,
+    batch, forward, gateway, limit, normalize, server, shared_tier, telemetry, trace, upstream,
     vehicle_cache,
 };
 
@@ -39,6 +39,8 @@ pub struct RestartOnlyConfig {
     pub cache: vehicle_cache::Config,
     /// What ties replicas together; `None`: nothing does.
     pub shared: Option<shared_tier::Config>,
+    /// Where traces go; `None`: nowhere.
+    pub trace: Option<trace::ExporterConfig>,
     /// How log lines look.
     pub format: telemetry::Format,
 }
@@ -64,4 +66,6 @@ pub struct ReloadableConfig {
     pub gateway: gateway::Config,
     /// What is logged.
     pub telemetry: telemetry::Config,
+    /// What is traced.
+    pub trace: trace::Config,
 }

@@ -49,6 +49,7 @@ use crate::{
     body::Body,
     limit,
     route::Route,
+    trace::{RequestTrace, Step},
     upstream::{Account, Call, ClientId, Kind, Origin, Reservation, Upstream},
     vehicle_cache::{Cause, Invalidate},
 };
@@ -175,20 +176,31 @@ fn exchange(
         });
         // A write is its client's as long as it waits for a permit: whoever hangs up takes it
         // along, unsent. From then on it runs to its end.
+        let trace = RequestTrace::of(request.extensions());
+        let waiting = trace.step(Step::Wait);
         let permit = upstream.reserve(reservation).await?;
+        drop(waiting);
+        trace.note_call();
         let Some(mut write) = write else {
-            return context
-                .finish(permit.send(Call::new(route, request)).await)
-                .await;
+            let calling = trace.step(Step::Call);
+            let call = Call { span: calling.parent(), ..Call::new(route, request) };
+            let response = permit.send(call).await;
+            drop(calling);
+            return context.finish(response).await;
         };
+        let mut writing = trace.step(Step::Write);
         write.announce().await;
-        let responding = permit.send(Call::new(route, request));
+        let call = Call { span: writing.parent(), ..Call::new(route, request) };
+        let responding = permit.send(call);
         let write = Arc::<Write>::from(write);
         let given_up = Pending::new(Arc::clone(&write));
         let (tasks, pending) = (context.shared.tasks.clone(), Pending::new(write));
         let ending = async move {
             let response = responding.await;
-            pending.finish(Outcome::of(&response)).await;
+            let outcome = Outcome::of(&response);
+            writing.set("vingate.outcome", outcome.as_str());
+            pending.finish(outcome).await;
+            drop(writing);
             context.finish(response).await
         };
         let ended = tasks.spawn(ending.in_current_span()).await;

@@ -194,6 +194,15 @@ impl Outcome {
         }
     }
 
+    /// It in a word.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+
     fn of_status(status: StatusCode) -> Self {
         match status {
             // A proxy on the way gave up; what happened behind it is unknown.

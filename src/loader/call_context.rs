@@ -3,6 +3,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use crate::{
+    trace::RequestTrace,
     upstream::{Account, ClientId, Kind, Reservation},
     vehicle_cache::{Directives, Partition},
 };
@@ -29,6 +30,8 @@ pub struct CallContext {
     pub is_account: bool,
     /// What the request allows.
     pub directives: Directives,
+    /// What is noted of it.
+    pub trace: RequestTrace,
     /// What the calls carry: see [`Loader::headers`](super::Loader::headers).
     pub headers: HeaderMap,
 }

@@ -12,6 +12,7 @@ use super::{
     queue::{Part, Queue, Taken},
 };
 use crate::{
+    trace::{Kind, Span},
     upstream::Permit,
     vehicle::Vehicle,
     vehicle_cache::{Cause, Invalidate as _, Moment, Stored},
@@ -47,18 +48,21 @@ impl Loader {
         let Some(first) = parts.first() else {
             return Ok(());
         };
-        parts.iter().for_each(|part| part.leases.mark_sent());
+        let mut span = begin_span(&parts);
+        for Part { context, leases, .. } in &parts {
+            leases.mark_sent(span.context());
+            context.trace.note_call();
+        }
         let mut vehicles: Vec<_> = parts.iter().flat_map(|part| part.leases.items()).collect();
         if parts.len() > 1 {
             // Two requests may lead one vehicle, when a write came between them.
             let mut seen = HashSet::with_capacity(vehicles.len());
             vehicles.retain(|vehicle| seen.insert(*vehicle));
         }
-        let headers = first.context.headers.clone();
-        let fetching = self
-            .0
-            .fetch
-            .fetch(permit, headers, deadline, vehicles.iter().copied());
+        span.set("vingate.vehicles", vehicles.len());
+        let (headers, asked) = (first.context.headers.clone(), vehicles.iter().copied());
+        let fetch = &self.0.fetch;
+        let fetching = fetch.fetch(permit, headers, span.parent(), deadline, asked);
         // Nothing of what has panicked is looked at again.
         let fetched = match AssertUnwindSafe(fetching).catch_unwind().await {
             Ok(fetched) => fetched,
@@ -71,6 +75,7 @@ impl Loader {
                 Ok(())
             }
             Err(error) => {
+                span.fail(error.kind());
                 if error.refuses_credential() {
                     self.on_unauthorized(&first.context).await;
                 }
@@ -110,6 +115,19 @@ impl Loader {
                 .await;
         }
     }
+}
+
+/// The span of a call: a part of the first request that is traced, and linked with the others that
+/// are.
+fn begin_span(parts: &[Part]) -> Span {
+    let mut parents = parts.iter().map(|part| part.context.trace.parent());
+    let first = parents.find(|parent| parent.context().is_some());
+    let mut span = first.unwrap_or_default().child("call", Kind::Internal);
+    span.set("vingate.requests", parts.len());
+    for other in parents.filter_map(|parent| parent.context()) {
+        span.link(other);
+    }
+    span
 }
 
 /// Fills the leases of a call for `vehicles`, which are distinct. Gives what is stored.

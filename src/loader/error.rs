@@ -86,6 +86,18 @@ impl CallError {
         matches!(self, Self::Refused(response) if refuses.contains(&response.status))
     }
 
+    /// It in a word, of a closed set.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Upstream(error) => error.proxy_error(),
+            Self::Refused(_) | Self::Status(_) => "status",
+            Self::Incomplete(_) => "incomplete",
+            Self::Shape(_) => "shape",
+            Self::Abandoned => "abandoned",
+            Self::Panic => "panic",
+        }
+    }
+
     /// The status that the upstream gave, if it gave one.
     pub fn status(&self) -> Option<StatusCode> {
         match self {

@@ -14,6 +14,7 @@ use crate::{
     body::{self, Body},
     headers::{VIA_1_1, X_REQUEST_ID},
     route::{BATCH_PATH, Route},
+    trace::{self, TRACEPARENT},
     upstream::{self, Call, Permit},
     vehicle::{Plate, Vehicle, Vin},
 };
@@ -84,6 +85,7 @@ impl Fetch {
         &self,
         permit: Permit,
         headers: HeaderMap,
+        span: trace::Parent,
         deadline: Instant,
         vehicles: impl ExactSizeIterator<Item = Vehicle> + Clone,
     ) -> Result<Elements, CallError> {
@@ -93,7 +95,7 @@ impl Fetch {
         *request.method_mut() = Method::GET;
         *request.uri_mut() = Uri::from_static(BATCH_PATH);
         *request.headers_mut() = headers;
-        let call = Call { vehicles: vehicles.len(), ..Call::new(Route::Batch, request) };
+        let call = Call { vehicles: vehicles.len(), span, ..Call::new(Route::Batch, request) };
         let whole = async {
             let response = permit.send(call).await?;
             self.whole(response).await
@@ -129,8 +131,6 @@ impl Fetch {
         }
     }
 }
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The body of a call. VINs and plates are letters and digits, so nothing needs escaping.
 fn encode(vehicles: impl ExactSizeIterator<Item = Vehicle>) -> Vec<u8> {

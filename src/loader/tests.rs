@@ -19,6 +19,7 @@ use tokio::{
 use super::*;
 use crate::{
     body::Body,
+    trace::RequestTrace,
     upstream::{self, Account, ClientId, tests::Fake},
     vehicle::{Plate, Vehicle, Vin},
     vehicle_cache::{
@@ -219,6 +220,7 @@ fn ask_by(
             client: client.map(ClientId),
             is_account: true,
             directives,
+            trace: RequestTrace::default(),
             headers: loader.headers(&headers),
         };
         let _loading = loader.load(leases, context);

@@ -1,4 +1,4 @@
-//! Every request is counted, timed and, if configured, logged.
+//! Every request is counted, timed and, if configured, logged and traced.
 //!
 //! A request lasts until the last byte of its response was taken, so the guard that notes its end
 //! is held by the body of the response.
@@ -21,13 +21,21 @@ use super::{
     metrics::Metrics,
     request_labels::{MethodLabel, StatusLabel},
 };
-use crate::{body::Body, problem::Code, request_id::RequestId, route::Route};
+use crate::{
+    body::Body,
+    headers::SERVER_TIMING,
+    problem::Code,
+    request_id::RequestId,
+    route::Route,
+    trace::{self, Exporter, Recorder, RequestTrace, Span},
+};
 
-/// Counts, times and logs requests.
+/// Counts, times, logs and traces requests.
 #[derive(Clone, Debug)]
 pub struct TelemetryLayer {
     metrics: Metrics,
     access: Access,
+    recorder: Option<Recorder>,
 }
 
 /// A service behind [`TelemetryLayer`].
@@ -59,12 +67,22 @@ struct Exchange {
     problem: Option<Code>,
     access: Access,
     id: Option<RequestId>,
+    trace: RequestTrace,
+    span: Span,
+    says_timing: bool,
 }
 
 impl TelemetryLayer {
-    /// A layer that counts into `metrics` and writes a line for the requests that `access` names.
-    pub fn new(metrics: Metrics, access: Access) -> Self {
-        Self { metrics, access }
+    /// A layer that counts into `metrics`, writes a line for the requests that `access` names, and
+    /// looks at requests as `trace` says; what is seen goes to `exporter`.
+    pub fn new(
+        metrics: Metrics,
+        access: Access,
+        trace: trace::Config,
+        exporter: Option<Exporter>,
+    ) -> Self {
+        let recorder = Recorder::new(trace, exporter, access == Access::All);
+        Self { metrics, access, recorder }
     }
 }
 
@@ -89,8 +107,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let exchange = Exchange::begin(self.layer.clone(), &request);
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let exchange = Exchange::begin(&self.layer, &mut request);
         ResponseFuture { inner: self.inner.call(request), exchange: Some(exchange) }
     }
 }
@@ -103,35 +121,75 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.inner.poll(cx));
+        let Ok(mut response) = ready!(this.inner.poll(cx));
         let Some(mut exchange) = this.exchange.take() else {
             return Poll::Ready(Ok(response));
         };
-        exchange.respond(&response);
+        exchange.respond(&mut response);
         Poll::Ready(Ok(response.map(|body| body.hold(exchange))))
     }
 }
 
 impl Exchange {
-    fn begin(TelemetryLayer { metrics, access }: TelemetryLayer, request: &Request<Body>) -> Self {
+    fn begin(layer: &TelemetryLayer, request: &mut Request<Body>) -> Self {
+        let TelemetryLayer { metrics, access, recorder } = layer;
         metrics.begin();
+        let begin = |recorder: &Recorder| recorder.begin(request);
+        let (trace, span) = recorder.as_ref().map(begin).unwrap_or_default();
         let extensions = request.extensions();
         Self {
-            metrics,
+            metrics: metrics.clone(),
             route: extensions.get().copied().unwrap_or(Route::Other),
             method: MethodLabel::of(request.method()),
             started_at: Instant::now(),
             status: None,
             problem: None,
-            access,
-            id: if access == Access::Off { None } else { extensions.get().cloned() },
+            access: *access,
+            id: match (access, span.context()) {
+                (Access::Off, None) => None,
+                _ => extensions.get().cloned(),
+            },
+            trace,
+            span,
+            says_timing: recorder.as_ref().is_some_and(Recorder::says_timing),
         }
     }
 
-    fn respond(&mut self, response: &Response<Body>) {
+    fn respond(&mut self, response: &mut Response<Body>) {
         self.status = Some(response.status());
         self.problem = response.extensions().get().copied();
         self.count();
+        if self.says_timing
+            && let Some(timing) = self.trace.server_timing(self.started_at.elapsed())
+        {
+            response.headers_mut().append(SERVER_TIMING, timing);
+        }
+    }
+
+    /// Says in the span what is known of the request.
+    fn describe(&mut self) {
+        if self.span.context().is_none() {
+            return;
+        }
+        self.span.set("vingate.route", self.route.as_str());
+        self.span.set("http.request.method", self.method.as_str());
+        if let Some(id) = &self.id {
+            self.span.set("vingate.request_id", id.as_str());
+        }
+        if let Some(vehicles) = self.trace.vehicles() {
+            self.span.set("vingate.vehicles", vehicles);
+        }
+        if let Some(calls) = self.trace.calls() {
+            self.span.set("vingate.calls", calls as usize);
+        }
+        let status = self.status.map(|status| status.as_u16());
+        if let Some(status) = status {
+            self.span.set("http.response.status_code", status);
+        }
+        if status.is_none_or(|status| status >= 500) {
+            self.span
+                .fail(self.problem.map_or("response", Code::as_str));
+        }
     }
 
     fn count(&self) {
@@ -158,6 +216,7 @@ impl Drop for Exchange {
         if self.status.is_none() {
             self.count();
         }
+        self.describe();
         if self.is_logged() {
             info!(
                 target: ACCESS,
@@ -167,6 +226,9 @@ impl Drop for Exchange {
                 status = self.status.map(|status| status.as_u16()),
                 code = self.problem.map(Code::as_str),
                 seconds,
+                vehicles = self.trace.vehicles(),
+                calls = self.trace.calls(),
+                trace_id = self.span.context().map(|context| context.trace_id()),
                 "request ended",
             );
         }

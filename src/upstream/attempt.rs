@@ -24,7 +24,11 @@ use super::{
     read_ahead::read_ahead,
     retry_after, transfer_coding, unread,
 };
-use crate::{body::Body, route::Route};
+use crate::{
+    body::Body,
+    route::Route,
+    trace::{self, Kind, Span, TRACEPARENT},
+};
 
 /// Makes attempts.
 #[derive(Debug)]
@@ -51,8 +55,10 @@ impl Attempts {
         route: Route,
         vehicles: usize,
         mut request: Request<Body>,
+        call: &trace::Parent,
     ) -> impl Future<Output = Result<Response<Body>, Error>> {
         let is_streaming = streaming.is_some();
+        let mut span = begin_span(call, &mut request);
         let mut sent = None;
         if !request.body().is_end_stream() {
             let (sending, receiver) = oneshot::channel::<Infallible>();
@@ -83,6 +89,7 @@ impl Attempts {
                 error => error,
             };
             self.metrics.observe(route, &response, took);
+            describe(&mut span, &response);
             let timing = Timing { route, vehicles, began_at };
             // What goes at its client's pace, or to any endpoint, is of no one kind.
             let is_telling = !is_streaming && route != Route::Other;
@@ -95,6 +102,30 @@ impl Attempts {
                 false => unread::count(body, slot, self.unread_for),
             }))
         }
+    }
+}
+
+/// The span of an attempt, which Sync gets as its parent.
+fn begin_span(call: &trace::Parent, request: &mut Request<Body>) -> Span {
+    let span = call.child("attempt", Kind::Client);
+    if let Some(context) = span.context() {
+        request
+            .headers_mut()
+            .insert(TRACEPARENT, context.to_header_value());
+    }
+    span
+}
+
+/// Says in its span how the attempt has ended.
+fn describe(span: &mut Span, response: &Result<Response<Body>, Error>) {
+    match response {
+        Ok(response) => {
+            span.set("http.response.status_code", response.status().as_u16());
+            if response.status().is_server_error() {
+                span.fail("status");
+            }
+        }
+        Err(error) => span.fail(error.proxy_error()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::Request;
 
-use crate::{body::Body, route::Route};
+use crate::{body::Body, route::Route, trace};
 
 /// A call to Sync, which takes a [`Permit`](super::Permit) to be sent.
 ///
@@ -17,6 +17,8 @@ pub struct Call {
     pub request: Request<Body>,
     /// How many vehicles a batch call asks for; 0: it is another one.
     pub vehicles: usize,
+    /// What the spans of its attempts are children of.
+    pub span: trace::Parent,
 }
 
 /// So many vehicles are few: a call of them is not too large for Sync.
@@ -53,7 +55,7 @@ pub struct ClientId(pub u128);
 impl Call {
     /// A call that is no batch call.
     pub fn new(route: Route, request: Request<Body>) -> Self {
-        Self { route, request, vehicles: 0 }
+        Self { route, request, vehicles: 0, span: trace::Parent::default() }
     }
 
     /// Whether it is a batch call that can be made in parts.

@@ -111,8 +111,10 @@ impl Permit {
         let Self { upstream, reservation, admitted } = self;
         let Inner { admission, retry, attempts } = &*upstream.0;
         let retries = retry.of(&call);
-        let Call { route, request, vehicles } = call;
-        let mut response = attempts.send(admitted, route, vehicles, request).await;
+        let Call { route, request, vehicles, span } = call;
+        let mut response = attempts
+            .send(admitted, route, vehicles, request, &span)
+            .await;
         let Some(mut retries) = retries else {
             return response;
         };
@@ -123,7 +125,11 @@ impl Permit {
             sleep(wait).await;
             retry.count();
             response = match admission.enter(reservation).await {
-                Ok(admitted) => attempts.send(admitted, route, vehicles, request).await,
+                Ok(admitted) => {
+                    attempts
+                        .send(admitted, route, vehicles, request, &span)
+                        .await
+                }
                 Err(error) => Err(error),
             };
         }

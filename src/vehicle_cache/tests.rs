@@ -339,7 +339,7 @@ async fn no_cache_joins_only_what_is_not_sent() {
     let first = lookup(&cache, &vehicles);
     assert!(matches!(lookup_with(&cache, &vehicles, "no-cache").found[..], [Lookup::Joined(_)]));
     let lead = first.lead.unwrap();
-    lead.mark_sent();
+    lead.mark_sent(None);
     let newer = lookup_with(&cache, &vehicles, "no-cache");
     assert!(matches!(newer.found[..], [Lookup::Leading(_)]));
     newer

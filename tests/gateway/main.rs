@@ -28,6 +28,7 @@ mod service_manager;
 mod support;
 mod tls;
 mod tokens;
+mod traces;
 mod waiting;
 mod watched;
 mod writes;

@@ -38,6 +38,7 @@ const LEVELS: [Level; 12] = [
         "route",
         "rule",
         "tls",
+        "trace",
         "vehicle",
     ]),
     // A mechanism, which knows nothing of what it is used for.

@@ -21,16 +21,13 @@ use super::{
     source::{Config, Place},
     usable_keys::UsableKeys,
 };
-use crate::{body::Body, files, headers::pseudonym, tls};
+use crate::{body::Body, files, headers::PRODUCT, tls};
 
 /// How long a fetch may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of a key set.
 const MAX_BYTES: usize = files::MAX_BYTES;
-
-const USER: HeaderValue =
-    HeaderValue::from_static(concat!(pseudonym!(), "/", env!("CARGO_PKG_VERSION")));
 
 /// RFC 7517 section 8.5.2, and what most servers call it.
 const MEDIA_TYPES: HeaderValue =
@@ -75,7 +72,7 @@ impl Fetcher {
     async fn get(&self, uri: &Uri) -> Result<Fetched, Error> {
         let request = Request::get(uri)
             .header(ACCEPT, MEDIA_TYPES)
-            .header(USER_AGENT, USER)
+            .header(USER_AGENT, PRODUCT)
             .body(Empty::new())
             .expect("a URI and two fields make a request");
         let response = self

@@ -37,6 +37,7 @@ fn ask_with(
             client: None,
             directives: &directives,
             headers: &HeaderMap::new(),
+            trace: &RequestTrace::default(),
         };
         gather(&loader, &wanted).await
     })

@@ -9,6 +9,7 @@ mod auth;
 mod certificate;
 mod listen;
 mod shared_table;
+mod trace_table;
 mod upstream;
 
 use std::{
@@ -36,6 +37,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let auth = auth::check(file, accounts, required(&file.upstream.url).cloned(), context);
     let origins = listen::origins(file, context);
     let shared = shared_table::check(file, context);
+    let exporter = trace_table::exporter(file, context);
     let jitter = file.cache.ttl.jitter.0;
     if jitter >= 1.0 {
         context.expected("cache.ttl.jitter", jitter, "a number below 1");
@@ -50,6 +52,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         jwks,
         cache: cache(file),
         shared: shared?,
+        trace: exporter?,
         format: file.log.format,
     };
     let reloadable = ReloadableConfig {
@@ -61,6 +64,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         normalize: normalize(file),
         gateway: gateway(file, origins),
         telemetry: telemetry(file),
+        trace: trace_table::requests(file),
         auth,
     };
     let effective = EffectiveConfig::new(file.show(), mem::take(&mut context.hidden));

@@ -97,6 +97,8 @@ fn what_is_bound_connected_or_allocated_needs_a_restart_and_the_rest_does_not() 
 
 #[test]
 fn what_may_change_reaches_nothing_that_may_not() {
+    // Its other keys can be changed only while it is there.
+    let config = |more: &str| config(&format!("trace.otlp = \"http://127.0.0.1:4318\"\n{more}"));
     let none = config("");
     let before = format!("{:?}", none.restart_only);
     let mut changed = Changes::default();
@@ -113,6 +115,7 @@ fn what_may_change_reaches_nothing_that_may_not() {
         "cache.harmless_writes = [\"POST /api/reports/*\"]",
         "cache.ttl = { finished = \"1s\", pending = \"2s\", failed = \"3s\", absent = \"4s\" }",
         "limit = { max_in_flight = 1, max_body = \"1KiB\", rate.burst = 5 }",
+        "trace.sample = 1\ntrace.server_timing = true",
         "cors.origins = [\"https://fleet.example\"]",
         "log = { level = \"trace\", access = \"off\" }",
     ] {

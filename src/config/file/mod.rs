@@ -15,13 +15,16 @@ use tracing::Level;
 
 use super::{
     declaration::table,
-    number::Whole,
+    number::{Part, Whole},
     secret::Secret,
     text::HostName,
     units::{GIB, HOUR, MIB, MINUTE, Size, Time},
     value::List,
 };
-use crate::telemetry::{Access, Format};
+use crate::{
+    telemetry::{Access, Format},
+    upstream::Origin,
+};
 
 pub(crate) use self::{
     auth::{Auth, Key},
@@ -45,6 +48,7 @@ table! {
         cache: Cache = Cache::default(),
         shared: Option<Shared> = None,
         [Reload] limit: Limit = Limit::default(),
+        trace: Option<Trace> = None,
         [Reload] cors: Option<Cors> = None,
         log: Log = Log::default(),
     }
@@ -110,6 +114,19 @@ table! {
         requests_per_second: Whole<1, 1_000_000_000> = Whole(50),
         /// At once. Two seconds' worth.
         burst: Whole<1, 1_000_000_000> = Whole(100),
+    }
+}
+
+table! {
+    /// Traces, sent to a collector by OTLP over HTTP. If absent, none are.
+    pub(crate) struct Trace {
+        /// Where the collector is; spans are posted to /v1/traces there.
+        [Required] otlp: Option<Origin> = None,
+        /// The part of requests that is sampled, besides those that come with a sampled
+        /// traceparent. By default enough to see where time goes.
+        [Reload] sample: Part = Part(0.1),
+        /// Whether responses say in Server-Timing where their time went.
+        [Reload] server_timing: bool = false,
     }
 }
 

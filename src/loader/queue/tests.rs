@@ -8,6 +8,7 @@ use std::{
 use super::*;
 use crate::{
     loader::tests::vehicle,
+    trace::RequestTrace,
     upstream::ClientId,
     vehicle::Vehicle,
     vehicle_cache::{
@@ -113,8 +114,15 @@ fn look_up(
     let headers = HeaderMap::new();
     let vehicles = vehicles.iter().map(|&n| vehicle(n));
     let lookups = cache.lookup(partition, vehicles, &directives, Instant::now());
-    let context =
-        CallContext { partition, account: None, client, is_account: true, directives, headers };
+    let context = CallContext {
+        partition,
+        account: None,
+        client,
+        is_account: true,
+        directives,
+        trace: RequestTrace::default(),
+        headers,
+    };
     (lookups, Arc::new(context))
 }
 

@@ -21,6 +21,10 @@ fn metrics() -> (Registry, Metrics) {
     (registry, metrics)
 }
 
+fn layer(metrics: Metrics, access: Access) -> TelemetryLayer {
+    TelemetryLayer::new(metrics, access, trace::Config::default(), None)
+}
+
 /// The lines of `/metrics` without comments and buckets.
 fn shown(registry: &Registry) -> Vec<String> {
     let text = TextEncoder::new()
@@ -61,7 +65,7 @@ fn answering(
 #[tokio::test(start_paused = true)]
 async fn counts_a_request_when_it_is_answered_and_times_it_to_the_end_of_its_body() {
     let (registry, metrics) = metrics();
-    let service = TelemetryLayer::new(metrics, Access::Off).layer(answering(200, None));
+    let service = layer(metrics, Access::Off).layer(answering(200, None));
     let answer = service
         .oneshot(request("GET", Some(Route::Batch)))
         .await
@@ -91,7 +95,7 @@ async fn counts_a_request_when_it_is_answered_and_times_it_to_the_end_of_its_bod
 async fn counts_requests_that_are_given_up_before_an_answer() {
     let (registry, metrics) = metrics();
     let never = service_fn(|_: Request<Body>| std::future::pending());
-    let service = TelemetryLayer::new(metrics, Access::Off).layer(never);
+    let service = layer(metrics, Access::Off).layer(never);
     let answer = service.oneshot(request("PUT", Some(Route::VehicleUpsert)));
     assert!(
         tokio::time::timeout(Duration::from_secs(2), answer)
@@ -108,7 +112,7 @@ async fn counts_requests_that_are_given_up_before_an_answer() {
 async fn adds_no_series_for_what_callers_make_up() {
     let (registry, metrics) = metrics();
     for status in [200, 299, 777] {
-        let layer = TelemetryLayer::new(metrics.clone(), Access::Off);
+        let layer = layer(metrics.clone(), Access::Off);
         for count in 0..100 {
             let service = layer.layer(answering(status, None));
             service
@@ -172,7 +176,7 @@ async fn logs_the_requests_that_are_asked_for() {
         let lines = Lines::default();
         let guard = tracing::subscriber::set_default(lines.clone());
         for (status, problem) in cases {
-            let layer = TelemetryLayer::new(metrics().1, access);
+            let layer = layer(metrics().1, access);
             let service = layer.layer(answering(status, problem));
             let answer = service.oneshot(request("GET", None)).await.unwrap();
             drop(answer);
@@ -187,10 +191,27 @@ async fn logs_the_requests_that_are_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn logs_where_vehicles_came_from_and_how_many_calls_that_took() {
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    let serving = service_fn(|request: Request<Body>| async move {
+        let trace = RequestTrace::of(request.extensions());
+        trace.note_vehicles([("hit", 2), ("joined", 0), ("miss", 1)].into_iter());
+        trace.note_call();
+        Ok(Response::new(Body::empty()))
+    });
+    let layer = layer(metrics().1, Access::All);
+    let response = layer.layer(serving).oneshot(request("GET", None)).await;
+    drop(response);
+    let lines = lines.0.lock();
+    assert!(lines[0].contains(" vehicles=\"hit=2 miss=1\" calls=1 "), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn logs_nothing_but_names_from_closed_sets() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
-    let layer = TelemetryLayer::new(metrics().1, Access::All);
+    let layer = layer(metrics().1, Access::All);
     let service = layer.layer(answering(400, Some(Code::BadRequest)));
     let request = Request::builder()
         .method("SECRET")
@@ -208,6 +229,6 @@ async fn logs_nothing_but_names_from_closed_sets() {
     assert_eq!(
         lines.0.lock().as_slice(),
         ["message=request ended request_id=\"id-1\" route=\"other\" method=\"other\" \
-          status=400 code=\"BadRequest\" seconds=0.0 "]
+          status=400 code=\"BadRequest\" seconds=0.0 calls=0 "]
     );
 }

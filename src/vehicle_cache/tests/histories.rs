@@ -201,7 +201,7 @@ impl History {
                 Step::Send(call) => {
                     let call = call.get_mut(&mut self.calls);
                     call.is_sent = true;
-                    call.lease.as_ref().unwrap().mark_sent();
+                    call.lease.as_ref().unwrap().mark_sent(None);
                 }
                 Step::End(call, end) => {
                     let call = self.calls.swap_remove(call.index(self.calls.len()));

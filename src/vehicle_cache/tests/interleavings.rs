@@ -304,11 +304,11 @@ impl Scene {
 
     fn call(&self, lease: Leases<u32>, now: Instant, call: Call) {
         if call == IsSentEarly {
-            lease.mark_sent();
+            lease.mark_sent(None);
         }
         lock::switch();
         let versions = lock::at_once(|| {
-            lease.mark_sent();
+            lease.mark_sent(None);
             self.world.lock().versions
         });
         let element_of = |vehicle| {

@@ -171,7 +171,7 @@ async fn in_doubt_nothing_older_is_served_and_nothing_sent_is_joined() {
             let lookups = cache.lookup(Some(partition(0)), [one].into_iter(), &directives, now);
             let is_hit = matches!(lookups.found[0], Lookup::Hit(_));
             let is_joined = matches!(lookups.found[0], Lookup::Joined(_));
-            lookups.leases.mark_sent();
+            lookups.leases.mark_sent(None);
             (is_hit, is_joined, lookups)
         };
         let is_zero = max_age == Some(Duration::ZERO);
