@@ -14,7 +14,7 @@
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
 //!   [`problem`], [`proxy_status`], [`files`], [`tls`], [`trace`], and the files `backoff`,
-//!   `cache_control`, `digest`, `headers`, `hex`, `labels`: what every room speaks of
+//!   `cache_control`, `digest`, `headers`, `hex`, `labels`, `seal`: what every room speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
 //!   [`limit`]: how much one moment, one client, one request may take · [`vehicle_cache`]: the
@@ -110,6 +110,7 @@ pub mod request_id;
 pub mod route;
 pub mod rule;
 pub mod sandbox;
+mod seal;
 pub mod server;
 pub mod shared_tier;
 pub mod telemetry;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     loader,
     vehicle::{Plate, Vehicle, Vin},
-    vehicle_cache::{Cause, Held, LastDrop, Life, Moment, Partition, VehicleCache},
+    vehicle_cache::{Cause, Held, LastDrop, Life, Moment, Partition, Source, VehicleCache},
 };
 
 /// The body of a request.
@@ -80,8 +80,8 @@ fn of_life(Life { held, dropped }: &Life, now: SystemTime) -> Value {
         said["fresh_until"] = rfc3339(held.fresh_until).into();
         said["stale_until"] = rfc3339(held.stale_until).into();
         said["stale_if_error_until"] = rfc3339(held.stale_if_error_until).into();
-        // Entries come from a call alone, and only a 200 fills one.
-        said["from"] = "call".into();
+        said["from"] = held.source.as_str().into();
+        // Whoever called, only a 200 fills an entry.
         said["last_call"] = json!({ "outcome": "2xx", "at": rfc3339(held.stored_at) });
     }
     said
@@ -104,7 +104,11 @@ fn words(held: Option<Held>, dropped: Option<LastDrop>, now: SystemTime) -> Stri
                     clock(held.stale_if_error_until)
                 ),
             };
-            format!("held since {since} ({class}), {until}")
+            let from = match held.source {
+                Source::Call => "",
+                Source::Shared => ", from another replica",
+            };
+            format!("held since {since} ({class}{from}), {until}")
         }
     };
     let Some(drop) = dropped else {
@@ -160,6 +164,7 @@ mod tests {
     fn says_it_in_words() {
         let held = Held {
             class: Class::Finished,
+            source: Source::Call,
             stored_at: at(100),
             fresh_until: at(1000),
             stale_until: at(1300),
@@ -182,6 +187,13 @@ mod tests {
                 1000,
                 "held since 00:01:40 UTC (finished), stale, served until 00:21:40 UTC while it is \
                  refreshed; no drop is remembered",
+            ),
+            (
+                Some(Held { source: Source::Shared, ..held }),
+                None,
+                999,
+                "held since 00:01:40 UTC (finished, from another replica), fresh until 00:16:40 \
+                 UTC; no drop is remembered",
             ),
             (
                 Some(held),

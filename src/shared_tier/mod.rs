@@ -33,7 +33,6 @@ mod outbox;
 mod position;
 mod release;
 mod rules;
-mod seal;
 mod telling;
 mod trust;
 
@@ -51,17 +50,19 @@ use tokio_rustls::TlsConnector;
 pub use self::{
     config::{Config, InvalidUrl, ServerUrl},
     metrics::Metrics,
-    seal::Secret,
 };
 use self::{
     follower::Times,
     link::Endpoint,
     log_entry::{LogEntry, WriteId},
     outbox::Outbox,
-    seal::{Sealer, Secrets},
     trust::Trust,
 };
-use crate::tls;
+pub use crate::seal::Secret;
+use crate::{
+    seal::{Sealer, Secrets},
+    tls,
+};
 
 /// What ties replicas together: a handle, cheap to clone.
 #[derive(Clone)]

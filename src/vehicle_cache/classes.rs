@@ -43,6 +43,18 @@ impl Classes {
         other.unwrap_or(Class::Finished)
     }
 
+    /// The same in every process.
+    pub(super) fn to_byte(self) -> u8 {
+        self.0
+    }
+
+    /// `None`: no classes have this [byte](Self::to_byte).
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        (1..1 << Class::ALL.len())
+            .contains(&byte)
+            .then_some(Self(byte))
+    }
+
     pub(super) fn contain(self, class: Class) -> bool {
         self.0 & Self::from(class).0 != 0
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Class, Failure, LastDrop, Results, StaleWindows, VehicleCache};
+use super::{Class, Failure, LastDrop, Results, Source, StaleWindows, VehicleCache};
 use crate::{
     cache::{Moment, Partition},
     vehicle::Vehicle,
@@ -22,6 +22,8 @@ pub struct Life {
 pub struct Held {
     /// Of several classes, one that is not finished.
     pub class: Class,
+    /// Where it came from.
+    pub source: Source,
     /// When Sync's response came.
     pub stored_at: SystemTime,
     /// Until when it is served without a call.
@@ -57,6 +59,7 @@ impl Held {
         let while_revalidate = if is_refreshed { stale.while_revalidate } else { Duration::ZERO };
         Self {
             class,
+            source: results.source(),
             stored_at: filled_at.wall,
             fresh_until,
             stale_until: after(fresh_until, while_revalidate),

@@ -54,6 +54,11 @@ impl Ttl {
         let part = draw as f64 / u64::MAX as f64 * 2.0 - 1.0;
         base.mul_f64((1.0 + self.jitter * part).max(0.0))
     }
+
+    /// The longest that such results stay fresh.
+    pub(super) fn longest(&self, classes: Classes) -> Duration {
+        self.fresh_for(classes, u64::MAX)
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod invalidate;
 mod life;
 mod lifetimes;
 mod metrics;
+mod record;
 mod replicas;
 mod results;
 
@@ -32,8 +33,9 @@ pub use self::{
     life::{Held, Life},
     lifetimes::{Lifetimes, StaleWindows, Ttl},
     metrics::{CacheStatus, Metrics},
+    record::Record,
     replicas::{Replicas, Tell},
-    results::{ContentHash, Element, Freshness, Results},
+    results::{ContentHash, Element, Freshness, Results, Source},
 };
 pub use crate::cache::{Key, Moment, Partition};
 

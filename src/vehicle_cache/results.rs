@@ -3,7 +3,7 @@ use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 use super::Classes;
-use crate::{cache::Moment, digest};
+use crate::{cache::Moment, digest, labels::labels};
 
 /// What the upstream's response has of one vehicle. `Debug` does not show its bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,10 +17,21 @@ pub struct Element {
 /// What is held of a vehicle: an [`Element`] with its life.
 #[derive(Debug)]
 pub struct Results {
-    element: Element,
-    content_hash: ContentHash,
-    filled_at: Moment,
-    fresh_until: Instant,
+    pub(super) element: Element,
+    pub(super) content_hash: ContentHash,
+    pub(super) filled_at: Moment,
+    pub(super) fresh_until: Instant,
+    pub(super) source: Source,
+}
+
+labels! {
+    /// Where an entry came from.
+    pub enum Source {
+        /// A call of this process.
+        Call = "call",
+        /// Another replica, over the shared tier.
+        Shared = "shared",
+    }
 }
 
 /// The first 128 bits of the SHA-256 of an element's bytes.
@@ -59,7 +70,8 @@ impl Results {
         let mut content_hash = ContentHash::default();
         let whole = digest::of(&element.bytes);
         content_hash.copy_from_slice(&whole[..size_of::<ContentHash>()]);
-        Self { element, content_hash, filled_at: now, fresh_until: now.instant + fresh_for }
+        let (filled_at, fresh_until) = (now, now.instant + fresh_for);
+        Self { element, content_hash, filled_at, fresh_until, source: Source::Call }
     }
 
     /// The element's bytes as the upstream sent them; empty if it sent none.
@@ -75,6 +87,11 @@ impl Results {
     /// A hash of the bytes, taken when the entry was filled.
     pub fn content_hash(&self) -> &ContentHash {
         &self.content_hash
+    }
+
+    /// Where it came from.
+    pub fn source(&self) -> Source {
+        self.source
     }
 
     /// When the upstream's response came.

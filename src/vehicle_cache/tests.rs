@@ -42,7 +42,7 @@ pub(crate) fn results() -> Results {
     Results::new(element("x"), SECOND, Moment::now())
 }
 
-fn element(bytes: &str) -> Element {
+pub(super) fn element(bytes: &str) -> Element {
     Element { bytes: bytes.as_bytes().into(), classes: Class::Finished.into() }
 }
 

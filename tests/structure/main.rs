@@ -37,6 +37,7 @@ const LEVELS: [Level; 12] = [
         "request_id",
         "route",
         "rule",
+        "seal",
         "tls",
         "trace",
         "vehicle",

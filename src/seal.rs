@@ -1,4 +1,4 @@
-//! What is kept in the shared tier, encrypted: who reads it there learns nothing, and what was
+//! What is kept outside of the process, encrypted: who reads it there learns nothing, and what was
 //! changed, moved or made up there is not taken.
 //!
 //! AES-256-GCM-SIV, because many replicas draw nonces under one key and a nonce drawn twice must
@@ -17,10 +17,10 @@ use zeroize::Zeroizing;
 pub type Secret = Zeroizing<Vec<u8>>;
 
 /// What keys are made of. The first secret seals, the others only open.
-pub(super) struct Secrets(Vec<Root>);
+pub(crate) struct Secrets(Vec<Root>);
 
 /// Seals and opens for one purpose.
-pub(super) struct Sealer(Vec<(KeyId, LessSafeKey)>);
+pub(crate) struct Sealer(Vec<(KeyId, LessSafeKey)>);
 
 struct Root {
     id: KeyId,
@@ -41,8 +41,8 @@ const OVERHEAD: usize = HEAD + NONCE_LEN + 16;
 struct Bytes(usize);
 
 impl Secrets {
-    pub(super) fn new(current: &Secret, previous: &[Secret]) -> Self {
-        let salt = Salt::new(HKDF_SHA256, b"vingate shared tier");
+    pub(crate) fn new(current: &Secret, previous: &[Secret]) -> Self {
+        let salt = Salt::new(HKDF_SHA256, b"vingate");
         let root = |secret: &Secret| {
             let secret = salt.extract(secret);
             Root { id: *derive(&secret, b"key id"), secret }
@@ -50,7 +50,7 @@ impl Secrets {
         Self([current].into_iter().chain(previous).map(root).collect())
     }
 
-    pub(super) fn sealer(&self, purpose: &[u8]) -> Sealer {
+    pub(crate) fn sealer(&self, purpose: &[u8]) -> Sealer {
         let sealer = |root: &Root| {
             let key: Zeroizing<[u8; 32]> = derive(&root.secret, purpose);
             let key = UnboundKey::new(&AES_256_GCM_SIV, &*key).expect("the length is that of keys");
@@ -77,7 +77,7 @@ impl KeyType for Bytes {
 
 impl Sealer {
     /// `text`, to be kept under `name`.
-    pub(super) fn seal(&self, name: &[u8], text: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&self, name: &[u8], text: &[u8]) -> Vec<u8> {
         let (id, key) = &self.0[0];
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).expect("the system has random bytes");
@@ -96,7 +96,7 @@ impl Sealer {
     }
 
     /// What was sealed to be kept under `name`; `None` if `sealed` is anything else.
-    pub(super) fn open(&self, name: &[u8], mut sealed: Vec<u8>) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, name: &[u8], mut sealed: Vec<u8>) -> Option<Vec<u8>> {
         let (head, nonce) = (sealed.get(..HEAD)?, sealed.get(HEAD..HEAD + NONCE_LEN)?);
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let (&VERSION, id) = head.split_first()? else {
