@@ -20,6 +20,11 @@ impl<V> Entry<V> {
         Self { key_hash, epoch, noted_at: AtomicU32::new(0), value }
     }
 
+    /// When the eviction policy last heard of a hit, in seconds.
+    pub(super) fn noted_at(&self) -> u32 {
+        self.noted_at.load(Relaxed)
+    }
+
     /// Whether the eviction policy should hear of this hit: it hears of at most one in
     /// `every` seconds, because telling it costs more than the look-up itself.
     pub(super) fn is_worth_noting(&self, second: u32, every: u32) -> bool {

@@ -103,6 +103,16 @@ impl StoreFence {
         }
     }
 
+    /// Whether one stands.
+    pub(super) fn stands(&self, now: Instant) -> bool {
+        self.last_until.load(Ordering::Acquire) > self.second(now)
+    }
+
+    /// Ends them all.
+    pub(super) fn lift(&self) {
+        self.clear(u32::MAX);
+    }
+
     fn change(&self, until: u32, change: impl FnOnce(&mut Ends)) {
         let mut ends = self.ends.lock();
         self.last_until.fetch_max(until, Ordering::AcqRel);

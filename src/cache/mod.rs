@@ -13,6 +13,7 @@
 //! ([`Rules`]): moka sees no times.
 
 mod by_shard;
+mod changed_meanwhile;
 mod contents;
 mod entry;
 mod fence;
@@ -23,6 +24,7 @@ mod lease;
 mod lookup;
 mod prehashed;
 mod removal;
+mod restore;
 mod store;
 mod sweep;
 mod table;
@@ -35,6 +37,7 @@ pub use self::{
     lease::{Lease, Leases, Stored},
     lookup::{Lookup, Lookups, Rules, Verdict},
     removal::Hold,
+    restore::{HeldEntry, Restoring},
     store::{Cache, Gauges},
 };
 

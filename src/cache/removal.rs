@@ -33,6 +33,7 @@ impl<C: Contents> Cache<C> {
     pub fn hold(&self, scope: &Scope<C::Tag>) -> Hold<C> {
         // Before the tables are locked: see where leases are given out.
         let (subjects, is_of_all) = self.0.holds.add(scope);
+        self.0.changed.note(scope);
         if let Some(partition) = scope.partition {
             self.0.advance_epoch(partition);
         }
@@ -50,6 +51,7 @@ impl<C: Contents> Cache<C> {
         scope: Scope<C::Tag>,
         fence_for: Option<Duration>,
     ) -> BoxFuture<'static, ()> {
+        self.0.changed.note(&scope);
         if let Some(fence_for) = fence_for {
             // Before the tables are locked: see where leases are given out.
             let now = Instant::now();
@@ -70,6 +72,14 @@ impl<C: Contents> Cache<C> {
     /// Like a write, it also keeps calls that were sent before it was over from storing what they
     /// bring. Dropped before its end, it has done a part of that.
     pub async fn purge(&self, partition: Option<Partition>, tags: &[C::Tag]) -> u64 {
+        match partition {
+            None if tags.is_empty() => self.0.changed.note_all(),
+            // Too much, and never wrong.
+            _ => self
+                .0
+                .changed
+                .note(&Scope { tags: tags.to_vec(), partition }),
+        }
         match tags {
             [] => self.purge_whole(partition).await,
             [first, others @ ..] => self.purge_tagged(partition, first, others),
@@ -112,6 +122,7 @@ impl<C: Contents> Cache<C> {
 
     /// Drops everything at once. What is in flight is neither joined any more nor stored.
     pub fn forget(&self) {
+        self.0.changed.note_all();
         self.0.advance_epochs();
     }
 

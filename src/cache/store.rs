@@ -20,8 +20,8 @@ use prometheus::IntGauge;
 use tokio::{sync::Notify as PlainNotify, time::Instant};
 
 use super::{
-    Contents, Entry, Key, LookupLock, Mutex, Partition, fence::StoreFence, holds::Holds,
-    key::Hashed, prehashed::Prehashed, table::Table,
+    Contents, Entry, Key, LookupLock, Mutex, Partition, changed_meanwhile::ChangedMeanwhile,
+    fence::StoreFence, holds::Holds, key::Hashed, prehashed::Prehashed, table::Table,
 };
 
 /// The cache: a handle, cheap to clone.
@@ -42,6 +42,7 @@ pub(crate) struct Store<C: Contents> {
     gauges: Gauges,
     pub(super) fence: StoreFence,
     pub(super) holds: Holds,
+    pub(super) changed: ChangedMeanwhile,
     hashing: RandomState,
     shards: Box<[Mutex<Table<C>>]>,
     policy: Policy<u64, Arc<Entry<C::Value>>, BuildHasherDefault<Prehashed>>,
@@ -107,6 +108,7 @@ impl<C: Contents> Cache<C> {
             gauges,
             fence: StoreFence::new(hashing.clone(), started_at),
             holds: Holds::new(hashing.clone()),
+            changed: ChangedMeanwhile::new(hashing.clone(), started_at),
             hashing,
             shards,
             policy,
@@ -248,6 +250,11 @@ impl<C: Contents> Store<C> {
             self.policy.run_pending_tasks();
             self.drop_evicted();
         }
+    }
+
+    /// Whether less is held than may be.
+    pub(super) fn has_room(&self) -> bool {
+        self.gauges.bytes.get() < self.capacity as i64
     }
 
     /// Lets the policy do what it has put off, so that it need not when it is told of something

@@ -47,6 +47,8 @@ pub type Entry = cache::Entry<Results>;
 pub type Flight<F> = cache::Flight<Vehicles<F>>;
 /// The duty to fetch vehicles.
 pub type Leases<F> = cache::Leases<Vehicles<F>>;
+/// Brings back what was held of vehicles.
+pub type Restoring<F> = cache::Restoring<Vehicles<F>>;
 /// Keeps vehicles from being joined and stored.
 pub type Hold<F> = cache::Hold<Vehicles<F>>;
 /// What is known of one vehicle.

@@ -49,6 +49,8 @@ enum Actor {
     WriteElsewhere { vehicles: &'static [usize], names: Names },
     /// Sweeps out what partitions held when they were dropped.
     Sweep,
+    /// Brings back what was held of vehicles before the start.
+    Restore { vehicles: &'static [usize] },
 }
 
 /// What becomes of a reader's calls.
@@ -82,6 +84,7 @@ struct Scene {
     cache: TestCache,
     vehicles: [Vehicle; 2],
     world: Mutex<World>,
+    restoring: Mutex<Option<Restoring<u32>>>,
 }
 
 #[derive(Clone, Default)]
@@ -188,6 +191,12 @@ fn explore(program: &Program, scheduler: impl Scheduler + 'static) -> usize {
     lock::scheduled(|| {
         Runner::new(scheduler, config).run(move || {
             let scene = lock::at_once(|| Arc::new(Scene::new(cache(), held)));
+            if actors
+                .iter()
+                .any(|actor| matches!(actor, Actor::Restore { .. }))
+            {
+                *scene.restoring.lock() = Some(scene.cache.restore());
+            }
             let threads: Vec<_> = actors
                 .iter()
                 .map(|&actor| {
@@ -237,7 +246,8 @@ impl Scene {
             vehicle_of((100 * shard as u8..).find(is_there).unwrap())
         };
         let vehicles = [in_shard(0), in_shard(cache.0.last_shard())];
-        let scene = Self { cache, vehicles, world: Mutex::default() };
+        let (world, restoring) = (Mutex::default(), Mutex::default());
+        let scene = Self { cache, vehicles, world, restoring };
         for &vehicle in held {
             scene.read(&[vehicle], "", Instant::now(), Lands);
         }
@@ -252,7 +262,20 @@ impl Scene {
             Actor::Write { vehicles, names, is_known } => self.write(vehicles, names, is_known),
             Actor::WriteElsewhere { vehicles, names } => self.write_elsewhere(vehicles, names),
             Actor::Sweep => wait(self.cache.sweep()),
+            Actor::Restore { vehicles } => self.restore(vehicles),
         }
+    }
+
+    fn restore(&self, vehicles: &[usize]) {
+        let restoring = self.restoring.lock().take().expect("one restores");
+        for &nth in vehicles {
+            let bytes = World::default().versions[nth].to_be_bytes();
+            let element = Element { bytes: bytes.into(), classes: Class::Finished.into() };
+            let results = Results::new(element, 900 * SECOND, Moment::now());
+            let key = Key { partition: partition(0), item: self.vehicles[nth] };
+            restoring.insert(key, results, Instant::now());
+        }
+        restoring.settle();
     }
 
     fn read(&self, wanted: &[usize], directives: &str, now: Instant, call: Call) {

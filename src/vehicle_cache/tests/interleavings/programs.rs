@@ -26,6 +26,10 @@ pub(super) const fn write_elsewhere(names: Names, vehicles: &'static [usize]) ->
     Actor::WriteElsewhere { vehicles, names }
 }
 
+pub(super) const fn restore(vehicles: &'static [usize]) -> Actor {
+    Actor::Restore { vehicles }
+}
+
 pub(super) const PEEK: Actor =
     Actor::Read { vehicles: &[0], directives: "only-if-cached", later: 0, call: Lands };
 pub(super) const RELOAD: Actor =
@@ -67,6 +71,15 @@ pub(super) const SMALL: &[Program] = &[
     (&[], ROOM, 1, &[read_for(Fails, &[0]), read(&[0])]),
     (&[], ROOM, 1, &[read_for(LandsUnstored, &[0]), read(&[0])]),
     (&[0], ROOM, 1, &[read(&[0]), write(Whole, &[0]), Actor::Sweep]),
+    (&[], ROOM, 1, &[restore(&[0]), PEEK, write(Vins, &[0])]),
+    (&[], ROOM, 1, &[restore(&[0]), PEEK, write(Plates, &[0])]),
+    (&[], ROOM, 1, &[restore(&[0]), PEEK, write(Many, &[0])]),
+    (&[], ROOM, 1, &[restore(&[0]), PEEK, write(Whole, &[0])]),
+    (&[], ROOM, 1, &[restore(&[0]), PEEK, write(Purge, &[0])]),
+    (&[], ROOM, 1, &[restore(&[0]), PEEK, give_up(Vins, &[0])]),
+    (&[], ROOM, 1, &[restore(&[0]), read(&[0]), write(Vins, &[0])]),
+    (&[], ROOM, 1, &[restore(&[0]), PEEK, write_elsewhere(Vins, &[0])]),
+    (&[], ROOM, 2, &[restore(&[0, 1]), write(Whole, &[0, 1]), Actor::Sweep]),
     // Room for one of two, and for none.
     (&[0], 1, 2, &[read(&[1]), PEEK, write(Vins, &[0])]),
     (&[], 1, 2, &[read(&[0]), read(&[1])]),
@@ -101,6 +114,7 @@ pub(super) const HUGE: &[Program] = &[
             write(Vins, &[0, 1]),
             write(Whole, &[0, 1]),
             write_elsewhere(Vins, &[0, 1]),
+            restore(&[0, 1]),
             Actor::Sweep,
         ],
     ),
