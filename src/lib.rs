@@ -21,7 +21,8 @@
 //!   cache of vehicles, how long each is good and what a write names of it · [`upstream`]: calls
 //!   to Sync, permitted, timed, made again or not made at all · [`telemetry`]: logs and the
 //!   metrics of requests
-//! * [`shared_tier`]: what ties replicas together, kept in Redis
+//! * [`shared_tier`]: what ties replicas together, kept in Redis · [`snapshot`]: what the cache
+//!   holds, kept in a file over a restart
 //! * [`loader`]: what nobody holds, fetched in calls that many requests share · [`normalize`]: one
 //!   spelling of vehicles in paths, queries and bodies
 //! * [`batch`]: the batch endpoint · [`forward`]: everything else
@@ -113,6 +114,7 @@ pub mod sandbox;
 mod seal;
 pub mod server;
 pub mod shared_tier;
+pub mod snapshot;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;

@@ -35,7 +35,7 @@ const VERSION: u8 = 1;
 const HEAD: usize = 1 + size_of::<KeyId>();
 
 /// Bytes that a sealed text has more than what is in it.
-const OVERHEAD: usize = HEAD + NONCE_LEN + 16;
+pub(crate) const OVERHEAD: usize = HEAD + NONCE_LEN + 16;
 
 /// A length, for the library.
 struct Bytes(usize);

@@ -107,6 +107,7 @@ fn words(held: Option<Held>, dropped: Option<LastDrop>, now: SystemTime) -> Stri
             let from = match held.source {
                 Source::Call => "",
                 Source::Shared => ", from another replica",
+                Source::Snapshot => ", from before the restart",
             };
             format!("held since {since} ({class}{from}), {until}")
         }

@@ -12,6 +12,7 @@ mod reload;
 mod reloadable;
 pub mod service_manager;
 mod shared_state;
+mod warm_start;
 
 use std::{future::pending, io, net::SocketAddr, time::Duration};
 
@@ -22,13 +23,13 @@ use tokio::{
 };
 use tracing::info;
 
-use self::{reloadable::Reloadable, shared_state::SharedState};
+use self::{reloadable::Reloadable, shared_state::SharedState, warm_start::WarmStart};
 use crate::{
     admin::{Admin, Readiness},
     auth::jwks,
     config::Config,
     gateway::Gateway,
-    server,
+    server, snapshot,
 };
 
 pub use self::{
@@ -42,6 +43,7 @@ pub struct App {
     admin: Listener<Reloadable<Admin>>,
     control: Control,
     refresher: Option<jwks::Refresher>,
+    snapshot: Option<snapshot::Config>,
 }
 
 /// How long a drain waits until other replicas were told of the last writes.
@@ -92,7 +94,7 @@ impl App {
             service: served.admin,
             metrics: server::Metrics::unregistered()?,
         };
-        Ok(Self { public, admin, control, refresher })
+        Ok(Self { public, admin, control, refresher, snapshot: restart_only.snapshot })
     }
 
     /// What applies another configuration, also while the gateway runs.
@@ -109,8 +111,9 @@ impl App {
     /// `drain_timeout` has passed. The admin listener serves longest, so that it can say that
     /// the gateway is draining.
     pub async fn run(self, drain: impl Future<Output = ()>) {
-        let Self { public, admin, control, refresher } = self;
+        let Self { public, admin, control, refresher, snapshot } = self;
         let shared = control.shared();
+        let warm_start = snapshot.map(|config| WarmStart::begin(config, shared.cache.clone()));
         let (tasks, readiness) = (&shared.tasks, &shared.readiness);
         let until_cut = public.config.drain_delay + public.config.drain_timeout;
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
@@ -137,7 +140,7 @@ impl App {
         serving.await;
         // Writes run to their end, whoever hung up, but no longer than everything else.
         tasks.close();
-        let _ = timeout_at(cut_at, tasks.wait()).await;
+        let was_cut = timeout_at(cut_at, tasks.wait()).await.is_err();
 
         if let Some((following, tier)) = following.zip(shared.tier.as_ref()) {
             // What others are not told they find out when the hold of a write has ended.
@@ -152,6 +155,10 @@ impl App {
         sampling.abort();
         drop(stop_admin);
         let _ = admin.await;
+        // When nobody can purge any more.
+        if let Some(warm_start) = warm_start {
+            warm_start.finish(was_cut).await;
+        }
         drop(latch);
         info!("drained");
     }

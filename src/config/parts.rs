@@ -6,8 +6,8 @@ use super::effective::EffectiveConfig;
 use crate::{
     admin,
     auth::{self, jwks},
-    batch, forward, gateway, limit, normalize, server, shared_tier, telemetry, trace, upstream,
-    vehicle_cache,
+    batch, forward, gateway, limit, normalize, server, shared_tier, snapshot, telemetry, trace,
+    upstream, vehicle_cache,
 };
 
 /// A valid configuration, in the parts that the modules take.
@@ -39,6 +39,8 @@ pub struct RestartOnlyConfig {
     pub cache: vehicle_cache::Config,
     /// What ties replicas together; `None`: nothing does.
     pub shared: Option<shared_tier::Config>,
+    /// What keeps the vehicle cache over a restart; `None`: nothing does.
+    pub snapshot: Option<snapshot::Config>,
     /// Where traces go; `None`: nowhere.
     pub trace: Option<trace::ExporterConfig>,
     /// How log lines look.

@@ -50,6 +50,21 @@ impl Secret {
         Ok(bytes)
     }
 
+    /// The same, of at least so many bytes.
+    pub(crate) fn fetch_long(
+        &self,
+        key: &str,
+        at_least: usize,
+        context: &mut Context<'_>,
+    ) -> Checked<Zeroizing<Vec<u8>>> {
+        let secret = self.fetch(key, context)?;
+        if secret.len() < at_least {
+            let found = format!("a secret of {} bytes", secret.len());
+            return Err(context.expected(key, found, format_args!("at least {at_least} bytes")));
+        }
+        Ok(secret)
+    }
+
     fn resolve(
         &self,
         folder: &Path,

@@ -61,6 +61,13 @@ impl Ttl {
     }
 }
 
+impl StaleWindows {
+    /// The longer one.
+    pub(super) fn longest(&self) -> Duration {
+        self.while_revalidate.max(self.if_error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use super::{Classes, ContentHash, Element, Failure, Results, Source, VehicleCache};
+use tokio::time::Instant;
+
+use super::{Class, Classes, ContentHash, Element, Failure, Results, Source, VehicleCache};
 use crate::cache::Moment;
 
 /// What was held of a vehicle when it was written down.
@@ -78,15 +80,26 @@ impl<F: Failure> VehicleCache<F> {
     }
 }
 
+impl<F: Failure> VehicleCache<F> {
+    /// How long after they were fetched results are served at most.
+    pub fn longest_life(&self) -> Duration {
+        let lifetimes = self.contents().lifetimes.load();
+        let fresh_for = Class::ALL.map(|class| lifetimes.ttl.longest(class.into()));
+        let fresh_for = fresh_for.into_iter().max().unwrap_or_default();
+        fresh_for + lifetimes.stale.longest()
+    }
+
+    /// Whether `results` may be served at `now`, be it only if Sync fails.
+    pub fn is_of_use(&self, results: &Results, now: Instant) -> bool {
+        let stale = self.contents().lifetimes.load().stale;
+        results.fresh_until() + stale.longest() > now
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
-    use crate::vehicle_cache::{
-        Class,
-        tests::{cache, element},
-    };
+    use crate::vehicle_cache::tests::{cache, element};
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -31,6 +31,8 @@ labels! {
         Call = "call",
         /// Another replica, over the shared tier.
         Shared = "shared",
+        /// An earlier process, over a restart.
+        Snapshot = "snapshot",
     }
 }
 

@@ -24,6 +24,7 @@ mod reload;
 mod remote;
 mod retries;
 mod service_manager;
+mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;

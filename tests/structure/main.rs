@@ -46,7 +46,7 @@ const LEVELS: [Level; 12] = [
     apart(&["cache"]),
     // One subject each. What they need from one another, `app` hands over.
     apart(&["auth", "limit", "telemetry", "upstream", "vehicle_cache"]),
-    apart(&["shared_tier"]),
+    apart(&["shared_tier", "snapshot"]),
     apart(&["loader", "normalize"]),
     apart(&["batch", "forward"]),
     // Where all of it becomes the path of a request.

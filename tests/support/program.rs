@@ -84,6 +84,12 @@ impl Program {
         self.end().await
     }
 
+    /// Ends it as a crash would. Gives everything that it has written.
+    pub(crate) async fn crash(self) -> String {
+        self.kill("-KILL");
+        self.end().await.1
+    }
+
     fn kill(&self, signal: &str) {
         // A shell has it built in; the program of that name is not everywhere.
         let kill = format!("kill {signal} {}", self.child.id());

@@ -9,6 +9,7 @@ mod auth;
 mod certificate;
 mod listen;
 mod shared_table;
+mod snapshot_table;
 mod trace_table;
 mod upstream;
 
@@ -37,6 +38,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let auth = auth::check(file, accounts, required(&file.upstream.url).cloned(), context);
     let origins = listen::origins(file, context);
     let shared = shared_table::check(file, context);
+    let snapshot = snapshot_table::check(file, context);
     let exporter = trace_table::exporter(file, context);
     let jitter = file.cache.ttl.jitter.0;
     if jitter >= 1.0 {
@@ -52,6 +54,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         jwks,
         cache: cache(file),
         shared: shared?,
+        snapshot: snapshot?,
         trace: exporter?,
         format: file.log.format,
     };

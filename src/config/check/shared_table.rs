@@ -5,13 +5,12 @@ use crate::{
     config::{
         context::{Checked, Context, required},
         file::{File, Shared},
-        secret::Secret,
     },
     shared_tier,
 };
 
 /// Bytes of a secret: as many as a key of AES-256 has.
-const MIN_SECRET: usize = 32;
+pub(super) const MIN_SECRET: usize = 32;
 
 pub(super) fn check(
     file: &File,
@@ -53,18 +52,11 @@ fn secrets(
     written: &Shared,
     context: &mut Context<'_>,
 ) -> (Checked<shared_tier::Secret>, Checked<Vec<shared_tier::Secret>>) {
-    let mut long_enough = |key: &str, secret: &Secret| {
-        let secret = secret.fetch(key, context)?;
-        if secret.len() < MIN_SECRET {
-            let found = format!("a secret of {} bytes", secret.len());
-            return Err(context.expected(key, found, format_args!("at least {MIN_SECRET} bytes")));
-        }
-        Ok(secret)
-    };
-    let secret = required(&written.secret).and_then(|secret| long_enough("shared.secret", secret));
+    let secret = required(&written.secret)
+        .and_then(|secret| secret.fetch_long("shared.secret", MIN_SECRET, context));
     let previous = written.previous.iter();
     let previous: Vec<_> = previous
-        .map(|secret| long_enough(&secret.at, secret))
+        .map(|secret| secret.fetch_long(&secret.at, MIN_SECRET, context))
         .collect();
     (secret, previous.into_iter().collect())
 }

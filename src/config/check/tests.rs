@@ -321,3 +321,56 @@ fn what_ties_replicas_together_is_complete_and_fits() {
         assert_eq!(found, want, "{more}");
     }
 }
+
+#[test]
+fn a_snapshot_has_a_place_and_a_secret_and_only_one_gateway() {
+    let config = parse(&with("cache.snapshot = { file = \"a\", secret = { env = \"LONG\" } }"));
+    let snapshot = config.unwrap().restart_only.snapshot.unwrap();
+    assert!(snapshot.file.ends_with("a"));
+    assert!(parse(&with("")).unwrap().restart_only.snapshot.is_none());
+    for (more, want) in [
+        (
+            "cache.snapshot = {}",
+            vec![
+                "3: cache.snapshot.file: found nothing, expected the path of a file, such as \
+                 \"tls/cert.pem\"",
+                "3: cache.snapshot.secret: found nothing, expected { env = \"NAME\" } or \
+                 { file = \"PATH\" }",
+            ],
+        ),
+        (
+            "cache.snapshot = { file = \"a\", secret = { env = \"WORD\" } }",
+            vec!["3: cache.snapshot.secret: found a secret of 7 bytes, expected at least 32 bytes"],
+        ),
+        (
+            "cache.snapshot = { file = \"a\", secret = { env = \"LONG\" } }\n\
+             shared = { url = \"redis://cache\", secret = { env = \"LONG\" } }",
+            vec![
+                "3: cache.snapshot: found a file, together with [shared], expected one of the two",
+            ],
+        ),
+    ] {
+        assert_eq!(problems(&with(more)), want, "{more}");
+    }
+}
+
+#[test]
+fn traces_go_to_a_collector() {
+    let config =
+        parse(&with("trace.otlp = \"http://collector:4318\"\ntrace.sample = 0.5")).unwrap();
+    let exporter = config.restart_only.trace.unwrap();
+    assert_eq!(exporter.endpoint, "http://collector:4318/v1/traces");
+    assert_eq!(config.reloadable.trace.sample, 0.5);
+    let config = parse(&with("")).unwrap();
+    assert!(config.restart_only.trace.is_none());
+    assert_eq!(config.reloadable.trace.sample, 0.0);
+    let found = problems(&with("trace.sample = 2"));
+    assert_eq!(
+        found,
+        [
+            "3: trace.otlp: found nothing, expected scheme, host and optionally a port, such as \
+             \"https://sync.example\"",
+            "3: trace.sample: found 2, expected a number from 0 to 1",
+        ]
+    );
+}

@@ -1,9 +1,12 @@
 //! `[cache]`: the cache of vehicles.
 
+use std::path::PathBuf;
+
 use crate::{
     config::{
         declaration::table,
         number::Part,
+        secret::Secret,
         units::{DAY, KIB, MIB, Size, TIB, Time},
         value::List,
     },
@@ -33,6 +36,18 @@ table! {
         /// How long a vehicle's results stay fresh, by what they say. Zero: they are not stored. A
         /// change applies to what is stored afterwards.
         [Reload] ttl: Ttl = Ttl::default(),
+        snapshot: Option<Snapshot> = None,
+    }
+}
+
+table! {
+    /// A file that keeps what is held over a restart: written at the end of a drain, and used once
+    /// at the next start. If absent, a restart begins with an empty cache.
+    pub(crate) struct Snapshot {
+        /// Where it is, in a folder that the gateway can write to.
+        [Required] file: Option<PathBuf> = None,
+        /// At least 32 bytes, which encrypt it.
+        [Required] secret: Option<Secret> = None,
     }
 }
 

@@ -1,0 +1,133 @@
+//! A snapshot found, and brought back.
+
+use std::{
+    fs::{self, File},
+    io::{self, Seek as _},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{
+    Config, PURPOSE,
+    entries::{Entries, Next, Trailer},
+    frames::FrameReader,
+    origin::{Facts, Origin, Refusal},
+    save::{part, remove, sync_folder},
+};
+use crate::{
+    seal::Secrets,
+    vehicle_cache::{Failure, Moment, Restoring, Source, VehicleCache},
+};
+
+/// A snapshot that nobody else can find any more.
+#[derive(Debug)]
+pub struct Found {
+    config: Config,
+    file: File,
+    facts: Facts,
+}
+
+/// Entries after which the eviction policy catches up.
+const SETTLE_EVERY: u64 = 64;
+
+/// Takes the snapshot of an earlier process away, so that it is used once. Says in the log if there
+/// is one that cannot be used. It blocks, for no longer than a look at a folder takes.
+pub fn find(config: &Config) -> Option<Found> {
+    match take(config) {
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            warn!(%error, "snapshot refused");
+            None
+        }
+    }
+}
+
+fn take(config: &Config) -> io::Result<Found> {
+    let path = &*config.file;
+    // Of a process that has ended before it was whole.
+    remove(&part(path))?;
+    // To open a pipe one waits, and a link would be removed in place of the file.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let file = File::open(path)?;
+    let facts = Facts::of(&file.metadata()?);
+    fs::remove_file(path)?;
+    sync_folder(path)?;
+    Ok(Found { config: config.clone(), file, facts })
+}
+
+impl Found {
+    /// Brings back what is in it, and says in the log what came of that. It blocks, for seconds if
+    /// there is much.
+    pub fn load<F: Failure>(mut self, cache: &VehicleCache<F>, restoring: &Restoring<F>) {
+        let began_at = Instant::now();
+        match self.check(cache.longest_life()) {
+            Ok(()) => match self.restore(cache, restoring) {
+                Ok(entries) => {
+                    let seconds = began_at.elapsed().as_secs_f64();
+                    info!(entries, seconds, "snapshot loaded");
+                }
+                Err(error) => warn!(%error, "snapshot not loaded to its end"),
+            },
+            Err(refusal) => {
+                let source = std::error::Error::source(&refusal);
+                warn!(error = %refusal, source, "snapshot refused");
+            }
+        }
+    }
+
+    /// Reads all of it: nothing of a file is used unless all of it can be.
+    fn check(&mut self, longest: Duration) -> Result<(), Refusal> {
+        let (origin, trailer) = self.survey().map_err(Refusal::Unreadable)?;
+        let written_at = UNIX_EPOCH + Duration::from_millis(trailer.written_at);
+        let now = SystemTime::now();
+        self.facts.judge(origin, written_at, longest, now)
+    }
+
+    fn survey(&mut self) -> io::Result<(Origin, Trailer)> {
+        let (origin, mut entries) = self.entries()?;
+        let mut count = 0;
+        loop {
+            match entries.next()? {
+                Next::Entry(..) => count += 1,
+                Next::End(trailer) if trailer.entries == count => return Ok((origin, trailer)),
+                Next::End(_) => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+
+    fn restore<F: Failure>(
+        &mut self,
+        cache: &VehicleCache<F>,
+        restoring: &Restoring<F>,
+    ) -> io::Result<u64> {
+        let (_, mut entries) = self.entries()?;
+        let (mut restored, mut seen) = (0, 0);
+        while let Next::Entry(key, record) = entries.next()? {
+            let now = Moment::now();
+            let fetched_at = UNIX_EPOCH + Duration::from_millis(record.fetched_at);
+            // A little in the future, if the clock went back a little.
+            let age = now.wall.duration_since(fetched_at).unwrap_or_default();
+            let results = cache.recall(record, age, Source::Snapshot, now);
+            if let Some(results) = results.filter(|results| cache.is_of_use(results, now.instant)) {
+                restored += u64::from(restoring.insert(key, results, now.instant));
+            }
+            seen += 1;
+            if seen % SETTLE_EVERY == 0 && !restoring.settle() {
+                break;
+            }
+        }
+        restoring.settle();
+        Ok(restored)
+    }
+
+    fn entries(&mut self) -> io::Result<(Origin, Entries<FrameReader<&File>>)> {
+        self.file.rewind()?;
+        let sealer = Secrets::new(&self.config.secret, &[]).sealer(PURPOSE);
+        Entries::begin(FrameReader::new(&self.file, sealer)?)
+    }
+}
