@@ -5,11 +5,13 @@
 //! not give anything away (RFC 8452). Each purpose has a key of its own, which HKDF makes of the
 //! configured secret (RFC 5869). A sealed text is `version (1) · key (4) · nonce (12) ·
 //! ciphertext · tag (16)`; the first two and the name that it is kept under are authenticated.
+//!
+//! Where the name itself would tell something, it is a [keyed hash](Namer) of it.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, KeyType, Prk, Salt},
-    rand,
+    hmac, rand,
 };
 use zeroize::Zeroizing;
 
@@ -21,6 +23,12 @@ pub(crate) struct Secrets(Vec<Root>);
 
 /// Seals and opens for one purpose.
 pub(crate) struct Sealer(Vec<(KeyId, LessSafeKey)>);
+
+/// Gives names that tell nothing of what they stand for: HMAC-SHA-256 (RFC 2104), cut.
+pub(crate) struct Namer(hmac::Key);
+
+/// A name that tells nothing.
+pub(crate) type HashedName = [u8; 16];
 
 struct Root {
     id: KeyId,
@@ -50,6 +58,12 @@ impl Secrets {
         Self([current].into_iter().chain(previous).map(root).collect())
     }
 
+    /// Names by the secret that seals.
+    pub(crate) fn namer(&self, purpose: &[u8]) -> Namer {
+        let key: Zeroizing<[u8; 32]> = derive(&self.0[0].secret, purpose);
+        Namer(hmac::Key::new(hmac::HMAC_SHA256, &*key))
+    }
+
     pub(crate) fn sealer(&self, purpose: &[u8]) -> Sealer {
         let sealer = |root: &Root| {
             let key: Zeroizing<[u8; 32]> = derive(&root.secret, purpose);
@@ -72,6 +86,17 @@ fn derive<const LENGTH: usize>(secret: &Prk, purpose: &[u8]) -> Zeroizing<[u8; L
 impl KeyType for Bytes {
     fn len(&self) -> usize {
         self.0
+    }
+}
+
+impl Namer {
+    /// The name of what these parts say one behind the other.
+    pub(crate) fn name(&self, parts: &[&[u8]]) -> HashedName {
+        let mut context = hmac::Context::with_key(&self.0);
+        parts.iter().for_each(|part| context.update(part));
+        let whole = context.sign();
+        let (names, _) = whole.as_ref().as_chunks();
+        names[0]
     }
 }
 
@@ -153,6 +178,20 @@ mod tests {
         assert!(sealer.open(b"name", [&sealed[..], b"x"].concat()).is_none(), "longer");
         let other = Secrets::new(&secret("one"), &[]).sealer(b"other purpose");
         assert!(other.open(b"name", sealed).is_none(), "another purpose");
+    }
+
+    #[test]
+    fn names_differ_by_what_they_stand_for_and_by_secret_and_purpose() {
+        let namer = |text, purpose| Secrets::new(&secret(text), &[]).namer(purpose);
+        let name = namer("one", b"name").name(&[b"ab", b"c"]);
+        assert_eq!(name, namer("one", b"name").name(&[b"a", b"bc"]));
+        for (other, text) in [
+            (namer("one", b"name"), &b"abd"[..]),
+            (namer("two", b"name"), b"abc"),
+            (namer("one", b"other"), b"abc"),
+        ] {
+            assert_ne!(name, other.name(&[text]));
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     upstream::{Account, ClientId},
     vehicle::Vehicle,
     vehicle_cache::{
-        CacheStatus, Class, Directives, Entry, Lookup, Lookups, Outcome, Partition, Waiter,
+        CacheStatus, Class, Directives, Entry, Lookup, Lookups, Outcome, Partition, Source, Waiter,
     },
 };
 
@@ -82,6 +82,15 @@ pub(super) async fn gather(loader: &Loader, wanted: &Wanted<'_>) -> Result<Gathe
     }
 }
 
+impl Part {
+    /// Of what is fresh in a cache, be it another replica's.
+    fn held(entry: Arc<Entry>) -> Self {
+        let is_absent = entry.classes().are_only(Class::Absent);
+        let from = if is_absent { CacheStatus::Absent } else { CacheStatus::Hit };
+        Self { entry, from }
+    }
+}
+
 impl Wanted<'_> {
     fn is_account(&self) -> bool {
         self.credential
@@ -118,10 +127,10 @@ impl<'a> Gathering<'a> {
     async fn round(&mut self, numbers: impl Iterator<Item = usize> + Clone) -> Result<(), Error> {
         let Self { loader, wanted, .. } = *self;
         let vehicles = numbers.clone().map(|nth| wanted.vehicles[nth]);
-        let cache = loader.cache();
+        let (cache, asked_at) = (loader.cache(), Instant::now());
         let looking_up = wanted.trace.step(Step::Lookup);
         let Lookups { found, leases } =
-            cache.lookup(wanted.partition, vehicles, wanted.directives, Instant::now());
+            cache.lookup(wanted.partition, vehicles, wanted.directives, asked_at);
         drop(looking_up);
         // Outlives the wait below: whoever is dropped meanwhile leaves as it is dropped.
         let _loading = (!leases.is_empty()).then(|| loader.load(leases, wanted.context(loader)));
@@ -136,17 +145,16 @@ impl<'a> Gathering<'a> {
         let is_private = wanted.partition.is_none() || wanted.directives.no_store;
         for (lookup, nth) in found.into_iter().zip(numbers) {
             self.found[nth] = match lookup {
-                Lookup::Hit(entry) => {
-                    let is_absent = entry.classes().are_only(Class::Absent);
-                    let from = if is_absent { CacheStatus::Absent } else { CacheStatus::Hit };
-                    Some(Part { entry, from })
-                }
+                Lookup::Hit(entry) => Some(Part::held(entry)),
                 Lookup::Stale(entry) => Some(Part { entry, from: CacheStatus::Stale }),
                 Lookup::NotCached => return Err(Error::NotCached),
-                Lookup::Joined(waiter) => self.outcome(nth, waiter, CacheStatus::Joined).await?,
+                Lookup::Joined(waiter) => {
+                    self.outcome(nth, waiter, CacheStatus::Joined, asked_at)
+                        .await?
+                }
                 Lookup::Leading(waiter) => {
                     let from = if is_private { CacheStatus::Bypass } else { CacheStatus::Miss };
-                    self.outcome(nth, waiter, from).await?
+                    self.outcome(nth, waiter, from, asked_at).await?
                 }
             };
         }
@@ -163,12 +171,14 @@ impl<'a> Gathering<'a> {
             .collect()
     }
 
-    /// What comes of a call for the `nth` vehicle; `None`: it has to be looked up again.
+    /// What comes of a call for the `nth` vehicle, or of what other replicas have; `None`: it has to
+    /// be looked up again.
     async fn outcome(
         &mut self,
         nth: usize,
         mut waiter: Waiter<Failure>,
         from: CacheStatus,
+        asked_at: Instant,
     ) -> Result<Option<Part>, Error> {
         let Self { loader, wanted, .. } = *self;
         let waiting = self
@@ -177,7 +187,14 @@ impl<'a> Gathering<'a> {
         let outcome = waiter.outcome().await;
         waiting.link(|| waiter.call());
         let failure = match outcome {
-            Outcome::Filled(entry) => return Ok(Some(Part { entry, from })),
+            Outcome::Filled(entry) => {
+                let cache = loader.cache();
+                let is_wanted = cache.is_wanted(&entry, wanted.directives, asked_at);
+                return Ok(is_wanted.then(|| match entry.source() {
+                    Source::Call => Part { entry, from },
+                    Source::Shared | Source::Snapshot => Part::held(entry),
+                }));
+            }
             Outcome::Abandoned => return Ok(None),
             Outcome::Failed(failure) => failure,
         };

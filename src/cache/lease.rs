@@ -162,22 +162,21 @@ impl<C: Contents> Leases<C> {
     ///
     /// Waiters get them in any case. They are stored if `may_store`, for those items that no
     /// write has touched since they were looked up. Gives what is stored.
-    pub fn fill(
-        mut self,
-        fetched: Vec<C::Fetched>,
-        may_store: bool,
-        now: Moment,
-    ) -> Vec<Stored<C>> {
-        let entries: Vec<_> = self
-            .leases
-            .iter()
-            .zip(fetched)
-            .map(|(lease, fetched)| {
-                let hash = lease.hashed.hash;
-                let value = self.cache.contents().value(fetched, hash, now);
-                Arc::new(Entry::new(hash, lease.flight.epoch, value))
-            })
+    pub fn fill(self, fetched: Vec<C::Fetched>, may_store: bool, now: Moment) -> Vec<Stored<C>> {
+        let contents = self.cache.clone();
+        let leases = self.leases.iter().zip(fetched);
+        let values = leases
+            .map(|(lease, fetched)| contents.contents().value(fetched, lease.hashed.hash, now))
             .collect();
+        self.fill_with(values, may_store)
+    }
+
+    /// [`Leases::fill`] with values that are ready.
+    pub fn fill_with(mut self, values: Vec<C::Value>, may_store: bool) -> Vec<Stored<C>> {
+        let entry = |(lease, value): (&Lease<C>, _)| {
+            Arc::new(Entry::new(lease.hashed.hash, lease.flight.epoch, value))
+        };
+        let entries: Vec<_> = self.leases.iter().zip(values).map(entry).collect();
         let mut stored = Vec::with_capacity(if may_store { entries.len() } else { 0 });
         for (nth, lease) in self.leases.iter().enumerate() {
             if lease.flight.is_private {

@@ -15,7 +15,7 @@ use crate::{
     trace::{Kind, Span},
     upstream::Permit,
     vehicle::Vehicle,
-    vehicle_cache::{Cause, Invalidate as _, Moment, Stored},
+    vehicle_cache::{Cause, Invalidate as _},
 };
 
 impl Loader {
@@ -70,8 +70,7 @@ impl Loader {
         };
         match fetched {
             Ok(elements) => {
-                let stored = fill(parts, &vehicles, elements);
-                self.0.cache.metrics().refreshed(&stored);
+                self.fill(parts, &vehicles, elements);
                 Ok(())
             }
             Err(error) => {
@@ -115,8 +114,30 @@ impl Loader {
                 .await;
         }
     }
-}
 
+    /// Fills the leases of a call for `vehicles`, which are distinct.
+    fn fill(&self, parts: Vec<Part>, vehicles: &[Vehicle], elements: Elements) {
+        let Elements { mut of_vehicles, may_store, .. } = elements;
+        let partition = parts.first().and_then(|part| part.context.partition);
+        let all = parts
+            .into_iter()
+            .map(|part| part.leases)
+            .reduce(|mut all, leases| {
+                all.append(leases);
+                all
+            });
+        let Some(all) = all else { return };
+        if all.len() > vehicles.len() {
+            let fetched: HashMap<_, _> = vehicles.iter().zip(&of_vehicles).collect();
+            of_vehicles = all
+                .items()
+                .map(|vehicle| fetched[&vehicle].clone())
+                .collect();
+        }
+        let cache = &self.0.cache;
+        cache.fill_from_call(partition, all, of_vehicles, may_store);
+    }
+}
 /// The span of a call: a part of the first request that is traced, and linked with the others that
 /// are.
 fn begin_span(parts: &[Part]) -> Span {
@@ -128,25 +149,4 @@ fn begin_span(parts: &[Part]) -> Span {
         span.link(other);
     }
     span
-}
-
-/// Fills the leases of a call for `vehicles`, which are distinct. Gives what is stored.
-fn fill(parts: Vec<Part>, vehicles: &[Vehicle], elements: Elements) -> Vec<Stored<Failure>> {
-    let Elements { mut of_vehicles, may_store, .. } = elements;
-    let all = parts
-        .into_iter()
-        .map(|part| part.leases)
-        .reduce(|mut all, leases| {
-            all.append(leases);
-            all
-        });
-    let Some(all) = all else { return Vec::new() };
-    if all.len() > vehicles.len() {
-        let fetched: HashMap<_, _> = vehicles.iter().zip(&of_vehicles).collect();
-        of_vehicles = all
-            .items()
-            .map(|vehicle| fetched[&vehicle].clone())
-            .collect();
-    }
-    all.fill(of_vehicles, may_store, Moment::now())
 }

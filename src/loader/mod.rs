@@ -26,7 +26,10 @@ mod queues;
 mod repeat;
 mod suspicions;
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    pin::pin,
+    sync::{Arc, OnceLock},
+};
 
 use http::{HeaderMap, HeaderName};
 use tokio::time::{Instant, sleep_until};
@@ -68,7 +71,8 @@ struct Inner {
 #[must_use = "dropped at once, nothing is waited for"]
 pub struct Loading {
     loader: Loader,
-    waiting: Option<(QueueKey, Arc<Ticket>)>,
+    /// Where it waits, once that is known.
+    waiting: Arc<OnceLock<(QueueKey, Arc<Ticket>)>>,
     flight: Option<Arc<Flight<Failure>>>,
 }
 
@@ -102,12 +106,41 @@ impl Loader {
     }
 
     /// Fetches what `leases` are for, in tasks of its own. Runs inside a tokio runtime.
-    pub fn load(&self, mut leases: Leases<Failure>, context: CallContext) -> Loading {
-        let mut loading = Loading { loader: self.clone(), waiting: None, flight: None };
-        if leases.is_empty() {
+    pub fn load(&self, leases: Leases<Failure>, context: CallContext) -> Loading {
+        let (waiting, flight) = (Arc::<OnceLock<_>>::default(), leases.flight().cloned());
+        let loading = Loading { loader: self.clone(), waiting: Arc::clone(&waiting), flight };
+        let partition = context.partition.filter(|_| !leases.is_empty());
+        let Some(partition) = partition else {
+            self.call_for(leases, context, &waiting);
             return loading;
+        };
+        let cache = &self.0.cache;
+        match cache.fill_from_replicas(partition, leases, &context.directives) {
+            Err(leases) => self.call_for(leases, context, &waiting),
+            Ok(filling) => {
+                let loader = self.clone();
+                tokio::spawn(async move {
+                    let leases = filling.await;
+                    loader.call_for(leases, context, &waiting);
+                    // Somebody may have joined a refresh meanwhile.
+                    loader.joined(partition);
+                });
+            }
         }
-        loading.flight = leases.flight().cloned();
+        loading
+    }
+
+    /// Lets `leases` wait for calls, and makes them in tasks of its own. Notes in `waiting` where
+    /// they wait.
+    fn call_for(
+        &self,
+        mut leases: Leases<Failure>,
+        context: CallContext,
+        waiting: &OnceLock<(QueueKey, Arc<Ticket>)>,
+    ) {
+        if leases.is_empty() {
+            return;
+        }
         let context = Arc::new(context);
         let key = context.queue_key();
         let queues = &self.0.queues;
@@ -118,13 +151,13 @@ impl Loader {
             tokio::spawn(self.clone().make_calls(key, ticket, context));
         }
         if leases.is_empty() {
-            return loading;
+            return;
         }
         let ticket = self.0.queues.push(key, leases, Arc::clone(&context));
         let calling = self.clone().make_calls(key, Arc::clone(&ticket), context);
         tokio::spawn(calling);
-        loading.waiting = Some((key, ticket));
-        loading
+        // Whoever has left before this has left its flight, too, and nothing is called for it.
+        let _ = waiting.set((key, ticket));
     }
 
     /// Somebody waits for a vehicle of this partition that another request leads, be it only to
@@ -244,7 +277,7 @@ impl Drop for Loading {
         if let Some(flight) = &self.flight {
             flight.leader_left();
         }
-        if let Some((key, ticket)) = &self.waiting {
+        if let Some((key, ticket)) = self.waiting.get() {
             let queues = &self.loader.0.queues;
             queues.with(*key, |queue, _| queue.leave(ticket));
         }

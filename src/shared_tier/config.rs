@@ -22,6 +22,8 @@ pub struct Config {
     pub previous: Vec<Secret>,
     /// Part of the names of all that is kept there.
     pub namespace: String,
+    /// The longest that a request waits for values.
+    pub timeout: Duration,
     /// How long what was heard of writes is trusted.
     pub lease: Duration,
     /// How long after a write was announced its response leaves.

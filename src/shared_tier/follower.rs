@@ -55,8 +55,9 @@ pub(super) struct Read {
 pub(super) enum Effect {
     /// Trust nothing of what is held.
     Doubt,
-    /// Drop everything that is held, and let go of every hold.
-    Forget,
+    /// Drop everything that is held, and let go of every hold: the log is read from its beginning,
+    /// in this era.
+    Forget(Era),
     /// Drop this, and hold it.
     Hold(WriteId, InvalidationScope),
     /// Let go of what was held for this write.
@@ -89,8 +90,7 @@ impl<R: Rules> Follower<R> {
         if self.era == Some(era) {
             return Vec::new();
         }
-        self.era = Some(era);
-        self.begin_anew()
+        self.begin_anew(era)
     }
 
     /// Applies what was read at `now`.
@@ -99,8 +99,9 @@ impl<R: Rules> Follower<R> {
         let mut entries = entries.into_iter().peekable();
         let mut effects = Vec::new();
         if let Some(applied) = self.applied {
-            if entries.next().is_none_or(|(first, _)| first != applied) {
-                return self.begin_anew();
+            let found = entries.next().is_some_and(|(first, _)| first == applied);
+            if let Some(era) = self.era.filter(|_| !found) {
+                return self.begin_anew(era);
             }
         } else if entries.peek().is_none() {
             return vec![Effect::Begin];
@@ -125,14 +126,15 @@ impl<R: Rules> Follower<R> {
         over.map(|(write, _)| Effect::LetGo(write)).collect()
     }
 
-    fn begin_anew(&mut self) -> Vec<Effect> {
+    fn begin_anew(&mut self, era: Era) -> Vec<Effect> {
+        self.era = Some(era);
         self.applied = None;
         self.heard_at = None;
         if !R::FORGETS {
             return vec![Effect::Doubt];
         }
         self.holds.clear();
-        vec![Effect::Doubt, Effect::Forget]
+        vec![Effect::Doubt, Effect::Forget(era)]
     }
 
     fn apply(&mut self, entry: Option<LogEntry>, now: Instant, effects: &mut Vec<Effect>) {
@@ -197,7 +199,7 @@ mod tests {
     /// A follower that has read the first entry of the log, and the time.
     fn following() -> (Follower, Instant) {
         let (mut follower, now) = (Follower::new(TIMES), Instant::now());
-        assert_eq!(follower.connected(era("a")), [Effect::Doubt, Effect::Forget]);
+        assert_eq!(follower.connected(era("a")), [Effect::Doubt, Effect::Forget(era("a"))]);
         let effects = read(&mut follower, &[(at(1), LogEntry::Beginning)], now);
         assert_eq!(effects, [Effect::Trust(now + SECOND)]);
         (follower, now)
@@ -256,16 +258,16 @@ mod tests {
 
     #[test]
     fn begins_anew_with_another_server_or_another_log() {
-        let anew = [Effect::Doubt, Effect::Forget];
+        let anew = |name| [Effect::Doubt, Effect::Forget(era(name))];
         let (mut follower, now) = following();
         assert!(follower.connected(era("a")).is_empty(), "the same");
-        assert_eq!(follower.connected(era("b")), anew);
+        assert_eq!(follower.connected(era("b")), anew("b"));
         assert_eq!(follower.next(), None);
 
         let lost: [&[_]; 2] = [&[], &[(at(2), LogEntry::Beginning)]];
         for log in lost {
             let (mut follower, _) = following();
-            assert_eq!(read(&mut follower, log, now), anew, "{log:?}");
+            assert_eq!(read(&mut follower, log, now), anew("a"), "{log:?}");
             assert_eq!(follower.next(), None);
         }
     }

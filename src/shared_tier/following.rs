@@ -3,15 +3,17 @@
 use std::{collections::HashMap, convert::Infallible, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{info, warn};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     SharedTier,
     follower::{Effect, Follower, Read, Times},
-    link::{Link, LinkError},
+    link::{Link, LinkError, RETRY_AFTER},
     log_entry::{LogEntry, Pause, WriteId},
     position::Era,
+    reported::Reported,
     rules::Strict,
+    server_clock::ServerClock,
 };
 use crate::{
     upstream::Upstream,
@@ -44,22 +46,12 @@ const KEPT: usize = 1 << 16;
 /// connection stands.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Between two attempts to connect, or to write what was refused.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
-
-/// Between two lines of the log about the same trouble.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
-
-/// What was logged of the connection.
-#[derive(Default)]
-struct Reported {
-    at: Option<Instant>,
-}
-
 impl SharedTier {
     /// Does to `cache` what other replicas say of their writes, lets `upstream` pause when theirs
     /// does, and tells them of what happens here, for as long as it is polled.
     pub async fn run<F: Failure>(self, cache: VehicleCache<F>, upstream: Upstream) -> Infallible {
+        let _reading = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_reading()));
+        let _sharing = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_sharing()));
         let Times { lease, write } = self.0.times();
         let mut follower = Follower::<Strict>::new(Times { lease, write });
         let mut applying = Applying { tier: self.clone(), cache, upstream, holds: HashMap::new() };
@@ -88,7 +80,9 @@ impl SharedTier {
         applying: &mut Applying<F>,
         reported: &mut Reported,
     ) -> LinkError {
-        let era = match link.era().await {
+        // What was known of the clock of another server means nothing.
+        *self.0.clock.lock() = ServerClock::default();
+        let era = match self.look(link).await {
             Ok(era) => era,
             Err(error) => return error,
         };
@@ -111,12 +105,13 @@ impl SharedTier {
             let first = inner.outbox.first(BATCH).await;
             let sealed = first
                 .iter()
-                .map(|entry| inner.sealer.seal(inner.log.as_bytes(), &entry.to_bytes()));
-            let (accepted, refused) = match link.append(&inner.log, KEPT, sealed).await {
+                .map(|outgoing| outgoing.entry.to_bytes())
+                .map(|entry| inner.sealer.seal(inner.log.as_bytes(), &entry));
+            let (positions, refused) = match link.append(&inner.log, KEPT, sealed).await {
                 Ok(appended) => appended,
                 Err(error) => return error,
             };
-            inner.outbox.done(&first[..accepted]);
+            inner.logged(&first, &positions);
             // Nobody waits for a server that refuses.
             match refused {
                 None => inner.outbox.link_up(),
@@ -142,7 +137,7 @@ impl SharedTier {
         loop {
             let sent_at = Instant::now();
             if sent_at >= check_at {
-                match link.era().await {
+                match self.look(link).await {
                     Ok(found) if found == era => check_at = sent_at + CHECK_EVERY,
                     Ok(_) => return LinkError::Unexpected("another server"),
                     Err(error) => return error,
@@ -153,12 +148,24 @@ impl SharedTier {
                 Err(error) => return error,
             };
             let (is_all, now) = (read.is_all, Instant::now());
+            let entries = read.entries.iter();
+            let entries = entries.map(|(position, entry)| (*position, entry.as_ref()));
+            self.0.known.lock().note(entries);
             applying.apply(follower.read(read, now)).await;
+            self.0.known.lock().reach(follower.next());
             applying.apply(follower.expire(now)).await;
             if is_all {
                 sleep_until(sent_at + READ_EVERY).await;
             }
         }
+    }
+
+    /// Looks at which run of the server it is, and at its clock.
+    async fn look(&self, link: &Link) -> Result<Era, LinkError> {
+        let sent_at = Instant::now();
+        let (era, shown) = link.server().await?;
+        self.0.clock.lock().note(sent_at, Instant::now(), shown);
+        Ok(era)
     }
 
     async fn read(&self, link: &Link, follower: &Follower) -> Result<Read, LinkError> {
@@ -183,8 +190,9 @@ impl<F: Failure> Applying<F> {
         for effect in effects {
             match effect {
                 Effect::Doubt => tier.0.trust().revoke(),
-                Effect::Forget => {
+                Effect::Forget(era) => {
                     tier.0.outbox.begin_reading();
+                    tier.0.known.lock().forget(era);
                     cache.forget_vehicles();
                     holds.clear();
                 }
@@ -207,32 +215,5 @@ impl<F: Failure> Applying<F> {
                 Effect::Trust(until) => tier.0.trust().extend(until),
             }
         }
-    }
-}
-
-impl Reported {
-    fn connected(&mut self) {
-        info!("shared tier connected");
-        self.at = None;
-    }
-
-    fn lost(&mut self, error: &LinkError, now: Instant) {
-        if self.is_due(now) {
-            warn!(%error, "shared tier not reached: other replicas are not heard");
-        }
-    }
-
-    fn refused(&mut self, error: &redis::RedisError, now: Instant) {
-        if self.is_due(now) {
-            warn!(%error, "shared tier refuses what it is told of writes");
-        }
-    }
-
-    fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = self.at.is_none_or(|at| now >= at + REPORT_EVERY);
-        if is_due {
-            self.at = Some(now);
-        }
-        is_due
     }
 }

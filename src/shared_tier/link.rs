@@ -68,6 +68,9 @@ const DIAL_TIMEOUT: Duration = Duration::from_millis(500);
 /// silent for so long is most likely silent for good.
 const TIMEOUT: Duration = Duration::from_millis(750);
 
+/// Between two attempts to connect, or to write what was refused.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(500);
+
 /// How long a server may be silent before the system asks whether it is there, and how long what
 /// was sent may be without its acknowledgement.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -120,17 +123,68 @@ impl Endpoint {
 }
 
 impl Link {
-    /// Which run of which server this is.
-    pub(super) async fn era(&self) -> Result<Era, LinkError> {
+    /// Which run of which server this is, and what its clock shows since 1970.
+    pub(super) async fn server(&self) -> Result<(Era, Duration), LinkError> {
         let Value::BulkString(info) = self.ask(cmd("INFO").arg("server")).await? else {
             return Err(LinkError::Unexpected("INFO"));
         };
-        let mut lines = info.split(|&byte| byte == b'\n');
-        let run_id = lines.find_map(|line| line.trim_ascii_end().strip_prefix(b"run_id:"));
-        run_id
-            .filter(|run_id| !run_id.is_empty())
-            .map(Era::of)
-            .ok_or(LinkError::Unexpected("INFO without run_id"))
+        let find = |name: &[u8]| {
+            let mut lines = info.split(|&byte| byte == b'\n');
+            let value = lines.find_map(|line| line.trim_ascii_end().strip_prefix(name));
+            value.filter(|value| !value.is_empty())
+        };
+        let era = find(b"run_id:").map(Era::of);
+        let era = era.ok_or(LinkError::Unexpected("INFO without run_id"))?;
+        let microseconds = find(b"server_time_usec:")
+            .and_then(|text| str::from_utf8(text).ok()?.parse().ok())
+            .ok_or(LinkError::Unexpected("INFO without server_time_usec"))?;
+        Ok((era, Duration::from_micros(microseconds)))
+    }
+
+    /// The values of these names, of which all that are asked for may take so many bytes.
+    pub(super) async fn values(
+        &self,
+        names: &[Vec<u8>],
+        max_bytes: usize,
+    ) -> Result<Vec<Option<Vec<u8>>>, LinkError> {
+        let mut command = cmd("MGET");
+        command.arg(names);
+        self.allowance.set(max_bytes);
+        let mut link = self.commands.clone();
+        let response = within(link.send_packed_command(&command)).await?;
+        let Value::Array(values) = response.extract_error()? else {
+            return Err(LinkError::Unexpected("MGET"));
+        };
+        let values = values.into_iter().map(|value| match value {
+            Value::BulkString(bytes) => Ok(Some(bytes)),
+            Value::Nil => Ok(None),
+            _ => Err(LinkError::Unexpected("MGET")),
+        });
+        let values: Vec<_> = values.collect::<Result<_, _>>()?;
+        match values.len() == names.len() {
+            true => Ok(values),
+            false => Err(LinkError::Unexpected("MGET")),
+        }
+    }
+
+    /// Keeps values under their names for so long each. Gives for each whether it is kept.
+    pub(super) async fn keep(
+        &self,
+        values: impl Iterator<Item = (Vec<u8>, Vec<u8>, Duration)>,
+    ) -> Result<Vec<RedisResult<()>>, LinkError> {
+        let mut commands = pipe();
+        for (name, value, life) in values {
+            let milliseconds = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+            let command = commands.cmd("SET").arg(name).arg(value);
+            command.arg("PX").arg(milliseconds);
+        }
+        let (mut link, count) = (self.commands.clone(), commands.len());
+        self.allowance.set(MAX_RESPONSE);
+        let responses = within(link.send_packed_commands(&commands, 0, count)).await?;
+        let kept = responses
+            .into_iter()
+            .map(|response| response.extract_error().map(drop));
+        Ok(kept.collect())
     }
 
     /// Entries of the log from `first` on, that one included, up to `count`.
@@ -151,13 +205,13 @@ impl Link {
     }
 
     /// Puts `entries` behind everything else in the log, which keeps at least the last `keep`.
-    /// Gives how many of them, from the first on, are there now, and why the next is not.
+    /// Gives where they stand there, from the first on, and why the next is not there.
     pub(super) async fn append(
         &self,
         log: &str,
         keep: usize,
         entries: impl Iterator<Item = Vec<u8>>,
-    ) -> Result<(usize, Option<RedisError>), LinkError> {
+    ) -> Result<(Vec<Position>, Option<RedisError>), LinkError> {
         let mut commands = pipe();
         for entry in entries {
             let command = commands.cmd("XADD").arg(log);
@@ -171,12 +225,17 @@ impl Link {
         }
         let (mut link, count) = (self.commands.clone(), commands.len());
         let responses = within(link.send_packed_commands(&commands, 0, count)).await?;
-        for (nth, response) in responses.into_iter().enumerate() {
-            if let Err(refused) = response.extract_error() {
-                return Ok((nth, Some(refused)));
+        let mut positions = Vec::with_capacity(count);
+        for response in responses {
+            match response.extract_error() {
+                Ok(Value::BulkString(id)) => {
+                    positions.push(position(&id).ok_or(LinkError::Unexpected("XADD"))?);
+                }
+                Ok(_) => return Err(LinkError::Unexpected("XADD")),
+                Err(refused) => return Ok((positions, Some(refused))),
             }
         }
-        Ok((count, None))
+        Ok((positions, None))
     }
 
     async fn ask(&self, command: &Cmd) -> Result<Value, LinkError> {
@@ -195,6 +254,10 @@ async fn within<T>(asking: impl Future<Output = RedisResult<T>>) -> Result<T, Li
         .map_err(|_| LinkError::Timeout)??)
 }
 
+fn position(id: &[u8]) -> Option<Position> {
+    str::from_utf8(id).ok()?.parse().ok()
+}
+
 fn raw_entry(entry: Value) -> Option<RawEntry> {
     let Value::Array(entry) = entry else {
         return None;
@@ -202,7 +265,7 @@ fn raw_entry(entry: Value) -> Option<RawEntry> {
     let [Value::BulkString(id), Value::Array(fields)] = <[_; 2]>::try_from(entry).ok()? else {
         return None;
     };
-    let position = str::from_utf8(&id).ok()?.parse().ok()?;
+    let position = position(&id)?;
     // What has other fields nobody here can read.
     let bytes = match <[_; 2]>::try_from(fields) {
         Ok([Value::BulkString(field), Value::BulkString(bytes)]) if field == FIELD.as_bytes() => {
@@ -240,7 +303,7 @@ mod tests {
         let login = RedisConnectionInfo::default().set_skip_set_lib_name();
         let endpoint = Endpoint { host: "127.0.0.1".to_owned(), port, tls: None, login };
         let link = endpoint.dial().await.unwrap();
-        let error = link.era().await.unwrap_err();
+        let error = link.server().await.unwrap_err();
         drop(link);
         (error, serving.await.unwrap())
     }
@@ -261,6 +324,7 @@ mod tests {
             b"$-1\r\n",
             b"*0\r\n",
             b"$8\r\nrun_id:\n\r\n",
+            b"$9\r\nrun_id:a\n\r\n",
             b"-NOPERM no\r\n",
             b"!!\r\n",
         ] {

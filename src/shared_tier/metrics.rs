@@ -1,20 +1,59 @@
 use std::{sync::Arc, time::Duration};
 
 use prometheus::{
-    Gauge, IntCounter, IntGauge, Registry,
+    Gauge, Histogram, IntCounter, IntGauge, Registry,
     core::{Collector, Desc},
     proto::MetricFamily,
+    register_histogram_with_registry, register_int_gauge_with_registry,
 };
 use tokio::time::Instant;
 
 use super::trust::Trust;
+use crate::labels::labels;
 
 /// What the shared tier counts. Handles are resolved once.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(super) unannounced: IntCounter,
+    pub(super) seconds: Histogram,
+    pub(super) breaker: IntGauge,
+    lookups: [IntCounter; Lookup::ALL.len()],
+    fills: [IntCounter; Fill::ALL.len()],
     trust: Arc<Trust>,
 }
+
+labels! {
+    /// What the server had of a vehicle; the label of `vingate_shared_lookups_total`.
+    pub(super) enum Lookup {
+        /// A value that is good.
+        Hit = "hit",
+        /// Nothing.
+        Absent = "absent",
+        /// Nothing that came in time.
+        Late = "late",
+        /// A value that may be older than a write.
+        Rejected = "rejected",
+        /// Bytes that no replica with this secret has put there.
+        Unreadable = "unreadable",
+        /// It was not asked, because it does not respond in time or writes are not heard of.
+        Skipped = "skipped",
+    }
+}
+
+labels! {
+    /// What became of a vehicle to be shared; the label of `vingate_shared_fills_total`.
+    pub(super) enum Fill {
+        /// It is on the server.
+        Stored = "stored",
+        /// Too much was waiting.
+        Dropped = "dropped",
+        /// The server refused it, or was not reached.
+        Failed = "failed",
+    }
+}
+
+/// One waits for some milliseconds, and for two more with each 500 vehicles.
+const SECONDS: [f64; 9] = [0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1];
 
 /// What is known of writes at the moment of a scrape.
 struct Known {
@@ -44,7 +83,43 @@ impl Metrics {
         };
         registry.register(Box::new(unannounced.clone()))?;
         registry.register(Box::new(known))?;
-        Ok(Self { unannounced, trust })
+        let breaker = register_int_gauge_with_registry!(
+            "vingate_shared_breaker_state",
+            "0 while vehicles are asked for, 1 while they are not",
+            registry
+        )?;
+        breaker.set(1);
+        Ok(Self {
+            unannounced,
+            seconds: register_histogram_with_registry!(
+                "vingate_shared_seconds",
+                "How long requests waited for the shared tier",
+                SECONDS.to_vec(),
+                registry
+            )?,
+            breaker,
+            lookups: Lookup::counters(
+                registry,
+                "vingate_shared_lookups_total",
+                "outcome",
+                "Vehicles that the shared tier was to be asked for, by what it had",
+            )?,
+            fills: Fill::counters(
+                registry,
+                "vingate_shared_fills_total",
+                "outcome",
+                "Vehicles to be shared, by what became of them",
+            )?,
+            trust,
+        })
+    }
+
+    pub(super) fn looked_up(&self, outcome: Lookup, vehicles: usize) {
+        self.lookups[outcome.index()].inc_by(vehicles as u64);
+    }
+
+    pub(super) fn filled(&self, outcome: Fill, vehicles: usize) {
+        self.fills[outcome.index()].inc_by(vehicles as u64);
     }
 
     pub(super) fn trust(&self) -> &Arc<Trust> {

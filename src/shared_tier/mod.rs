@@ -16,6 +16,12 @@
 //! and reads the log from its beginning. So does whoever does not find the entry that it read
 //! last.
 //!
+//! **Values.** What one replica has fetched is kept on the server for the others ([`sharing`]),
+//! encrypted and under names that tell nothing ([`value_codec`]). Each value says up to where its
+//! replica had read the log ([`known_writes`]), and whoever knows of a later write of the vehicle
+//! does not take it. Requests wait for it some milliseconds at most, and when that has been in vain
+//! for three times, nobody asks until the server responds in time again ([`reading`]).
+//!
 //! Nothing waits for the server for longer than a write that is told to it, which waits for 20 ms.
 //! What cannot be told is told as soon as there is a server again ([`outbox`]).
 //!
@@ -24,24 +30,37 @@
 
 mod bounded;
 mod config;
+mod finding;
 mod follower;
 mod following;
+mod known_writes;
 mod link;
 mod log_entry;
 mod metrics;
 mod outbox;
 mod position;
+mod readers;
+mod reading;
 mod release;
+mod reported;
 mod rules;
+mod server_clock;
+mod share_queue;
+mod sharing;
 mod telling;
 mod trust;
+mod value_codec;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use aws_lc_rs::rand;
+use parking_lot::Mutex;
 use redis::{ProtocolVersion, RedisConnectionInfo};
 use rustls::pki_types::{IpAddr, ServerName};
 use tokio::time::Instant;
@@ -53,10 +72,16 @@ pub use self::{
 };
 use self::{
     follower::Times,
+    known_writes::KnownWrites,
     link::Endpoint,
     log_entry::{LogEntry, WriteId},
-    outbox::Outbox,
+    outbox::{Outbox, Outgoing, Pending},
+    position::Position,
+    readers::Readers,
+    server_clock::ServerClock,
+    share_queue::ShareQueue,
     trust::Trust,
+    value_codec::ValueCodec,
 };
 pub use crate::seal::Secret;
 use crate::{
@@ -75,6 +100,11 @@ struct Inner {
     log: String,
     sealer: Sealer,
     outbox: Outbox,
+    known: Mutex<KnownWrites>,
+    clock: Mutex<ServerClock>,
+    values: ValueCodec,
+    readers: Readers,
+    share_queue: ShareQueue,
     metrics: Metrics,
     /// Tells the writes of this process from those of others.
     replica: u64,
@@ -99,6 +129,11 @@ impl SharedTier {
             log: format!("{{vg1:{}}}:log", config.namespace),
             sealer: secrets.sealer(b"log"),
             outbox: Outbox::new(Instant::now()),
+            known: Mutex::new(KnownWrites::new()),
+            clock: Mutex::default(),
+            values: ValueCodec::new(&config.namespace, secrets),
+            readers: Readers::default(),
+            share_queue: ShareQueue::new(),
             metrics,
             replica: u64::from_le_bytes(replica),
             writes: AtomicU64::new(0),
@@ -106,10 +141,11 @@ impl SharedTier {
         })))
     }
 
-    /// Ready when all was told that others have to know. While there is no server, that does not
-    /// come.
+    /// Ready when all was told that others have to know, and they have what was fetched. While
+    /// there is no server, that does not come.
     pub async fn flushed(&self) {
         self.0.outbox.emptied().await;
+        self.0.share_queue.emptied().await;
     }
 }
 
@@ -122,15 +158,40 @@ impl Inner {
         Times { lease: self.config.lease, write: self.config.write_timeout }
     }
 
+    /// How long ago the server's clock showed so many milliseconds since 1970.
+    fn age(&self, milliseconds: u64) -> Option<Duration> {
+        let now = self.clock.lock().at(Instant::now())?;
+        Some(Duration::from_millis(now.saturating_sub(milliseconds)))
+    }
+
     fn next_write(&self) -> WriteId {
         let number = self.writes.fetch_add(1, Ordering::Relaxed);
         WriteId { replica: self.replica, number }
     }
 
+    /// Lets an entry wait until it is in the log. Gives what comes then.
+    fn push(&self, entry: LogEntry) -> Pending {
+        // Under the lock, so that they wait in the order of their numbers.
+        let mut known = self.known.lock();
+        let number = known.tell(&entry);
+        self.outbox.push(entry, number)
+    }
+
+    /// The first of what was sent stands there in the log.
+    fn logged(&self, sent: &[Arc<Outgoing>], positions: &[Position]) {
+        let mut known = self.known.lock();
+        for (sent, position) in sent.iter().zip(positions) {
+            known.logged(sent.number, &sent.entry, *position);
+        }
+        drop(known);
+        // Now responses may leave that wait for it.
+        self.outbox.done(&sent[..positions.len()]);
+    }
+
     /// Puts a first entry into an empty log, unless one is about to come.
     fn begin_log(&self) {
         if self.outbox.is_empty() {
-            drop(self.outbox.push(LogEntry::Beginning));
+            drop(self.push(LogEntry::Beginning));
         }
     }
 }

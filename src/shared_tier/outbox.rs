@@ -28,7 +28,7 @@ pub(super) type Pending = oneshot::Receiver<Receipt>;
 
 #[derive(Debug)]
 struct State {
-    entries: VecDeque<Outgoing>,
+    entries: VecDeque<Waiting>,
     /// What they weigh.
     weight: usize,
     reading: Reading,
@@ -36,9 +36,17 @@ struct State {
     down_since: Option<Instant>,
 }
 
+/// An entry for the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outgoing {
+    /// The higher the later.
+    pub(super) number: u64,
+    pub(super) entry: LogEntry,
+}
+
 #[derive(Debug)]
-struct Outgoing {
-    entry: Arc<LogEntry>,
+struct Waiting {
+    outgoing: Arc<Outgoing>,
     receipt: oneshot::Sender<Receipt>,
 }
 
@@ -58,10 +66,11 @@ impl Outbox {
         Self { state: Mutex::new(state), has_more: Notify::new(), has_less: Notify::new() }
     }
 
-    /// Lets `entry` wait. Gives what comes when it is in the log, if that is still to be then.
-    pub(super) fn push(&self, entry: LogEntry) -> Pending {
+    /// Lets `entry` wait, whose number is above those that wait. Gives what comes when it is in the
+    /// log, if that is still to be then.
+    pub(super) fn push(&self, entry: LogEntry, number: u64) -> Pending {
         let (sender, receipt) = oneshot::channel();
-        let given_up = self.state.lock().push(entry, sender);
+        let given_up = self.state.lock().push(Outgoing { number, entry }, sender);
         drop(given_up);
         self.has_more.notify_one();
         receipt
@@ -101,13 +110,13 @@ impl Outbox {
     }
 
     /// Waits until there is something, and gives the first of it, up to `max`.
-    pub(super) async fn first(&self, max: usize) -> Vec<Arc<LogEntry>> {
+    pub(super) async fn first(&self, max: usize) -> Vec<Arc<Outgoing>> {
         loop {
             let first: Vec<_> = {
                 let state = self.state.lock();
                 let entries = state.entries.iter().take(max);
                 entries
-                    .map(|outgoing| Arc::clone(&outgoing.entry))
+                    .map(|waiting| Arc::clone(&waiting.outgoing))
                     .collect()
             };
             if !first.is_empty() {
@@ -118,16 +127,16 @@ impl Outbox {
     }
 
     /// These, which were first, are in the log.
-    pub(super) fn done(&self, sent: &[Arc<LogEntry>]) {
+    pub(super) fn done(&self, sent: &[Arc<Outgoing>]) {
         self.has_less.notify_one();
         let state = &mut *self.state.lock();
         let receipt = Receipt { reading: state.reading, at: Instant::now() };
         for sent in sent {
             // All of them may have been given up meanwhile.
-            let is_sent = |outgoing: &mut Outgoing| Arc::ptr_eq(&outgoing.entry, sent);
-            if let Some(outgoing) = state.entries.pop_front_if(is_sent) {
-                state.weight -= outgoing.entry.weight();
-                let _ = outgoing.receipt.send(receipt);
+            let is_sent = |waiting: &mut Waiting| Arc::ptr_eq(&waiting.outgoing, sent);
+            if let Some(waiting) = state.entries.pop_front_if(is_sent) {
+                state.weight -= waiting.outgoing.entry.weight();
+                let _ = waiting.receipt.send(receipt);
             }
         }
     }
@@ -135,16 +144,20 @@ impl Outbox {
 
 impl State {
     /// Gives what is given up for it.
-    fn push(&mut self, entry: LogEntry, receipt: oneshot::Sender<Receipt>) -> VecDeque<Outgoing> {
+    fn push(
+        &mut self,
+        mut outgoing: Outgoing,
+        receipt: oneshot::Sender<Receipt>,
+    ) -> VecDeque<Waiting> {
         let mut given_up = VecDeque::new();
-        let mut entry = Arc::new(entry);
-        if self.weight + entry.weight() > MAX_WEIGHT {
+        if self.weight + outgoing.entry.weight() > MAX_WEIGHT {
             given_up = mem::take(&mut self.entries);
             self.weight = 0;
-            entry = Arc::new(LogEntry::Done(None, Change::Everything));
+            outgoing.entry = LogEntry::Done(None, Change::Everything);
         }
-        self.weight += entry.weight();
-        self.entries.push_back(Outgoing { entry, receipt });
+        self.weight += outgoing.entry.weight();
+        let outgoing = Arc::new(outgoing);
+        self.entries.push_back(Waiting { outgoing, receipt });
         given_up
     }
 }
@@ -166,19 +179,17 @@ mod tests {
         LogEntry::Done(None, Change::Of(InvalidationScope::default()))
     }
 
-    fn first(outbox: &Outbox, max: usize) -> Vec<Arc<LogEntry>> {
+    fn first(outbox: &Outbox, max: usize) -> Vec<Arc<Outgoing>> {
         outbox.first(max).now_or_never().unwrap_or_default()
     }
 
     #[tokio::test]
     async fn keeps_the_order_until_each_is_in_the_log() {
         let outbox = Outbox::new(Instant::now());
-        let mut receipts = [outbox.push(LogEntry::Beginning), outbox.push(done())];
+        let mut receipts = [outbox.push(LogEntry::Beginning, 1), outbox.push(done(), 2)];
         let sent = first(&outbox, 10);
-        assert_eq!(
-            sent.iter().map(|entry| &**entry).collect::<Vec<_>>(),
-            [&LogEntry::Beginning, &done()]
-        );
+        let entries = sent.iter().map(|sent| (sent.number, &sent.entry));
+        assert_eq!(entries.collect::<Vec<_>>(), [(1, &LogEntry::Beginning), (2, &done())]);
         outbox.done(&sent[..1]);
         assert_eq!(receipts[0].try_recv().unwrap().reading, Reading(0));
         assert!(receipts[1].try_recv().is_err());
@@ -190,15 +201,17 @@ mod tests {
     #[tokio::test]
     async fn says_that_anything_has_changed_rather_than_to_keep_more_than_there_is_room_for() {
         let outbox = Outbox::new(Instant::now());
-        let mut lost = outbox.push(done());
-        for _ in 1..MAX_WEIGHT {
-            drop(outbox.push(done()));
+        let mut lost = outbox.push(done(), 1);
+        for nth in 2..=MAX_WEIGHT {
+            drop(outbox.push(done(), nth as u64));
         }
         let sent = first(&outbox, 1);
-        drop(outbox.push(LogEntry::Beginning));
+        let last = MAX_WEIGHT as u64 + 1;
+        drop(outbox.push(LogEntry::Beginning, last));
         let all = first(&outbox, usize::MAX);
         let everything = LogEntry::Done(None, Change::Everything);
-        assert_eq!(all.iter().map(|entry| &**entry).collect::<Vec<_>>(), [&everything]);
+        let entries = all.iter().map(|sent| (sent.number, &sent.entry));
+        assert_eq!(entries.collect::<Vec<_>>(), [(last, &everything)]);
         outbox.done(&sent);
         assert!(lost.try_recv().is_err());
         assert_eq!(first(&outbox, 2).len(), 1, "what was sent is not what is first now");

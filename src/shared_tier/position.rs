@@ -9,7 +9,7 @@ use crate::digest;
 pub(super) struct Era(u64);
 
 /// Where an entry stands in the log: the ID of a stream's entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Position {
     /// Of the server's clock, in milliseconds since 1970.
     pub(super) milliseconds: u64,
@@ -23,6 +23,25 @@ impl Era {
         let digest = digest::of(run_id);
         let (words, _) = digest.as_chunks();
         Self(u64::from_le_bytes(words[0]))
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; 8] {
+        self.0.to_le_bytes()
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_le_bytes(bytes))
+    }
+}
+
+impl Position {
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.milliseconds) << 64 | u128::from(self.sequence)).to_le_bytes()
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let both = u128::from_le_bytes(bytes);
+        Self { milliseconds: (both >> 64) as u64, sequence: both as u64 }
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) trait Rules {
     const WAITS: bool = true;
     /// What was announced in a log that may have been lost since is not known.
     const MINDS_LOSS: bool = true;
+    /// A value that others share is compared with the last write of its vehicle.
+    const COMPARES: bool = true;
 }
 
 /// All of them.

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     upstream::{Account, RetryAfterListener},
-    vehicle_cache::{Change, InvalidationScope, Replicas, Tell},
+    vehicle::Vehicle,
+    vehicle_cache::{Change, Entry, Found, InvalidationScope, Partition, Replicas, Tell},
 };
 
 /// A write that was announced, until it is over.
@@ -50,6 +51,23 @@ impl Replicas for SharedTier {
         (!self.0.trust().lasts(now)).then_some(self.0.config.when_lost)
     }
 
+    fn find(
+        &self,
+        partition: Partition,
+        vehicles: Vec<Vehicle>,
+    ) -> Option<BoxFuture<'static, Vec<Option<Found>>>> {
+        self.find_all(partition, vehicles)
+    }
+
+    fn share(&self, partition: Partition, fill: &mut dyn FnMut() -> Vec<(Vehicle, Arc<Entry>)>) {
+        // Before: a write that is read of meanwhile keeps what is older from being stored.
+        let stamp = self.0.known.lock().stamp();
+        let stored = fill();
+        if let Some(stamp) = stamp.filter(|_| !stored.is_empty()) {
+            self.share_filled(stamp, partition, stored);
+        }
+    }
+
     fn announce(&self, scope: InvalidationScope) -> BoxFuture<'static, Arc<dyn Tell>> {
         let tier = self.clone();
         Box::pin(async move {
@@ -58,7 +76,7 @@ impl Replicas for SharedTier {
                 return Arc::new(tier) as Arc<dyn Tell>;
             }
             let (write, sent_at) = (tier.0.next_write(), Instant::now());
-            let mut intent = Intent::Pending(tier.0.outbox.push(LogEntry::Intent(write, scope)));
+            let mut intent = Intent::Pending(tier.0.push(LogEntry::Intent(write, scope)));
             // From here on it is said that it is over, also if nobody waits here any more.
             let mut announced = Announced {
                 tier,
@@ -76,7 +94,7 @@ impl Replicas for SharedTier {
 
 impl Tell for SharedTier {
     fn tell(&self, change: Change, fence_for: Option<Duration>) -> BoxFuture<'static, ()> {
-        let done = self.0.outbox.push(LogEntry::of(None, change, fence_for));
+        let done = self.0.push(LogEntry::of(None, change, fence_for));
         let tier = self.clone();
         let told = Told { sent_at: Instant::now(), intent: None, done: None };
         Box::pin(async move { tier.wait_for_release(told, done).await })
@@ -89,7 +107,7 @@ impl RetryAfterListener for SharedTier {
         // Told later, it would be over.
         if let LinkState::Up(_) = inner.outbox.link() {
             let pause = Pause { replica: inner.replica, account, rest };
-            drop(inner.outbox.push(LogEntry::Pause(pause)));
+            drop(inner.push(LogEntry::Pause(pause)));
         }
     }
 }
@@ -126,7 +144,7 @@ impl Tell for Announced {
         if matches!(entry, LogEntry::Done(..)) {
             self.is_over.store(true, Ordering::Relaxed);
         }
-        let done = self.tier.0.outbox.push(entry);
+        let done = self.tier.0.push(entry);
         let intent = self.intent.lock().receipt();
         let told = Told { sent_at: self.sent_at, intent, done: None };
         let tier = self.tier.clone();
@@ -138,12 +156,7 @@ impl Drop for Announced {
     fn drop(&mut self) {
         if !*self.is_over.get_mut() {
             let nothing = Change::Of(InvalidationScope::default());
-            drop(
-                self.tier
-                    .0
-                    .outbox
-                    .push(LogEntry::Done(Some(self.write), nothing)),
-            );
+            drop(self.tier.0.push(LogEntry::Done(Some(self.write), nothing)));
         }
     }
 }

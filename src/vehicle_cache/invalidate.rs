@@ -107,8 +107,9 @@ impl<F: Failure> VehicleCache<F> {
         cause: Cause,
         fence_for: Option<Duration>,
     ) -> BoxFuture<'static, ()> {
-        let removed = self.invalidate_here(scope.clone(), cause, fence_for);
-        let told = replicas.tell(Change::Of(scope), fence_for);
+        // First, so that none of it comes back from them behind that.
+        let told = replicas.tell(Change::Of(scope.clone()), fence_for);
+        let removed = self.invalidate_here(scope, cause, fence_for);
         match cause {
             // Nobody has written, so nobody has to wait for the others.
             Cause::Unauthorized => removed,
@@ -144,9 +145,9 @@ impl<F: Failure> VehicleCache<F> {
     /// keeps calls that were sent before it was over from storing what they bring. Dropped before
     /// its end, it has done a part of that.
     pub async fn purge_vehicles(&self, filter: &PurgeFilter) -> u64 {
-        self.note_purge(*filter, Cause::Purge);
         let replicas = self.contents().replicas.as_ref();
         let told = replicas.map(|replicas| replicas.tell(filter.change(), None));
+        self.note_purge(*filter, Cause::Purge);
         let vin = filter.vin.map(VehicleTag::Vin);
         let tags: Vec<_> = vin
             .into_iter()

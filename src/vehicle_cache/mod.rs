@@ -5,6 +5,7 @@ mod change;
 mod classes;
 mod directives;
 mod drop_log;
+mod from_replicas;
 mod invalidate;
 mod life;
 mod lifetimes;
@@ -19,7 +20,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::{
-    cache::{self, Contents, TAGS},
+    cache::{self, Contents, Rules as _, TAGS, Verdict},
     vehicle::{Plate, Vehicle, Vin},
 };
 
@@ -34,7 +35,7 @@ pub use self::{
     lifetimes::{Lifetimes, StaleWindows, Ttl},
     metrics::{CacheStatus, Metrics},
     record::Record,
-    replicas::{Replicas, Tell},
+    replicas::{Found, Replicas, Tell},
     results::{ContentHash, Element, Freshness, Results, Source},
 };
 pub use crate::cache::{Key, Moment, Partition};
@@ -139,6 +140,19 @@ impl<F: Failure> VehicleCache<F> {
         let stale = self.contents().lifetimes.load().stale;
         let doubt = self.doubt(now);
         self.look_up_by(partition, vehicles, &DirectivesAt { directives, stale, doubt, now }, now)
+    }
+
+    /// Whether what came for a request that asked for it at `asked_at` is what it wants: it is, if
+    /// Sync responded after that, and if it would have been taken from the cache.
+    pub fn is_wanted(&self, entry: &Entry, directives: &Directives, asked_at: Instant) -> bool {
+        entry.filled_at().instant >= asked_at || self.is_fresh(entry, directives, asked_at)
+    }
+
+    /// Whether a request would take this from the cache as fresh.
+    fn is_fresh(&self, results: &Results, directives: &Directives, now: Instant) -> bool {
+        let stale = self.contents().lifetimes.load().stale;
+        let rules = DirectivesAt { directives, stale, doubt: self.doubt(now), now };
+        rules.check(results) == Verdict::Fresh
     }
 
     /// What is still held for a vehicle whose refresh failed, if it may stand in.

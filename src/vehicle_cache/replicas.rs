@@ -1,14 +1,15 @@
 //! Other processes that hold the same vehicles.
 //!
 //! They have to hear of writes through this one, and what is held here is good only as long as
-//! this one hears of theirs.
+//! this one hears of theirs. What one has fetched the others need not fetch.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Change, InvalidationScope};
+use super::{Change, Entry, InvalidationScope, Record};
+use crate::{cache::Partition, vehicle::Vehicle};
 
 /// The other replicas of a gateway.
 pub trait Replicas: Tell {
@@ -16,10 +17,31 @@ pub trait Replicas: Tell {
     /// here, so that the age does not matter.
     fn max_age(&self, now: Instant) -> Option<Duration>;
 
+    /// What the others have fetched of `vehicles`, one for each: ready soon, with what is there by
+    /// then. `None`: they cannot be asked.
+    fn find(
+        &self,
+        partition: Partition,
+        vehicles: Vec<Vehicle>,
+    ) -> Option<BoxFuture<'static, Vec<Option<Found>>>>;
+
+    /// Lets `fill` store what a call has brought of a partition, and the others have what that
+    /// gives: all that no write has touched since it was asked for.
+    fn share(&self, partition: Partition, fill: &mut dyn FnMut() -> Vec<(Vehicle, Arc<Entry>)>);
+
     /// A write that may change what `scope` covers is about to be sent. Ready when the others
     /// know, or cannot be told in time, with what they are told its outcome by. That is dropped
     /// when the write is over, whatever came of it.
     fn announce(&self, scope: InvalidationScope) -> BoxFuture<'static, Arc<dyn Tell>>;
+}
+
+/// What another replica has fetched.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What it was.
+    pub record: Record,
+    /// How long ago Sync's response came.
+    pub age: Duration,
 }
 
 /// Tells other replicas.

@@ -68,7 +68,8 @@ impl Freshness {
 }
 
 impl Results {
-    pub(super) fn new(element: Element, fresh_for: Duration, now: Moment) -> Self {
+    /// What is held of an element that comes now.
+    pub fn new(element: Element, fresh_for: Duration, now: Moment) -> Self {
         let mut content_hash = ContentHash::default();
         let whole = digest::of(&element.bytes);
         content_hash.copy_from_slice(&whole[..size_of::<ContentHash>()]);

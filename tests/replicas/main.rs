@@ -13,3 +13,4 @@ mod redis_server;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod values;

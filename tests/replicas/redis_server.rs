@@ -100,10 +100,16 @@ impl RedisServer {
 
     /// Asks it something.
     pub(crate) fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let command: Vec<_> = command.iter().map(|text| text.as_bytes()).collect();
+        self.ask_bytes(&command)
+    }
+
+    /// The same with what is no text.
+    pub(crate) fn ask_bytes<T: redis::FromRedisValue>(&self, command: &[&[u8]]) -> T {
         let client = redis::Client::open(format!("redis://{}", self.address)).unwrap();
         let mut connection: Connection = client.get_connection().unwrap();
-        let mut asked = redis::cmd(command[0]);
-        command[1..].iter().for_each(|argument| {
+        let mut asked = redis::Cmd::new();
+        command.iter().for_each(|argument| {
             asked.arg(argument);
         });
         asked.query(&mut connection).unwrap()

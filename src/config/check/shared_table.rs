@@ -41,6 +41,7 @@ pub(super) fn check(
         secret: secret?,
         previous: previous?,
         namespace: written.namespace.0.clone(),
+        timeout: written.timeout.0,
         lease,
         write_wait,
         when_lost: written.when_lost.0,

@@ -14,8 +14,8 @@ use crate::{
 };
 
 table! {
-    /// One Redis (7.0 or later) or Valkey (7.2 or later), over which replicas tell one another of
-    /// writes. It is never needed: without it each replica is on its own. If absent, replicas share
+    /// One Redis (7.0 or later) or Valkey (7.2 or later), in which replicas keep vehicles for one
+    /// another, and over which they tell one another of writes. It is never needed: without it each replica is on its own. If absent, replicas share
     /// nothing. All replicas have the same keys here.
     pub(crate) struct Shared {
         /// Where it is: redis://HOST:PORT, or rediss:// for TLS. Neither user nor password.
@@ -32,6 +32,10 @@ table! {
         namespace: Namespace = Namespace("vingate".to_owned()),
         /// The CA certificates of the server, PEM. If absent, those that the system trusts.
         ca: Option<PathBuf> = None,
+        /// The longest that a request waits for vehicles that other replicas have fetched, and 2 ms
+        /// more for each 500 vehicles beyond the first. After three such waits in a row nobody waits
+        /// until the server responds in time again.
+        timeout: Time<1, MINUTE> = Time::millis(10),
         /// How long a replica trusts what it last heard of writes. It asks every 25 ms, so that
         /// five may be lost.
         lease: Time<100, MINUTE> = Time::millis(150),

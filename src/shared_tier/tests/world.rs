@@ -1,29 +1,31 @@
 //! Everything around the protocol, for the [model](super::model).
 
-use std::{collections::BTreeSet, hash::Hash, sync::LazyLock, time::Duration};
+use std::{hash::Hash, sync::LazyLock, time::Duration};
 
 use tokio::time::Instant;
 
+use super::replica::Replica;
 use crate::{
     shared_tier::{
-        follower::{Effect, Follower, Read, Times},
+        known_writes::Stamp,
         log_entry::{LogEntry, WriteId},
         position::{Era, Position},
         release::{LinkState, Reading, Receipt, Told},
         rules::Rules,
     },
-    vehicle_cache::{Change, InvalidationScope},
+    vehicle::{Plate, Vehicle, Vin},
+    vehicle_cache::{Change, InvalidationScope, Partition},
 };
 
 /// Now, always: what lies in the past moves further away instead.
-static NOW: LazyLock<Instant> = LazyLock::new(|| Instant::now() + 1000 * LEASE);
+pub(super) static NOW: LazyLock<Instant> = LazyLock::new(|| Instant::now() + 1000 * LEASE);
 
-const TICK: Duration = Duration::from_secs(1);
-const LEASE: Duration = Duration::from_secs(2);
+pub(super) const TICK: Duration = Duration::from_secs(1);
+pub(super) const LEASE: Duration = Duration::from_secs(2);
 /// Ticks of a lease. Whatever is older is as good as any age.
 const OLD: u8 = 2;
 /// So long that it only ends when it is said to.
-const WRITE: Duration = Duration::from_secs(1000);
+pub(super) const WRITE: Duration = Duration::from_secs(1000);
 
 /// How much may happen.
 #[derive(Clone, Copy)]
@@ -32,6 +34,8 @@ pub(super) struct Bounds {
     pub(super) writes: u8,
     pub(super) cuts: u8,
     pub(super) takeovers: u8,
+    /// Whether others share values.
+    pub(super) values: bool,
 }
 
 /// All there is.
@@ -50,13 +54,16 @@ pub(super) struct World<R> {
     /// Whether the writer is connected, in the present era.
     is_linked: bool,
     replicas: Vec<Replica<R>>,
+    /// What others may share: for each entry of each log, the oldest version that one can have
+    /// read who had read the log up to there.
+    shared: Option<Vec<(Stamp, u8)>>,
     writes: u8,
     cuts: u8,
     takeovers: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Entry {
+pub(super) enum Entry {
     Beginning,
     Intent(u8),
     Done(u8),
@@ -80,40 +87,30 @@ struct Heard {
     age: u8,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Replica<R> {
-    follower: Follower<R>,
-    is_connected: bool,
-    poll: Option<Poll>,
-    /// Ticks for which it trusts what it holds.
-    trust: u8,
-    holds: BTreeSet<u64>,
-    held: Option<u8>,
-    call: Option<Call>,
-}
-
-/// A read of the log that is under way. What it brings was there when it was sent: more would only
-/// tell more.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Poll {
-    age: u8,
-    found: usize,
-}
-
-/// A call to Sync.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Call {
-    /// What it has read, once it has.
-    read: Option<u8>,
-    /// Whether others find it, and it is stored.
-    is_shared: bool,
-}
-
 /// What is done, by which replica or how much.
 pub(super) type Step = (&'static str, usize);
 
-fn at(position: u8) -> Position {
+pub(super) fn at(position: u8) -> Position {
     Position { milliseconds: 1, sequence: position.into() }
+}
+
+fn stamp(era: u8, position: u8) -> Stamp {
+    Stamp { era: Era::of(&[era]), position: at(position) }
+}
+
+/// The one vehicle that there is.
+pub(super) fn vehicle() -> Vehicle {
+    let vin = Vin::parse("3VWFE21C04M000001").unwrap();
+    Vehicle { vin, plate: Plate::parse("ABC123").unwrap() }
+}
+
+pub(super) fn partition() -> Partition {
+    Partition::new(&[1; 32])
+}
+
+/// What a write of it names.
+fn scope() -> InvalidationScope {
+    InvalidationScope { vins: vec![vehicle().vin], ..InvalidationScope::default() }
 }
 
 fn id(write: u8) -> WriteId {
@@ -122,15 +119,6 @@ fn id(write: u8) -> WriteId {
 
 impl<R: Rules + Clone + Eq + Hash> World<R> {
     pub(super) fn new(bounds: Bounds) -> Self {
-        let replica = || Replica {
-            follower: Follower::new(Times { lease: LEASE, write: WRITE }),
-            is_connected: false,
-            poll: None,
-            trust: 0,
-            holds: BTreeSet::new(),
-            held: None,
-            call: None,
-        };
         Self {
             version: 0,
             seen: 0,
@@ -140,7 +128,8 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             late: Vec::new(),
             writer: Writer::Idle,
             is_linked: true,
-            replicas: (0..bounds.replicas).map(|_| replica()).collect(),
+            replicas: (0..bounds.replicas).map(|_| Replica::new()).collect(),
+            shared: bounds.values.then(|| vec![(stamp(0, 0), 0)]),
             writes: bounds.writes,
             cuts: bounds.cuts,
             takeovers: bounds.takeovers,
@@ -150,6 +139,11 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
     /// What must not be.
     pub(super) fn violation(&self) -> Option<String> {
         self.replicas.iter().enumerate().find_map(|(nth, replica)| {
+            let call = replica.call.as_ref();
+            let given = call.and_then(|call| call.read.zip(call.seen));
+            if let Some((old, seen)) = given.filter(|(given, seen)| given < seen) {
+                return Some(format!("{nth} gives {old} to who has seen {seen}"));
+            }
             if replica.trust == 0 {
                 return None;
             }
@@ -198,6 +192,9 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         for lost in 0..=2 {
             step("another server without the last", lost, &|world| world.take_over(lost));
         }
+        for (value, shared) in self.shared.iter().flatten().enumerate() {
+            step("finds what another shares", value, &|world| world.replicas[0].find(*shared));
+        }
         for nth in 0..self.replicas.len() {
             step("loses its connection", nth, &|world| {
                 world.replicas[nth].disconnect() && world.cut()
@@ -208,7 +205,10 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             step("gives up a hold", nth, &|world| {
                 world.writer == Writer::Idle && world.replicas[nth].give_up()
             });
-            step("calls", nth, &|world| world.replicas[nth].call());
+            step("calls", nth, &|world| {
+                let seen = world.shared.as_ref().map(|_| world.seen);
+                world.replicas[nth].call(seen)
+            });
             step("is read for", nth, &|world| world.replicas[nth].read_upstream(world.version));
             step("stores", nth, &|world| world.replicas[nth].store());
         }
@@ -244,6 +244,14 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
 
     fn append(&mut self, entry: Entry) -> Heard {
         self.log.push((self.next_position, entry));
+        // Whoever has read that a write is about to be made shares nothing.
+        let has_shared = self
+            .shared
+            .as_mut()
+            .filter(|_| !matches!(entry, Entry::Intent(_)));
+        if let Some(shared) = has_shared {
+            shared.push((stamp(self.era, self.next_position), self.version));
+        }
         self.next_position += 1;
         Heard { era: self.era, age: 0 }
     }
@@ -346,122 +354,12 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
     }
 }
 
-impl<R: Rules> Replica<R> {
-    fn disconnect(&mut self) -> bool {
-        self.poll = None;
-        std::mem::take(&mut self.is_connected)
-    }
-
-    fn connect(&mut self, era: u8) -> bool {
-        if self.is_connected {
-            return false;
-        }
-        self.is_connected = true;
-        let effects = self.follower.connected(Era::of(&[era]));
-        self.apply(effects);
-        true
-    }
-
-    fn ask(&mut self, found: usize) -> bool {
-        let may_ask = self.is_connected && self.poll.is_none();
-        if may_ask {
-            self.poll = Some(Poll { age: 0, found });
-        }
-        may_ask
-    }
-
-    fn read(&mut self, log: &[(u8, Entry)]) -> bool {
-        let Some(Poll { age, found }) = self.poll.take() else {
-            return false;
-        };
-        let first = self.follower.next();
-        let entries = log[..found].iter();
-        let entries = entries
-            .map(|&(position, entry)| (at(position), Some(entry.to_log())))
-            .filter(|(position, _)| first.is_none_or(|first| *position >= first))
-            .collect();
-        let sent_at = *NOW - u32::from(age) * TICK;
-        let effects = self
-            .follower
-            .read(Read { sent_at, entries, is_all: true }, *NOW);
-        // Pauses are not played, and times that lie further back would be states of their own.
-        self.follower.heard_at = None;
-        self.apply(effects);
-        true
-    }
-
-    fn give_up(&mut self) -> bool {
-        let effects = self.follower.expire(*NOW + 2 * WRITE);
-        let has_some = !effects.is_empty();
-        self.apply(effects);
-        has_some
-    }
-
-    fn apply(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Doubt => self.trust = 0,
-                Effect::Forget => {
-                    self.holds.clear();
-                    self.forget();
-                }
-                Effect::Hold(write, _) => {
-                    self.holds.insert(write.number);
-                    self.forget();
-                }
-                Effect::LetGo(write) => {
-                    self.holds.remove(&write.number);
-                }
-                Effect::Drop(..) | Effect::DropAll => self.forget(),
-                Effect::Begin | Effect::Pause(_) => unreachable!("no log here has that"),
-                Effect::Trust(until) => {
-                    let left = until.saturating_duration_since(*NOW);
-                    self.trust = self.trust.max(left.as_secs() as u8);
-                }
-            }
-        }
-    }
-
-    fn forget(&mut self) {
-        self.held = None;
-        if let Some(call) = &mut self.call {
-            call.is_shared = false;
-        }
-    }
-
-    fn call(&mut self) -> bool {
-        let may_call = self.call.is_none();
-        if may_call {
-            self.call = Some(Call { read: None, is_shared: self.holds.is_empty() });
-        }
-        may_call
-    }
-
-    fn read_upstream(&mut self, version: u8) -> bool {
-        let call = self.call.as_mut().filter(|call| call.read.is_none());
-        call.map(|call| call.read = Some(version)).is_some()
-    }
-
-    fn store(&mut self) -> bool {
-        let Some(Call { read: Some(read), is_shared }) = self.call else {
-            return false;
-        };
-        if is_shared {
-            self.held = Some(read);
-        }
-        self.call = None;
-        true
-    }
-}
-
 impl Entry {
-    fn to_log(self) -> LogEntry {
+    pub(super) fn to_log(self) -> LogEntry {
         match self {
             Self::Beginning => LogEntry::Beginning,
-            Self::Intent(write) => LogEntry::Intent(id(write), InvalidationScope::default()),
-            Self::Done(write) => {
-                LogEntry::Done(Some(id(write)), Change::Of(InvalidationScope::default()))
-            }
+            Self::Intent(write) => LogEntry::Intent(id(write), scope()),
+            Self::Done(write) => LogEntry::Done(Some(id(write)), Change::Of(scope())),
         }
     }
 }

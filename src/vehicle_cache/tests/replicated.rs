@@ -18,6 +18,10 @@ enum Told {
 struct Recorder {
     told: Arc<Mutex<Vec<Told>>>,
     max_age: Option<Duration>,
+    /// What the others have, if they are asked at all.
+    found: Option<Vec<Option<crate::vehicle_cache::Found>>>,
+    /// What they get.
+    shared: Arc<Mutex<Vec<Vehicle>>>,
 }
 
 /// A write that was announced, or none.
@@ -29,6 +33,20 @@ struct Outcome {
 impl Replicas for Recorder {
     fn max_age(&self, _: Instant) -> Option<Duration> {
         self.max_age
+    }
+
+    fn find(
+        &self,
+        _: Partition,
+        _: Vec<Vehicle>,
+    ) -> Option<BoxFuture<'static, Vec<Option<crate::vehicle_cache::Found>>>> {
+        let found = self.found.clone()?;
+        Some(Box::pin(std::future::ready(found)))
+    }
+
+    fn share(&self, _: Partition, fill: &mut dyn FnMut() -> Vec<(Vehicle, Arc<Entry>)>) {
+        let stored = fill().into_iter().map(|(vehicle, _)| vehicle);
+        self.shared.lock().extend(stored);
     }
 
     fn announce(&self, scope: InvalidationScope) -> BoxFuture<'static, Arc<dyn Tell>> {
@@ -183,4 +201,64 @@ async fn in_doubt_nothing_older_is_served_and_nothing_sent_is_joined() {
         let stale = cache.stale_if_error(partition(0), one, &directives_of(""), now);
         assert!(stale.is_some(), "Sync fails, and that is all there is");
     }
+}
+
+/// What another replica has had for so long, and would have for a minute.
+fn found(age: Duration) -> Option<crate::vehicle_cache::Found> {
+    let results = Results::new(element("theirs"), 60 * SECOND, Moment::now());
+    let mut bytes = Vec::new();
+    Record::write(&results, 0, &mut bytes);
+    Some(crate::vehicle_cache::Found { record: Record::parse(&bytes).unwrap(), age })
+}
+
+#[tokio::test]
+async fn what_others_have_is_taken_if_it_is_wanted_and_the_rest_is_fetched() {
+    let recorder = Recorder {
+        found: Some(vec![found(SECOND), None, found(59 * SECOND), found(61 * SECOND)]),
+        ..Recorder::default()
+    };
+    let cache = replicated(&recorder);
+    let vehicles = [1, 2, 3, 4].map(|nth| vehicle(nth, 0));
+    let asked_at = Instant::now();
+    let any = Directives::default();
+    let ask = |directives: &Directives| {
+        let lookups = cache.lookup(Some(partition(0)), vehicles.into_iter(), directives, asked_at);
+        (lookups.found, lookups.leases)
+    };
+    let (leading, leases) = ask(&any);
+    let (mut joined, none) = ask(&any);
+    assert!(none.is_empty());
+    let filling = cache.fill_from_replicas(partition(0), leases, &any);
+    let rest = filling.unwrap_or_else(|_| panic!("they are asked")).await;
+    assert_eq!(rest.items().collect::<Vec<_>>(), [vehicles[1], vehicles[3]], "absent and stale");
+    assert!(recorder.shared.lock().is_empty(), "they have it already");
+    let filled = leading.into_iter().step_by(2).chain([joined.remove(0)]);
+    for mut lookup in filled {
+        let Some(super::Outcome::Filled(entry)) = lookup.outcome().await else {
+            panic!("it is there")
+        };
+        assert_eq!((entry.bytes(), entry.source()), (&b"theirs"[..], Source::Shared));
+        assert!(cache.is_wanted(&entry, &any, asked_at));
+        let no_cache = Directives { no_cache: true, ..any.clone() };
+        let young = Directives { max_age: Some(Duration::ZERO), ..any.clone() };
+        let keeping = Directives { min_fresh: Some(60 * SECOND), ..any.clone() };
+        for directives in [no_cache, young, keeping] {
+            assert!(!cache.is_wanted(&entry, &directives, asked_at), "{directives:?}");
+        }
+    }
+    let called = vec![element("called"), element("called")];
+    cache.fill_from_call(Some(partition(0)), rest, called, true);
+    assert_eq!(*recorder.shared.lock(), [vehicles[1], vehicles[3]]);
+    let Some(super::Outcome::Filled(entry)) = joined[0].outcome().await else {
+        panic!("it is there")
+    };
+    let no_cache = Directives { no_cache: true, ..any.clone() };
+    assert!(cache.is_wanted(&entry, &no_cache, asked_at), "it was asked for after that");
+    let (_, leases) = ask(&no_cache);
+    assert!(
+        cache
+            .fill_from_replicas(partition(0), leases, &no_cache)
+            .is_err(),
+        "not asked"
+    );
 }
