@@ -216,10 +216,13 @@ fn reservation(request: &Request<Body>, context: &ResponseContext) -> Reservatio
     let is_streaming = context.upgrade.is_some() || !request.body().is_buffered();
     let client = request.extensions().get::<limit::Client>();
     let digest = context.credential.and_then(|credential| credential.digest);
+    let kind = if is_streaming { Kind::Streaming } else { Kind::Buffered };
+    let held = if is_streaming { 0 } else { request.body().size_hint().lower() };
     Reservation {
-        kind: if is_streaming { Kind::Streaming } else { Kind::Buffered },
         account: digest.map(Account),
         client: client.map(|client| ClientId(client.id())),
+        bytes: held as usize,
+        ..Reservation::of(kind)
     }
 }
 

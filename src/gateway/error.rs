@@ -237,7 +237,7 @@ fn upstream(error: &upstream::Error) -> ProblemDetails {
         | upstream::Error::TransferCoding
         | upstream::Error::Timeout => details(Code::BadGateway),
         // The upstream is well: it is the gateway that has too much to ask of it.
-        upstream::Error::Full => details(Code::Overloaded).after(SOON),
+        upstream::Error::Full { rest } => details(Code::Overloaded).after(SOON.max(*rest)),
         upstream::Error::RetryAfter { rest } | upstream::Error::Open { rest } => {
             details(Code::UpstreamUnavailable).after(*rest)
         }

@@ -37,8 +37,10 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    pub(super) fn reservation(&self, client: Option<ClientId>) -> Reservation {
-        Reservation { kind: Kind::Buffered, account: self.account, client }
+    /// For a call of about so many vehicles.
+    pub(super) fn reservation(&self, client: Option<ClientId>, vehicles: usize) -> Reservation {
+        let Self { account, .. } = *self;
+        Reservation { account, client, vehicles, ..Reservation::of(Kind::Buffered) }
     }
 
     /// Whether calls may carry what others wait for.

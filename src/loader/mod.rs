@@ -189,7 +189,11 @@ impl Loader {
             };
             // What many share is no client's own, and takes no client's turn.
             let client = context.client.filter(|_| trigger.is_none());
-            let reserving = self.0.upstream.reserve(context.reservation(client));
+            let vehicles = self.next_size(key, &ticket);
+            let reserving = self
+                .0
+                .upstream
+                .reserve(context.reservation(client, vehicles));
             let Some(reserved) = self.unless_done(key, &ticket, reserving).await else {
                 return;
             };
@@ -245,6 +249,15 @@ impl Loader {
             .queues
             .with(key, |queue, limits| queue.next(ticket, limits, Instant::now()));
         next.unwrap_or(Next::Done)
+    }
+
+    /// How many vehicles of a request go into its next call.
+    fn next_size(&self, key: QueueKey, ticket: &Arc<Ticket>) -> usize {
+        let size = self
+            .0
+            .queues
+            .with(key, |queue, limits| queue.next_size(ticket, limits));
+        size.unwrap_or(0)
     }
 
     /// What goes into a call of a request, counted.

@@ -227,6 +227,13 @@ impl Queue {
         }
     }
 
+    /// How many vehicles of a request go into its next call.
+    pub(super) fn next_size(&self, ticket: &Arc<Ticket>, limits: Limits) -> usize {
+        let entry = self.entries.iter().find(|entry| entry.is_of(ticket));
+        let next = entry.and_then(|it| balanced(it.len(), self.chunk(limits)).next());
+        next.unwrap_or(0)
+    }
+
     /// Fills a call: with a balanced share of what the request waits for, and then with whatever
     /// others wait for and fits in whole. Of those who are only in part there, the rest would have
     /// to wait for another call all the same. No client has more than half of a call while others

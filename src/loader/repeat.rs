@@ -124,7 +124,10 @@ impl Loader {
         let Some(first) = parts.first() else {
             return Ok(());
         };
-        let reserving = self.0.upstream.reserve(first.context.reservation(None));
+        let reserving = self
+            .0
+            .upstream
+            .reserve(first.context.reservation(None, count(&parts)));
         let reserved = timeout_at(deadline, reserving).await;
         match reserved.unwrap_or(Err(upstream::Error::Timeout)) {
             Ok(permit) => self.attempt(permit, parts, deadline).await,

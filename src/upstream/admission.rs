@@ -26,7 +26,7 @@ use tokio::{
 
 use self::{
     adaptive::Adaptive,
-    fair_queue::{Queue, Ticket},
+    fair_queue::{Full, Queue, Ticket},
 };
 use super::{
     Account, BreakerConfig, ClientId, Config, Error, Kind, Metrics, Reservation,
@@ -64,8 +64,8 @@ struct State {
     streaming: usize,
     /// Calls under way of each client that has some.
     by_client: HashMap<Option<ClientId>, usize>,
-    buffered_queue: Queue<Waiting>,
-    streaming_queue: Queue<Waiting>,
+    /// Of each [`Kind`].
+    queues: [Queue<Waiting>; Kind::ALL.len()],
     tickets: Ticket,
 }
 
@@ -80,7 +80,7 @@ struct Limits {
 /// A call that waits to be admitted.
 #[derive(Debug)]
 struct Waiting {
-    account: Option<Account>,
+    reservation: Reservation,
     admitted: oneshot::Sender<Result<Admitted, Error>>,
 }
 
@@ -112,9 +112,8 @@ pub(super) struct Attempt {
     generation: Option<Generation>,
 }
 
-/// Calls of a kind that wait for each permit. With calls of a second, that is as many as are
-/// admitted while they have patience; more would only be refused later, and their bodies take
-/// memory.
+/// Calls of a kind that wait for each permit, at most. With calls of a second, that is as many as
+/// are admitted while they have patience; more would only be refused later.
 const QUEUE: usize = 16;
 
 /// The part of the permits that streaming calls may have: one in so many.
@@ -152,7 +151,8 @@ impl Admission {
         let _leaving = Leaving { admission: self, kind: reservation.kind, ticket };
         match timeout(self.0.patience, admitted).await {
             Ok(Ok(admitted)) => admitted,
-            Ok(Err(_)) | Err(_) => Err(Error::Full),
+            // Others had to go before, or its time is over.
+            Ok(Err(_)) | Err(_) => Err(Error::Full { rest: Duration::ZERO }),
         }
     }
 
@@ -175,7 +175,7 @@ impl Admission {
     }
 
     fn admitted(&self, reservation: Reservation, generation: Generation) -> Admitted {
-        let Reservation { kind, account, client } = reservation;
+        let Reservation { kind, account, client, .. } = reservation;
         self.0.in_flight.inc();
         Admitted {
             slot: Slot { admission: self.clone(), client },
@@ -223,7 +223,7 @@ struct Leaving<'a> {
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         let state = &mut *self.admission.0.state.lock();
-        state.queue(self.kind).leave(self.ticket);
+        state.queues[self.kind as usize].leave(self.ticket);
     }
 }
 
@@ -246,8 +246,7 @@ impl State {
             in_flight: 0,
             streaming: 0,
             by_client: HashMap::new(),
-            buffered_queue: Queue::new(limits.calls.saturating_mul(QUEUE)),
-            streaming_queue: Queue::new(limits.streaming.saturating_mul(QUEUE)),
+            queues: Kind::ALL.map(|kind| Queue::new(limits.of(kind).saturating_mul(QUEUE))),
             tickets: 0,
         }
     }
@@ -258,12 +257,12 @@ impl State {
     }
 
     fn enter(&mut self, reservation: Reservation, now: Instant) -> Entered {
-        let Reservation { kind, account, client } = reservation;
+        let Reservation { kind, account, .. } = reservation;
         if let Err(refused) = self.check(account, now) {
             return Entered::Refused(refused);
         }
         // Nobody overtakes who waits.
-        if self.has_room(kind) && self.queue(kind).is_empty() {
+        if self.has_room(kind) && self.queues[kind as usize].is_empty() {
             return match self.admit(reservation, now) {
                 Ok(generation) => Entered::Admitted(generation),
                 Err(refused) => Entered::Refused(refused),
@@ -272,10 +271,11 @@ impl State {
         let (admitted, receiver) = oneshot::channel();
         self.tickets += 1;
         let ticket = self.tickets;
-        let waiting = Waiting { account, admitted };
-        match self.queue(kind).push(client, ticket, waiting) {
-            true => Entered::Queued(ticket, receiver),
-            false => Entered::Refused(Error::Full),
+        let waiting = Waiting { reservation, admitted };
+        let permits = self.part(self.limits.of(kind));
+        match self.queues[kind as usize].push(reservation, ticket, waiting, permits, now) {
+            Ok(()) => Entered::Queued(ticket, receiver),
+            Err(Full(rest)) => Entered::Refused(Error::Full { rest }),
         }
     }
 
@@ -283,46 +283,32 @@ impl State {
     fn next(&mut self, now: Instant) -> Option<Next> {
         let kind = self.next_kind()?;
         let of_client = self.part(self.limits.of_client);
-        let (queue, by_client) = match kind {
-            Kind::Buffered => (&mut self.buffered_queue, &self.by_client),
-            Kind::Streaming => (&mut self.streaming_queue, &self.by_client),
-        };
+        let by_client = &self.by_client;
         let is_below_share = |client| {
             by_client
                 .get(&client)
                 .is_none_or(|&calls| calls < of_client)
         };
-        let (client, Waiting { account, admitted }) = queue.pop(is_below_share)?;
-        let reservation = Reservation { kind, account, client };
+        let waiting = self.queues[kind as usize].pop(is_below_share, now)?;
+        let Waiting { reservation, admitted } = waiting;
         // Asked once more: who has waited may have to wait longer.
         let entered = self
-            .check(account, now)
+            .check(reservation.account, now)
             .and_then(|()| self.admit(reservation, now));
         Some((reservation, admitted, entered))
     }
 
     /// Of which kind the next is: who came first of those for whom there is room.
     fn next_kind(&self) -> Option<Kind> {
-        let first = |kind| {
-            let queue = match kind {
-                Kind::Buffered => &self.buffered_queue,
-                Kind::Streaming => &self.streaming_queue,
-            };
-            queue
-                .first()
-                .filter(|_| self.has_room(kind))
-                .map(|ticket| (ticket, kind))
-        };
-        let firsts = [first(Kind::Buffered), first(Kind::Streaming)];
-        let (_, kind) = firsts
-            .into_iter()
-            .flatten()
-            .min_by_key(|&(ticket, _)| ticket)?;
+        let has_room = |kind: &Kind| self.has_room(*kind);
+        let first = |kind: Kind| Some((self.queues[kind as usize].first()?, kind));
+        let firsts = Kind::ALL.into_iter().filter(has_room).filter_map(first);
+        let (_, kind) = firsts.min_by_key(|&(ticket, _)| ticket)?;
         Some(kind)
     }
 
     fn is_anybody_waiting(&self) -> bool {
-        !self.buffered_queue.is_empty() || !self.streaming_queue.is_empty()
+        self.queues.iter().any(|queue| !queue.is_empty())
     }
 
     fn has_room(&self, kind: Kind) -> bool {
@@ -362,11 +348,14 @@ impl State {
             }
         }
     }
+}
 
-    fn queue(&mut self, kind: Kind) -> &mut Queue<Waiting> {
+impl Limits {
+    /// Calls at once of a kind.
+    fn of(&self, kind: Kind) -> usize {
         match kind {
-            Kind::Buffered => &mut self.buffered_queue,
-            Kind::Streaming => &mut self.streaming_queue,
+            Kind::Buffered => self.calls,
+            Kind::Streaming => self.streaming,
         }
     }
 }

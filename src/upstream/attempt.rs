@@ -164,7 +164,7 @@ mod tests {
     async fn attempt(fake: Fake, request: Request<Body>) -> Result<Response<Body>, Error> {
         let config = Config { attempt_timeout: TIMEOUT, ..config() };
         let (upstream, _) = fake.upstream_with(&config);
-        let reservation = Reservation { kind: Kind::Buffered, account: None, client: None };
+        let reservation = Reservation::of(Kind::Buffered);
         let permit = upstream.reserve(reservation).await?;
         permit.send(Call::new(Route::Other, request)).await
     }

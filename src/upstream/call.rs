@@ -33,6 +33,10 @@ pub struct Reservation {
     pub account: Option<Account>,
     /// Who is waiting for it; calls without one are a client of their own.
     pub client: Option<ClientId>,
+    /// How many vehicles a batch call will ask for, about; 0: it is another one.
+    pub vehicles: usize,
+    /// Bytes that are held for it while it waits.
+    pub bytes: usize,
 }
 
 /// Who sets the pace of a call.
@@ -42,6 +46,17 @@ pub enum Kind {
     Buffered,
     /// The client: the request's body is still coming, or the call becomes a tunnel.
     Streaming,
+}
+
+impl Reservation {
+    /// Of nobody, for a call that holds nothing.
+    pub const fn of(kind: Kind) -> Self {
+        Self { kind, account: None, client: None, vehicles: 0, bytes: 0 }
+    }
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 2] = [Self::Buffered, Self::Streaming];
 }
 
 /// A digest of the credential that a call carries.

@@ -19,7 +19,10 @@ pub enum Error {
     Timeout,
     /// As many calls run and wait as may, or it had to wait for too long; nothing was sent.
     #[error("too many calls to the upstream at once")]
-    Full,
+    Full {
+        /// Until those who wait have had their turn, as far as that is known.
+        rest: Duration,
+    },
     /// The upstream has asked for no calls for a while; nothing was sent.
     #[error("the upstream asked for no calls for a while")]
     RetryAfter {
@@ -54,7 +57,7 @@ impl Error {
             // What cannot be read would be the same again.
             Self::Exchange(error) => !is_malformed(error),
             Self::Incomplete(_) | Self::TransferCoding => false,
-            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
+            Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
 
@@ -65,14 +68,16 @@ impl Error {
             // A response that cannot be read came in time: the next one may be readable.
             Self::Exchange(error) => !is_clients(error) && !is_malformed(error),
             Self::Closed(_) | Self::Incomplete(_) | Self::TransferCoding => false,
-            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
+            Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
 
     /// Whether the upstream may have seen the call, so that nobody knows what a write did.
     pub fn was_sent(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
+            Self::Connect(_) | Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => {
+                false
+            }
             Self::Timeout | Self::Closed(_) | Self::Exchange(_) => true,
             Self::Incomplete(_) | Self::TransferCoding => true,
         }
@@ -83,7 +88,7 @@ impl Error {
         match self {
             Self::Timeout => true,
             Self::Closed(_) | Self::Incomplete(_) | Self::TransferCoding => false,
-            Self::Full | Self::RetryAfter { .. } | Self::Open { .. } => false,
+            Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
         }
     }
@@ -93,7 +98,7 @@ impl Error {
         match self {
             Self::Connect(error) => connect_error(error),
             Self::Timeout => "http_response_timeout",
-            Self::Full => "connection_limit_reached",
+            Self::Full { .. } => "connection_limit_reached",
             Self::RetryAfter { .. } | Self::Open { .. } => "destination_unavailable",
             Self::Closed(_) => "connection_terminated",
             Self::Exchange(error) => exchange_error(error),

@@ -113,7 +113,10 @@ impl Outcome {
             Err(Error::Timeout) => Self::Timeout,
             // A call that is refused here is no attempt, and nobody counts it.
             Err(
-                Error::Connect(_) | Error::Full | Error::RetryAfter { .. } | Error::Open { .. },
+                Error::Connect(_)
+                | Error::Full { .. }
+                | Error::RetryAfter { .. }
+                | Error::Open { .. },
             ) => Self::Connect,
             Err(Error::Closed(_) | Error::Exchange(_)) => Self::Exchange,
             Err(Error::Incomplete(_) | Error::TransferCoding) => Self::Exchange,

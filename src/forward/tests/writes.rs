@@ -86,7 +86,7 @@ async fn a_write_that_waits_for_a_permit_goes_with_its_client() {
     let (fake, mut calls) = fake_by_hand();
     let (upstream, _) =
         fake.upstream_with(&upstream::Config { max_in_flight: 1, ..upstream::tests::config() });
-    let other = Reservation { kind: Kind::Buffered, account: None, client: None };
+    let other = Reservation::of(Kind::Buffered);
     let held = upstream.reserve(other).await.unwrap();
     let (forward, dropped) = forward(upstream);
     let write = || {
@@ -128,7 +128,7 @@ async fn a_call_goes_at_its_clients_pace_unless_its_request_is_buffered() {
         let config = upstream::Config { max_in_flight: 2, ..upstream::tests::config() };
         let (upstream, _) = fake.upstream_with(&config);
         // The half that streaming calls may have.
-        let streaming = Reservation { kind: Kind::Streaming, account: None, client: None };
+        let streaming = Reservation::of(Kind::Streaming);
         let _held = upstream.reserve(streaming).await.unwrap();
         let (forward, _) = forward(upstream);
         let mut exchange = Box::pin(forward.oneshot(request(method.clone(), "/x", body)));

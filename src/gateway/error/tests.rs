@@ -53,7 +53,11 @@ fn every_error_has_its_status_and_code() {
         (batch::Error::Body(incomplete()).into(), 400, "BadRequest"),
         (batch::Error::Body(body::Failure::TooLarge { limit: 1 }).into(), 413, "PayloadTooLarge"),
         (call(CallError::Upstream(upstream::Error::Timeout)), 504, "UpstreamTimeout"),
-        (call(CallError::Upstream(upstream::Error::Full)), 503, "Overloaded"),
+        (
+            call(CallError::Upstream(upstream::Error::Full { rest: Duration::ZERO })),
+            503,
+            "Overloaded",
+        ),
         (
             call(CallError::Upstream(upstream::Error::RetryAfter { rest: SOON })),
             503,

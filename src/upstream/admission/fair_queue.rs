@@ -1,31 +1,95 @@
-//! Who waits for a permit: fair between clients, first come first served for each.
+//! Who waits for a permit: fair between clients, and bounded in number, bytes and time.
+//!
+//! Each client has a line, first come first served. The line that has had least goes next, and what
+//! it has had is counted in vehicles: start-time fair queueing (Goyal, Vin and Cheng 1996), which
+//! does without the rounds of deficit round robin. A client that comes anew begins where the
+//! others are, and one that has had more keeps that for as long as it matters.
+//!
+//! Where there is no room, the newest of the longest line has to go, so that a client that asks for
+//! little is not refused for what others ask. A queue that empties soon was a burst, and may be long.
+//! In one that does not, small calls wait no longer than one call takes: more of them would make all
+//! of them late, and no more of them would be served. Large calls were asked for with time to spare.
 
-use std::collections::VecDeque;
+use std::{cmp, collections::VecDeque, time::Duration};
 
-use crate::upstream::ClientId;
+use tokio::time::Instant;
 
-/// A queue for each client that has calls waiting, served in turn.
+use crate::upstream::{ClientId, FEW_VEHICLES, Reservation};
+
+/// A line for each client that has calls waiting, or has had more than others.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
-    clients: VecDeque<Line<T>>,
+    lines: Vec<Line<T>>,
     len: usize,
-    max: usize,
+    room: Room,
+    /// What the line had had that was served last.
+    served: u64,
+    /// Since when somebody has waited, without a break.
+    since: Option<Instant>,
+    pace: Pace,
 }
 
-/// What one client waits for, in the order in which it came: never empty.
+/// What one client waits for, in the order in which it came.
 #[derive(Debug)]
 struct Line<T> {
     client: Option<ClientId>,
-    waiting: VecDeque<(Ticket, T)>,
+    waiting: VecDeque<(Ticket, Weight, T)>,
+    /// How much it has had, in vehicles.
+    served: u64,
+    /// What it takes of the room.
+    room: usize,
+    /// Small calls among those that wait.
+    small: usize,
+}
+
+/// What a call counts for.
+#[derive(Clone, Copy, Debug)]
+struct Weight {
+    vehicles: u64,
+    room: usize,
+    is_small: bool,
+}
+
+/// What may wait, and does.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    max: usize,
+    taken: usize,
+}
+
+/// How fast those who wait are served.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    last: Option<Instant>,
+    /// Between two of them.
+    gap: Option<Duration>,
 }
 
 /// Tells apart who waits; later ones are larger.
 pub(super) type Ticket = u64;
 
+/// There is no room for a call, and that will be so for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full(pub(super) Duration);
+
+/// A call takes the room of one, and of one more for each so many bytes of its body.
+const BYTES: usize = 64 * 1024;
+
+/// A queue that has not emptied for so long is no burst.
+const BURST: Duration = Duration::from_millis(100);
+
+/// A wait that nobody minds, however fast calls are.
+const SHORT: Duration = Duration::from_millis(25);
+
+/// The part of the latest gap in the mean of them: one in so many.
+const SMOOTH: u32 = 8;
+
 impl<T> Queue<T> {
-    /// An empty queue for at most `max`.
+    /// An empty queue with room for `max` calls without a body.
     pub(super) fn new(max: usize) -> Self {
-        Self { clients: VecDeque::new(), len: 0, max }
+        let room = Room { max, taken: 0 };
+        let pace = Pace::default();
+        Self { lines: Vec::new(), len: 0, room, served: 0, since: None, pace }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -34,119 +98,174 @@ impl<T> Queue<T> {
 
     /// The ticket of whose turn it is.
     pub(super) fn first(&self) -> Option<Ticket> {
-        let line = self.clients.front()?;
-        line.waiting.front().map(|&(ticket, _)| ticket)
+        let line = &self.lines[self.next(|_| true)?];
+        line.waiting.front().map(|&(ticket, ..)| ticket)
     }
 
-    /// Lets one more wait; `false`: there is no room.
-    pub(super) fn push(&mut self, client: Option<ClientId>, ticket: Ticket, item: T) -> bool {
-        if self.len >= self.max {
-            return false;
+    /// Lets one more wait, where `permits` are given at once. Those who have to go for it are dropped.
+    pub(super) fn push(
+        &mut self,
+        reservation: Reservation,
+        ticket: Ticket,
+        item: T,
+        permits: usize,
+        now: Instant,
+    ) -> Result<(), Full> {
+        let weight = Weight::of(&reservation);
+        let nth = self.line_of(reservation.client);
+        if weight.is_small && self.lines[nth].small >= self.most_small(nth, permits, now) {
+            return Err(self.full());
         }
+        self.make_room(nth, weight)?;
+        if self.is_empty() {
+            (self.since, self.pace.last) = (Some(now), Some(now));
+        }
+        self.lines[nth].push(ticket, weight, item);
+        self.room.taken += weight.room;
         self.len += 1;
-        let waiting = (ticket, item);
-        match self.clients.iter_mut().find(|line| line.client == client) {
-            Some(line) => line.waiting.push_back(waiting),
-            None => self
-                .clients
-                .push_back(Line { client, waiting: [waiting].into() }),
-        }
-        true
+        Ok(())
     }
 
-    /// The first of the client whose turn it is. Clients that have their share already are passed
+    /// The first of the line whose turn it is. Clients that have their share already are passed
     /// over, unless all have.
     pub(super) fn pop(
         &mut self,
         is_below_share: impl Fn(Option<ClientId>) -> bool,
-    ) -> Option<(Option<ClientId>, T)> {
-        let mut clients = self.clients.iter();
-        let next = clients.position(|line| is_below_share(line.client));
-        let mut line = self.clients.remove(next.unwrap_or(0))?;
-        let (_, item) = line.waiting.pop_front()?;
-        let client = line.client;
-        self.len -= 1;
-        if !line.waiting.is_empty() {
-            self.clients.push_back(line);
-        }
-        Some((client, item))
+        now: Instant,
+    ) -> Option<T> {
+        let next = self.next(is_below_share).or_else(|| self.next(|_| true));
+        let line = &mut self.lines[next?];
+        let (_, weight, item) = line.waiting.pop_front()?;
+        self.served = cmp::max(self.served, line.served);
+        line.served += weight.vehicles;
+        line.forget(weight);
+        self.forget(weight);
+        self.pace.note(now);
+        let served = self.served;
+        self.lines
+            .retain(|line| !line.waiting.is_empty() || line.served > served);
+        Some(item)
     }
 
     /// Takes out who waits no more; nothing happens if it is out already.
     pub(super) fn leave(&mut self, ticket: Ticket) {
-        for (nth, line) in self.clients.iter_mut().enumerate() {
-            let of_waiting = |&(other, _): &(Ticket, T)| other;
-            if let Ok(at) = line.waiting.binary_search_by_key(&ticket, of_waiting) {
-                line.waiting.remove(at);
-                self.len -= 1;
-                if line.waiting.is_empty() {
-                    self.clients.remove(nth);
-                }
-                return;
+        let of_waiting = |&(other, ..): &(Ticket, Weight, T)| other;
+        for line in &mut self.lines {
+            if let Ok(at) = line.waiting.binary_search_by_key(&ticket, of_waiting)
+                && let Some((_, weight, _)) = line.waiting.remove(at)
+            {
+                line.forget(weight);
+                return self.forget(weight);
             }
         }
+    }
+
+    /// The line that has had least of those that wait and are meant.
+    fn next(&self, is_meant: impl Fn(Option<ClientId>) -> bool) -> Option<usize> {
+        let lines = self.lines.iter().enumerate();
+        let turn = |(nth, line): (usize, &Line<T>)| {
+            let &(ticket, ..) = line.waiting.front()?;
+            is_meant(line.client).then_some(((line.served, ticket), nth))
+        };
+        let (_, nth) = lines.filter_map(turn).min()?;
+        Some(nth)
+    }
+
+    fn line_of(&mut self, client: Option<ClientId>) -> usize {
+        let known = self.lines.iter().position(|line| line.client == client);
+        let nth = known.unwrap_or_else(|| {
+            self.lines.push(Line::new(client));
+            self.lines.len() - 1
+        });
+        // Nothing is saved up while nothing is wanted.
+        let line = &mut self.lines[nth];
+        line.served = cmp::max(line.served, self.served);
+        nth
+    }
+
+    /// How many small calls of a line may wait.
+    fn most_small(&self, nth: usize, permits: usize, now: Instant) -> usize {
+        let is_burst = self.since.is_none_or(|since| now < since + BURST);
+        let Some(gap) = self.pace.gap.filter(|_| !is_burst) else {
+            return usize::MAX;
+        };
+        let others = self.lines.iter().enumerate();
+        let others = others.filter(|&(other, line)| other != nth && !line.waiting.is_empty());
+        let short = (SHORT.as_nanos() / cmp::max(gap.as_nanos(), 1)) as usize;
+        cmp::max(permits, short).div_ceil(others.count() + 1)
+    }
+
+    /// Makes room for one more of a line at the cost of longer ones, the newest first.
+    fn make_room(&mut self, nth: usize, weight: Weight) -> Result<(), Full> {
+        while self.room.taken + weight.room > self.room.max {
+            let wanted = self.lines[nth].room + weight.room;
+            let longest = self.lines.iter_mut().max_by_key(|line| line.room);
+            let Some(line) = longest.filter(|line| line.room > wanted) else {
+                return Err(self.full());
+            };
+            let Some((_, weight, _)) = line.waiting.pop_back() else { break };
+            line.forget(weight);
+            self.forget(weight);
+        }
+        Ok(())
+    }
+
+    /// Until those who wait now are served.
+    fn full(&self) -> Full {
+        let gap = self.pace.gap.unwrap_or_default();
+        Full(gap.saturating_mul(u32::try_from(self.len).unwrap_or(u32::MAX)))
+    }
+
+    fn forget(&mut self, weight: Weight) {
+        self.room.taken -= weight.room;
+        self.len -= 1;
+        if self.len == 0 {
+            // Nobody had to wait for what another has had.
+            self.lines.clear();
+            (self.served, self.since) = (0, None);
+        }
+    }
+}
+
+impl<T> Line<T> {
+    fn new(client: Option<ClientId>) -> Self {
+        Self { client, waiting: VecDeque::new(), served: 0, room: 0, small: 0 }
+    }
+
+    fn push(&mut self, ticket: Ticket, weight: Weight, item: T) {
+        self.waiting.push_back((ticket, weight, item));
+        self.room += weight.room;
+        self.small += usize::from(weight.is_small);
+    }
+
+    fn forget(&mut self, weight: Weight) {
+        self.room -= weight.room;
+        self.small -= usize::from(weight.is_small);
+    }
+}
+
+impl Weight {
+    /// A call of few vehicles takes as long as one of none.
+    fn of(reservation: &Reservation) -> Self {
+        let &Reservation { vehicles, bytes, .. } = reservation;
+        Self {
+            vehicles: cmp::max(vehicles, FEW_VEHICLES) as u64,
+            room: 1 + bytes / BYTES,
+            is_small: vehicles <= FEW_VEHICLES,
+        }
+    }
+}
+
+impl Pace {
+    fn note(&mut self, now: Instant) {
+        let latest = self.last.replace(now).map(|last| now - last);
+        let Some(latest) = latest else { return };
+        self.gap = Some(match self.gap {
+            Some(gap) => gap - gap / SMOOTH + latest / SMOOTH,
+            None => latest,
+        });
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: Option<ClientId> = Some(ClientId(1));
-    const B: Option<ClientId> = Some(ClientId(2));
-
-    fn queue(waiting: &[(Option<ClientId>, Ticket)]) -> Queue<Ticket> {
-        let mut queue = Queue::new(100);
-        for &(client, ticket) in waiting {
-            assert!(queue.push(client, ticket, ticket));
-        }
-        queue
-    }
-
-    fn order(queue: &mut Queue<Ticket>) -> Vec<Ticket> {
-        let mut order = Vec::new();
-        while let Some(first) = queue.first() {
-            let (_, item) = queue.pop(|_| true).unwrap();
-            assert_eq!(item, first);
-            order.push(item);
-        }
-        assert!(queue.is_empty() && queue.pop(|_| true).is_none());
-        order
-    }
-
-    #[test]
-    fn takes_turns_between_clients_and_keeps_the_order_of_each() {
-        let mut queue = queue(&[(A, 1), (A, 2), (A, 3), (B, 4), (None, 5), (B, 6)]);
-        assert_eq!(order(&mut queue), [1, 4, 5, 2, 6, 3]);
-    }
-
-    #[test]
-    fn passes_over_who_has_its_share_unless_all_have() {
-        let mut queue = queue(&[(A, 1), (A, 2), (B, 3)]);
-        assert_eq!(queue.pop(|client| client != A), Some((B, 3)));
-        assert_eq!(queue.pop(|_| false), Some((A, 1)));
-        assert_eq!(queue.pop(|_| true), Some((A, 2)));
-    }
-
-    #[test]
-    fn forgets_who_leaves_wherever_it_stands() {
-        for left in 1..=4 {
-            let mut queue = queue(&[(A, 1), (B, 2), (A, 3), (A, 4)]);
-            queue.leave(left);
-            queue.leave(left);
-            queue.leave(9);
-            let mut order = order(&mut queue);
-            order.sort_unstable();
-            assert_eq!(order, (1..=4).filter(|&it| it != left).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn has_room_for_so_many() {
-        let mut queue = Queue::new(2);
-        assert!(queue.push(A, 1, ()) && queue.push(B, 2, ()));
-        assert!(!queue.push(None, 3, ()));
-        queue.leave(1);
-        assert!(queue.push(None, 3, ()));
-    }
-}
+mod tests;

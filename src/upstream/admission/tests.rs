@@ -39,7 +39,7 @@ struct Scene {
 }
 
 fn reservation((client, kind): (u128, Kind)) -> Reservation {
-    Reservation { kind, account: None, client: Some(ClientId(client)) }
+    Reservation { client: Some(ClientId(client)), ..Reservation::of(kind) }
 }
 
 /// Runs every order of up to so many steps, and gives the number of orders.
@@ -115,7 +115,7 @@ impl Scene {
             Step::Leave(nth) => {
                 let Place::Waiting(ticket) = self.calls[nth] else { panic!("it does not wait") };
                 self.calls[nth] = Place::Over;
-                self.state.queue(CALLS[nth].1).leave(ticket);
+                self.state.queues[CALLS[nth].1 as usize].leave(ticket);
             }
         }
         self.admit();
@@ -174,7 +174,8 @@ impl Scene {
             assert!(!has_room || self.waiting(Kind::Streaming).is_empty(), "{steps:?}");
         }
         let queued = |kind| self.waiting(kind).is_empty();
-        assert_eq!(self.state.buffered_queue.is_empty(), queued(Kind::Buffered));
-        assert_eq!(self.state.streaming_queue.is_empty(), queued(Kind::Streaming));
+        for kind in Kind::ALL {
+            assert_eq!(self.state.queues[kind as usize].is_empty(), queued(kind));
+        }
     }
 }

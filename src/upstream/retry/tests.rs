@@ -48,7 +48,7 @@ async fn send(upstream: &Upstream, route: Route, request: Request<Body>) -> Atte
 
 async fn send_call(upstream: &Upstream, call: Call) -> Attempted {
     let account = Some(Account([1; 32]));
-    let reservation = Reservation { kind: Kind::Buffered, account, client: None };
+    let reservation = Reservation { account, ..Reservation::of(Kind::Buffered) };
     let permit = upstream.reserve(reservation).await?;
     permit.send(call).await
 }
@@ -66,7 +66,7 @@ async fn sent(ends: &[End], route: Route, request: Request<Body>) -> Sent {
                 End::Status(status) => (status, None),
                 End::Later(status) => (status, Some("1")),
                 End::Timeout => return Err(Error::Timeout),
-                End::Full => return Err(Error::Full),
+                End::Full => return Err(Error::Full { rest: Duration::ZERO }),
             };
             let mut response = Response::builder().status(status);
             if let Some(value) = retry_after {

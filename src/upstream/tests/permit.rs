@@ -21,8 +21,8 @@ const QUEUE: usize = 16;
 /// The bodies that the upstream still reads.
 type Reading = Arc<Mutex<Vec<Body>>>;
 
-const BUFFERED: Reservation = Reservation { kind: Kind::Buffered, account: None, client: None };
-const STREAMING: Reservation = Reservation { kind: Kind::Streaming, ..BUFFERED };
+const BUFFERED: Reservation = Reservation::of(Kind::Buffered);
+const STREAMING: Reservation = Reservation::of(Kind::Streaming);
 
 /// So many permits for an upstream that responds at once, before it has read a byte, as the path
 /// says.
@@ -40,7 +40,7 @@ fn upstream_of(config: Config) -> (Upstream, Metrics, Reading) {
             let response = Response::builder();
             let response = match &path[1..] {
                 "timeout" => return Err(Error::Timeout),
-                "full" => return Err(Error::Full),
+                "full" => return Err(Error::Full { rest: Duration::ZERO }),
                 "hang" => return std::future::pending().await,
                 "" => response,
                 "busy" => response.status(503).header(RETRY_AFTER, "7"),
@@ -155,7 +155,7 @@ async fn lets_only_so_many_wait_and_only_so_long() {
         assert!(call.now_or_never().is_none());
     }
     let refused = plain(&upstream).now_or_never().expect("refused at once");
-    assert!(matches!(refused, Err(Error::Full)));
+    assert!(matches!(refused, Err(Error::Full { .. })));
 
     // One that is given up makes room for one, and takes no permit.
     drop(waiting.pop());
@@ -167,7 +167,7 @@ async fn lets_only_so_many_wait_and_only_so_long() {
     assert!(admitted.iter().all(Result::is_ok));
     assert_eq!(metrics.in_flight.get(), 2);
     for late in join_all(waiting).await {
-        assert!(matches!(late, Err(Error::Full)));
+        assert!(matches!(late, Err(Error::Full { .. })));
     }
     assert_eq!(began_at.elapsed().as_secs(), PATIENCE.as_secs());
     drop(admitted);
