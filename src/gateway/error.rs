@@ -63,6 +63,14 @@ impl Error {
         }
     }
 
+    /// How long the response is held back.
+    pub(super) fn hold(&self) -> Duration {
+        match self {
+            Self::Limit(error) => error.hold(),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// What the client sees.
     pub(super) fn details(&self) -> ProblemDetails {
         match self {
@@ -112,7 +120,7 @@ fn edge(error: edge::Error) -> ProblemDetails {
 
 fn limit(error: limit::Error) -> ProblemDetails {
     let (code, retry_after) = match error {
-        limit::Error::Full | limit::Error::ClientFull => (Code::Overloaded, SOON),
+        limit::Error::Full | limit::Error::ClientFull { .. } => (Code::Overloaded, SOON),
         limit::Error::Rate { retry_after } => (Code::RateLimited, retry_after),
         limit::Error::Deadline => {
             return ProblemDetails::proxy(Code::UpstreamTimeout, "http_response_timeout", error);

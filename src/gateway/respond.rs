@@ -20,7 +20,7 @@ use http::{
 };
 use http_body::Body as _;
 use pin_project_lite::pin_project;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower::Service;
 use tracing::{debug, error};
 
@@ -28,6 +28,7 @@ use super::error::Error;
 use crate::{
     body::Body,
     headers::{ACCEPT_QUERY, X_REQUEST_ID},
+    problem::Code,
     request_id::RequestId,
     route::Route,
     rule::Rejection,
@@ -43,8 +44,8 @@ pin_project! {
     pub(super) enum ResponseFuture<F> {
         /// It is still being made.
         Serving { #[pin] inner: Guarded<F>, info: Option<RequestInfo> },
-        /// What the client still sends is read, so that it gets to read the response.
-        Draining { response: BoxFuture<'static, Response<Body>> },
+        /// It is held back, or what the client still sends is read, so that it gets to read it.
+        Late { response: BoxFuture<'static, Response<Body>> },
     }
 }
 
@@ -112,7 +113,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let (refused, info) = match self.as_mut().project() {
-                Projected::Draining { response } => return response.as_mut().poll(cx).map(Ok),
+                Projected::Late { response } => return response.as_mut().poll(cx).map(Ok),
                 Projected::Serving { inner, info } => {
                     let refused = match ready!(inner.poll(cx)) {
                         Ok(Ok(response)) => {
@@ -128,14 +129,21 @@ where
             };
             let Rejection { error, unread } = refused;
             let response = info.named(info.response(&error));
-            if unread.is_end_stream() {
+            let hold = error.hold();
+            if unread.is_end_stream() && hold.is_zero() {
                 return Poll::Ready(Ok(response));
             }
             let response = Box::pin(async move {
+                if !hold.is_zero() {
+                    sleep(hold).await;
+                }
+                if unread.is_end_stream() {
+                    return response;
+                }
                 let is_read = info.drains && drain(unread).await;
                 if is_read { response } else { info.last(response) }
             });
-            self.set(Self::Draining { response });
+            self.set(Self::Late { response });
         }
     }
 }
@@ -176,7 +184,8 @@ impl RequestInfo {
         let details = error.details();
         let (code, id) = (details.code.as_str(), self.id.as_ref().map(RequestId::as_str));
         let source = std::error::Error::source(error);
-        if details.code.status().is_server_error() {
+        // What is refused for its quantity is counted: a line each would cost more than the refusal.
+        if details.code.status().is_server_error() && details.code != Code::Overloaded {
             error!(code, request_id = id, %error, source, "request failed");
         } else {
             debug!(code, request_id = id, %error, "request refused");

@@ -41,11 +41,22 @@ pub enum Error {
     #[error("too many requests are in flight")]
     Full,
     #[error("this client has too many requests in flight")]
-    ClientFull,
+    ClientFull { hold: Duration },
     #[error("this client sends too many requests")]
     Rate { retry_after: Duration },
     #[error("no response came in time")]
     Deadline,
     #[error("the body took too long")]
     SlowBody,
+}
+
+impl Error {
+    /// How long the refusal is held back, so that who does not heed it does not come again at
+    /// once.
+    pub fn hold(self) -> Duration {
+        match self {
+            Self::ClientFull { hold } => hold,
+            Self::Full | Self::Rate { .. } | Self::Deadline | Self::SlowBody => Duration::ZERO,
+        }
+    }
 }

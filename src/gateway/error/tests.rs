@@ -29,7 +29,7 @@ fn every_error_has_its_status_and_code() {
         (edge::Error::TooManyHeaders { limit: 1 }.into(), 431, "HeadersTooLarge"),
         (edge::Error::Expectation.into(), 417, "ExpectationFailed"),
         (limit::Error::Full.into(), 503, "Overloaded"),
-        (limit::Error::ClientFull.into(), 503, "Overloaded"),
+        (limit::Error::ClientFull { hold: Duration::ZERO }.into(), 503, "Overloaded"),
         (limit::Error::Rate { retry_after: SOON }.into(), 429, "RateLimited"),
         (limit::Error::Deadline.into(), 504, "UpstreamTimeout"),
         (limit::Error::SlowBody.into(), 408, "RequestTimeout"),

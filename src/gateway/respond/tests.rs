@@ -14,7 +14,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     time::{Instant, sleep},
 };
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -54,6 +54,34 @@ fn frames(every: Duration) -> (Body, Arc<AtomicUsize>) {
         }
     });
     (Body::new(StreamBody::new(Box::pin(frames))), taken)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_is_held_back_holds_nothing_else() {
+    let hold = Duration::from_millis(300);
+    let in_flight = Arc::new(Semaphore::new(1));
+    let permits = Arc::clone(&in_flight);
+    let refusing = service_fn(move |request: Request<Body>| {
+        let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+        async move {
+            let _permit = permit;
+            let error = limit::Error::ClientFull { hold };
+            Err::<Response<Body>, _>(Rejection::<Error>::new(error, request))
+        }
+    });
+    let began_at = Instant::now();
+    for body in [Body::empty(), Body::full("unread")] {
+        let began_at = Instant::now();
+        let refused = Respond(refusing.clone()).oneshot(Request::new(body));
+        let look = async {
+            sleep(hold / 2).await;
+            in_flight.available_permits()
+        };
+        let (Ok(response), free) = tokio::join!(refused, look);
+        assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!((began_at.elapsed(), free), (hold, 1));
+    }
+    assert_eq!(began_at.elapsed(), 2 * hold);
 }
 
 #[tokio::test]
