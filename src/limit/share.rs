@@ -45,6 +45,9 @@ struct Taken {
 /// The longest that a refusal is held back: what its `Retry-After` says.
 const HELD: Duration = Duration::from_secs(1);
 
+/// Refusals at once of a client whose share is small: so many cost nothing to speak of.
+const MIN_AT_ONCE: usize = 100;
+
 /// A part of a client's share, given back when it is dropped.
 struct Permit {
     shares: Arc<Shares>,
@@ -90,10 +93,10 @@ impl Taken {
     /// in a second as it may have in flight, behind as many as that at once. Those that would be
     /// held for longer are not, so that what is held is bounded.
     fn refuse(&mut self, share: usize, now: Instant) -> Duration {
-        let each = HELD / u32::try_from(4 * share).unwrap_or(u32::MAX);
-        let at_once = HELD / 4;
+        let at_once = share.max(MIN_AT_ONCE);
+        let each = HELD / u32::try_from(4 * at_once).unwrap_or(u32::MAX);
         let paid = cmp::max(self.refused_until.unwrap_or(now), now) + each;
-        let hold = paid.saturating_duration_since(now + at_once);
+        let hold = paid.saturating_duration_since(now + HELD / 4);
         if hold > HELD {
             return Duration::ZERO;
         }
@@ -153,7 +156,8 @@ mod tests {
     #[test]
     fn holds_back_refusals_of_who_comes_again_at_once() {
         let (mut taken, now) = (Taken::default(), Instant::now());
-        let mut refuse = |millis| taken.refuse(100, now + Duration::from_millis(millis));
+        // A share of one is treated as this is.
+        let mut refuse = |millis| taken.refuse(1, now + Duration::from_millis(millis));
         for _ in 0..100 {
             assert_eq!(refuse(0), Duration::ZERO);
         }
