@@ -6,6 +6,7 @@
 //! about origins is about clients that it does not have, and is dropped.
 
 use std::{
+    collections::HashSet,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -17,14 +18,16 @@ use http::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
         ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
-        ORIGIN, VARY,
+        AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, IF_NONE_MATCH, ORIGIN, VARY,
     },
 };
 use pin_project_lite::pin_project;
 use tower::Service;
 
+use super::routing::METHOD_OVERRIDE;
 use crate::{
     body::Body,
+    headers,
     route::METHODS,
     rule::{Pass, Rule},
 };
@@ -64,8 +67,8 @@ pin_project! {
 }
 
 /// What a request may have besides what every page may send, whether it is asked for or not.
-const ALLOWED: &str =
-    "authorization, content-type, if-none-match, cache-control, x-http-method-override";
+const ALLOWED: [HeaderName; 5] =
+    [AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, CACHE_CONTROL, METHOD_OVERRIDE];
 
 /// What an application may read besides what every page may read.
 const EXPOSED: HeaderValue =
@@ -121,16 +124,13 @@ impl Rule for Preflights {
 
 impl Preflight {
     fn of(headers: &HeaderMap) -> Self {
-        let asked = headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
-        let asked = asked.filter_map(|names| names.to_str().ok());
-        let names = asked.flat_map(|names| names.split(',').map(str::trim));
-        let names = names.filter(|name| HeaderName::try_from(*name).is_ok());
-        let allowed = names.fold(ALLOWED.to_owned(), |allowed, name| allowed + ", " + name);
-        Self {
-            allowed: allowed
-                .try_into()
-                .expect("names of headers are visible ASCII"),
-        }
+        let asked = headers::list(headers, ACCESS_CONTROL_REQUEST_HEADERS);
+        let asked = asked.filter_map(|name| HeaderName::from_bytes(name).ok());
+        let names: Vec<_> = ALLOWED.into_iter().chain(asked).collect();
+        let (names, mut seen) = (names.iter().map(HeaderName::as_str), HashSet::new());
+        let names: Vec<_> = names.filter(|name| seen.insert(*name)).collect();
+        let allowed = HeaderValue::try_from(names.join(", "));
+        Self { allowed: allowed.expect("names of headers are visible ASCII") }
     }
 
     /// The response, but for what every response to a listed origin has.
@@ -236,12 +236,20 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_may_send_what_it_asks_for_if_it_is_a_name() {
-        let asked = ("access-control-request-headers", "x-tenant, a b,, traceparent");
-        let request = request(Method::OPTIONS, &[asked]);
+    fn a_preflight_may_send_what_it_asks_for_if_it_is_a_name_and_each_name_is_said_once() {
+        const ASKED: &str = "access-control-request-headers";
+        let asked = [
+            (ASKED, "x-tenant, a b,, traceparent, Authorization, x-tenant"),
+            (ASKED, "X-Tenant,content-type"),
+        ];
+        let request = request(Method::OPTIONS, &asked);
         let response = Preflight::of(request.headers()).response();
         let allowed = response.headers()[ACCESS_CONTROL_ALLOW_HEADERS].to_str();
-        assert_eq!(allowed.unwrap(), format!("{ALLOWED}, x-tenant, traceparent"));
+        assert_eq!(
+            allowed.unwrap(),
+            "authorization, content-type, if-none-match, cache-control, x-http-method-override, \
+             x-tenant, traceparent"
+        );
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, Method, Request};
 use crate::{body::Body, route::Route};
 
 /// Says that a `POST` is a `GET`, for clients that cannot send a body with one.
-const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+pub(super) const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
 /// `request` with its [`Route`] in its extensions.
 pub(super) fn mark(mut request: Request<Body>) -> Request<Body> {
