@@ -1,0 +1,184 @@
+//! What is asked of the gateway.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use jsonwebtoken::{EncodingKey, Header};
+
+use super::{callgrind::SECRET, fleet};
+
+/// Requests over one connection, one after the other, all alike.
+pub(crate) struct Exchange {
+    pub(crate) name: &'static str,
+    /// How many are made, so that a run takes some seconds.
+    pub(crate) requests: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// A small `GET` that is forwarded.
+    Forward,
+    /// Batches of so many vehicles out of so many, all of them cached.
+    Hit { batch: usize, of: usize },
+    /// The same, and the client has the response already.
+    NotModified { batch: usize, of: usize },
+    /// Batches of vehicles that nobody has asked for before.
+    Miss { batch: usize },
+}
+
+/// Every exchange.
+pub(crate) const ALL: [Exchange; 6] = [
+    Exchange { name: "forward", requests: 4_000, kind: Kind::Forward },
+    Exchange { name: "hit1", requests: 6_000, kind: Kind::Hit { batch: 1, of: 1_000 } },
+    Exchange { name: "hit500", requests: 200, kind: Kind::Hit { batch: 500, of: 1_000 } },
+    Exchange { name: "fresh500", requests: 100, kind: Kind::Hit { batch: 500, of: 20_000 } },
+    Exchange { name: "304", requests: 200, kind: Kind::NotModified { batch: 500, of: 1_000 } },
+    Exchange { name: "cold500", requests: 40, kind: Kind::Miss { batch: 500 } },
+];
+
+/// Vehicles that are asked for at once to have them cached.
+const WARM: usize = 500;
+
+/// Responses that a client has already.
+const KNOWN: usize = 16;
+
+/// A response.
+struct Response {
+    status: String,
+    etag: String,
+}
+
+impl Exchange {
+    /// Makes so many of the requests.
+    pub(crate) fn run(&self, gateway: SocketAddr, requests: usize) {
+        let mut connection = Connection::new(gateway);
+        match self.kind {
+            Kind::Forward => {
+                for _ in 0..requests {
+                    connection.ok("GET /api/resources HTTP/1.1", "", "");
+                }
+            }
+            Kind::Hit { batch, of } | Kind::NotModified { batch, of } => {
+                let fleet = fleet::fleet(of);
+                for warm in fleet.chunks(WARM) {
+                    connection.batch(warm.iter(), "");
+                }
+                // A stride that has no divisor in common with the fleet leads through all of it.
+                let asked = |start| (0..batch).map(move |at| (start * 7 + at * 37) % of);
+                let asked = |start| asked(start).map(|index| &fleet[index]);
+                if matches!(self.kind, Kind::Hit { .. }) {
+                    (0..requests).for_each(|start| drop(connection.batch(asked(start), "")));
+                    return;
+                }
+                let condition =
+                    |response: Response| format!("If-None-Match: {}\r\n", response.etag);
+                let known = (0..KNOWN).map(|start| condition(connection.batch(asked(start), "")));
+                let known: Vec<_> = known.collect();
+                for start in (0..requests).map(|request| request % KNOWN) {
+                    let response = connection.batch(asked(start), &known[start]);
+                    assert_eq!(response.status, "304");
+                }
+            }
+            Kind::Miss { batch } => {
+                let fleet = fleet::fleet(batch * requests);
+                for asked in fleet.chunks(batch) {
+                    connection.batch(asked.iter(), "");
+                }
+            }
+        }
+    }
+}
+
+/// A connection of one client with its token.
+struct Connection {
+    stream: BufReader<TcpStream>,
+    token: String,
+}
+
+impl Connection {
+    fn new(gateway: SocketAddr) -> Self {
+        let stream = TcpStream::connect(gateway).expect("the gateway accepts");
+        stream.set_nodelay(true).expect("it is a TCP socket");
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("it is after 1970");
+        let claims = serde_json::json!({
+            "iss": "bench",
+            "aud": "gateway",
+            "sub": "bench",
+            "scope": "vehicles:read",
+            "exp": (now + Duration::from_secs(3_600)).as_secs(),
+        });
+        let header = Header { kid: Some("k".to_owned()), ..Header::default() };
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        let token = jsonwebtoken::encode(&header, &claims, &key).expect("claims can be signed");
+        Self { stream: BufReader::new(stream), token }
+    }
+
+    fn batch<'a>(
+        &mut self,
+        vehicles: impl Iterator<Item = &'a fleet::Row>,
+        headers: &str,
+    ) -> Response {
+        let entry =
+            |row: &fleet::Row| format!(r#"{{"vin":"{}","plate":"{}"}}"#, row.vin, row.plate);
+        let entries: Vec<_> = vehicles.map(entry).collect();
+        let body = format!(r#"{{"vehicles":[{}]}}"#, entries.join(","));
+        let headers = format!("Content-Type: application/json\r\n{headers}");
+        self.ok("GET /api/batch/scraping/ HTTP/1.1", &headers, &body)
+    }
+
+    /// The response to a request; it must not be an error.
+    fn ok(&mut self, line: &str, headers: &str, body: &str) -> Response {
+        let length = match body.len() {
+            0 => String::new(),
+            length => format!("Content-Length: {length}\r\n"),
+        };
+        let token = &self.token;
+        let request = format!(
+            "{line}\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{headers}{length}\r\n{body}"
+        );
+        // In one piece, so that it is read in one.
+        let sent = self.stream.get_mut().write_all(request.as_bytes());
+        sent.expect("the gateway reads");
+        let response = self.head();
+        assert!(matches!(&*response.status, "200" | "304"), "{}", response.status);
+        response
+    }
+
+    fn head(&mut self) -> Response {
+        let mut line = String::new();
+        let mut next = |stream: &mut BufReader<TcpStream>| {
+            line.clear();
+            stream.read_line(&mut line).expect("the gateway responds");
+            line.trim_end().to_owned()
+        };
+        let status = next(&mut self.stream);
+        let status = status
+            .split(' ')
+            .nth(1)
+            .expect("it is a status line")
+            .to_owned();
+        let (mut etag, mut length) = (String::new(), 0);
+        loop {
+            let line = next(&mut self.stream);
+            let Some((name, value)) = line.split_once(": ") else { break };
+            match name {
+                "etag" => etag = value.to_owned(),
+                "content-length" => length = value.parse().expect("a length is a number"),
+                _ => {}
+            }
+        }
+        if status != "304" {
+            let mut body = vec![0; length];
+            self.stream
+                .read_exact(&mut body)
+                .expect("the body comes whole");
+        }
+        Response { status, etag }
+    }
+}
