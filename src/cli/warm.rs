@@ -19,10 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     fill::{Counts, fill},
-    vehicle_list::VehicleList,
+    vehicle_list::{Listed, VehicleList},
 };
 use super::{exit, print, remote::Remote, serve::block_on, stop_signal};
-use crate::vehicle::Vehicle;
 
 /// How a gateway is asked.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +84,7 @@ fn read(path: &Path) -> Result<VehicleList, Box<dyn Error>> {
 
 async fn fill_all(
     remote: &Remote,
-    vehicles: &[Vehicle],
+    vehicles: &[Listed],
     pace: Pace,
     stop: &CancellationToken,
 ) -> Total {
@@ -104,11 +103,12 @@ async fn fill_all(
     });
     let filled = batches
         .take_until(stop.cancelled())
-        .map(|batch| async move { (batch.len(), fill(remote, batch, stop).await) })
+        .map(|batch| async move { (batch, fill(remote, batch, stop).await) })
         .buffer_unordered(pace.parallel);
     let mut filled = std::pin::pin!(filled);
     let (mut total, mut asked) = (Total::default(), 0);
-    while let Some((vehicles, outcome)) = filled.next().await {
+    while let Some((batch, outcome)) = filled.next().await {
+        let vehicles = batch.len();
         asked += vehicles;
         bar.inc(vehicles as u64);
         match outcome {
@@ -119,7 +119,8 @@ async fn fill_all(
             Err(failure) => {
                 total.failed += vehicles;
                 if !stop.is_cancelled() {
-                    bar.suspend(|| report(format_args!("{vehicles} vehicles failed: {failure}")));
+                    let lines = lines(batch);
+                    bar.suspend(|| report(format_args!("{lines} failed: {failure}")));
                 }
                 if failure.is_lasting() {
                     stop.cancel();
@@ -129,6 +130,15 @@ async fn fill_all(
     }
     bar.finish_and_clear();
     Total { skipped: vehicles.len() - asked, ..total }
+}
+
+/// Where these vehicles stand.
+fn lines(batch: &[Listed]) -> String {
+    match batch {
+        [] => "no line".to_owned(),
+        [one] => format!("line {}", one.line),
+        [first, .., last] => format!("lines {} to {}", first.line, last.line),
+    }
 }
 
 /// A bar on a terminal; elsewhere it is not drawn.
@@ -158,4 +168,17 @@ fn summary(list: &VehicleList, total: &Total, elapsed: Duration) -> String {
 
 fn report(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "vingate: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_lines_of_a_batch() {
+        let list = "vin,plate\n3VWFE21C04M000001,A1\nx\n3VWFE21C04M000002,A2\n";
+        let list = VehicleList::read(list.as_bytes()).unwrap().vehicles;
+        assert_eq!(lines(&list), "lines 2 to 4");
+        assert_eq!(lines(&list[1..]), "line 4");
+    }
 }

@@ -173,6 +173,7 @@ async fn a_gateway_that_refuses_for_good_is_not_asked_again() {
     let command = command.arg(&csv.0).env("VINGATE_TOKEN", "none");
     let (status, out, errors) = ended(command.output()).await;
     assert_eq!(status, Some(1));
+    assert!(errors.contains("vingate: line 2 failed: "), "{errors}");
     assert!(errors.contains("401 Unauthorized"), "{errors}");
     assert!(out.contains("1 failed, 19 not asked for"), "{out}");
 

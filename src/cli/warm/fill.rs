@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::vehicle_list::Listed;
 use crate::{
     cli::remote::{Failure, Remote},
     route::BATCH_PATH,
@@ -33,11 +34,10 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Asks for `vehicles`, later if the gateway says so, unless `stop` comes first.
 pub(super) async fn fill(
     remote: &Remote,
-    vehicles: &[Vehicle],
+    vehicles: &[Listed],
     stop: &CancellationToken,
 ) -> Result<Counts, Failure> {
-    let entry =
-        |vehicle: &Vehicle| json!({ "vin": vehicle.vin.as_str(), "plate": vehicle.plate.as_str() });
+    let entry = |Listed { vehicle: Vehicle { vin, plate }, .. }: &Listed| json!({ "vin": vin.as_str(), "plate": plate.as_str() });
     let body = json!({ "vehicles": vehicles.iter().map(entry).collect::<Vec<_>>() }).to_string();
     let mut tries = 1;
     loop {

@@ -9,9 +9,16 @@ use crate::vehicle::{Plate, Vehicle, Vin};
 /// What a CSV says.
 #[derive(Debug, Default)]
 pub(super) struct VehicleList {
-    pub(super) vehicles: Vec<Vehicle>,
+    pub(super) vehicles: Vec<Listed>,
     /// The number of each line that is left out, and why.
     pub(super) left_out: Vec<(u64, String)>,
+}
+
+/// A vehicle, and the number of its line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed {
+    pub(super) line: u64,
+    pub(super) vehicle: Vehicle,
 }
 
 impl VehicleList {
@@ -32,7 +39,7 @@ impl VehicleList {
                 continue;
             }
             match vehicle(&record, *columns.get_or_insert((0, 1))) {
-                Ok(vehicle) => list.vehicles.push(vehicle),
+                Ok(vehicle) => list.vehicles.push(Listed { line: number, vehicle }),
                 Err(reason) => list.left_out.push((number, reason)),
             }
         }
@@ -80,7 +87,7 @@ mod tests {
         let plates = list
             .vehicles
             .iter()
-            .map(|vehicle| vehicle.plate.as_str().to_owned());
+            .map(|listed| listed.vehicle.plate.as_str().to_owned());
         (plates.collect(), list.left_out.iter().map(|(line, _)| *line).collect())
     }
 
