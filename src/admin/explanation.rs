@@ -94,7 +94,9 @@ fn words(held: Option<Held>, dropped: Option<LastDrop>, now: SystemTime) -> Stri
         Some(held) => {
             let (class, since) = (held.class.as_str(), clock(held.stored_at));
             let until = match held {
-                _ if held.fresh_until > now => format!("fresh until {}", clock(held.fresh_until)),
+                _ if held.fresh_until > now => {
+                    format!("fresh until {} ({})", clock(held.fresh_until), lifetime(&held))
+                }
                 _ if held.stale_until > now => {
                     let until = clock(held.stale_until);
                     format!("stale, served until {until} while it is refreshed")
@@ -124,6 +126,25 @@ fn words(held: Option<Held>, dropped: Option<LastDrop>, now: SystemTime) -> Stri
     });
     let (at, by) = (clock(drop.at), cause(drop.cause));
     format!("{held}; last dropped at {at} by {by}{}", held_off.unwrap_or_default())
+}
+
+/// How long it is fresh, and how far its jitter makes that differ from what is configured.
+fn lifetime(held: &Held) -> String {
+    let fresh_for = held.fresh_until.duration_since(held.stored_at);
+    let fresh_for = fresh_for.unwrap_or_default();
+    let ratio = fresh_for.as_secs_f64() / held.ttl.as_secs_f64().max(1e-9);
+    let percent = ((ratio - 1.0) * 100.0).round();
+    let ttl = humantime::format_duration(held.ttl);
+    match percent {
+        0.0 => ttl.to_string(),
+        1.0..100.0 => format!("{ttl} + {percent} %"),
+        -100.0..0.0 => format!("{ttl} − {} %", -percent),
+        // It was configured in another way when it was stored.
+        _ => {
+            let seconds = std::time::Duration::from_secs(fresh_for.as_secs());
+            humantime::format_duration(seconds).to_string()
+        }
+    }
 }
 
 fn cause(cause: Cause) -> &'static str {
@@ -162,11 +183,35 @@ mod tests {
     }
 
     #[test]
+    fn says_how_far_jitter_changes_a_lifetime() {
+        for (until, said) in [
+            (1000, "15m"),
+            (973, "15m − 3 %"),
+            (1090, "15m + 10 %"),
+            (101, "15m − 100 %"),
+            (1801, "15m + 89 %"),
+            (3700, "1h"),
+        ] {
+            let held = Held {
+                class: Class::Finished,
+                source: Source::Call,
+                stored_at: at(100),
+                ttl: Duration::from_secs(900),
+                fresh_until: at(until),
+                stale_until: at(until),
+                stale_if_error_until: at(until),
+            };
+            assert_eq!(lifetime(&held), said, "{until}");
+        }
+    }
+
+    #[test]
     fn says_it_in_words() {
         let held = Held {
             class: Class::Finished,
             source: Source::Call,
             stored_at: at(100),
+            ttl: Duration::from_secs(900),
             fresh_until: at(1000),
             stale_until: at(1300),
             stale_if_error_until: at(4600),
@@ -179,8 +224,8 @@ mod tests {
                 Some(held),
                 Some(drop(None)),
                 999,
-                "held since 00:01:40 UTC (finished), fresh until 00:16:40 UTC; last dropped at \
-                 00:01:30 UTC by PATCH of a status",
+                "held since 00:01:40 UTC (finished), fresh until 00:16:40 UTC (15m); last dropped \
+                 at 00:01:30 UTC by PATCH of a status",
             ),
             (
                 Some(held),
@@ -194,7 +239,7 @@ mod tests {
                 None,
                 999,
                 "held since 00:01:40 UTC (finished, from another replica), fresh until 00:16:40 \
-                 UTC; no drop is remembered",
+                 UTC (15m); no drop is remembered",
             ),
             (
                 Some(held),

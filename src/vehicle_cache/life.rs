@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Class, Failure, LastDrop, Results, Source, StaleWindows, VehicleCache};
+use super::{Class, Failure, LastDrop, Lifetimes, Results, Source, VehicleCache};
 use crate::{
     cache::{Moment, Partition},
     vehicle::Vehicle,
@@ -26,7 +26,9 @@ pub struct Held {
     pub source: Source,
     /// When Sync's response came.
     pub stored_at: SystemTime,
-    /// Until when it is served without a call.
+    /// How long such results are served without a call, as it is configured now.
+    pub ttl: Duration,
+    /// Until when it is served without a call: longer or shorter by its jitter.
     pub fresh_until: SystemTime,
     /// Until when it is served while it is refreshed.
     pub stale_until: SystemTime,
@@ -37,10 +39,9 @@ pub struct Held {
 impl<F: Failure> VehicleCache<F> {
     /// What is known of `vehicle` in `partition`.
     pub fn life_of(&self, partition: Partition, vehicle: Vehicle, now: Moment) -> Life {
-        let stale = self.contents().lifetimes.load().stale;
-        let held = self
-            .get(partition, vehicle)
-            .map(|entry| Held::of(&entry, stale));
+        let lifetimes = self.contents().lifetimes.load();
+        let held = self.get(partition, vehicle);
+        let held = held.map(|entry| Held::of(&entry, &lifetimes));
         // What is past every window is only not thrown away yet.
         let held = held.filter(|held| held.stale_if_error_until.max(held.stale_until) > now.wall);
         Life { held, dropped: self.contents().drops.last(partition, &vehicle) }
@@ -48,7 +49,7 @@ impl<F: Failure> VehicleCache<F> {
 }
 
 impl Held {
-    fn of(results: &Results, stale: StaleWindows) -> Self {
+    fn of(results: &Results, Lifetimes { ttl, stale }: &Lifetimes) -> Self {
         let (filled_at, class) = (results.filled_at(), results.classes().leading());
         let fresh_for = results
             .fresh_until()
@@ -61,6 +62,7 @@ impl Held {
             class,
             source: results.source(),
             stored_at: filled_at.wall,
+            ttl: ttl.base(results.classes()),
             fresh_until,
             stale_until: after(fresh_until, while_revalidate),
             stale_if_error_until: after(fresh_until, stale.if_error),

@@ -41,6 +41,13 @@ impl Ttl {
     /// evenly spread over all of `u64` and decides the jitter, so that a chunk filled at one
     /// instant does not expire at one.
     pub(super) fn fresh_for(&self, classes: Classes, draw: u64) -> Duration {
+        let part = draw as f64 / u64::MAX as f64 * 2.0 - 1.0;
+        self.base(classes)
+            .mul_f64((1.0 + self.jitter * part).max(0.0))
+    }
+
+    /// The same without jitter.
+    pub(super) fn base(&self, classes: Classes) -> Duration {
         let lifetimes = Class::ALL
             .into_iter()
             .filter(|&class| classes.contain(class))
@@ -50,9 +57,7 @@ impl Ttl {
                 Class::Failed => self.failed,
                 Class::Absent => self.absent,
             });
-        let base = lifetimes.min().unwrap_or_default();
-        let part = draw as f64 / u64::MAX as f64 * 2.0 - 1.0;
-        base.mul_f64((1.0 + self.jitter * part).max(0.0))
+        lifetimes.min().unwrap_or_default()
     }
 
     /// The longest that such results stay fresh.
