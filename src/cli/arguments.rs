@@ -16,6 +16,7 @@ use super::{
     token,
     warm::{self, Pace},
 };
+use crate::shared_tier::ServerUrl;
 
 /// A caching reverse proxy in front of the Sync vehicle API.
 #[derive(Parser)]
@@ -59,12 +60,20 @@ Examples:
     },
     /// Run gateway and sandbox in one process; prints a token and commands to paste.
     #[command(after_help = "\
-Example:
-  vingate demo --listen 127.0.0.1:8000")]
+Examples:
+  vingate demo --listen 127.0.0.1:8000
+  vingate demo --replicas 2 --redis redis://127.0.0.1:6379")]
     Demo {
-        /// Address that the gateway listens on.
+        /// Address that the gateway listens on; further replicas take free ports of the loopback.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
+        /// So many gateways in front of one sandbox. More than one share a Redis.
+        #[arg(long, value_name = "N", default_value = "1", requires = "redis")]
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=8))]
+        replicas: u8,
+        /// The Redis that they share: redis://HOST:PORT, or rediss:// for TLS.
+        #[arg(long, value_name = "URL")]
+        redis: Option<ServerUrl>,
     },
     /// Run the documented Sync API in memory.
     #[command(after_help = "\
@@ -235,7 +244,7 @@ pub fn main() -> ExitCode {
         Command::Serve(file) => serve::run(&file.path),
         Command::Check { file, explain: None } => check::run(&file.path),
         Command::Check { file, explain: Some(key) } => check::explain(&file.path, &key),
-        Command::Demo { listen } => demo::run(listen),
+        Command::Demo { listen, replicas, redis } => demo::run(listen, replicas, redis.as_ref()),
         Command::Sandbox { listen } => sandbox::run(listen),
         Command::Token { file, subject, scope, ttl } => {
             token::run(&file.path, &subject, scope.as_deref(), ttl)

@@ -5,47 +5,70 @@ use std::{
 };
 
 use aws_lc_rs::rand;
+use futures_util::{FutureExt as _, future::join_all};
 
 use super::{exit, print, serve::block_on, since_epoch, stop_signal};
-use crate::{app::App, config::Config, hex::hex, sandbox::Sandbox, telemetry};
+use crate::{
+    app::App, config::Config, hex::hex, sandbox::Sandbox, shared_tier::ServerUrl, telemetry,
+};
 
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Serves on `listen`; the sandbox and the admin listener take any free port of the loopback.
-pub(super) fn run(listen: SocketAddr) -> ExitCode {
-    exit(demo(listen))
+/// Serves on `listen`; the sandbox, the admin listeners and further `replicas`, which share the
+/// Redis at `redis`, take any free port of the loopback.
+pub(super) fn run(listen: SocketAddr, replicas: u8, redis: Option<&ServerUrl>) -> ExitCode {
+    exit(demo(listen, replicas, redis))
 }
 
-fn demo(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
+fn demo(listen: SocketAddr, replicas: u8, redis: Option<&ServerUrl>) -> Result<(), Box<dyn Error>> {
     block_on(None, async {
-        let stop = stop_signal()?;
+        let stop = stop_signal()?.shared();
         // Its counters are enough: nothing reads the calls that it would record.
         let sandbox = Sandbox::bind(LOOPBACK.into()).await?;
         let sandbox = sandbox.with_recording(0).start();
-        let config = config(listen, &sandbox.url(), &secret()?)?;
-        let _log = telemetry::init(config.restart_only.format, config.reloadable.telemetry.level)?;
-        let (app, token) = build(config)?;
-        let (gateway, admin) = app.addresses()?;
-        print(greeting(gateway, admin, &sandbox.url(), &token))?;
-        app.run(stop).await;
+        let (secret, shared) = (secret()?, redis.map(shared).unwrap_or_default());
+        let others = (1..replicas).map(|_| LOOPBACK.into());
+        let configs = [listen].into_iter().chain(others);
+        let configs = configs.map(|listen| config(listen, &sandbox.url(), &secret, &shared));
+        let configs = configs.collect::<Result<Vec<_>, _>>()?;
+        let [Config { restart_only, reloadable, .. }, ..] = &configs[..] else {
+            return Ok(());
+        };
+        let _log = telemetry::init(restart_only.format, reloadable.telemetry.level)?;
+        let scope = Some("vehicles:read vehicles:write");
+        let token = reloadable.auth.issue("demo", scope, TTL, since_epoch())?;
+        let apps = configs.into_iter().map(App::build);
+        let apps = apps.collect::<Result<Vec<_>, _>>()?;
+        let addresses = apps.iter().map(App::addresses);
+        let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+        print(greeting(&addresses, &sandbox.url(), &token))?;
+        join_all(apps.into_iter().map(|app| app.run(stop.clone()))).await;
         sandbox.stop().await;
         Ok(())
     })
 }
 
-fn build(config: Config) -> Result<(App, String), Box<dyn Error>> {
-    let scope = Some("vehicles:read vehicles:write");
-    let token = config
-        .reloadable
-        .auth
-        .issue("demo", scope, TTL, since_epoch())?;
-    Ok((App::build(config)?, token))
+/// What ties replicas together.
+fn shared(redis: &ServerUrl) -> String {
+    format!(
+        r#"
+[shared]
+url = "{redis}"
+secret = {{ env = "DEMO_JWT_SECRET" }}
+namespace = "demo"
+"#
+    )
 }
 
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 /// What an operator would write into the file.
-fn config(listen: SocketAddr, upstream: &str, secret: &str) -> Result<Config, Box<dyn Error>> {
+fn config(
+    listen: SocketAddr,
+    upstream: &str,
+    secret: &str,
+    shared: &str,
+) -> Result<Config, Box<dyn Error>> {
     let text = format!(
         r#"
 [server]
@@ -73,7 +96,7 @@ write = "vehicles:write"
 format = "text"
 level = "warn"
 access = "all"
-"#
+{shared}"#
     );
     let env = |name: &str| match name {
         "DEMO_SYNC_KEY" => Some(OsString::from("demo-sync-key")),
@@ -90,12 +113,20 @@ fn secret() -> Result<String, Box<dyn Error>> {
     Ok(hex(&random))
 }
 
-fn greeting(gateway: SocketAddr, admin: SocketAddr, sandbox: &str, token: &str) -> String {
+/// `replicas` are where each gateway and its admin listener are.
+fn greeting(replicas: &[(SocketAddr, SocketAddr)], sandbox: &str, token: &str) -> String {
+    let [(gateway, admin), others @ ..] = replicas else {
+        return String::new();
+    };
+    let others = others.iter().map(|(gateway, admin)| {
+        format!("  replica  http://{gateway}\n    admin  http://{admin}\n")
+    });
+    let others: String = others.collect();
     format!(
         r#"vingate demo
   gateway  http://{gateway}
   admin    http://{admin}
-  sandbox  {sandbox}  (stands in for Sync)
+{others}  sandbox  {sandbox}  (stands in for Sync)
 
 A token for 24 hours:
 

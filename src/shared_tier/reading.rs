@@ -5,12 +5,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{SharedTier, link::LinkError, readers::Lines, reported::Reported};
+use crate::backoff::{backoff, draw};
 
 /// How often new connections have to respond in time before they are used: each twice.
 const TRIALS: usize = 4;
 
-/// Between two attempts to have connections that respond.
-const TRY_EVERY: Duration = Duration::from_millis(500);
+/// The longest between two attempts to have connections that respond.
+const TRY_AFTER: Duration = Duration::from_millis(500);
 
 impl SharedTier {
     /// Keeps connections over which values are read, for as long as it is polled.
@@ -26,9 +27,7 @@ impl SharedTier {
                 }
                 Err(error) => reported.not_asked(&error, Instant::now()),
             }
-            // Not all replicas at once.
-            let part = f64::from(self.0.replica as u8) / 255.0;
-            sleep(TRY_EVERY.mul_f64(0.8 + 0.4 * part)).await;
+            sleep(backoff(1, TRY_AFTER, TRY_AFTER, draw())).await;
         }
     }
 

@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "the program's own tests use the rest")]
 mod certificates;
 mod coherence;
+mod demo;
 mod failures;
 mod redis_server;
 #[path = "../support/mod.rs"]
