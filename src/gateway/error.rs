@@ -238,6 +238,7 @@ fn upstream(error: &upstream::Error) -> ProblemDetails {
     let details = |code| ProblemDetails::proxy(code, error.proxy_error(), error);
     match error {
         error if error.is_timeout() => details(Code::UpstreamTimeout),
+        upstream::Error::SlowClient => ProblemDetails::new(Code::RequestTimeout, error).closing(),
         upstream::Error::Connect(_)
         | upstream::Error::Closed(_)
         | upstream::Error::Exchange(_)

@@ -10,6 +10,7 @@
 
 mod adaptive;
 mod fair_queue;
+mod line;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -26,7 +27,8 @@ use tokio::{
 
 use self::{
     adaptive::Adaptive,
-    fair_queue::{Full, Queue, Ticket},
+    fair_queue::{Full, Queue},
+    line::Ticket,
 };
 use super::{
     Account, BreakerConfig, ClientId, Config, Error, Kind, Metrics, Reservation,

@@ -6,6 +6,7 @@
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -20,9 +21,12 @@ use super::{
     Config, Error, Metrics,
     admission::{self, Admitted, Timing},
     breaker::End,
+    held::{Held, Sending},
     pool::Client,
     read_ahead::read_ahead,
-    retry_after, transfer_coding, unread,
+    retry_after,
+    slow_client::{Side, SlowClients},
+    transfer_coding,
 };
 use crate::{
     body::Body,
@@ -35,14 +39,19 @@ use crate::{
 pub(super) struct Attempts {
     client: Client,
     timeout: Duration,
-    unread_for: Duration,
+    slow_clients: SlowClients,
     metrics: Metrics,
 }
 
+/// Calls that wait for their client, for each of the calls at once.
+const SLOW: usize = 4;
+
 impl Attempts {
     pub(super) fn new(client: Client, config: &Config, metrics: &Metrics) -> Self {
-        let (timeout, unread_for) = (config.attempt_timeout, config.unread_for);
-        Self { client, timeout, unread_for, metrics: metrics.clone() }
+        let max_slow = config.max_in_flight.saturating_mul(SLOW);
+        let slow_clients =
+            SlowClients::new(max_slow, config.slow_after, metrics.slow_clients.clone());
+        Self { client, timeout: config.attempt_timeout, slow_clients, metrics: metrics.clone() }
     }
 
     /// Sends `request` once.
@@ -51,7 +60,7 @@ impl Attempts {
     /// move it several times.
     pub(super) fn send(
         &self,
-        Admitted { slot, mut streaming, attempt }: Admitted,
+        Admitted { slot, streaming, attempt }: Admitted,
         route: Route,
         vehicles: usize,
         mut request: Request<Body>,
@@ -59,13 +68,24 @@ impl Attempts {
     ) -> impl Future<Output = Result<Response<Body>, Error>> {
         let is_streaming = streaming.is_some();
         let mut span = begin_span(call, &mut request);
+        let (slot, held) = match is_streaming {
+            true => (None, Some(Arc::new(Held::new(slot, streaming)))),
+            false => (Some(slot), None),
+        };
         let mut sent = None;
         if !request.body().is_end_stream() {
             let (sending, receiver) = oneshot::channel::<Infallible>();
             // Dropped with the body, when the last of it was taken. Once the client has sent all,
             // it sets the pace no more.
-            let held = (sending, streaming.take());
-            request = request.map(|body| body.hold(held));
+            request = request.map(|body| match &held {
+                Some(held) => {
+                    let slow = Arc::clone(held);
+                    self.slow_clients
+                        .watch(body, Side::Sender, move || slow.give_back())
+                        .hold((sending, Sending(Arc::clone(held))))
+                }
+                None => body.hold(sending),
+            });
             sent = Some(receiver);
         }
         let responding = self.client.send(request);
@@ -97,9 +117,11 @@ impl Attempts {
             let response = response?;
             // A tunnel goes at its ends' pace.
             let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            Ok(response.map(|body| match is_tunnel {
-                true => body.hold((slot, streaming)),
-                false => unread::count(body, slot, self.unread_for),
+            let slot = slot.or_else(|| held.as_ref().and_then(|held| held.take_slot()));
+            Ok(response.map(|body| match (is_tunnel, slot) {
+                (true, slot) => body.hold((slot, held)),
+                (false, Some(slot)) => self.slow_clients.watch(body, Side::Reader, || drop(slot)),
+                (false, None) => body,
             }))
         }
     }

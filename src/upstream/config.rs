@@ -18,8 +18,9 @@ pub struct Config {
     pub stream_idle_timeout: Duration,
     /// From the head of a client's request to the head of its response.
     pub request_timeout: Duration,
-    /// How long a response that nobody reads counts among the calls at once, up to twice.
-    pub unread_for: Duration,
+    /// How long a call whose client neither reads nor sends counts among the calls at once, up to
+    /// twice.
+    pub slow_after: Duration,
     /// How long an idle connection is kept.
     pub pool_idle_timeout: Duration,
     /// Calls at once.

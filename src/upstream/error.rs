@@ -4,7 +4,10 @@ use std::{error::Error as StdError, io, time::Duration};
 
 use hyper_util::client::legacy;
 
-use super::stall::{Closed, Stalled};
+use super::{
+    slow_client::TooSlow,
+    stall::{Closed, Stalled},
+};
 use crate::body;
 
 /// Why a call has no response.
@@ -35,6 +38,9 @@ pub enum Error {
         /// Until one is made again.
         rest: Duration,
     },
+    /// The client sent its request so slowly that the call was cut for others.
+    #[error("the request was sent too slowly")]
+    SlowClient,
     /// The call went out over a connection that had been kept and that the upstream had closed.
     #[error("the upstream had closed the connection")]
     Closed(#[source] legacy::Error),
@@ -56,7 +62,7 @@ impl Error {
             Self::Connect(_) | Self::Closed(_) | Self::Timeout => true,
             // What cannot be read would be the same again.
             Self::Exchange(error) => !is_malformed(error),
-            Self::Incomplete(_) | Self::TransferCoding => false,
+            Self::SlowClient | Self::Incomplete(_) | Self::TransferCoding => false,
             Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
@@ -67,7 +73,8 @@ impl Error {
             Self::Connect(_) | Self::Timeout => true,
             // A response that cannot be read came in time: the next one may be readable.
             Self::Exchange(error) => !is_clients(error) && !is_malformed(error),
-            Self::Closed(_) | Self::Incomplete(_) | Self::TransferCoding => false,
+            Self::SlowClient | Self::Closed(_) => false,
+            Self::Incomplete(_) | Self::TransferCoding => false,
             Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
     }
@@ -78,7 +85,7 @@ impl Error {
             Self::Connect(_) | Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => {
                 false
             }
-            Self::Timeout | Self::Closed(_) | Self::Exchange(_) => true,
+            Self::Timeout | Self::SlowClient | Self::Closed(_) | Self::Exchange(_) => true,
             Self::Incomplete(_) | Self::TransferCoding => true,
         }
     }
@@ -87,7 +94,8 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout => true,
-            Self::Closed(_) | Self::Incomplete(_) | Self::TransferCoding => false,
+            Self::SlowClient | Self::Closed(_) => false,
+            Self::Incomplete(_) | Self::TransferCoding => false,
             Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
         }
@@ -100,6 +108,7 @@ impl Error {
             Self::Timeout => "http_response_timeout",
             Self::Full { .. } => "connection_limit_reached",
             Self::RetryAfter { .. } | Self::Open { .. } => "destination_unavailable",
+            Self::SlowClient => "http_request_error",
             Self::Closed(_) => "connection_terminated",
             Self::Exchange(error) => exchange_error(error),
             Self::Incomplete(_) => "http_response_incomplete",
@@ -113,6 +122,7 @@ impl From<legacy::Error> for Error {
         match () {
             () if error.is_connect() => Self::Connect(error),
             () if find::<Stalled>(&error).is_some() => Self::Timeout,
+            () if find::<TooSlow>(&error).is_some() => Self::SlowClient,
             () if find::<Closed>(&error).is_some() => Self::Closed(error),
             () => Self::Exchange(error),
         }

@@ -15,6 +15,7 @@ use crate::{body::Body, labels::labels, route::Route};
 pub struct Metrics {
     pub(super) in_flight: IntGauge,
     pub(super) limit: IntGauge,
+    pub(super) slow_clients: IntGauge,
     pub(super) retries: IntCounter,
     pub(super) breaker_state: IntGauge,
     by_route: Arc<ByRoute>,
@@ -57,6 +58,10 @@ impl Metrics {
         )?;
         let limit =
             gauge("vingate_upstream_limit", "Calls to the upstream that may be made at once now")?;
+        let slow_clients = gauge(
+            "vingate_upstream_slow_clients",
+            "Calls to the upstream that wait for their client, and count as none",
+        )?;
         let breaker_state = gauge(
             "vingate_upstream_breaker_state",
             "Whether calls are made: 0 closed, 1 open, 2 half-open",
@@ -86,7 +91,14 @@ impl Metrics {
             }),
             seconds: Route::ALL.map(|route| seconds.with_label_values(&[route.as_str()])),
         };
-        Ok(Self { in_flight, limit, retries, breaker_state, by_route: Arc::new(by_route) })
+        Ok(Self {
+            in_flight,
+            limit,
+            slow_clients,
+            retries,
+            breaker_state,
+            by_route: Arc::new(by_route),
+        })
     }
 
     pub(super) fn observe(
@@ -119,7 +131,7 @@ impl Outcome {
                 | Error::Open { .. },
             ) => Self::Connect,
             Err(Error::Closed(_) | Error::Exchange(_)) => Self::Exchange,
-            Err(Error::Incomplete(_) | Error::TransferCoding) => Self::Exchange,
+            Err(Error::SlowClient | Error::Incomplete(_) | Error::TransferCoding) => Self::Exchange,
         }
     }
 }

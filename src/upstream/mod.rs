@@ -15,14 +15,15 @@ mod breaker;
 mod call;
 mod config;
 mod error;
+mod held;
 mod metrics;
 mod pool;
 mod read_ahead;
 mod retry;
 mod retry_after;
+mod slow_client;
 mod stall;
 mod transfer_coding;
-mod unread;
 
 use std::{sync::Arc, time::Duration};
 
@@ -53,8 +54,8 @@ pub struct Upstream(Arc<Inner>);
 
 /// The right to make one call, which counts among the calls at once from here on.
 ///
-/// It is given back when the body of the response has ended or is dropped, when nobody reads it, or
-/// with the permit itself if nothing is sent.
+/// It is given back when the body of the response has ended or is dropped, when the client does not
+/// read it or does not send its own, or with the permit itself if nothing is sent.
 #[must_use = "a permit that is not used keeps others waiting"]
 #[derive(Debug)]
 pub struct Permit {

@@ -59,7 +59,7 @@ pub(crate) fn config() -> Config {
         attempt_timeout: HOUR,
         stream_idle_timeout: HOUR,
         request_timeout: HOUR,
-        unread_for: HOUR,
+        slow_after: HOUR,
         pool_idle_timeout: HOUR,
         max_in_flight: 1000,
         adaptive: false,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Longer than any pause of a client that reads, and short for the calls that wait meanwhile.
-const UNREAD_FOR: Duration = Duration::from_millis(100);
+const SLOW_AFTER: Duration = Duration::from_millis(100);
 
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream::Config> {
     let written = &file.upstream;
@@ -31,7 +31,7 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
         connect_timeout: written.connect_timeout.0,
         attempt_timeout: written.attempt_timeout.0,
         stream_idle_timeout: written.stream_idle_timeout.0,
-        unread_for: UNREAD_FOR,
+        slow_after: SLOW_AFTER,
         pool_idle_timeout: written.pool_idle_timeout.0,
         request_timeout: written.request_timeout.0,
         max_in_flight: written.max_in_flight.to_usize(),

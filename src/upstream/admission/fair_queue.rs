@@ -10,11 +10,12 @@
 //! In one that does not, small calls wait no longer than one call takes: more of them would make all
 //! of them late, and no more of them would be served. Large calls were asked for with time to spare.
 
-use std::{cmp, collections::VecDeque, time::Duration};
+use std::{cmp, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::upstream::{ClientId, FEW_VEHICLES, Reservation};
+use super::line::{Line, Ticket, Weight};
+use crate::upstream::{ClientId, Reservation};
 
 /// A line for each client that has calls waiting, or has had more than others.
 #[derive(Debug)]
@@ -27,27 +28,6 @@ pub(super) struct Queue<T> {
     /// Since when somebody has waited, without a break.
     since: Option<Instant>,
     pace: Pace,
-}
-
-/// What one client waits for, in the order in which it came.
-#[derive(Debug)]
-struct Line<T> {
-    client: Option<ClientId>,
-    waiting: VecDeque<(Ticket, Weight, T)>,
-    /// How much it has had, in vehicles.
-    served: u64,
-    /// What it takes of the room.
-    room: usize,
-    /// Small calls among those that wait.
-    small: usize,
-}
-
-/// What a call counts for.
-#[derive(Clone, Copy, Debug)]
-struct Weight {
-    vehicles: u64,
-    room: usize,
-    is_small: bool,
 }
 
 /// What may wait, and does.
@@ -65,15 +45,9 @@ struct Pace {
     gap: Option<Duration>,
 }
 
-/// Tells apart who waits; later ones are larger.
-pub(super) type Ticket = u64;
-
 /// There is no room for a call, and that will be so for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full(pub(super) Duration);
-
-/// A call takes the room of one, and of one more for each so many bytes of its body.
-const BYTES: usize = 64 * 1024;
 
 /// A queue that has not emptied for so long is no burst.
 const BURST: Duration = Duration::from_millis(100);
@@ -98,8 +72,7 @@ impl<T> Queue<T> {
 
     /// The ticket of whose turn it is.
     pub(super) fn first(&self) -> Option<Ticket> {
-        let line = &self.lines[self.next(|_| true)?];
-        line.waiting.front().map(|&(ticket, ..)| ticket)
+        self.lines[self.next(|_| true)?].first()
     }
 
     /// Lets one more wait, where `permits` are given at once. Those who have to go for it are dropped.
@@ -135,28 +108,21 @@ impl<T> Queue<T> {
     ) -> Option<T> {
         let next = self.next(is_below_share).or_else(|| self.next(|_| true));
         let line = &mut self.lines[next?];
-        let (_, weight, item) = line.waiting.pop_front()?;
-        self.served = cmp::max(self.served, line.served);
-        line.served += weight.vehicles;
-        line.forget(weight);
+        let before = line.served;
+        let (weight, item) = line.pop()?;
+        self.served = cmp::max(self.served, before);
         self.forget(weight);
         self.pace.note(now);
         let served = self.served;
         self.lines
-            .retain(|line| !line.waiting.is_empty() || line.served > served);
+            .retain(|line| !line.is_empty() || line.served > served);
         Some(item)
     }
 
     /// Takes out who waits no more; nothing happens if it is out already.
     pub(super) fn leave(&mut self, ticket: Ticket) {
-        let of_waiting = |&(other, ..): &(Ticket, Weight, T)| other;
-        for line in &mut self.lines {
-            if let Ok(at) = line.waiting.binary_search_by_key(&ticket, of_waiting)
-                && let Some((_, weight, _)) = line.waiting.remove(at)
-            {
-                line.forget(weight);
-                return self.forget(weight);
-            }
+        if let Some(weight) = self.lines.iter_mut().find_map(|line| line.remove(ticket)) {
+            self.forget(weight);
         }
     }
 
@@ -164,7 +130,7 @@ impl<T> Queue<T> {
     fn next(&self, is_meant: impl Fn(Option<ClientId>) -> bool) -> Option<usize> {
         let lines = self.lines.iter().enumerate();
         let turn = |(nth, line): (usize, &Line<T>)| {
-            let &(ticket, ..) = line.waiting.front()?;
+            let ticket = line.first()?;
             is_meant(line.client).then_some(((line.served, ticket), nth))
         };
         let (_, nth) = lines.filter_map(turn).min()?;
@@ -190,7 +156,7 @@ impl<T> Queue<T> {
             return usize::MAX;
         };
         let others = self.lines.iter().enumerate();
-        let others = others.filter(|&(other, line)| other != nth && !line.waiting.is_empty());
+        let others = others.filter(|&(other, line)| other != nth && !line.is_empty());
         let short = (SHORT.as_nanos() / cmp::max(gap.as_nanos(), 1)) as usize;
         cmp::max(permits, short).div_ceil(others.count() + 1)
     }
@@ -203,8 +169,7 @@ impl<T> Queue<T> {
             let Some(line) = longest.filter(|line| line.room > wanted) else {
                 return Err(self.full());
             };
-            let Some((_, weight, _)) = line.waiting.pop_back() else { break };
-            line.forget(weight);
+            let Some(weight) = line.drop_last() else { break };
             self.forget(weight);
         }
         Ok(())
@@ -223,35 +188,6 @@ impl<T> Queue<T> {
             // Nobody had to wait for what another has had.
             self.lines.clear();
             (self.served, self.since) = (0, None);
-        }
-    }
-}
-
-impl<T> Line<T> {
-    fn new(client: Option<ClientId>) -> Self {
-        Self { client, waiting: VecDeque::new(), served: 0, room: 0, small: 0 }
-    }
-
-    fn push(&mut self, ticket: Ticket, weight: Weight, item: T) {
-        self.waiting.push_back((ticket, weight, item));
-        self.room += weight.room;
-        self.small += usize::from(weight.is_small);
-    }
-
-    fn forget(&mut self, weight: Weight) {
-        self.room -= weight.room;
-        self.small -= usize::from(weight.is_small);
-    }
-}
-
-impl Weight {
-    /// A call of few vehicles takes as long as one of none.
-    fn of(reservation: &Reservation) -> Self {
-        let &Reservation { vehicles, bytes, .. } = reservation;
-        Self {
-            vehicles: cmp::max(vehicles, FEW_VEHICLES) as u64,
-            room: 1 + bytes / BYTES,
-            is_small: vehicles <= FEW_VEHICLES,
         }
     }
 }

@@ -6,7 +6,7 @@ use http::header::RETRY_AFTER;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use parking_lot::Mutex;
-use tokio::time::{Instant, advance, sleep};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 use super::*;
 use crate::route::Route;
@@ -119,8 +119,8 @@ async fn a_response_that_nobody_reads_stops_counting_as_a_call() {
         let frames = stream::poll_fn(move |cx| frames.poll_recv(cx));
         async { Ok(Response::new(Body::new(StreamBody::new(frames)))) }
     });
-    let unread_for = SECOND / 10;
-    let (upstream, metrics) = fake.upstream_with(&Config { unread_for, ..config() });
+    let slow_after = SECOND / 10;
+    let (upstream, metrics) = fake.upstream_with(&Config { slow_after, ..config() });
     let frame = || Ok::<_, Infallible>(Frame::data(Bytes::from("x")));
     sender.send(frame()).unwrap();
     let mut body = plain(&upstream).await.unwrap().into_body();
@@ -128,21 +128,84 @@ async fn a_response_that_nobody_reads_stops_counting_as_a_call() {
     for _ in 0..20 {
         assert!(body.frame().await.is_some());
         sender.send(frame()).unwrap();
-        sleep(unread_for / 2).await;
+        sleep(slow_after / 2).await;
         assert_eq!(metrics.in_flight.get(), 1);
     }
     assert!(body.frame().await.is_some());
     assert!(body.frame().now_or_never().is_none());
-    sleep(100 * unread_for).await;
+    sleep(100 * slow_after).await;
     assert_eq!(metrics.in_flight.get(), 1);
     // Now it is the reader.
     sender.send(frame()).unwrap();
     assert!(body.frame().await.is_some());
-    sleep(3 * unread_for).await;
+    sleep(3 * slow_after).await;
     assert_eq!(metrics.in_flight.get(), 0);
     drop(sender);
     assert!(body.frame().await.is_none(), "it can still be read");
     assert_eq!(metrics.in_flight.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_nobody_sends_stops_counting_as_a_call() {
+    let slow_after = SECOND / 10;
+    // It responds when it has read all.
+    let fake = Fake::new(|request: Request<Body>| async {
+        let read = request.into_body().collect().await;
+        Ok(Response::new(Body::full(read.map_err(Error::Incomplete)?.to_bytes())))
+    });
+    let (upstream, metrics) = fake.upstream_with(&Config { slow_after, ..config() });
+    let (sender, mut frames) = tokio::sync::mpsc::unbounded_channel();
+    let frames = stream::poll_fn(move |cx| frames.poll_recv(cx));
+    let permit = upstream.reserve(STREAMING).await.unwrap();
+    let request = Request::new(Body::new(StreamBody::new(frames)));
+    let sending = tokio::spawn(permit.send(Call::new(Route::Other, request)));
+    let frame = || Ok::<_, Infallible>(Frame::data(Bytes::from("x")));
+    for _ in 0..20 {
+        sender.send(frame()).unwrap();
+        sleep(slow_after / 2).await;
+        assert_eq!((metrics.in_flight.get(), metrics.slow_clients.get()), (1, 0));
+    }
+    sleep(3 * slow_after).await;
+    assert_eq!((metrics.in_flight.get(), metrics.slow_clients.get()), (0, 1));
+    sender.send(frame()).unwrap();
+    drop(sender);
+    let response = sending.await.unwrap().unwrap();
+    assert_eq!(
+        response
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes()
+            .len(),
+        21
+    );
+    assert_eq!((metrics.in_flight.get(), metrics.slow_clients.get()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn cuts_the_slowest_client_when_there_are_too_many() {
+    let config = Config { slow_after: SECOND / 10, max_in_flight: 1, ..config() };
+    let fake = Fake::new(|_| async {
+        let frames = stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from("x"))));
+        Ok(Response::new(Body::new(StreamBody::new(frames))))
+    });
+    let (upstream, metrics) = fake.upstream_with(&config);
+    let mut unread = Vec::new();
+    for _ in 0..5 {
+        let response = timeout(SECOND, plain(&upstream))
+            .await
+            .expect("nobody waits");
+        unread.push(response.unwrap().into_body());
+        sleep(SECOND).await;
+    }
+    assert_eq!(metrics.slow_clients.get(), 5);
+    assert!(unread[0].frame().await.unwrap().is_err(), "it was cut");
+    assert!(unread[1].frame().await.unwrap().is_ok());
+    unread.remove(0);
+    assert_eq!(metrics.slow_clients.get(), 4);
+    drop(unread);
+    assert_eq!(metrics.slow_clients.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Turns, shares and bounds.
 
-use super::*;
+use super::{super::line::BYTES, *};
 use crate::upstream::Kind;
 
 const A: Option<ClientId> = Some(ClientId(1));

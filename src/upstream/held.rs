@@ -1,0 +1,39 @@
+//! What a streaming call counts by, until all is sent, its response is there, or its client is slow.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::admission::{Slot, StreamingSlot};
+
+#[derive(Debug)]
+pub(super) struct Held {
+    slot: Mutex<Option<Slot>>,
+    streaming: Mutex<Option<StreamingSlot>>,
+}
+
+/// Dropped when all of the request is sent: its client sets the pace no more.
+pub(super) struct Sending(pub(super) Arc<Held>);
+
+impl Held {
+    pub(super) fn new(slot: Slot, streaming: Option<StreamingSlot>) -> Self {
+        Self { slot: Mutex::new(Some(slot)), streaming: Mutex::new(streaming) }
+    }
+
+    pub(super) fn take_slot(&self) -> Option<Slot> {
+        self.slot.lock().take()
+    }
+
+    pub(super) fn give_back(&self) {
+        drop(self.take_slot());
+        let streaming = self.streaming.lock().take();
+        drop(streaming);
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let streaming = self.0.streaming.lock().take();
+        drop(streaming);
+    }
+}
