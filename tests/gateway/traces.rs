@@ -343,10 +343,13 @@ async fn a_collector_that_fails_or_hangs_holds_nobody_up() {
     for _ in 0..1200 {
         gateway.get("/sandbox/bytes/3").await.expect(200);
     }
-    let dropped = gateway
-        .metric("vingate_trace_spans_total{outcome=\"dropped\"}")
-        .await;
-    assert!(dropped > 0.0);
+    // There is no room for all of them, but on a slow machine some fail before there is none left.
+    let mut lost = 0.0;
+    for outcome in ["dropped", "failed"] {
+        let name = format!("vingate_trace_spans_total{{outcome=\"{outcome}\"}}");
+        lost += gateway.metric(&name).await;
+    }
+    assert!(lost > 0.0);
     gateway.stop().await;
 }
 
