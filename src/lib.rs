@@ -14,7 +14,8 @@
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
 //!   [`problem`], [`proxy_status`], [`files`], [`tls`], [`trace`], and the files `backoff`,
-//!   `cache_control`, `digest`, `headers`, `hex`, `labels`, `seal`: what every room speaks of
+//!   `cache_control`, `digest`, `headers`, `hex`, `labels`, `refusals`, `seal`: what every room
+//!   speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
 //!   [`limit`]: how much one moment, one client, one request may take · [`vehicle_cache`]: the
@@ -107,6 +108,7 @@ pub mod normalize;
 pub mod peer;
 pub mod problem;
 pub mod proxy_status;
+mod refusals;
 pub mod request_id;
 pub mod route;
 pub mod rule;

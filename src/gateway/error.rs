@@ -67,6 +67,11 @@ impl Error {
     pub(super) fn hold(&self) -> Duration {
         match self {
             Self::Limit(error) => error.hold(),
+            Self::Forward(forward::Error::Upstream(error)) => error.hold(),
+            Self::Batch(batch::Error::Call { error, .. }) => match &**error {
+                CallError::Upstream(error) => error.hold(),
+                _ => Duration::ZERO,
+            },
             _ => Duration::ZERO,
         }
     }
@@ -246,7 +251,7 @@ fn upstream(error: &upstream::Error) -> ProblemDetails {
         | upstream::Error::TransferCoding
         | upstream::Error::Timeout => details(Code::BadGateway),
         // The upstream is well: it is the gateway that has too much to ask of it.
-        upstream::Error::Full { rest } => details(Code::Overloaded).after(SOON.max(*rest)),
+        upstream::Error::Full { rest, .. } => details(Code::Overloaded).after(SOON.max(*rest)),
         upstream::Error::RetryAfter { rest } | upstream::Error::Open { rest } => {
             details(Code::UpstreamUnavailable).after(*rest)
         }

@@ -1,12 +1,7 @@
 //! How many requests in flight may be one client's: a quarter, so that no client takes all of
 //! them.
-//!
-//! A refusal costs about as much as a hit, and who does not heed it comes again at once. So a client
-//! is refused at once as often as its share is large, and from then on only so many times a second:
-//! further refusals are held back. That keeps the connections of such a client quiet, at the cost of
-//! nobody else.
 
-use std::{cmp, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use http::Request;
@@ -16,6 +11,7 @@ use tokio::time::Instant;
 use super::{Client, Error, Metrics, metrics::Reason};
 use crate::{
     body::Body,
+    refusals::Refusals,
     rule::{Pass, Rule},
 };
 
@@ -38,15 +34,8 @@ struct Shares {
 struct Taken {
     /// Requests in flight.
     requests: usize,
-    /// When its refusals are all paid for: each takes a part of a second.
-    refused_until: Option<Instant>,
+    refusals: Refusals,
 }
-
-/// The longest that a refusal is held back: what its `Retry-After` says.
-const HELD: Duration = Duration::from_secs(1);
-
-/// Refusals at once of a client whose share is small: so many cost nothing to speak of.
-const MIN_AT_ONCE: usize = 100;
 
 /// A part of a client's share, given back when it is dropped.
 struct Permit {
@@ -74,7 +63,7 @@ impl Rule for Share {
         let mut taken = self.shares.taken.lock();
         let of_client = taken.entry(client).or_default();
         if of_client.requests >= self.max {
-            let hold = of_client.refuse(self.max, Instant::now());
+            let hold = of_client.refusals.hold(Instant::now());
             self.metrics.refused(Reason::ClientInFlight);
             return Err(Error::ClientFull { hold });
         }
@@ -86,23 +75,6 @@ impl Rule for Share {
 
 fn share_of(max_in_flight: usize) -> usize {
     (max_in_flight / 4).max(1)
-}
-
-impl Taken {
-    /// How long a refusal is held back, of a client with such a share: four times as many of them
-    /// in a second as it may have in flight, behind as many as that at once. Those that would be
-    /// held for longer are not, so that what is held is bounded.
-    fn refuse(&mut self, share: usize, now: Instant) -> Duration {
-        let at_once = share.max(MIN_AT_ONCE);
-        let each = HELD / u32::try_from(4 * at_once).unwrap_or(u32::MAX);
-        let paid = cmp::max(self.refused_until.unwrap_or(now), now) + each;
-        let hold = paid.saturating_duration_since(now + HELD / 4);
-        if hold > HELD {
-            return Duration::ZERO;
-        }
-        self.refused_until = Some(paid);
-        hold
-    }
 }
 
 impl Drop for Permit {
@@ -119,6 +91,8 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::Response;
     use prometheus::Registry;
     use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -151,25 +125,6 @@ mod tests {
             share_rule.shares.taken.lock().is_empty(),
             "a client without requests takes no memory"
         );
-    }
-
-    #[test]
-    fn holds_back_refusals_of_who_comes_again_at_once() {
-        let (mut taken, now) = (Taken::default(), Instant::now());
-        // A share of one is treated as this is.
-        let mut refuse = |millis| taken.refuse(1, now + Duration::from_millis(millis));
-        for _ in 0..100 {
-            assert_eq!(refuse(0), Duration::ZERO);
-        }
-        // From then on 400 in a second, and no more than 400 are held.
-        for nth in 1..=400 {
-            assert_eq!(refuse(0), HELD / 400 * nth);
-        }
-        assert_eq!(refuse(0), Duration::ZERO);
-        assert_eq!(refuse(500), HELD / 2 + HELD / 400);
-        for _ in 0..100 {
-            assert_eq!(refuse(5_000), Duration::ZERO, "it has stopped");
-        }
     }
 
     #[tokio::test]

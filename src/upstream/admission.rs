@@ -154,7 +154,7 @@ impl Admission {
         match timeout(self.0.patience, admitted).await {
             Ok(Ok(admitted)) => admitted,
             // Others had to go before, or its time is over.
-            Ok(Err(_)) | Err(_) => Err(Error::Full { rest: Duration::ZERO }),
+            Ok(Err(_)) | Err(_) => Err(Error::Full { rest: Duration::ZERO, hold: Duration::ZERO }),
         }
     }
 
@@ -277,7 +277,7 @@ impl State {
         let permits = self.part(self.limits.of(kind));
         match self.queues[kind as usize].push(reservation, ticket, waiting, permits, now) {
             Ok(()) => Entered::Queued(ticket, receiver),
-            Err(Full(rest)) => Entered::Refused(Error::Full { rest }),
+            Err(Full { rest, hold }) => Entered::Refused(Error::Full { rest, hold }),
         }
     }
 

@@ -25,6 +25,8 @@ pub enum Error {
     Full {
         /// Until those who wait have had their turn, as far as that is known.
         rest: Duration,
+        /// How long this is not said, so that who does not heed it does not come again at once.
+        hold: Duration,
     },
     /// The upstream has asked for no calls for a while; nothing was sent.
     #[error("the upstream asked for no calls for a while")]
@@ -64,6 +66,14 @@ impl Error {
             Self::Exchange(error) => !is_malformed(error),
             Self::SlowClient | Self::Incomplete(_) | Self::TransferCoding => false,
             Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
+        }
+    }
+
+    /// How long the client is not told of it.
+    pub fn hold(&self) -> Duration {
+        match self {
+            Self::Full { hold, .. } => *hold,
+            _ => Duration::ZERO,
         }
     }
 

@@ -34,6 +34,7 @@ const LEVELS: [Level; 12] = [
         "peer",
         "problem",
         "proxy_status",
+        "refusals",
         "request_id",
         "route",
         "rule",

@@ -54,7 +54,10 @@ fn every_error_has_its_status_and_code() {
         (batch::Error::Body(body::Failure::TooLarge { limit: 1 }).into(), 413, "PayloadTooLarge"),
         (call(CallError::Upstream(upstream::Error::Timeout)), 504, "UpstreamTimeout"),
         (
-            call(CallError::Upstream(upstream::Error::Full { rest: Duration::ZERO })),
+            call(CallError::Upstream(upstream::Error::Full {
+                rest: Duration::ZERO,
+                hold: Duration::ZERO,
+            })),
             503,
             "Overloaded",
         ),

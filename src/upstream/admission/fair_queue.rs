@@ -47,13 +47,18 @@ struct Pace {
 
 /// There is no room for a call, and that will be so for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full(pub(super) Duration);
+pub(super) struct Full {
+    /// Until those who wait now are served.
+    pub(super) rest: Duration,
+    /// How long that is not said.
+    pub(super) hold: Duration,
+}
 
 /// A queue that has not emptied for so long is no burst.
 const BURST: Duration = Duration::from_millis(100);
 
 /// A wait that nobody minds, however fast calls are.
-const SHORT: Duration = Duration::from_millis(25);
+const SHORT: Duration = Duration::from_millis(100);
 
 /// The part of the latest gap in the mean of them: one in so many.
 const SMOOTH: u32 = 8;
@@ -87,9 +92,9 @@ impl<T> Queue<T> {
         let weight = Weight::of(&reservation);
         let nth = self.line_of(reservation.client);
         if weight.is_small && self.lines[nth].small >= self.most_small(nth, permits, now) {
-            return Err(self.full());
+            return Err(self.full(nth, now));
         }
-        self.make_room(nth, weight)?;
+        self.make_room(nth, weight, now)?;
         if self.is_empty() {
             (self.since, self.pace.last) = (Some(now), Some(now));
         }
@@ -162,12 +167,12 @@ impl<T> Queue<T> {
     }
 
     /// Makes room for one more of a line at the cost of longer ones, the newest first.
-    fn make_room(&mut self, nth: usize, weight: Weight) -> Result<(), Full> {
+    fn make_room(&mut self, nth: usize, weight: Weight, now: Instant) -> Result<(), Full> {
         while self.room.taken + weight.room > self.room.max {
             let wanted = self.lines[nth].room + weight.room;
             let longest = self.lines.iter_mut().max_by_key(|line| line.room);
             let Some(line) = longest.filter(|line| line.room > wanted) else {
-                return Err(self.full());
+                return Err(self.full(nth, now));
             };
             let Some(weight) = line.drop_last() else { break };
             self.forget(weight);
@@ -175,10 +180,10 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Until those who wait now are served.
-    fn full(&self) -> Full {
+    fn full(&mut self, nth: usize, now: Instant) -> Full {
         let gap = self.pace.gap.unwrap_or_default();
-        Full(gap.saturating_mul(u32::try_from(self.len).unwrap_or(u32::MAX)))
+        let rest = gap.saturating_mul(u32::try_from(self.len).unwrap_or(u32::MAX));
+        Full { rest, hold: self.lines[nth].refusals.hold(now) }
     }
 
     fn forget(&mut self, weight: Weight) {

@@ -2,7 +2,10 @@
 
 use std::{cmp, collections::VecDeque};
 
-use crate::upstream::{ClientId, FEW_VEHICLES, Reservation};
+use crate::{
+    refusals::Refusals,
+    upstream::{ClientId, FEW_VEHICLES, Reservation},
+};
 
 /// What one client waits for, in the order in which it came.
 #[derive(Debug)]
@@ -15,6 +18,7 @@ pub(super) struct Line<T> {
     pub(super) room: usize,
     /// Small calls among those that wait.
     pub(super) small: usize,
+    pub(super) refusals: Refusals,
 }
 
 /// What a call counts for.
@@ -34,7 +38,14 @@ pub(super) const BYTES: usize = 64 * 1024;
 
 impl<T> Line<T> {
     pub(super) fn new(client: Option<ClientId>) -> Self {
-        Self { client, waiting: VecDeque::new(), served: 0, room: 0, small: 0 }
+        Self {
+            client,
+            waiting: VecDeque::new(),
+            served: 0,
+            room: 0,
+            small: 0,
+            refusals: Refusals::default(),
+        }
     }
 
     pub(super) fn push(&mut self, ticket: Ticket, weight: Weight, item: T) {

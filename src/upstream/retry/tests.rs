@@ -66,7 +66,9 @@ async fn sent(ends: &[End], route: Route, request: Request<Body>) -> Sent {
                 End::Status(status) => (status, None),
                 End::Later(status) => (status, Some("1")),
                 End::Timeout => return Err(Error::Timeout),
-                End::Full => return Err(Error::Full { rest: Duration::ZERO }),
+                End::Full => {
+                    return Err(Error::Full { rest: Duration::ZERO, hold: Duration::ZERO });
+                }
             };
             let mut response = Response::builder().status(status);
             if let Some(value) = retry_after {

@@ -40,7 +40,7 @@ fn upstream_of(config: Config) -> (Upstream, Metrics, Reading) {
             let response = Response::builder();
             let response = match &path[1..] {
                 "timeout" => return Err(Error::Timeout),
-                "full" => return Err(Error::Full { rest: Duration::ZERO }),
+                "full" => return Err(Error::Full { rest: Duration::ZERO, hold: Duration::ZERO }),
                 "hang" => return std::future::pending().await,
                 "" => response,
                 "busy" => response.status(503).header(RETRY_AFTER, "7"),
