@@ -16,9 +16,6 @@ pub(crate) struct Refusals {
     paid_at: Option<Instant>,
 }
 
-/// Each refusal takes so much of a second: one in twenty of what a core can refuse.
-const EACH: Duration = Duration::from_micros(333);
-
 /// So many are made at once, behind a pause.
 const AT_ONCE: u32 = 1000;
 
@@ -26,11 +23,11 @@ const AT_ONCE: u32 = 1000;
 const HELD: Duration = Duration::from_secs(1);
 
 impl Refusals {
-    /// How long one more is held back. One that would be held for too long is not held at all, so
+    /// How long one more is held back, where each takes so much of a second. One that would be held for too long is not held at all, so
     /// that what is held is bounded.
-    pub(crate) fn hold(&mut self, now: Instant) -> Duration {
-        let paid_at = cmp::max(self.paid_at.unwrap_or(now), now) + EACH;
-        let hold = paid_at.saturating_duration_since(now + AT_ONCE * EACH);
+    pub(crate) fn hold(&mut self, each: Duration, now: Instant) -> Duration {
+        let paid_at = cmp::max(self.paid_at.unwrap_or(now), now) + each;
+        let hold = paid_at.saturating_duration_since(now + AT_ONCE * each);
         if hold > HELD {
             return Duration::ZERO;
         }
@@ -43,10 +40,12 @@ impl Refusals {
 mod tests {
     use super::*;
 
+    const EACH: Duration = Duration::from_micros(333);
+
     #[test]
     fn holds_back_refusals_of_who_comes_again_at_once() {
         let (mut refusals, now) = (Refusals::default(), Instant::now());
-        let mut hold = |millis| refusals.hold(now + Duration::from_millis(millis));
+        let mut hold = |millis| refusals.hold(EACH, now + Duration::from_millis(millis));
         for _ in 0..1000 {
             assert_eq!(hold(0), Duration::ZERO);
         }

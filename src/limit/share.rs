@@ -1,7 +1,7 @@
 //! How many requests in flight may be one client's: a quarter, so that no client takes all of
 //! them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use foldhash::HashMap;
 use http::Request;
@@ -37,6 +37,9 @@ struct Taken {
     refusals: Refusals,
 }
 
+/// What a refusal takes of a second: 2,000 of them are one in ten of what a core can do.
+const REFUSAL: Duration = Duration::from_micros(500);
+
 /// A part of a client's share, given back when it is dropped.
 struct Permit {
     shares: Arc<Shares>,
@@ -63,7 +66,7 @@ impl Rule for Share {
         let mut taken = self.shares.taken.lock();
         let of_client = taken.entry(client).or_default();
         if of_client.requests >= self.max {
-            let hold = of_client.refusals.hold(Instant::now());
+            let hold = of_client.refusals.hold(REFUSAL, Instant::now());
             self.metrics.refused(Reason::ClientInFlight);
             return Err(Error::ClientFull { hold });
         }
@@ -91,8 +94,6 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::Response;
     use prometheus::Registry;
     use tower::{Layer as _, ServiceExt as _, service_fn};

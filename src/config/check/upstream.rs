@@ -13,8 +13,8 @@ use crate::{
     tls, upstream,
 };
 
-/// Longer than any pause of a client that reads, and short for the calls that wait meanwhile.
-const SLOW_AFTER: Duration = Duration::from_millis(100);
+/// Short for the calls that wait meanwhile. A client that is fast again loses nothing by it.
+const SLOW_AFTER: Duration = Duration::from_millis(50);
 
 pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream::Config> {
     let written = &file.upstream;

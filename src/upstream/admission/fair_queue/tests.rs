@@ -166,11 +166,11 @@ fn fast_calls_may_be_many() {
         let waits = push(&mut queue, of(A, 0), ticket, now);
         assert_eq!(waits, ticket < 599, "a burst of 100 ms; {ticket}");
     }
-    while queue.len > 99 {
+    while queue.len > 49 {
         now += Duration::from_millis(1);
         assert!(queue.pop(|_| true, now).is_some());
     }
-    // They are 100 ms, and far more than there are permits.
+    // They are 50 ms, and far more than there are permits.
     assert!(push(&mut queue, of(A, 0), 900, now));
     assert!(!push(&mut queue, of(A, 0), 901, now));
 }
