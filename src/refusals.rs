@@ -3,7 +3,8 @@
 //! A refusal costs about as much as a hit, and who does not heed it comes again at once. So a client
 //! is refused at once so many times, and from then on only so many times a second: further
 //! refusals are held back. That keeps the connections of such a client quiet, at the cost of nobody
-//! else.
+//! else: over HTTP/1, where a connection has one request at a time. What would be held for longer than
+//! `HELD` is not held.
 
 use std::{cmp, time::Duration};
 
@@ -23,8 +24,8 @@ const AT_ONCE: u32 = 1000;
 const HELD: Duration = Duration::from_secs(1);
 
 impl Refusals {
-    /// How long one more is held back, where each takes so much of a second. One that would be held for too long is not held at all, so
-    /// that what is held is bounded.
+    /// How long one more is held back, where each takes so much of a second. One that would be held
+    /// for too long is not held at all, so that what is held is bounded.
     pub(crate) fn hold(&mut self, each: Duration, now: Instant) -> Duration {
         let paid_at = cmp::max(self.paid_at.unwrap_or(now), now) + each;
         let hold = paid_at.saturating_duration_since(now + AT_ONCE * each);

@@ -129,7 +129,11 @@ where
             };
             let Rejection { error, unread } = refused;
             let response = info.named(info.response(&error));
-            let hold = error.hold();
+            // Over HTTP/2 others may come by the same connection, and wait for a free stream.
+            let hold = match info.version {
+                Version::HTTP_2 => Duration::ZERO,
+                _ => error.hold(),
+            };
             if unread.is_end_stream() && hold.is_zero() {
                 return Poll::Ready(Ok(response));
             }

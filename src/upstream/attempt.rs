@@ -39,19 +39,25 @@ use crate::{
 pub(super) struct Attempts {
     client: Client,
     timeout: Duration,
-    slow_clients: SlowClients,
+    slow_readers: SlowClients,
+    slow_senders: SlowClients,
     metrics: Metrics,
 }
 
-/// Calls that wait for their client, for each of the calls at once.
-const SLOW: usize = 4;
+/// Calls whose client does not read, for each of the calls at once. Sync has done its part.
+const SLOW_READERS: usize = 4;
 
 impl Attempts {
     pub(super) fn new(client: Client, config: &Config, metrics: &Metrics) -> Self {
-        let max_slow = config.max_in_flight.saturating_mul(SLOW);
-        let slow_clients =
-            SlowClients::new(max_slow, config.slow_after, metrics.slow_clients.clone());
-        Self { client, timeout: config.attempt_timeout, slow_clients, metrics: metrics.clone() }
+        let slow = |max| SlowClients::new(max, config.slow_after, metrics.slow_clients.clone());
+        Self {
+            client,
+            timeout: config.attempt_timeout,
+            slow_readers: slow(config.max_in_flight.saturating_mul(SLOW_READERS)),
+            // Sync has begun with them, and they may all go on at once: as many as streams.
+            slow_senders: slow(config.max_in_flight.div_ceil(2)),
+            metrics: metrics.clone(),
+        }
     }
 
     /// Sends `request` once.
@@ -80,7 +86,7 @@ impl Attempts {
             request = request.map(|body| match &held {
                 Some(held) => {
                     let slow = Arc::clone(held);
-                    self.slow_clients
+                    self.slow_senders
                         .watch(body, Side::Sender, move || slow.give_back())
                         .hold((sending, Sending(Arc::clone(held))))
                 }
@@ -120,7 +126,7 @@ impl Attempts {
             let slot = slot.or_else(|| held.as_ref().and_then(|held| held.take_slot()));
             Ok(response.map(|body| match (is_tunnel, slot) {
                 (true, slot) => body.hold((slot, held)),
-                (false, Some(slot)) => self.slow_clients.watch(body, Side::Reader, || drop(slot)),
+                (false, Some(slot)) => self.slow_readers.watch(body, Side::Reader, || drop(slot)),
                 (false, None) => body,
             }))
         }

@@ -64,6 +64,9 @@ const SHORT: Duration = Duration::from_millis(50);
 /// many all that is too much is refused at once.
 const REFUSAL: Duration = Duration::from_micros(333);
 
+/// After so long the queue is another one, whatever it is now.
+const LONGEST: Duration = Duration::from_secs(20);
+
 /// The part of the latest gap in the mean of them: one in so many.
 const SMOOTH: u32 = 8;
 
@@ -93,12 +96,15 @@ impl<T> Queue<T> {
         permits: usize,
         now: Instant,
     ) -> Result<(), Full> {
-        let weight = Weight::of(&reservation);
-        let nth = self.line_of(reservation.client);
-        if weight.is_small && self.lines[nth].small >= self.most_small(nth, permits, now) {
-            return Err(self.full(nth, now));
+        let (client, weight) = (reservation.client, Weight::of(&reservation));
+        let nth = self.line_of(client);
+        // A call that clients share counts for all of them, and there are few.
+        let is_one_of_many = weight.is_small && client.is_some();
+        if is_one_of_many && self.lines[nth].small >= self.most_small(nth, permits, now) {
+            return Err(self.full(client, now));
         }
-        self.make_room(nth, weight, now)?;
+        self.make_room(client, weight, now)?;
+        let nth = self.line_of(client);
         if self.is_empty() {
             (self.since, self.pace.last) = (Some(now), Some(now));
         }
@@ -122,9 +128,7 @@ impl<T> Queue<T> {
         self.served = cmp::max(self.served, before);
         self.forget(weight);
         self.pace.note(now);
-        let served = self.served;
-        self.lines
-            .retain(|line| !line.is_empty() || line.served > served);
+        self.drop_lines();
         Some(item)
     }
 
@@ -132,6 +136,7 @@ impl<T> Queue<T> {
     pub(super) fn leave(&mut self, ticket: Ticket) {
         if let Some(weight) = self.lines.iter_mut().find_map(|line| line.remove(ticket)) {
             self.forget(weight);
+            self.drop_lines();
         }
     }
 
@@ -171,12 +176,19 @@ impl<T> Queue<T> {
     }
 
     /// Makes room for one more of a line at the cost of longer ones, the newest first.
-    fn make_room(&mut self, nth: usize, weight: Weight, now: Instant) -> Result<(), Full> {
+    fn make_room(
+        &mut self,
+        client: Option<ClientId>,
+        weight: Weight,
+        now: Instant,
+    ) -> Result<(), Full> {
         while self.room.taken + weight.room > self.room.max {
+            // What goes may take lines along, so it is looked for each time.
+            let nth = self.line_of(client);
             let wanted = self.lines[nth].room + weight.room;
             let longest = self.lines.iter_mut().max_by_key(|line| line.room);
             let Some(line) = longest.filter(|line| line.room > wanted) else {
-                return Err(self.full(nth, now));
+                return Err(self.full(client, now));
             };
             let Some(weight) = line.drop_last() else { break };
             self.forget(weight);
@@ -184,10 +196,23 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    fn full(&mut self, nth: usize, now: Instant) -> Full {
+    fn full(&mut self, client: Option<ClientId>, now: Instant) -> Full {
         let gap = self.pace.gap.unwrap_or_default();
         let rest = gap.saturating_mul(u32::try_from(self.len).unwrap_or(u32::MAX));
-        Full { rest, hold: self.lines[nth].refusals.hold(REFUSAL, now) }
+        let nth = self.line_of(client);
+        let hold = match client {
+            Some(_) => self.lines[nth].refusals.hold(REFUSAL, now),
+            // What clients share is refused for no one of them.
+            None => Duration::ZERO,
+        };
+        Full { rest: rest.min(LONGEST), hold }
+    }
+
+    /// Drops the lines of clients that wait for nothing and have had no more than others.
+    fn drop_lines(&mut self) {
+        let served = self.served;
+        self.lines
+            .retain(|line| !line.is_empty() || line.served > served);
     }
 
     fn forget(&mut self, weight: Weight) {

@@ -174,3 +174,23 @@ fn fast_calls_may_be_many() {
     assert!(push(&mut queue, of(A, 0), 900, now));
     assert!(!push(&mut queue, of(A, 0), 901, now));
 }
+
+#[test]
+fn who_takes_the_place_of_all_others_waits_alone() {
+    let now = Instant::now();
+    let mut queue = Queue::new(100);
+    let large = |client, rooms: usize| Reservation { bytes: rooms * BYTES, ..of(client, 0) };
+    assert!(push(&mut queue, large(A, 80), 1, now));
+    assert!(push(&mut queue, large(B, 50), 2, now), "the other has asked for more");
+    assert_eq!(order(&mut queue), [2]);
+    // And who is too large for any queue is refused, whoever had to go for it.
+    assert!(push(&mut queue, large(A, 90), 3, now));
+    assert!(!push(&mut queue, large(B, 200), 4, now));
+}
+
+#[test]
+fn lines_of_clients_that_wait_for_nothing_are_dropped() {
+    let mut queue = queue(&[(A, 1), (B, 2)]);
+    queue.leave(2);
+    assert_eq!(queue.lines.len(), 1);
+}
