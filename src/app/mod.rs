@@ -125,7 +125,12 @@ impl App {
         let sampling = tokio::spawn(sampling);
         let tier = shared.tier.clone();
         let (cache, upstream) = (shared.cache.clone(), shared.upstream.clone());
-        let following = tier.map(|tier| tokio::spawn(tier.run(cache, upstream)));
+        let (sharing, replicas) = (shared.upstream.clone(), shared.replicas.clone());
+        let on_count = move |count| {
+            sharing.share_among(count);
+            replicas.set(count);
+        };
+        let following = tier.map(|tier| tokio::spawn(tier.run(cache, upstream, on_count)));
         let refreshing = tokio::spawn(keep_keys(refresher, readiness.clone()));
 
         // Held until the admin listener has closed.

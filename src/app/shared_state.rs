@@ -14,7 +14,7 @@ use crate::{
     config::{Changes, EffectiveConfig, ReloadableConfig, RestartOnlyConfig},
     forward::Forward,
     gateway::{self, Gateway},
-    limit::{self, Admit, RateLimit, Share},
+    limit::{self, Admit, RateLimit, ReplicaCount, Share},
     loader::{self, Loader},
     normalize::Normalize,
     shared_tier::{self, SharedTier},
@@ -46,6 +46,8 @@ pub(super) struct SharedState {
     batch: batch::Metrics,
     loader: loader::Metrics,
     limit: limit::Metrics,
+    /// How many gateways share the rates of clients.
+    pub(super) replicas: ReplicaCount,
     telemetry: telemetry::Metrics,
     /// Where spans go.
     pub(super) exporter: Option<trace::Exporter>,
@@ -119,6 +121,7 @@ impl SharedState {
             batch: batch::Metrics::register(&registry)?,
             loader: loader::Metrics::register(&registry)?,
             limit,
+            replicas: ReplicaCount::default(),
             telemetry: telemetry::Metrics::register(&registry)?,
             exporter,
             registry,
@@ -144,7 +147,7 @@ impl SharedState {
             .account_digests()
             .map(|(name, digest)| (name.to_owned(), Partition::new(&digest)))
             .collect();
-        let rate = RateLimit::new(reloadable.limit.rate, self.limit.clone());
+        let rate = RateLimit::new(reloadable.limit.rate, self.replicas.clone(), self.limit.clone());
         let auth = reloadable
             .auth
             .build(self.published.clone(), self.auth.clone());

@@ -98,7 +98,8 @@ mod tests {
         let rate = Rate { requests_per_second: one, burst: NonZeroU32::new(2).unwrap() };
         let metrics = limit::Metrics::register(&Registry::new()).unwrap();
         let refusing = Refusing { error, waits };
-        let rule = CountUnauthorized::new(refusing, RateLimit::new(Some(rate), metrics));
+        let rate = RateLimit::new(Some(rate), limit::ReplicaCount::default(), metrics);
+        let rule = CountUnauthorized::new(refusing, rate);
         let mut last = None;
         for _ in 0..times {
             let mut request = Request::new(Body::empty());

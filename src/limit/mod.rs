@@ -10,7 +10,11 @@ mod share;
 use std::{num::NonZeroU32, time::Duration};
 
 pub use self::{
-    admit::Admit, client::Client, deadline::Deadline, metrics::Metrics, rate::RateLimit,
+    admit::Admit,
+    client::Client,
+    deadline::Deadline,
+    metrics::Metrics,
+    rate::{RateLimit, ReplicaCount},
     share::Share,
 };
 

@@ -1,6 +1,13 @@
 //! How many requests a second a client may send: a token bucket each.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
@@ -19,18 +26,42 @@ use crate::{
 pub struct RateLimit {
     /// `None`: no limit.
     buckets: Option<Arc<DefaultKeyedRateLimiter<Client>>>,
+    burst: u32,
+    replicas: ReplicaCount,
     clock: DefaultClock,
     metrics: Metrics,
 }
 
+/// How many gateways share the rates: a handle, cheap to clone. One, unless it is told otherwise.
+#[derive(Clone, Debug)]
+pub struct ReplicaCount(Arc<AtomicU32>);
+
+impl Default for ReplicaCount {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU32::new(1)))
+    }
+}
+
+impl ReplicaCount {
+    /// There are so many from now on.
+    pub fn set(&self, replicas: u32) {
+        self.0.store(replicas, Relaxed);
+    }
+
+    fn get(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+}
+
 impl RateLimit {
-    /// The buckets, all of them full.
-    pub fn new(rate: Option<Rate>, metrics: Metrics) -> Self {
+    /// The buckets, all of them full. With several `replicas`, each has its part of every rate.
+    pub fn new(rate: Option<Rate>, replicas: ReplicaCount, metrics: Metrics) -> Self {
+        let burst = rate.map_or(1, |rate| rate.burst.get());
         let buckets = rate.map(|rate| {
             let quota = Quota::per_second(rate.requests_per_second).allow_burst(rate.burst);
             Arc::new(RateLimiter::keyed(quota))
         });
-        Self { buckets, clock: DefaultClock::default(), metrics }
+        Self { buckets, burst, replicas, clock: DefaultClock::default(), metrics }
     }
 
     /// Counts one request of `client`.
@@ -38,7 +69,13 @@ impl RateLimit {
         let Some(buckets) = &self.buckets else {
             return Ok(());
         };
-        buckets.check_key(&client).map_err(|not_until| {
+        // One here stands for one at each of the others. A burst has room for one at least.
+        let count = self.replicas.get().clamp(1, self.burst);
+        let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let Ok(counted) = buckets.check_key_n(&client, count) else {
+            return Ok(());
+        };
+        counted.map_err(|not_until| {
             self.metrics.refused(Reason::Rate);
             Error::Rate { retry_after: not_until.wait_time_from(self.clock.now()) }
         })
@@ -73,8 +110,6 @@ impl Rule for RateLimit {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use prometheus::Registry;
 
     use super::*;
@@ -85,7 +120,8 @@ mod tests {
             requests_per_second: NonZeroU32::new(requests_per_second).unwrap(),
             burst: NonZeroU32::new(burst).unwrap(),
         });
-        RateLimit::new(rate, Metrics::register(&Registry::new()).unwrap())
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        RateLimit::new(rate, ReplicaCount::default(), metrics)
     }
 
     fn check(limit: &RateLimit, client: u128) -> Result<(), Error> {
@@ -104,6 +140,15 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(retry_after <= second && retry_after > second / 2, "{retry_after:?}");
         assert_eq!(check(&limit, 2), Ok(()), "others have a bucket of their own");
+    }
+
+    #[test]
+    fn several_replicas_have_a_part_each() {
+        let limit = limit(Some((1, 12)));
+        limit.replicas.set(3);
+        assert_eq!((0..12).filter(|_| check(&limit, 1).is_ok()).count(), 4);
+        limit.replicas.set(100);
+        assert_eq!((0..12).filter(|_| check(&limit, 2).is_ok()).count(), 1, "one at least");
     }
 
     #[test]

@@ -49,7 +49,14 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 impl SharedTier {
     /// Does to `cache` what other replicas say of their writes, lets `upstream` pause when theirs
     /// does, and tells them of what happens here, for as long as it is polled.
-    pub async fn run<F: Failure>(self, cache: VehicleCache<F>, upstream: Upstream) -> Infallible {
+    /// `on_count` hears of each change of the number of replicas.
+    pub async fn run<F: Failure>(
+        self,
+        cache: VehicleCache<F>,
+        upstream: Upstream,
+        on_count: impl Fn(u32) + Send + Sync + 'static,
+    ) -> Infallible {
+        let _counting = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_counting(on_count)));
         let _reading = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_reading()));
         let _sharing = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_sharing()));
         let Times { lease, write } = self.0.times();

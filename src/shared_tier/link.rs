@@ -1,37 +1,15 @@
 //! One connection to the server, and the commands that are sent over it.
-//!
-//! Dialled here rather than by the library, so that the socket has its options and TLS its
-//! provider, and so that a connection to a server that says nothing more is given up.
 
 use std::{io, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, RedisResult, Value,
-    aio::MultiplexedConnection, cmd, pipe,
-};
-use rustls::pki_types::ServerName;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
-};
-use tokio_rustls::TlsConnector;
+use redis::{Cmd, RedisError, RedisResult, Value, aio::MultiplexedConnection, cmd, pipe};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    bounded::{Allowance, Bounded},
+    bounded::Allowance,
     position::{Era, Position},
 };
-
-/// Where the server is, and as whom it is spoken to.
-#[derive(Clone)]
-pub(super) struct Endpoint {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
-    pub(super) login: RedisConnectionInfo,
-}
 
 /// A connection that stands, as far as is known.
 pub(super) struct Link {
@@ -61,9 +39,6 @@ pub(super) enum LinkError {
 /// One entry of the log, as it is there.
 pub(super) type RawEntry = (Position, Vec<u8>);
 
-/// Until a connection stands, the login included.
-const DIAL_TIMEOUT: Duration = Duration::from_millis(500);
-
 /// Until a command has its response. Whoever waits for one has less patience; a server that is
 /// silent for so long is most likely silent for good.
 const TIMEOUT: Duration = Duration::from_millis(750);
@@ -71,58 +46,22 @@ const TIMEOUT: Duration = Duration::from_millis(750);
 /// Between two attempts to connect, or to write what was refused.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(500);
 
-/// How long a server may be silent before the system asks whether it is there, and how long what
-/// was sent may be without its acknowledgement.
-const KEEPALIVE: Duration = Duration::from_secs(5);
-const USER_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// Bytes of the responses to one question: those of a page of the longest entries.
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 
 /// The field of an entry of the log.
 const FIELD: &str = "v";
 
-impl Endpoint {
-    /// Connects and logs in.
-    pub(super) async fn dial(&self) -> Result<Link, LinkError> {
-        timeout(DIAL_TIMEOUT, self.connect())
-            .await
-            .unwrap_or(Err(LinkError::Timeout))
-    }
-
-    async fn connect(&self) -> Result<Link, LinkError> {
-        let stream = TcpStream::connect((&*self.host, self.port)).await?;
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(&stream);
-        socket.set_tcp_keepalive(
-            &TcpKeepalive::new()
-                .with_time(KEEPALIVE)
-                .with_interval(KEEPALIVE),
-        )?;
-        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-        match &self.tls {
-            None => self.log_in(stream).await,
-            Some((tls, name)) => self.log_in(tls.connect(name.clone(), stream).await?).await,
-        }
-    }
-
-    async fn log_in<S>(&self, stream: S) -> Result<Link, LinkError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        // Time is limited here, where it is known what waits.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None);
-        let allowance = Allowance::default();
-        allowance.set(MAX_RESPONSE);
-        let stream = Bounded::new(stream, allowance.clone());
-        let (commands, driver) =
-            MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
-        let driver = AbortOnDropHandle::new(tokio::spawn(driver));
-        Ok(Link { commands, allowance, _driver: driver })
-    }
-}
-
 impl Link {
+    /// Over a connection that reads no more than `allowance` says, for as long as `driver` runs.
+    pub(super) fn new(
+        commands: MultiplexedConnection,
+        allowance: Allowance,
+        driver: AbortOnDropHandle<()>,
+    ) -> Self {
+        Self { commands, allowance, _driver: driver }
+    }
+
     /// Which run of which server this is, and what its clock shows since 1970.
     pub(super) async fn server(&self) -> Result<(Era, Duration), LinkError> {
         let Value::BulkString(info) = self.ask(cmd("INFO").arg("server")).await? else {
@@ -139,6 +78,37 @@ impl Link {
             .and_then(|text| str::from_utf8(text).ok()?.parse().ok())
             .ok_or(LinkError::Unexpected("INFO without server_time_usec"))?;
         Ok((era, Duration::from_micros(microseconds)))
+    }
+
+    /// Says `sign` for `name` among the signs there. Gives all of them.
+    pub(super) async fn exchange_signs(
+        &self,
+        signs: &str,
+        name: &[u8],
+        sign: Vec<u8>,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LinkError> {
+        self.ask(cmd("HSET").arg(signs).arg(name).arg(sign)).await?;
+        let Value::Array(words) = self.ask(cmd("HGETALL").arg(signs)).await? else {
+            return Err(LinkError::Unexpected("HGETALL"));
+        };
+        let (pairs, _) = words.as_chunks();
+        let pairs = pairs.iter().map(|pair| match pair {
+            [Value::BulkString(name), Value::BulkString(sign)] => {
+                Some((name.clone(), sign.clone()))
+            }
+            _ => None,
+        });
+        let pairs = pairs.collect::<Option<_>>();
+        pairs.ok_or(LinkError::Unexpected("HGETALL"))
+    }
+
+    /// Removes the signs of these names.
+    pub(super) async fn remove_signs(
+        &self,
+        signs: &str,
+        names: &[Vec<u8>],
+    ) -> Result<(), LinkError> {
+        self.ask(cmd("HDEL").arg(signs).arg(names)).await.map(drop)
     }
 
     /// The values of these names, of which all that are asked for may take so many bytes.
@@ -284,6 +254,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::shared_tier::endpoint::Endpoint;
 
     /// Asks a server that answers everything with `head` and then, as long as it is read from,
     /// with zeros. Gives what comes of that, and how many bytes were taken.
@@ -300,7 +271,7 @@ mod tests {
             }
             sent
         });
-        let login = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let login = redis::RedisConnectionInfo::default().set_skip_set_lib_name();
         let endpoint = Endpoint { host: "127.0.0.1".to_owned(), port, tls: None, login };
         let link = endpoint.dial().await.unwrap();
         let error = link.server().await.unwrap_err();

@@ -17,6 +17,7 @@ pub struct Metrics {
     pub(super) unannounced: IntCounter,
     pub(super) seconds: Histogram,
     pub(super) breaker: IntGauge,
+    pub(super) replicas: IntGauge,
     lookups: [IntCounter; Lookup::ALL.len()],
     fills: [IntCounter; Fill::ALL.len()],
     trust: Arc<Trust>,
@@ -89,6 +90,12 @@ impl Metrics {
             registry
         )?;
         breaker.set(1);
+        let replicas = register_int_gauge_with_registry!(
+            "vingate_shared_replicas",
+            "Replicas that share, this one included",
+            registry
+        )?;
+        replicas.set(1);
         Ok(Self {
             unannounced,
             seconds: register_histogram_with_registry!(
@@ -98,6 +105,7 @@ impl Metrics {
                 registry
             )?,
             breaker,
+            replicas,
             lookups: Lookup::counters(
                 registry,
                 "vingate_shared_lookups_total",

@@ -29,7 +29,10 @@
 //! [`release`]), which tests run in every order of steps.
 
 mod bounded;
+mod census;
 mod config;
+mod counting;
+mod endpoint;
 mod finding;
 mod follower;
 mod following;
@@ -61,19 +64,17 @@ use std::{
 
 use aws_lc_rs::rand;
 use parking_lot::Mutex;
-use redis::{ProtocolVersion, RedisConnectionInfo};
-use rustls::pki_types::{IpAddr, ServerName};
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
 
 pub use self::{
     config::{Config, InvalidUrl, ServerUrl},
+    endpoint::TlsError,
     metrics::Metrics,
 };
 use self::{
+    endpoint::Endpoint,
     follower::Times,
     known_writes::KnownWrites,
-    link::Endpoint,
     log_entry::{LogEntry, WriteId},
     outbox::{Outbox, Outgoing, Pending},
     position::Position,
@@ -84,10 +85,7 @@ use self::{
     value_codec::ValueCodec,
 };
 pub use crate::seal::Secret;
-use crate::{
-    seal::{Sealer, Secrets},
-    tls,
-};
+use crate::seal::{Sealer, Secrets};
 
 /// What ties replicas together: a handle, cheap to clone.
 #[derive(Clone)]
@@ -98,6 +96,8 @@ struct Inner {
     endpoint: Endpoint,
     /// The name of the log.
     log: String,
+    /// The name of what replicas say to be counted.
+    signs: String,
     sealer: Sealer,
     outbox: Outbox,
     known: Mutex<KnownWrites>,
@@ -111,15 +111,10 @@ struct Inner {
     writes: AtomicU64,
 }
 
-/// Why TLS to the server cannot be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot set up TLS to the shared tier: {0}")]
-pub struct TlsError(#[from] rustls::Error);
-
 impl SharedTier {
     /// Sets up what it takes; nothing is connected yet. `metrics` are those of the same lease.
     pub fn new(config: Config, metrics: Metrics) -> Result<Self, TlsError> {
-        let endpoint = endpoint(&config)?;
+        let endpoint = Endpoint::of(&config)?;
         let secrets = Secrets::new(&config.secret, &config.previous);
         let mut replica = [0; 8];
         rand::fill(&mut replica).expect("the system has random bytes");
@@ -127,6 +122,7 @@ impl SharedTier {
             endpoint,
             // In braces: one hash slot of a cluster.
             log: format!("{{vg1:{}}}:log", config.namespace),
+            signs: format!("{{vg1:{}}}:seen", config.namespace),
             sealer: secrets.sealer(b"log"),
             outbox: Outbox::new(Instant::now()),
             known: Mutex::new(KnownWrites::new()),
@@ -202,32 +198,6 @@ impl std::fmt::Debug for SharedTier {
             .field("config", &self.0.config)
             .finish_non_exhaustive()
     }
-}
-
-fn endpoint(config: &Config) -> Result<Endpoint, rustls::Error> {
-    let ServerUrl { is_tls, host, port } = config.url.clone();
-    let tls = match is_tls {
-        false => None,
-        true => {
-            let name = match host.parse::<std::net::IpAddr>() {
-                Ok(address) => ServerName::IpAddress(IpAddr::from(address)),
-                Err(_) => ServerName::try_from(host.clone())
-                    .map_err(|_| rustls::Error::General("a host that is no name".to_owned()))?,
-            };
-            let client = tls::client_config(config.ca.as_deref(), true)?;
-            Some((TlsConnector::from(Arc::new(client)), name))
-        }
-    };
-    let mut login = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP2)
-        .set_skip_set_lib_name();
-    if let Some(user) = &config.user {
-        login = login.set_username(user);
-    }
-    if let Some(password) = &config.password {
-        login = login.set_password(String::from_utf8_lossy(password));
-    }
-    Ok(Endpoint { host, port, tls, login })
 }
 
 #[cfg(test)]

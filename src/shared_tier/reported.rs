@@ -47,6 +47,12 @@ impl Reported {
         }
     }
 
+    pub(super) fn not_counted(&mut self, error: &LinkError, now: Instant) {
+        if self.is_due(now) {
+            warn!(%error, "shared tier does not tell how many replicas there are");
+        }
+    }
+
     fn is_due(&mut self, now: Instant) -> bool {
         let is_due = self.at.is_none_or(|at| now >= at + REPORT_EVERY);
         if is_due {

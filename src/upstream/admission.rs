@@ -57,6 +57,8 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     limits: Limits,
+    /// Of the calls at once, those of this gateway.
+    own: usize,
     /// Fewer calls at once than that, while they make Sync slow.
     adaptive: Option<Adaptive>,
     breaker: Breaker,
@@ -176,6 +178,11 @@ impl Admission {
         self.change(|state| state.retry_after.note(account, until, now));
     }
 
+    /// So many gateways share the calls at once.
+    pub(super) fn share_among(&self, replicas: u32) {
+        self.change(|state| state.share_among(replicas as usize));
+    }
+
     fn admitted(&self, reservation: Reservation, generation: Generation) -> Admitted {
         let Reservation { kind, account, client, .. } = reservation;
         self.0.in_flight.inc();
@@ -242,6 +249,7 @@ impl State {
     fn new(limits: Limits, breaker: BreakerConfig, now: Instant) -> Self {
         Self {
             limits,
+            own: limits.calls,
             adaptive: None,
             breaker: Breaker::new(breaker, now),
             retry_after: RetryAfterTable::new(),
@@ -320,9 +328,15 @@ impl State {
 
     /// Calls at once now.
     fn calls(&self) -> usize {
-        self.adaptive
-            .as_ref()
-            .map_or(self.limits.calls, Adaptive::limit)
+        self.adaptive.as_ref().map_or(self.own, Adaptive::limit)
+    }
+
+    fn share_among(&mut self, replicas: usize) {
+        let (all, least) = (self.limits.calls, adaptive::LEAST);
+        self.own = all.div_ceil(replicas.max(1)).max(least).min(all);
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.set_most(self.own);
+        }
     }
 
     /// As much of the calls at once now as `limit` is of the most.

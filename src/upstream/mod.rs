@@ -95,6 +95,11 @@ impl Upstream {
         self.0.admission.note_retry_after(account, rest);
     }
 
+    /// So many gateways share the calls at once: each has its part.
+    pub fn share_among(&self, replicas: u32) {
+        self.0.admission.share_among(replicas);
+    }
+
     /// Waits for the right to make a call, as long as one attempt may take: then the calls ahead
     /// have had their time. Fails at once if no call may be made at all. Dropped, it waits no more.
     pub async fn reserve(&self, reservation: Reservation) -> Result<Permit, Error> {

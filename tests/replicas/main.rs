@@ -10,6 +10,7 @@ mod certificates;
 mod coherence;
 mod demo;
 mod failures;
+mod parts;
 mod redis_server;
 #[path = "../support/mod.rs"]
 mod support;

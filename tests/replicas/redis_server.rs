@@ -164,7 +164,11 @@ pub(crate) fn shared(url: &str, keys: &str) -> String {
 /// So many gateways, the first with the sandbox that all have as their upstream.
 pub(crate) async fn gateways(count: usize, toml: &str) -> Vec<Gateway> {
     let first = Gateway::start(toml).await;
-    let toml = format!("{toml}\n[upstream]\nurl = \"{}\"\n", first.sandbox.url());
+    let upstream = format!("[upstream]\nurl = \"{}\"\n", first.sandbox.url());
+    let toml = match toml.contains("[upstream]\n") {
+        true => toml.replace("[upstream]\n", &upstream),
+        false => format!("{toml}\n{upstream}"),
+    };
     let mut all = vec![first];
     for _ in 1..count {
         // Nobody calls its own sandbox.

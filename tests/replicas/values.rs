@@ -131,7 +131,9 @@ async fn whoever_wants_something_newer_gets_it() {
 
 #[tokio::test]
 async fn nobody_finds_what_was_before_a_write_whose_response_they_saw() {
-    let Some(replicas) = Replicas::start(2, PATIENT).await else { return };
+    // Enough for all of them at once.
+    let keys = format!("{PATIENT}\n[upstream]\nmax_in_flight = 2000\nadaptive = false");
+    let Some(replicas) = Replicas::start(2, &keys).await else { return };
     let [a, b] = &replicas.all[..] else { unreachable!() };
     until_asking(&replicas).await;
     replicas.sandbox().set_faults(Faults {

@@ -54,7 +54,7 @@ struct Kind {
 }
 
 /// The limit never falls below.
-const LEAST: usize = 4;
+pub(super) const LEAST: usize = 4;
 
 /// Calls whose median is looked at: a few slow ones say nothing.
 const SAMPLE: usize = 11;
@@ -90,6 +90,14 @@ impl Adaptive {
             kinds: vec![Kind::default(); Route::ALL.len() * SIZES].into(),
             started_at: now,
         }
+    }
+
+    /// There may be so many from now on. A limit that was at the most stays there.
+    pub(super) fn set_most(&mut self, most: usize) {
+        let is_highest = self.limit >= self.most as f64;
+        self.most = most;
+        self.limit = if is_highest { most as f64 } else { self.limit.min(most as f64) };
+        self.halved_from = self.halved_from.map(|before| before.min(most as f64));
     }
 
     /// Calls at once.

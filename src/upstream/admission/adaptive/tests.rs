@@ -147,3 +147,17 @@ fn learns_that_an_upstream_has_become_slower_for_good() {
 fn tells_sizes_apart() {
     assert_eq!([0, 1, 2, 3, 4, 250, 500, 10_000].map(size), [0, 1, 3, 4, 5, 16, 18, 19]);
 }
+
+#[test]
+fn another_most_bounds_the_limit_and_gives_it_back() {
+    let mut adaptive = Adaptive::new(64, Instant::now());
+    for (most, limit) in [(22, 22), (64, 64), (4, 4), (32, 32)] {
+        adaptive.set_most(most);
+        assert_eq!(adaptive.limit(), limit);
+    }
+    adaptive.limit = 10.0;
+    for (most, limit) in [(64, 10), (8, 8)] {
+        adaptive.set_most(most);
+        assert_eq!(adaptive.limit(), limit, "what load has shown counts");
+    }
+}
