@@ -13,7 +13,9 @@ use super::{
 use crate::{
     loader,
     vehicle::{Plate, Vehicle, Vin},
-    vehicle_cache::{Cause, Held, LastDrop, Life, Moment, Partition, Source, VehicleCache},
+    vehicle_cache::{
+        Cause, FailedCall, Held, LastDrop, Life, Moment, Partition, Source, VehicleCache,
+    },
 };
 
 /// The body of a request.
@@ -61,7 +63,7 @@ pub(super) fn explain(
     json!({ "now": rfc3339(now.wall), "accounts": accounts.collect::<Vec<_>>() })
 }
 
-fn of_life(Life { held, dropped }: &Life, now: SystemTime) -> Value {
+fn of_life(Life { held, dropped, failed }: &Life, now: SystemTime) -> Value {
     let held_off_until = dropped
         .and_then(|drop| drop.held_off_until)
         .filter(|until| *until > now);
@@ -72,8 +74,11 @@ fn of_life(Life { held, dropped }: &Life, now: SystemTime) -> Value {
             "cause": drop.cause.as_str(),
             "at": rfc3339(drop.at),
         })),
-        "words": words(*held, *dropped, now),
+        "words": words(*held, *dropped, now) + &failure(*held, *failed),
     });
+    if let Some(failed) = failed {
+        said["last_call"] = json!({ "outcome": failed.outcome, "at": rfc3339(failed.at) });
+    }
     if let Some(held) = held {
         said["class"] = held.class.as_str().into();
         said["stored_at"] = rfc3339(held.stored_at).into();
@@ -82,7 +87,9 @@ fn of_life(Life { held, dropped }: &Life, now: SystemTime) -> Value {
         said["stale_if_error_until"] = rfc3339(held.stale_if_error_until).into();
         said["from"] = held.source.as_str().into();
         // Whoever called, only a 200 fills an entry.
-        said["last_call"] = json!({ "outcome": "2xx", "at": rfc3339(held.stored_at) });
+        if failed.is_none_or(|failed| failed.at <= held.stored_at) {
+            said["last_call"] = json!({ "outcome": "2xx", "at": rfc3339(held.stored_at) });
+        }
     }
     said
 }
@@ -126,6 +133,16 @@ fn words(held: Option<Held>, dropped: Option<LastDrop>, now: SystemTime) -> Stri
     });
     let (at, by) = (clock(drop.at), cause(drop.cause));
     format!("{held}; last dropped at {at} by {by}{}", held_off.unwrap_or_default())
+}
+
+/// That the last call has failed, if it has.
+fn failure(held: Option<Held>, failed: Option<FailedCall>) -> String {
+    let is_last = |failed: &FailedCall| held.is_none_or(|held| failed.at > held.stored_at);
+    let failed = failed.filter(is_last);
+    let words = |FailedCall { outcome, at }| {
+        format!("; the last call, at {}, failed: {outcome}", clock(at))
+    };
+    failed.map(words).unwrap_or_default()
 }
 
 /// How long it is fresh, and how far its jitter makes that differ from what is configured.
@@ -180,6 +197,17 @@ mod tests {
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn says_of_the_last_call_that_it_failed() {
+        let failed = Some(FailedCall { outcome: "timeout", at: at(60) });
+        let said = failure(None, failed);
+        assert_eq!(said, "; the last call, at 00:01:00 UTC, failed: timeout");
+        let life = Life { held: None, dropped: None, failed };
+        let shown = of_life(&life, at(61));
+        assert_eq!(shown["last_call"]["outcome"], "timeout");
+        assert!(shown["words"].as_str().unwrap().ends_with(&said));
     }
 
     #[test]

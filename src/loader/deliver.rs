@@ -87,6 +87,10 @@ impl Loader {
     /// that is over: what it has not sent need not be.
     pub(super) async fn fail(&self, key: QueueKey, parts: Vec<Part>, error: Failure) {
         for Part { ticket, context, leases, is_refresh, .. } in parts {
+            if let (Some(partition), Some(outcome)) = (context.partition, error.outcome()) {
+                let cache = &self.0.cache;
+                cache.note_failed_call(partition, leases.items(), outcome);
+            }
             let is_masked = |vehicle| {
                 let partition = context.partition.filter(|_| error.permits_stale())?;
                 let now = Instant::now();

@@ -98,6 +98,20 @@ impl CallError {
         }
     }
 
+    /// How the call ended, in the metrics' words; `None`: none was made, or it says nothing of
+    /// Sync.
+    pub fn outcome(&self) -> Option<&'static str> {
+        match self {
+            Self::Upstream(error) => error.outcome(),
+            Self::Refused(response) if response.status.is_server_error() => Some("5xx"),
+            Self::Refused(_) => Some("4xx"),
+            Self::Status(status) if status.is_redirection() => Some("3xx"),
+            Self::Status(_) => Some("2xx"),
+            Self::Incomplete(_) | Self::Shape(_) => Some("exchange"),
+            Self::Abandoned | Self::Panic => None,
+        }
+    }
+
     /// The status that the upstream gave, if it gave one.
     pub fn status(&self) -> Option<StatusCode> {
         match self {

@@ -111,6 +111,18 @@ impl Error {
         }
     }
 
+    /// How the attempt ended, in the metrics' words; `None`: none was made.
+    pub fn outcome(&self) -> Option<&'static str> {
+        match self {
+            Self::Connect(_) => Some("connect"),
+            Self::Timeout => Some("timeout"),
+            Self::Closed(_) | Self::Exchange(_) => Some("exchange"),
+            Self::Incomplete(_) | Self::TransferCoding => Some("exchange"),
+            Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => None,
+            Self::SlowClient => None,
+        }
+    }
+
     /// The error type for `Proxy-Status` (RFC 9209 section 2.3).
     pub fn proxy_error(&self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Class, Failure, LastDrop, Lifetimes, Results, Source, VehicleCache};
+use super::{Class, FailedCall, Failure, LastDrop, Lifetimes, Results, Source, VehicleCache};
 use crate::{
     cache::{Moment, Partition},
     vehicle::Vehicle,
@@ -15,6 +15,8 @@ pub struct Life {
     pub held: Option<Held>,
     /// The last drop, as long as it is remembered.
     pub dropped: Option<LastDrop>,
+    /// The last call that failed, as long as it is remembered.
+    pub failed: Option<FailedCall>,
 }
 
 /// An entry in its life.
@@ -44,7 +46,20 @@ impl<F: Failure> VehicleCache<F> {
         let held = held.map(|entry| Held::of(&entry, &lifetimes));
         // What is past every window is only not thrown away yet.
         let held = held.filter(|held| held.stale_if_error_until.max(held.stale_until) > now.wall);
-        Life { held, dropped: self.contents().drops.last(partition, &vehicle) }
+        let dropped = self.contents().drops.last(partition, &vehicle);
+        let failed = self.contents().failed_calls.last(partition, &vehicle);
+        Life { held, dropped, failed }
+    }
+
+    /// A call for `vehicles` has failed; `outcome` says how, in a word of a closed set.
+    pub fn note_failed_call(
+        &self,
+        partition: Partition,
+        vehicles: impl Iterator<Item = Vehicle>,
+        outcome: &'static str,
+    ) {
+        let call = FailedCall { outcome, at: SystemTime::now() };
+        self.contents().failed_calls.note(partition, vehicles, call);
     }
 }
 

@@ -5,6 +5,7 @@ mod change;
 mod classes;
 mod directives;
 mod drop_log;
+mod failed_calls;
 mod from_replicas;
 mod invalidate;
 mod life;
@@ -30,6 +31,7 @@ pub use self::{
     classes::{Class, Classes},
     directives::Directives,
     drop_log::{DropLog, LastDrop},
+    failed_calls::{FailedCall, FailedCalls},
     invalidate::{Cause, Invalidate},
     life::{Held, Life},
     lifetimes::{Lifetimes, StaleWindows, Ttl},
@@ -83,6 +85,7 @@ pub struct Vehicles<F> {
     lifetimes: ArcSwap<Lifetimes>,
     metrics: Metrics,
     drops: DropLog,
+    failed_calls: FailedCalls,
     replicas: Option<Arc<dyn Replicas>>,
     failure: PhantomData<fn() -> F>,
 }
@@ -211,8 +214,8 @@ impl<F> Vehicles<F> {
         replicas: Option<Arc<dyn Replicas>>,
     ) -> Self {
         let lifetimes = ArcSwap::from_pointee(lifetimes);
-        let drops = DropLog::default();
-        Self { is_enabled, lifetimes, metrics, drops, replicas, failure: PhantomData }
+        let (drops, failed_calls) = Default::default();
+        Self { is_enabled, lifetimes, metrics, drops, failed_calls, replicas, failure: PhantomData }
     }
 }
 

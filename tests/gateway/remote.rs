@@ -243,6 +243,17 @@ async fn says_why_a_vehicle_is_served_as_it_is() {
     assert!(out.contains(" UTC (finished), fresh until "), "{out}");
     assert!(out.ends_with(" UTC by PATCH of a status\n"), "{out}");
     assert_eq!(explain(&["--account", "none"]).await.0, Some(1));
+
+    let fails = Faults { status: Some(501), ..Faults::default() };
+    gateway.sandbox.set_faults([fails]);
+    let reload = [("cache-control", "no-cache")];
+    gateway
+        .batch_with(&[(vin, plate)], &reload)
+        .await
+        .expect(501);
+    let (_, out, _) = explain(&[]).await;
+    assert!(out.starts_with("all: held since "), "{out}");
+    assert!(out.contains("; the last call, at ") && out.ends_with(" failed: 5xx\n"), "{out}");
 }
 
 #[tokio::test]

@@ -1,0 +1,82 @@
+//! Calls that failed of late: for whoever asks about one vehicle.
+
+use std::{collections::VecDeque, time::SystemTime};
+
+use parking_lot::Mutex;
+
+use super::Partition;
+use crate::vehicle::Vehicle;
+
+/// The latest failures, oldest first. Written by calls that fail, and never by look-ups.
+#[derive(Debug, Default)]
+pub struct FailedCalls(Mutex<VecDeque<(Partition, Vehicle, FailedCall)>>);
+
+/// A call for a vehicle that brought nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedCall {
+    /// How it ended, in a word of a closed set.
+    pub outcome: &'static str,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// Less than a megabyte; sixteen calls of the largest size.
+const MOST: usize = 8192;
+
+impl FailedCalls {
+    pub(super) fn note(
+        &self,
+        partition: Partition,
+        vehicles: impl Iterator<Item = Vehicle>,
+        call: FailedCall,
+    ) {
+        let mut calls = self.0.lock();
+        for vehicle in vehicles {
+            if calls.len() == MOST {
+                calls.pop_front();
+            }
+            calls.push_back((partition, vehicle, call));
+        }
+    }
+
+    /// The last one for the vehicle in this partition, if it is not forgotten.
+    pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<FailedCall> {
+        let calls = self.0.lock();
+        let last = calls
+            .iter()
+            .rev()
+            .find(|(in_partition, of, _)| *in_partition == partition && of == vehicle);
+        last.map(|(_, _, call)| *call)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::vehicle::{Plate, Vin};
+
+    #[test]
+    fn the_last_one_of_a_vehicle_counts_and_the_oldest_are_forgotten() {
+        let (own, other) = (Partition::new(&[0; 32]), Partition::new(&[1; 32]));
+        let vehicle = |plate| Vehicle {
+            vin: Vin::parse("3VWFE21C04M000001").unwrap(),
+            plate: Plate::parse(plate).unwrap(),
+        };
+        let call = |outcome, second| FailedCall {
+            outcome,
+            at: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
+        };
+        let calls = FailedCalls::default();
+        let (one, two) = (vehicle("A1"), vehicle("B2"));
+        calls.note(own, [one, two].into_iter(), call("timeout", 1));
+        calls.note(own, [one].into_iter(), call("5xx", 2));
+        calls.note(other, [one].into_iter(), call("connect", 3));
+        assert_eq!(calls.last(own, &one), Some(call("5xx", 2)));
+        assert_eq!(calls.last(own, &two), Some(call("timeout", 1)));
+        calls.note(own, (0..MOST).map(|_| two), call("4xx", 4));
+        assert_eq!(calls.last(own, &one), None);
+        assert_eq!(calls.0.lock().len(), MOST);
+    }
+}
