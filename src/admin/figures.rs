@@ -17,7 +17,7 @@ struct Source {
     value: fn(&Metric, MetricType) -> f64,
 }
 
-const SOURCES: [Source; 27] = [
+const SOURCES: [Source; 28] = [
     by("requests.", "vingate_http_requests_total", "route"),
     Source { value: count, ..by("request_count.", "vingate_http_request_seconds", "route") },
     by("request_seconds.", "vingate_http_request_seconds", "route"),
@@ -30,6 +30,7 @@ const SOURCES: [Source; 27] = [
     all("bytes", "vingate_cache_bytes"),
     by("invalidations.", "vingate_cache_invalidations_total", "cause"),
     all("batch_calls", "vingate_batch_chunks_total"),
+    all("call_vehicles", "vingate_batch_call_vehicles"),
     by("calls.", "vingate_upstream_requests_total", "outcome"),
     Source { value: count, ..all("call_count", "vingate_upstream_request_seconds") },
     all("call_seconds", "vingate_upstream_request_seconds"),
@@ -45,6 +46,12 @@ const SOURCES: [Source; 27] = [
     all("shared_valid", "vingate_shared_valid"),
     all("memory", "process_resident_memory_bytes"),
     all("cpu_seconds", "process_cpu_seconds_total"),
+];
+
+/// Families of which percentiles are shown: before the bound of each bucket, how many were within.
+const BUCKETS: [(&str, &str); 2] = [
+    ("requests_within.", "vingate_http_request_seconds"),
+    ("calls_within.", "vingate_upstream_request_seconds"),
 ];
 
 /// Every other figure of tokens is a reason for a refusal. They are shown as one, because there are
@@ -72,6 +79,15 @@ pub(super) fn of(families: &[MetricFamily]) -> Figures {
             let name = format!("{}{}", source.name, label.map_or("", |label| label.value()));
             let kind = family.map_or(MetricType::UNTYPED, |family| family.get_field_type());
             *figures.entry(name).or_default() += (source.value)(metric, kind);
+        }
+    }
+    for (prefix, name) in BUCKETS {
+        let family = families.iter().find(|family| family.name() == name);
+        for metric in family.iter().flat_map(|family| family.get_metric()) {
+            for bucket in metric.get_histogram().get_bucket() {
+                let within = format!("{prefix}{}", bucket.upper_bound());
+                *figures.entry(within).or_default() += bucket.cumulative_count() as f64;
+            }
         }
     }
     let refused = total(&figures, "tokens.") - figures.get(ACCEPTED).copied().unwrap_or_default();
@@ -119,10 +135,8 @@ mod tests {
         let tokens = counter("vingate_auth_tokens_total", &["outcome"]);
         tokens.with_label_values(&["accepted"]).inc_by(9);
         tokens.with_label_values(&["expired"]).inc_by(3);
-        let times = HistogramVec::new(
-            HistogramOpts::new("vingate_upstream_request_seconds", "x"),
-            &["route"],
-        );
+        let options = HistogramOpts::new("vingate_upstream_request_seconds", "x");
+        let times = HistogramVec::new(options.buckets(vec![0.5, 2.0]), &["route"]);
         let times = times.unwrap();
         registry.register(Box::new(times.clone())).unwrap();
         times.with_label_values(&["batch"]).observe(0.5);
@@ -135,6 +149,8 @@ mod tests {
         let expected = [
             ("call_count", 2.0),
             ("call_seconds", 1.5),
+            ("calls_within.0.5", 1.0),
+            ("calls_within.2", 2.0),
             ("entries", 7.0),
             ("requests.batch", 42.0),
             ("tokens_refused", 3.0),
