@@ -9,6 +9,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod identify;
+mod leftover;
 mod openapi;
 mod problem_details;
 mod respond;

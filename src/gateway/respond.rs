@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -20,11 +19,11 @@ use http::{
 };
 use http_body::Body as _;
 use pin_project_lite::pin_project;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tower::Service;
 use tracing::{debug, error};
 
-use super::error::Error;
+use super::{error::Error, leftover::drain};
 use crate::{
     body::Body,
     headers::{ACCEPT_QUERY, X_REQUEST_ID},
@@ -64,13 +63,6 @@ pub(super) struct RequestInfo {
     /// Whether its body is drained.
     drains: bool,
 }
-
-/// Bytes that are read of a body that nobody wants, so that the connection can be kept, and so
-/// that a client that sends first and reads afterwards gets to read.
-const MAX_DRAINED: usize = 256 * 1024;
-
-/// How long that may take.
-const MAX_DRAINING: Duration = Duration::from_secs(1);
 
 impl<S> Service<Request<Body>> for Respond<S>
 where
@@ -196,21 +188,6 @@ impl RequestInfo {
         }
         details.response(self.id.as_ref(), self.version)
     }
-}
-
-/// Reads what is left of a body, within bounds. Whether that was all of it.
-async fn drain(mut body: Body) -> bool {
-    let drained = timeout(MAX_DRAINING, async {
-        let mut drained = 0;
-        while drained <= MAX_DRAINED {
-            match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-                Some(Ok(frame)) => drained += frame.data_ref().map_or(0, |data| data.len()),
-                end => return end.is_none(),
-            }
-        }
-        body.is_end_stream()
-    });
-    drained.await.unwrap_or(false)
 }
 
 #[cfg(test)]

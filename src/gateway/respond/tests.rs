@@ -21,6 +21,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::*;
 use crate::{
+    gateway::leftover::{MAX_DRAINED, MAX_DRAINING},
     limit,
     rule::{self, Pass, Rule},
 };
