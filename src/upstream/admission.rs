@@ -282,7 +282,8 @@ impl State {
         self.tickets += 1;
         let ticket = self.tickets;
         let waiting = Waiting { reservation, admitted };
-        let permits = self.part(self.limits.of(kind));
+        // Those of a healthy upstream: while it is slow, more have to wait.
+        let permits = self.limits.of(kind);
         match self.queues[kind as usize].push(reservation, ticket, waiting, permits, now) {
             Ok(()) => Entered::Queued(ticket, receiver),
             Err(Full { rest, hold }) => Entered::Refused(Error::Full { rest, hold }),

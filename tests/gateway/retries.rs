@@ -110,11 +110,10 @@ async fn a_place_is_free_while_a_call_waits_to_be_made_again() {
 async fn calls_that_take_too_long_become_smaller() {
     // On a busy machine more calls are late than should be; that is the breaker's business.
     let gateway =
-        Gateway::start("[upstream]\nattempt_timeout = \"400ms\"\nbreaker.min_requests = 1000")
-            .await;
+        Gateway::start("[upstream]\nattempt_timeout = \"1s\"\nbreaker.min_requests = 1000").await;
     gateway
         .sandbox
-        .set_faults(Faults { latency_per_vehicle: Duration::from_millis(2), ..Faults::default() });
+        .set_faults(Faults { latency_per_vehicle: Duration::from_millis(5), ..Faults::default() });
     let vehicles: Vec<_> = gateway
         .sandbox
         .vehicles(Class::Finished)
