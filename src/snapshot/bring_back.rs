@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{
-    Config, PURPOSE,
+    Config, LEEWAY, PURPOSE,
     entries::{Entries, Next, Trailer},
     frames::FrameReader,
     origin::{Facts, Origin, Refusal},
@@ -35,6 +35,10 @@ const SETTLE_EVERY: u64 = 64;
 /// Takes the snapshot of an earlier process away, so that it is used once. Says in the log if there
 /// is one that cannot be used. It blocks, for no longer than a look at a folder takes.
 pub fn find(config: &Config) -> Option<Found> {
+    // Of a process that has ended before it was whole.
+    if let Err(error) = remove(&part(&config.file)) {
+        warn!(%error, "part of a snapshot not removed");
+    }
     match take(config) {
         Ok(found) => Some(found),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -47,17 +51,24 @@ pub fn find(config: &Config) -> Option<Found> {
 
 fn take(config: &Config) -> io::Result<Found> {
     let path = &*config.file;
-    // Of a process that has ended before it was whole.
-    remove(&part(path))?;
     // To open a pipe one waits, and a link would be removed in place of the file.
     if !fs::symlink_metadata(path)?.is_file() {
         return Err(io::Error::other("it is no file"));
     }
-    let file = File::open(path)?;
-    let facts = Facts::of(&file.metadata()?);
+    let opened = File::open(path).and_then(|file| Ok((Facts::of(&file.metadata()?), file)));
+    // Also one that cannot be read: a later process would find it when it is no longer true.
     fs::remove_file(path)?;
     sync_folder(path)?;
+    let (facts, file) = opened?;
     Ok(Found { config: config.clone(), file, facts })
+}
+
+/// How long ago that was; `None` if it is to come.
+fn age(fetched_at: SystemTime, now: SystemTime) -> Option<Duration> {
+    match now.duration_since(fetched_at) {
+        Ok(age) => Some(age),
+        Err(ahead) => (ahead.duration() <= LEEWAY).then_some(Duration::ZERO),
+    }
 }
 
 impl Found {
@@ -110,9 +121,8 @@ impl Found {
         while let Next::Entry(key, record) = entries.next()? {
             let now = Moment::now();
             let fetched_at = UNIX_EPOCH + Duration::from_millis(record.fetched_at);
-            // A little in the future, if the clock went back a little.
-            let age = now.wall.duration_since(fetched_at).unwrap_or_default();
-            let results = cache.recall(record, age, Source::Snapshot, now);
+            let results = age(fetched_at, now.wall)
+                .and_then(|age| cache.recall(record, age, Source::Snapshot, now));
             if let Some(results) = results.filter(|results| cache.is_of_use(results, now.instant)) {
                 restored += u64::from(restoring.insert(key, results, now.instant));
             }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     seal::Secrets,
-    vehicle_cache::{Failure, VehicleCache},
+    vehicle_cache::{Failure, Moment, VehicleCache},
 };
 
 /// What was written.
@@ -69,12 +69,12 @@ fn save_to<F: Failure>(part: &Path, config: &Config, cache: &VehicleCache<F>) ->
     let mut frames = FrameWriter::new(file, sealer)?;
     frames.write(&head(&origin))?;
     let (held, mut entries, mut bytes) = (cache.held(), 0, Vec::new());
-    let count = held.len() as u64;
+    let (count, now) = (held.len() as u64, Moment::now());
     for (key, entry) in held {
         if Instant::now() >= ends_at {
             break;
         }
-        write(&key, &entry, millis(entry.filled_at().wall), &mut bytes);
+        write(&key, &entry, millis(fetched_at(entry.filled_at(), now)), &mut bytes);
         frames.write(&bytes)?;
         entries += 1;
     }
@@ -85,6 +85,16 @@ fn save_to<F: Failure>(part: &Path, config: &Config, cache: &VehicleCache<F>) ->
     let file = frames.finish()?;
     file.sync_all()?;
     Ok(Saved { entries, left_out: count - entries, bytes: file.metadata()?.len() })
+}
+
+/// When something was filled, by the clock as it goes now: it may have been set meanwhile.
+fn fetched_at(filled_at: Moment, now: Moment) -> SystemTime {
+    let by_clock = now.wall.duration_since(filled_at.wall);
+    let age = now
+        .instant
+        .saturating_duration_since(filled_at.instant)
+        .max(by_clock.unwrap_or_default());
+    now.wall.checked_sub(age).unwrap_or(UNIX_EPOCH)
 }
 
 /// Where a snapshot stands until it is whole.
