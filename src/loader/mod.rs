@@ -138,6 +138,8 @@ impl Loader {
         context: CallContext,
         waiting: &OnceLock<(QueueKey, Arc<Ticket>)>,
     ) {
+        // Who asked may have left while replicas were asked.
+        leases.drop_unwanted();
         if leases.is_empty() {
             return;
         }

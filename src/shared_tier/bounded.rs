@@ -23,10 +23,13 @@ pub(super) struct Bounded<S> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Allowance(Arc<AtomicUsize>);
 
+/// Bytes that a line counts for. Of ciphertext that makes a quarter more.
+const OF_A_LINE: usize = 64;
+
 impl Allowance {
-    /// So many may come from now on.
+    /// So many may come from now on, and the half of it more for what stands around them.
     pub(super) fn set(&self, bytes: usize) {
-        self.0.store(bytes, Relaxed);
+        self.0.store(bytes.saturating_add(bytes / 2), Relaxed);
     }
 }
 
@@ -44,7 +47,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let read = buffer.filled().len() - before;
+        let read = &buffer.filled()[before..];
+        // Each line may be a value, which takes far more memory than the line.
+        let read = read.len() + OF_A_LINE * memchr::memchr_iter(b'\n', read).count();
         let left = self.allowance.0.load(Relaxed);
         // Set while this is read: the larger of two responses decides, which is as good.
         self.allowance.0.store(left.saturating_sub(read), Relaxed);

@@ -1,6 +1,6 @@
 //! What other replicas have fetched, found on the server.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -16,6 +16,9 @@ use crate::{
 
 /// Vehicles that are asked for at once.
 const PIECE: usize = 500;
+
+/// Pieces of one request that are asked for at once: a small request waits for no more of them.
+const AT_ONCE: usize = 2;
 
 /// For each further piece one waits for so much longer.
 const MORE_FOR_A_PIECE: Duration = Duration::from_millis(2);
@@ -47,26 +50,29 @@ impl SharedTier {
         let inner = &self.0;
         let began_at = Instant::now();
         let number = lines.quieter();
-        let pieces = vehicles.chunks(PIECE).map(|piece| {
-            let asking = self.ask_for(&lines, number, partition, piece.to_vec());
-            (piece.len(), asking)
-        });
-        let pieces: Vec<_> = pieces.collect();
-        let further = u32::try_from(pieces.len() - 1).unwrap_or(u32::MAX);
+        let pieces = vehicles.chunks(PIECE);
+        let further = u32::try_from(pieces.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let deadline = began_at + inner.config.timeout + MORE_FOR_A_PIECE * further;
+        let mut unasked =
+            pieces.map(|piece| self.ask_for(&lines, number, partition, piece.to_vec()));
+        let mut asked: VecDeque<_> = unasked.by_ref().take(AT_ONCE).collect();
         let mut found = Vec::with_capacity(vehicles.len());
         let mut is_in_time = true;
-        for (length, piece) in pieces {
+        while let Some(piece) = asked.pop_front() {
             match timeout_at(deadline, piece).await {
                 Ok(Ok(piece)) => found.extend(piece),
-                // The connection is lost, or nothing came over it.
+                // The connection is lost, or nothing came over it. The others would be late, too.
                 missed => {
-                    is_in_time &= missed.is_ok();
-                    inner.metrics.looked_up(Lookup::Late, length);
-                    found.extend((0..length).map(|_| None));
+                    is_in_time = missed.is_ok();
+                    break;
                 }
             }
+            asked.extend(unasked.next());
         }
+        inner
+            .metrics
+            .looked_up(Lookup::Late, vehicles.len() - found.len());
+        found.resize_with(vehicles.len(), || None);
         inner.readers.note(&lines, is_in_time);
         inner
             .metrics

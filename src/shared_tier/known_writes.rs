@@ -140,6 +140,7 @@ impl<R: Rules> KnownWrites<R> {
                 .all(|marks| marks.get(&hash).is_none_or(is_before))
         };
         self.era == Some(stamp.era)
+            && self.reached.is_some()
             && (!R::COMPARES
                 || is_before(&self.all)
                     && is_named_before(self.hash_of(vehicle.vin))
@@ -309,7 +310,8 @@ mod tests {
         assert!(!allowed(&known, stamp(0)) && allowed(&known, stamp(1)));
         assert!(!allowed(&known, Stamp { era: era("b"), ..stamp(2) }));
         known.forget(era("b"));
-        assert!(!allowed(&known, stamp(2)));
+        let of_another = Stamp { era: era("b"), ..stamp(2) };
+        assert!(!allowed(&known, stamp(2)) && !allowed(&known, of_another), "nothing is read");
         assert_eq!(known.stamp(), None, "too little is known to share anything");
     }
 
@@ -324,6 +326,7 @@ mod tests {
         known.logged(numbers[0], &entries[0], at(2));
         assert!(!allowed(&known, stamp(9), 1), "there is another one");
         known.forget(era("a"));
+        known.reach(Some(at(1)));
         assert!(!allowed(&known, stamp(9), 3), "one of them, at least, is not there");
         known.logged(numbers[1], &entries[1], at(3));
         known.logged(numbers[2], &entries[2], at(4));

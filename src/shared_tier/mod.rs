@@ -145,6 +145,9 @@ impl SharedTier {
     }
 }
 
+/// Milliseconds that a value may be ahead of the server's clock, as far as that is known here.
+const AHEAD: u64 = 2_000;
+
 impl Inner {
     fn trust(&self) -> &Trust {
         self.metrics.trust()
@@ -157,7 +160,9 @@ impl Inner {
     /// How long ago the server's clock showed so many milliseconds since 1970.
     fn age(&self, milliseconds: u64) -> Option<Duration> {
         let now = self.clock.lock().at(Instant::now())?;
-        Some(Duration::from_millis(now.saturating_sub(milliseconds)))
+        // A clock that was set back says nothing of how old it is.
+        (milliseconds <= now.saturating_add(AHEAD))
+            .then(|| Duration::from_millis(now.saturating_sub(milliseconds)))
     }
 
     fn next_write(&self) -> WriteId {

@@ -17,6 +17,9 @@ pub(super) struct Reported {
 /// Between two lines of the log about the same trouble.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
+/// What is quoted of an error: the server may say much.
+const QUOTED: usize = 200;
+
 impl Reported {
     pub(super) fn connected(&mut self) {
         info!("shared tier connected");
@@ -25,31 +28,31 @@ impl Reported {
 
     pub(super) fn lost(&mut self, error: &LinkError, now: Instant) {
         if self.is_due(now) {
-            warn!(%error, "shared tier not reached: other replicas are not heard");
+            warn!(error = %brief(error), "shared tier not reached: other replicas are not heard");
         }
     }
 
     pub(super) fn refused(&mut self, error: &RedisError, now: Instant) {
         if self.is_due(now) {
-            warn!(%error, "shared tier refuses what it is told of writes");
+            warn!(error = %brief(error), "shared tier refuses what it is told of writes");
         }
     }
 
     pub(super) fn not_asked(&mut self, error: &LinkError, now: Instant) {
         if self.is_due(now) {
-            warn!(%error, "shared tier is not asked for vehicles");
+            warn!(error = %brief(error), "shared tier is not asked for vehicles");
         }
     }
 
     pub(super) fn not_kept(&mut self, error: &LinkError, now: Instant) {
         if self.is_due(now) {
-            warn!(%error, "shared tier does not keep vehicles");
+            warn!(error = %brief(error), "shared tier does not keep vehicles");
         }
     }
 
     pub(super) fn not_counted(&mut self, error: &LinkError, now: Instant) {
         if self.is_due(now) {
-            warn!(%error, "shared tier does not tell how many replicas there are");
+            warn!(error = %brief(error), "shared tier does not tell how many replicas there are");
         }
     }
 
@@ -60,4 +63,8 @@ impl Reported {
         }
         is_due
     }
+}
+
+fn brief(error: &impl std::fmt::Display) -> String {
+    error.to_string().chars().take(QUOTED).collect()
 }
