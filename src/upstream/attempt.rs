@@ -54,8 +54,8 @@ impl Attempts {
             client,
             timeout: config.attempt_timeout,
             slow_readers: slow(config.max_in_flight.saturating_mul(SLOW_READERS)),
-            // Sync has begun with them, and they may all go on at once: as many as streams.
-            slow_senders: slow(config.max_in_flight.div_ceil(2)),
+            // Sync has begun with them, and they may all go on at once.
+            slow_senders: slow(config.max_in_flight),
             metrics: metrics.clone(),
         }
     }
