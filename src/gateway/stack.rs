@@ -66,7 +66,7 @@ pub fn stack(parts: Parts) -> Gateway {
     let ids = RequestIds::new();
     let origins = Origins::new(config.origins.clone());
     let preflights = origins.clone().map(Preflights);
-    let rules = PassAll::<Error>::new()
+    let rules = PassAll::<Error>::default()
         // 400, 405, 414, 417, 431: what no later line should ever see.
         .and(Edge::new(&config))
         // The client's own address, if a trusted proxy says it.
