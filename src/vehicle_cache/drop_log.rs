@@ -1,18 +1,13 @@
 //! What was dropped of late, and why: for whoever asks about one vehicle.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
-
-use super::{Cause, InvalidationScope, PurgeFilter};
+use super::{Cause, InvalidationScope, PurgeFilter, recent::Recent};
 use crate::{cache::Partition, vehicle::Vehicle};
 
-/// The latest drops, oldest first. Written by writes, and never by look-ups.
+/// The latest drops.
 #[derive(Debug, Default)]
-pub struct DropLog(Mutex<VecDeque<Dropped>>);
+pub struct DropLog(Recent<Dropped>);
 
 /// Entries that were dropped.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +26,6 @@ pub struct LastDrop {
     /// Until when nothing is stored, because nobody knows what a write did.
     pub held_off_until: Option<SystemTime>,
 }
-
-/// Less than a megabyte.
-const MOST: usize = 8192;
 
 impl DropLog {
     /// Notes what a write drops.
@@ -54,7 +46,7 @@ impl DropLog {
         let partition = scope
             .partition
             .map(|partition| PurgeFilter { partition: Some(partition), ..PurgeFilter::default() });
-        self.push(
+        self.0.extend(
             vins.chain(plates)
                 .chain(partition)
                 .map(|entries| Dropped { entries, last }),
@@ -64,39 +56,28 @@ impl DropLog {
     /// Notes what is dropped for another reason than a write.
     pub(super) fn note_purge(&self, entries: PurgeFilter, cause: Cause, at: SystemTime) {
         let last = LastDrop { cause, at, held_off_until: None };
-        self.push([Dropped { entries, last }].into_iter());
+        self.0.extend([Dropped { entries, last }].into_iter());
     }
 
     /// The last drop of the vehicle in this partition, if it is not forgotten.
     pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<LastDrop> {
-        let drops = self.0.lock();
         let covers = |entries: &PurgeFilter| {
             entries.partition.is_none_or(|it| it == partition)
                 && entries.vin.is_none_or(|it| it == vehicle.vin)
                 && entries.plate.is_none_or(|it| it == vehicle.plate)
         };
-        drops
-            .iter()
-            .rev()
-            .find(|drop| covers(&drop.entries))
-            .map(|drop| drop.last)
-    }
-
-    fn push(&self, new: impl Iterator<Item = Dropped>) {
-        let mut drops = self.0.lock();
-        for drop in new {
-            if drops.len() == MOST {
-                drops.pop_front();
-            }
-            drops.push_back(drop);
-        }
+        self.0
+            .last(|drop| covers(&drop.entries).then_some(drop.last))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vehicle::{Plate, Vin};
+    use crate::{
+        vehicle::{Plate, Vin},
+        vehicle_cache::recent::MOST,
+    };
 
     fn own() -> Partition {
         Partition::new(&[0; 32])
@@ -145,6 +126,6 @@ mod tests {
             log.note_purge(other, Cause::Purge, at(second));
         }
         assert_eq!(log.last(own(), &one), None);
-        assert_eq!(log.0.lock().len(), MOST);
+        assert_eq!(log.0.len(), MOST);
     }
 }

@@ -1,15 +1,13 @@
 //! Calls that failed of late: for whoever asks about one vehicle.
 
-use std::{collections::VecDeque, time::SystemTime};
+use std::time::SystemTime;
 
-use parking_lot::Mutex;
-
-use super::Partition;
+use super::{Partition, recent::Recent};
 use crate::vehicle::Vehicle;
 
-/// The latest failures, oldest first. Written by calls that fail, and never by look-ups.
+/// The latest failures.
 #[derive(Debug, Default)]
-pub struct FailedCalls(Mutex<VecDeque<(Partition, Vehicle, FailedCall)>>);
+pub struct FailedCalls(Recent<(Partition, Vehicle, FailedCall)>);
 
 /// A call for a vehicle that brought nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +18,6 @@ pub struct FailedCall {
     pub at: SystemTime,
 }
 
-/// Less than a megabyte; sixteen calls of the largest size.
-const MOST: usize = 8192;
-
 impl FailedCalls {
     pub(super) fn note(
         &self,
@@ -30,23 +25,15 @@ impl FailedCalls {
         vehicles: impl Iterator<Item = Vehicle>,
         call: FailedCall,
     ) {
-        let mut calls = self.0.lock();
-        for vehicle in vehicles {
-            if calls.len() == MOST {
-                calls.pop_front();
-            }
-            calls.push_back((partition, vehicle, call));
-        }
+        self.0
+            .extend(vehicles.map(|vehicle| (partition, vehicle, call)));
     }
 
     /// The last one for the vehicle in this partition, if it is not forgotten.
     pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<FailedCall> {
-        let calls = self.0.lock();
-        let last = calls
-            .iter()
-            .rev()
-            .find(|(in_partition, of, _)| *in_partition == partition && of == vehicle);
-        last.map(|(_, _, call)| *call)
+        self.0.last(|(in_partition, of, call)| {
+            (*in_partition == partition && of == vehicle).then_some(*call)
+        })
     }
 }
 
@@ -55,7 +42,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::vehicle::{Plate, Vin};
+    use crate::{
+        vehicle::{Plate, Vin},
+        vehicle_cache::recent::MOST,
+    };
 
     #[test]
     fn the_last_one_of_a_vehicle_counts_and_the_oldest_are_forgotten() {
@@ -77,6 +67,6 @@ mod tests {
         assert_eq!(calls.last(own, &two), Some(call("timeout", 1)));
         calls.note(own, (0..MOST).map(|_| two), call("4xx", 4));
         assert_eq!(calls.last(own, &one), None);
-        assert_eq!(calls.0.lock().len(), MOST);
+        assert_eq!(calls.0.len(), MOST);
     }
 }

@@ -11,6 +11,7 @@ mod invalidate;
 mod life;
 mod lifetimes;
 mod metrics;
+mod recent;
 mod record;
 mod replicas;
 mod results;

@@ -78,9 +78,7 @@ impl<F: Failure> VehicleCache<F> {
         let fresh_until = instant + fresh_for.min(longest);
         Some(Results { element, content_hash, filled_at, fresh_until, source })
     }
-}
 
-impl<F: Failure> VehicleCache<F> {
     /// How long after they were fetched results are served at most.
     pub fn longest_life(&self) -> Duration {
         let lifetimes = self.contents().lifetimes.load();
