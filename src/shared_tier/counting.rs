@@ -21,7 +21,8 @@ impl SharedTier {
         let (mut census, mut last, mut reported) = (Census::default(), 1, Reported::default());
         loop {
             let Err(error) = self.count_over(&mut census, &mut last, &on_count).await;
-            reported.not_counted(&error, Instant::now());
+            let what = "shared tier does not tell how many replicas there are";
+            reported.trouble(what, &error, Instant::now());
             sleep(RETRY_AFTER).await;
         }
     }

@@ -73,7 +73,8 @@ impl SharedTier {
             };
             let now = Instant::now();
             self.0.outbox.link_down(now);
-            reported.lost(&lost, now);
+            let what = "shared tier not reached: other replicas are not heard";
+            reported.trouble(what, &lost, now);
             applying.apply(follower.expire(now)).await;
             sleep(RETRY_AFTER).await;
         }
@@ -125,7 +126,8 @@ impl SharedTier {
                 Some(error) => {
                     let now = Instant::now();
                     inner.outbox.link_down(now);
-                    reported.refused(&error, now);
+                    let what = "shared tier refuses what it is told of writes";
+                    reported.trouble(what, &error, now);
                     sleep(RETRY_AFTER).await;
                 }
             }

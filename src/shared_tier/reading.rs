@@ -25,7 +25,10 @@ impl SharedTier {
                     readers.use_lines(lines).await;
                     self.0.metrics.breaker.set(1);
                 }
-                Err(error) => reported.not_asked(&error, Instant::now()),
+                Err(error) => {
+                    let what = "shared tier is not asked for vehicles";
+                    reported.trouble(what, &error, Instant::now());
+                }
             }
             sleep(backoff(1, TRY_AFTER, TRY_AFTER, draw())).await;
         }

@@ -1,12 +1,9 @@
 //! What was logged of a connection: trouble that lasts is not logged each time.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
-use redis::RedisError;
 use tokio::time::Instant;
 use tracing::{info, warn};
-
-use super::link::LinkError;
 
 /// When there was a line about it last.
 #[derive(Default)]
@@ -26,33 +23,11 @@ impl Reported {
         self.at = None;
     }
 
-    pub(super) fn lost(&mut self, error: &LinkError, now: Instant) {
+    /// Logs `what` has gone wrong, unless there was a line of late.
+    pub(super) fn trouble(&mut self, what: &str, error: &impl Display, now: Instant) {
         if self.is_due(now) {
-            warn!(error = %brief(error), "shared tier not reached: other replicas are not heard");
-        }
-    }
-
-    pub(super) fn refused(&mut self, error: &RedisError, now: Instant) {
-        if self.is_due(now) {
-            warn!(error = %brief(error), "shared tier refuses what it is told of writes");
-        }
-    }
-
-    pub(super) fn not_asked(&mut self, error: &LinkError, now: Instant) {
-        if self.is_due(now) {
-            warn!(error = %brief(error), "shared tier is not asked for vehicles");
-        }
-    }
-
-    pub(super) fn not_kept(&mut self, error: &LinkError, now: Instant) {
-        if self.is_due(now) {
-            warn!(error = %brief(error), "shared tier does not keep vehicles");
-        }
-    }
-
-    pub(super) fn not_counted(&mut self, error: &LinkError, now: Instant) {
-        if self.is_due(now) {
-            warn!(error = %brief(error), "shared tier does not tell how many replicas there are");
+            let error: String = error.to_string().chars().take(QUOTED).collect();
+            warn!(error, "{what}");
         }
     }
 
@@ -63,8 +38,4 @@ impl Reported {
         }
         is_due
     }
-}
-
-fn brief(error: &impl std::fmt::Display) -> String {
-    error.to_string().chars().take(QUOTED).collect()
 }

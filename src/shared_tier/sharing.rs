@@ -18,6 +18,9 @@ use crate::{
     vehicle_cache::{Entry, Partition},
 };
 
+/// What is logged when the server does not take them.
+const NOT_KEPT: &str = "shared tier does not keep vehicles";
+
 /// Values that are sent at once.
 const BATCH: usize = 256;
 
@@ -49,7 +52,7 @@ impl SharedTier {
                     dial_at = Instant::now() + RETRY_AFTER;
                     match self.0.endpoint.dial().await {
                         Ok(dialled) => link = Some(dialled),
-                        Err(error) => reported.not_kept(&error, Instant::now()),
+                        Err(error) => reported.trouble(NOT_KEPT, &error, Instant::now()),
                     }
                 }
                 let sent = match &link {
@@ -61,7 +64,7 @@ impl SharedTier {
                 };
                 if let Err(error) = sent {
                     self.0.metrics.filled(Fill::Failed, entries.len());
-                    reported.not_kept(&error, Instant::now());
+                    reported.trouble(NOT_KEPT, &error, Instant::now());
                     link = None;
                 }
             }
