@@ -95,10 +95,8 @@ impl Origins {
 
     /// The origin of a request, if it is listed.
     fn listed(&self, headers: &HeaderMap) -> Option<&HeaderValue> {
-        let mut origins = headers.get_all(ORIGIN).iter();
-        let origin = origins.next()?;
-        let is_alone = origins.next().is_none();
-        self.0.iter().find(|listed| is_alone && *listed == origin)
+        let origin = headers::only(headers, ORIGIN).ok()??;
+        self.0.iter().find(|listed| *listed == origin)
     }
 
     fn is_preflight(&self, request: &Request<Body>) -> bool {
