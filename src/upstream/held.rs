@@ -26,6 +26,11 @@ impl Held {
 
     pub(super) fn give_back(&self) {
         drop(self.take_slot());
+        self.stop_streaming();
+    }
+
+    fn stop_streaming(&self) {
+        // The lock is free before the next call is let in.
         let streaming = self.streaming.lock().take();
         drop(streaming);
     }
@@ -33,7 +38,6 @@ impl Held {
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        let streaming = self.0.streaming.lock().take();
-        drop(streaming);
+        self.0.stop_streaming();
     }
 }

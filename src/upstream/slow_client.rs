@@ -1,7 +1,7 @@
 //! Calls that wait for their client: one that does not read its response, or does not send its
 //! request.
 //!
-//! Sync has done its part, so such a call stops counting as one: others would wait for a client
+//! Sync does not work on such a call, so it stops counting as one: others would wait for a client
 //! that takes its time, or that means them harm. What that may cost is bounded: there are only so
 //! many of them, and for one more the one that has been slow for longest is cut. Each has some
 //! buffers of its connections, `server.write_idle_timeout` and `server.body_idle_timeout` end it,
@@ -45,7 +45,7 @@ struct Inner {
 type GiveBack = Box<dyn FnOnce() + Send>;
 
 /// A body that is sent at its client's pace.
-struct Paced(Arc<Call>);
+struct Watched(Arc<Call>);
 
 /// One direction of a call.
 struct Call {
@@ -95,7 +95,7 @@ impl SlowClients {
             is_slow: AtomicBool::new(false),
         });
         tokio::spawn(watch(Arc::downgrade(&call), progress, side, self.0.patience));
-        Body::new(Paced(call))
+        Body::new(Watched(call))
     }
 
     /// One more of them.
@@ -149,7 +149,7 @@ impl Drop for Call {
     }
 }
 
-impl http_body::Body for Paced {
+impl http_body::Body for Watched {
     type Data = Bytes;
     type Error = Error;
 

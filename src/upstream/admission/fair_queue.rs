@@ -5,7 +5,7 @@
 //! does without the rounds of deficit round robin. A client that comes anew begins where the
 //! others are, and one that has had more keeps that for as long as it matters.
 //!
-//! Where there is no room, the newest of the longest line has to go, so that a client that asks for
+//! Where there is no room, the last of the longest line has to go, so that a client that asks for
 //! little is not refused for what others ask. A queue that empties soon was a burst, and may be long.
 //! In one that does not, small calls wait no longer than one call takes: more of them would make all
 //! of them late, and no more of them would be served. Large calls were asked for with time to spare.
@@ -175,7 +175,7 @@ impl<T> Queue<T> {
         cmp::max(permits, short).div_ceil(others.count() + 1)
     }
 
-    /// Makes room for one more of a line at the cost of longer ones, the newest first.
+    /// Makes room for one more of a line at the cost of longer ones, the last first.
     fn make_room(
         &mut self,
         client: Option<ClientId>,

@@ -121,7 +121,7 @@ fn bodies_take_room() {
     let large = |client| Reservation { bytes: 9 * BYTES, ..of(client, 0) };
     assert!(push(&mut queue, large(A), 1, now) && push(&mut queue, large(A), 2, now));
     assert!(!push(&mut queue, large(A), 3, now));
-    assert!(push(&mut queue, large(B), 4, now), "the newest of the longer line goes");
+    assert!(push(&mut queue, large(B), 4, now), "the last of the longer line goes");
     assert_eq!(order(&mut queue), [1, 4]);
     assert_eq!(queue.room.taken, 0);
 }
