@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, io, time::Duration};
 
-use hyper_util::client::legacy;
+use tower::BoxError;
 
 use super::{
     slow_client::TooSlow,
@@ -15,7 +15,7 @@ use crate::body;
 pub enum Error {
     /// No connection could be made; nothing was sent.
     #[error("no connection to the upstream")]
-    Connect(#[source] legacy::Error),
+    Connect(#[source] BoxError),
     /// No head of a response within the time of an attempt, or the upstream stopped taking the
     /// body before.
     #[error("no response from the upstream in time")]
@@ -45,10 +45,10 @@ pub enum Error {
     SlowClient,
     /// The call went out over a connection that had been kept and that the upstream had closed.
     #[error("the upstream had closed the connection")]
-    Closed(#[source] legacy::Error),
+    Closed(#[source] hyper::Error),
     /// The connection broke, or what came is not HTTP.
     #[error("the exchange with the upstream failed")]
-    Exchange(#[source] legacy::Error),
+    Exchange(#[source] hyper::Error),
     /// The body of the response broke off, or was malformed, right behind the head.
     #[error("the upstream's response broke off")]
     Incomplete(#[source] body::Error),
@@ -63,7 +63,7 @@ impl Error {
         match self {
             Self::Connect(_) | Self::Closed(_) | Self::Timeout => true,
             // What cannot be read would be the same again.
-            Self::Exchange(error) => !is_malformed(error),
+            Self::Exchange(error) => !error.is_parse(),
             Self::SlowClient | Self::Incomplete(_) | Self::TransferCoding => false,
             Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
         }
@@ -81,8 +81,9 @@ impl Error {
     pub fn trips_breaker(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout => true,
-            // A response that cannot be read came in time: the next one may be readable.
-            Self::Exchange(error) => !is_clients(error) && !is_malformed(error),
+            // A body of the client's that failed, or a response that cannot be read: that came in
+            // time, and the next one may be readable.
+            Self::Exchange(error) => !error.is_user() && !error.is_parse(),
             Self::SlowClient | Self::Closed(_) => false,
             Self::Incomplete(_) | Self::TransferCoding => false,
             Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
@@ -126,7 +127,7 @@ impl Error {
     /// The error type for `Proxy-Status` (RFC 9209 section 2.3).
     pub fn proxy_error(&self) -> &'static str {
         match self {
-            Self::Connect(error) => connect_error(error),
+            Self::Connect(error) => connect_error(&**error),
             Self::Timeout => "http_response_timeout",
             Self::Full { .. } => "connection_limit_reached",
             Self::RetryAfter { .. } | Self::Open { .. } => "destination_unavailable",
@@ -139,10 +140,9 @@ impl Error {
     }
 }
 
-impl From<legacy::Error> for Error {
-    fn from(error: legacy::Error) -> Self {
+impl From<hyper::Error> for Error {
+    fn from(error: hyper::Error) -> Self {
         match () {
-            () if error.is_connect() => Self::Connect(error),
             () if find::<Stalled>(&error).is_some() => Self::Timeout,
             () if find::<TooSlow>(&error).is_some() => Self::SlowClient,
             () if find::<Closed>(&error).is_some() => Self::Closed(error),
@@ -151,7 +151,7 @@ impl From<legacy::Error> for Error {
     }
 }
 
-fn connect_error(error: &legacy::Error) -> &'static str {
+fn connect_error(error: &(dyn StdError + 'static)) -> &'static str {
     if find::<tower::timeout::error::Elapsed>(error).is_some() {
         return "connection_timeout";
     }
@@ -175,23 +175,13 @@ fn connect_error(error: &legacy::Error) -> &'static str {
     }
 }
 
-/// Whether it was the body to send that failed.
-fn is_clients(error: &legacy::Error) -> bool {
-    find::<hyper::Error>(error).is_some_and(hyper::Error::is_user)
-}
-
-/// Whether there is a response that is not HTTP, or has more headers than are taken.
-fn is_malformed(error: &legacy::Error) -> bool {
-    find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
-}
-
-fn exchange_error(error: &legacy::Error) -> &'static str {
-    match find::<hyper::Error>(error) {
-        Some(error) if error.is_parse_too_large() => "http_response_header_section_size",
-        Some(error) if error.is_parse() => "http_protocol_error",
-        Some(error) if error.is_timeout() => "http_response_timeout",
-        Some(error) if error.is_incomplete_message() => "http_response_incomplete",
-        _ => "connection_terminated",
+fn exchange_error(error: &hyper::Error) -> &'static str {
+    match () {
+        () if error.is_parse_too_large() => "http_response_header_section_size",
+        () if error.is_parse() => "http_protocol_error",
+        () if error.is_timeout() => "http_response_timeout",
+        () if error.is_incomplete_message() => "http_response_incomplete",
+        () => "connection_terminated",
     }
 }
 

@@ -5,9 +5,9 @@
 //! moment, in [`admission`]. What comes is a [`Permit`], and only a permit sends a [`Call`]. So what
 //! waits for permission is not composed yet, and can be composed of whatever waits by then.
 //!
-//! `send` makes [attempts](attempt) over pooled [connections](pool), and makes a call that
-//! failed [again](retry) where that can hurt nobody. A permit ends with the body of the response, of
-//! which the [beginning](read_ahead) is read at once.
+//! `send` makes [attempts](attempt), and makes a call that failed [again](retry) where that can hurt
+//! nobody. Each is one [exchange] over a connection, a [spare] one or one that the [pool] makes. A
+//! permit ends with the body of the response, of which the [beginning](read_ahead) is read at once.
 
 mod admission;
 mod attempt;
@@ -15,6 +15,7 @@ mod breaker;
 mod call;
 mod config;
 mod error;
+mod exchange;
 mod held;
 mod metrics;
 mod pool;
@@ -22,8 +23,10 @@ mod read_ahead;
 mod retry;
 mod retry_after;
 mod slow_client;
+mod spare;
 mod stall;
 mod transfer_coding;
+mod wire;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,63 +1,48 @@
 //! Connections to Sync: a pool of them, over TLS that is always verified.
 
-use futures_util::{
-    TryFutureExt as _,
-    future::{BoxFuture, Either, MapErr, MapOk},
-};
-use http::{
-    Request, Response, Uri,
-    header::HOST,
-    uri::{PathAndQuery, Scheme},
-};
-use hyper::body::Incoming;
-use hyper_rustls::MaybeHttpsStream;
-use hyper_util::{
-    client::legacy,
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-};
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, Either};
+use http::{HeaderValue, Request, Response, Uri, Version, header::HOST, uri::Scheme};
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
+use tokio::select;
 use tower::{BoxError, ServiceExt as _, timeout::Timeout, util::BoxCloneSyncService};
 
-use super::{Config, Error, Origin, stall::Stall};
+use super::{
+    Config, Error, Origin,
+    exchange::{Unanswered, exchange},
+    spare::Spare,
+    stall::Stall,
+    wire::{Io, Wire},
+};
 use crate::{body::Body, tls};
 
-/// Boxed, because the pool wants a future that is `Unpin`; connecting is rare.
-type Connector = BoxCloneSyncService<Uri, Connection, BoxError>;
-
-/// Outwards as hyper reads and writes, and so is what it is made of.
-type Connection = TokioIo<Stall<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>>;
-
-/// What is read from a connection at once, and the most that the head of a response may take. A
-/// stream holds a few of these at a time, whatever its length.
-const MAX_BUFFER: usize = 64 * 1024;
-
-/// Headers of a response. Sync sends a dozen; what stands before it may add some.
-const MAX_HEADERS: usize = 256;
+/// Boxed, because connecting is rare.
+type Connector = BoxCloneSyncService<Uri, Io, BoxError>;
 
 /// Sends requests to the origin, whatever their URI or `Host` may say.
 #[derive(Debug)]
-pub(super) struct Client {
-    origin: Origin,
-    pool: Pool,
-}
+pub(super) struct Client(Kind);
 
 #[derive(Debug)]
-enum Pool {
-    Connections(Box<legacy::Client<Connector, Body>>),
+enum Kind {
+    Pool(Arc<Pool>),
     /// A service in the place of Sync.
     #[cfg(test)]
     Fake(super::tests::Fake),
 }
 
-/// The response. What is on the right only tests have.
-pub(super) type ResponseFuture = Either<
-    MapErr<
-        MapOk<legacy::ResponseFuture, fn(Response<Incoming>) -> Response<Body>>,
-        fn(legacy::Error) -> Error,
-    >,
-    BoxFuture<'static, Result<Response<Body>, Error>>,
->;
+/// On the right is what only tests have.
+type Sending<S> = Either<S, BoxFuture<'static, Result<Response<Body>, Error>>>;
+
+#[derive(Debug)]
+struct Pool {
+    host: HeaderValue,
+    origin: Uri,
+    connector: Connector,
+    spare: Arc<Spare>,
+}
 
 /// Why TLS to the upstream cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -74,45 +59,101 @@ impl Client {
             Timeout::new(https, config.connect_timeout).map_response(move |connection| {
                 TokioIo::new(Stall::new(TokioIo::new(connection), idle_timeout))
             });
-        let pool = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(config.pool_idle_timeout)
-            .pool_max_idle_per_host(config.max_in_flight)
-            .http1_max_buf_size(MAX_BUFFER)
-            .http1_max_headers(MAX_HEADERS)
-            .build(Connector::new(connector));
-        Ok(Self { origin: config.origin.clone(), pool: Pool::Connections(Box::new(pool)) })
+        let Origin { scheme, authority } = config.origin.clone();
+        let host = HeaderValue::from_str(authority.as_str());
+        let origin = Uri::builder().scheme(scheme).authority(authority);
+        Ok(Self(Kind::Pool(Arc::new(Pool {
+            host: host.expect("an authority is made of visible characters"),
+            origin: origin
+                .path_and_query("/")
+                .build()
+                .expect("a scheme, an authority and a path make a URI"),
+            connector: Connector::new(connector),
+            spare: Spare::new(config.pool_idle_timeout, config.max_in_flight),
+        }))))
     }
 
-    pub(super) fn send(&self, mut request: Request<Body>) -> ResponseFuture {
-        match &self.pool {
-            Pool::Connections(pool) => {
-                *request.uri_mut() = self.uri(request.uri());
-                // The pool fills in what the URI says.
-                request.headers_mut().remove(HOST);
-                *request.version_mut() = http::Version::HTTP_11;
-                let response = pool
-                    .request(request)
-                    .map_ok(
-                        (|response: Response<Incoming>| response.map(Body::incoming)) as fn(_) -> _,
-                    )
-                    .map_err(Error::from as fn(_) -> _);
-                Either::Left(response)
-            }
+    /// Sends `request`, which is on its way to a connection before this is polled.
+    pub(super) fn send(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, Error>> + use<> {
+        match &self.0 {
+            Kind::Pool(pool) => Sending::Left(Arc::clone(pool).send(request)),
             #[cfg(test)]
-            Pool::Fake(fake) => Either::Right(fake.call(request)),
+            Kind::Fake(fake) => Sending::Right(fake.call(request)),
+        }
+    }
+}
+
+impl Pool {
+    fn send(
+        self: Arc<Self>,
+        mut request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, Error>> {
+        make_origin_form(request.uri_mut());
+        request.headers_mut().insert(HOST, self.host.clone());
+        *request.version_mut() = Version::HTTP_11;
+        let spare = Arc::clone(&self.spare);
+        let over = move |wire, request| exchange(wire, request, Arc::clone(&spare));
+        let begun = match self.spare.take() {
+            Some(wire) => Ok(over(wire, request)),
+            None => Err(Box::new(request)),
+        };
+        async move {
+            let mut ended = match begun {
+                Ok(exchange) => exchange.await,
+                Err(request) => Err(Unanswered::Unsent(request)),
+            };
+            loop {
+                let request = match ended {
+                    Ok(response) => return Ok(response),
+                    Err(Unanswered::Failed(error)) => return Err(error),
+                    Err(Unanswered::Unsent(request)) => *request,
+                };
+                let wire = match self.spare.take() {
+                    Some(wire) => wire,
+                    None => self.connect().await?,
+                };
+                ended = over(wire, request).await;
+            }
         }
     }
 
-    fn uri(&self, target: &Uri) -> Uri {
-        let target = target.path_and_query().cloned();
-        Uri::builder()
-            .scheme(self.origin.scheme.clone())
-            .authority(self.origin.authority.clone())
-            .path_and_query(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
-            .build()
-            .expect("a scheme, an authority and a path make a URI")
+    /// A connection: a new one, or one that comes free before that is made.
+    async fn connect(self: &Arc<Self>) -> Result<Box<Wire>, Error> {
+        let mut next = self.spare.wait();
+        let mut making = Box::pin(Arc::clone(self).make());
+        let made = select! {
+            biased;
+            made = &mut next => {
+                // Whoever waits behind this call counts on it.
+                tokio::spawn(making);
+                made
+            }
+            () = &mut making => next.await,
+        };
+        made.unwrap_or_else(|_| Err(Error::Connect("no connection was made".into())))
+    }
+
+    async fn make(self: Arc<Self>) {
+        let made = async {
+            let connected = self.connector.clone().oneshot(self.origin.clone()).await;
+            let io = connected.map_err(Error::Connect)?;
+            Ok(Box::new(Wire::over(io).await?))
+        };
+        self.spare.put(made.await);
+    }
+}
+
+/// Leaves path and query. A target without a path has the path `/` (RFC 9112 section 3.2.1).
+fn make_origin_form(target: &mut Uri) {
+    if target.scheme().is_some() || target.authority().is_some() {
+        let path = target.path_and_query().cloned();
+        *target = path.map_or_else(Uri::default, Uri::from);
+    }
+    if target.path().is_empty() {
+        *target = Uri::from_static("/");
     }
 }
 
@@ -120,11 +161,7 @@ impl Client {
 impl Client {
     /// A client of a service in the place of Sync.
     pub(super) fn fake(fake: super::tests::Fake) -> Self {
-        let origin = Origin {
-            scheme: Scheme::HTTP,
-            authority: http::uri::Authority::from_static("sync.example"),
-        };
-        Self { origin, pool: Pool::Fake(fake) }
+        Self(Kind::Fake(fake))
     }
 }
 

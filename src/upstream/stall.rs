@@ -15,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
@@ -154,12 +153,6 @@ fn is_end(error: &io::Error) -> bool {
 
 fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, Closed)
-}
-
-impl<T: Connection> Connection for Stall<T> {
-    fn connected(&self) -> Connected {
-        self.io.connected()
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! An upstream over a function, for tests of this room and of those above.
 
 mod permit;
+mod pool;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -54,24 +54,7 @@ async fn stops_a_read_when_its_client_hangs_up() {
 
 #[tokio::test]
 async fn leaves_the_cache_alone_when_no_connection_could_be_made() {
-    use hyper_util::{
-        client::legacy::Client,
-        rt::{TokioExecutor, TokioIo},
-    };
-    let no_connector = tower::service_fn(|_: Uri| {
-        let refused = std::io::Error::other("no route");
-        std::future::ready(Err::<TokioIo<tokio::net::TcpStream>, _>(refused))
-    });
-    let client = Client::builder(TokioExecutor::new()).build::<_, Body>(no_connector);
-    let upstream = Fake::new(move |mut request: Request<Body>| {
-        *request.uri_mut() = Uri::from_static("http://sync.example/");
-        let call = client.request(request);
-        async {
-            call.await
-                .map(|a| a.map(Body::incoming))
-                .map_err(upstream::Error::Connect)
-        }
-    });
+    let upstream = Fake::new(|_| async { Err(upstream::Error::Connect("no route".into())) });
     let (forward, dropped) = forward(upstream.upstream());
     let refused = forward
         .oneshot(request(Method::PUT, "/", Body::full("{}")))

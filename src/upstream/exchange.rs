@@ -1,0 +1,154 @@
+//! One exchange over a connection to Sync.
+//!
+//! A connection has no task of its own: whoever waits for the response polls it, and whoever reads
+//! the body. So no message goes from task to task, and what the exchange touches is what the request
+//! has touched. Only a call that streams its request, or asks for a tunnel, has its connection
+//! polled by a task: both directions go on by themselves there, also while the client does not read.
+
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::future::poll_fn;
+use http::{Request, Response, header::UPGRADE};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::{
+    Error,
+    spare::Spare,
+    wire::{Wire, silent},
+};
+use crate::body::{self, Body};
+
+/// Why there is no response.
+pub(super) enum Unanswered {
+    /// A connection that was kept had ended before anything was written. The request is whole.
+    Unsent(Box<Request<Body>>),
+    /// Something else.
+    Failed(Error),
+}
+
+/// A body that polls the connection it comes from.
+struct ResponseBody {
+    incoming: Incoming,
+    /// `None`: the exchange is over.
+    wire: Option<Box<Wire>>,
+    spare: Arc<Spare>,
+    /// What went wrong, and is not told yet.
+    failure: Option<hyper::Error>,
+}
+
+/// Sends `request` over `wire`, which is `spare` afterwards.
+pub(super) fn exchange(
+    mut wire: Box<Wire>,
+    request: Request<Body>,
+    spare: Arc<Spare>,
+) -> impl Future<Output = Result<Response<Body>, Unanswered>> {
+    let was_used = wire.is_used();
+    let is_upgrade = request.headers().contains_key(UPGRADE);
+    let is_streaming = !request.body().is_buffered();
+    let responding = wire.send(request);
+    let wire = match () {
+        () if is_upgrade => {
+            wire.run_with_upgrades();
+            None
+        }
+        () if is_streaming => {
+            tokio::spawn(settle(wire, Arc::clone(&spare)));
+            None
+        }
+        () => Some(wire),
+    };
+    async move {
+        let (mut wire, mut responding) = (wire, pin!(responding));
+        let responded = poll_fn(|cx| match &mut wire {
+            Some(wire) => {
+                wire.poll(cx);
+                responding.as_mut().poll(&mut silent())
+            }
+            None => responding.as_mut().poll(cx),
+        });
+        match responded.await {
+            Ok(response) => Ok(response.map(|incoming| match wire {
+                Some(wire) => ResponseBody::body(incoming, wire, spare),
+                None => Body::incoming(incoming),
+            })),
+            Err(mut error) => Err(match error.take_message().filter(|_| was_used) {
+                Some(request) => Unanswered::Unsent(Box::new(request)),
+                None => Unanswered::Failed(error.into_error().into()),
+            }),
+        }
+    }
+}
+
+/// Brings an exchange to its end of which the response is read, or is by somebody else.
+async fn settle(mut wire: Box<Wire>, spare: Arc<Spare>) {
+    wire.settle().await;
+    if !wire.has_ended() {
+        spare.put(Ok(wire));
+    }
+}
+
+fn finish(wire: Box<Wire>, spare: &Arc<Spare>) {
+    match () {
+        () if wire.has_ended() => {}
+        () if wire.is_ready() => spare.put(Ok(wire)),
+        // The end of the request is still to be written.
+        () => drop(tokio::spawn(settle(wire, Arc::clone(spare)))),
+    }
+}
+
+impl ResponseBody {
+    fn body(incoming: Incoming, wire: Box<Wire>, spare: Arc<Spare>) -> Body {
+        if incoming.is_end_stream() {
+            finish(wire, &spare);
+            return Body::empty();
+        }
+        Body::new(Self { incoming, wire: Some(wire), spare, failure: None })
+    }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = body::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, body::Error>>> {
+        let this = &mut *self;
+        if let Some(failure) = this.failure.take() {
+            return Poll::Ready(Some(Err(failure.into())));
+        }
+        let mut frame = Pin::new(&mut this.incoming).poll_frame(&mut silent());
+        if frame.is_pending()
+            && let Some(wire) = &mut this.wire
+        {
+            wire.poll(cx);
+            frame = Pin::new(&mut this.incoming).poll_frame(&mut silent());
+        }
+        if let Poll::Ready(Some(Err(failure))) = frame {
+            // A little later, so that what came before it is not dropped on its way out.
+            (this.wire, this.failure) = (None, Some(failure));
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let is_over = matches!(frame, Poll::Ready(None)) || this.incoming.is_end_stream();
+        if let Some(wire) = this.wire.take_if(|_| is_over) {
+            finish(wire, &this.spare);
+        }
+        frame.map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.failure.is_none() && self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
