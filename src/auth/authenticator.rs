@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     body::Body,
-    digest,
+    digest::{self, LastDigest},
     headers::only,
     peer::Peer,
     rule::{Pass, Rejection, Rule},
@@ -47,7 +47,10 @@ impl Rule for Authenticate {
     type Error = Error;
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
-        match self.0.check(request.headers(), unix_time()) {
+        match self
+            .0
+            .check(request.headers(), last_digest(request), unix_time())
+        {
             Ok(principal) => {
                 request.extensions_mut().insert(principal);
                 Ok(Pass::Now)
@@ -67,14 +70,16 @@ impl Authenticator {
         Self { tokens, metrics, refusals: RefusalLog::default() }
     }
 
-    /// Checks the token in `headers` at `now` since 1970.
+    /// Checks the token in `headers` at `now` since 1970. Its hash may be the last of its
+    /// connection.
     pub(super) fn check(
         &self,
         headers: &HeaderMap,
+        last_digest: Option<&LastDigest>,
         now: Duration,
     ) -> Result<Principal, Unverified<Error>> {
         let Some(tokens) = &self.tokens else { return Ok(Principal::Anyone) };
-        let checked = tokens.check(headers, now);
+        let checked = tokens.check(headers, last_digest, now);
         match &checked {
             Ok(_) => self.metrics.accepted(),
             Err(Unverified::Refused(error)) => self.metrics.refused(error),
@@ -90,11 +95,11 @@ impl Authenticator {
         mut request: Request<Body>,
         mut fetch: Fetch,
     ) -> Result<Request<Body>, Rejection<Error>> {
-        let headers = request.headers();
+        let (headers, last_digest) = (request.headers(), last_digest(&request));
         let settled = async {
             loop {
                 fetch.as_mut().await;
-                match self.check(headers, unix_time()) {
+                match self.check(headers, last_digest, unix_time()) {
                     Ok(principal) => return Ok(principal),
                     Err(Unverified::Refused(error)) => return Err(error),
                     Err(Unverified::Awaits(next)) => fetch = next,
@@ -126,8 +131,13 @@ impl Authenticator {
 }
 
 impl Tokens {
-    fn check(&self, headers: &HeaderMap, now: Duration) -> Result<Principal, Unverified<Error>> {
-        match self.identify(bearer(headers)?, now) {
+    fn check(
+        &self,
+        headers: &HeaderMap,
+        last_digest: Option<&LastDigest>,
+        now: Duration,
+    ) -> Result<Principal, Unverified<Error>> {
+        match self.identify(bearer(headers)?, last_digest, now) {
             Ok(identity) => Ok(Principal::Subject(identity)),
             Err(Unverified::Refused(reason)) => Err(Error::Token(reason).into()),
             Err(Unverified::Awaits(fetch)) => Err(Unverified::Awaits(fetch)),
@@ -137,12 +147,13 @@ impl Tokens {
     fn identify(
         &self,
         token: &[u8],
+        last_digest: Option<&LastDigest>,
         now: Duration,
     ) -> Result<Arc<Identity>, Unverified<TokenError>> {
         if token.len() > self.verifier.max_length() {
             return Err(TokenError::TooLong.into());
         }
-        let digest = digest::of(token);
+        let digest = last_digest.map_or_else(|| digest::of(token), |last| last.of(token));
         if let Some(identity) = self.verified.get(&digest, now) {
             return Ok(identity);
         }
@@ -167,6 +178,13 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Error> {
         return Err(Error::Missing);
     }
     Ok(token)
+}
+
+fn last_digest(request: &Request<Body>) -> Option<&LastDigest> {
+    request
+        .extensions()
+        .get::<Arc<LastDigest>>()
+        .map(Arc::as_ref)
 }
 
 /// Time since 1970. A clock before that is at its end: then every token has expired.

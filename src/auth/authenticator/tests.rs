@@ -25,7 +25,7 @@ fn headers(fields: &[&str]) -> HeaderMap {
 
 /// The subject, or the label of the refusal.
 fn outcome(authenticator: &Authenticator, fields: &[&str], now: Duration) -> String {
-    match authenticator.check(&headers(fields), now) {
+    match authenticator.check(&headers(fields), None, now) {
         Ok(principal) => principal.subject().unwrap_or("anyone").to_owned(),
         Err(Unverified::Refused(Error::Missing)) => "missing".into(),
         Err(Unverified::Refused(Error::Token(reason))) => reason.as_str().into(),
@@ -77,7 +77,7 @@ fn looks_for_tokens_in_authorization_only() {
         .header("proxy-authorization", format!("Bearer {token}"))
         .body(())
         .unwrap();
-    let authentication = authenticator.check(request.headers(), NOW);
+    let authentication = authenticator.check(request.headers(), None, NOW);
     assert!(matches!(authentication, Err(Unverified::Refused(Error::Missing))));
 }
 
@@ -97,8 +97,8 @@ fn checks_the_signature_of_a_token_once() {
     let (authenticator, _) = authenticator(config());
     let token = genuine(json!({}));
     let tokens = authenticator.tokens.as_ref().unwrap();
-    let first = tokens.identify(token.as_bytes(), NOW).unwrap();
-    let second = tokens.identify(token.as_bytes(), NOW).unwrap();
+    let first = tokens.identify(token.as_bytes(), None, NOW).unwrap();
+    let second = tokens.identify(token.as_bytes(), None, NOW).unwrap();
     assert!(Arc::ptr_eq(&first, &second), "not made again");
 }
 
@@ -144,7 +144,7 @@ fn one_client_keeps_its_id_over_all_its_tokens() {
     let id = |changed| {
         let fields = [format!("Bearer {}", genuine(changed))];
         let fields: Vec<_> = fields.iter().map(String::as_str).collect();
-        match authenticator.check(&headers(&fields), NOW) {
+        match authenticator.check(&headers(&fields), None, NOW) {
             Ok(principal) => principal.client_id().unwrap(),
             other => panic!("{other:?}"),
         }
@@ -180,7 +180,7 @@ fn counts_one_outcome_a_request() {
 fn never_prints_a_token() {
     let (authenticator, _) = authenticator(config());
     let token = genuine(json!({}));
-    let authentication = authenticator.check(&headers(&[&format!("Bearer {token}")]), NOW);
+    let authentication = authenticator.check(&headers(&[&format!("Bearer {token}")]), None, NOW);
     let printed = format!("{authenticator:?} {authentication:?}");
     assert!(!token.split('.').any(|part| printed.contains(part)));
     assert!(!printed.contains("billing"));

@@ -14,7 +14,10 @@ use super::{
 fn accepts(config: Config, token: &str) -> bool {
     let field = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, field)]);
-    authenticator(config).0.check(&headers, unix_time()).is_ok()
+    authenticator(config)
+        .0
+        .check(&headers, None, unix_time())
+        .is_ok()
 }
 
 #[test]
