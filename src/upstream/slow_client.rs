@@ -36,24 +36,37 @@ struct Inner {
     max: usize,
     /// How long a client may do nothing, up to twice.
     patience: Duration,
+    /// Those that may become slow; some of them have ended.
+    watched: Mutex<Watched>,
     /// From the one that has been slow for longest on; some of them have ended.
     calls: Mutex<VecDeque<Weak<Call>>>,
     count: IntGauge,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    calls: Vec<Weak<Call>>,
+    /// Whether a task looks at them.
+    is_looked_at: bool,
 }
 
 /// What ends a call's being one.
 type GiveBack = Box<dyn FnOnce() + Send>;
 
 /// A body that is sent at its client's pace.
-struct Watched(Arc<Call>);
+struct WatchedBody(Arc<Call>);
 
 /// One direction of a call.
 struct Call {
     /// `None`: it was cut.
     body: Mutex<Option<Body>>,
     give_back: Mutex<Option<GiveBack>>,
-    /// How many frames have passed.
+    progress: Progress,
+    /// Who is late when nothing passes.
+    side: Side,
+    /// How many frames have passed, and had when it was looked at.
     frames: AtomicU64,
+    seen: AtomicU64,
     reader: AtomicWaker,
     slow: SlowClients,
     is_slow: AtomicBool,
@@ -66,6 +79,9 @@ pub(super) enum Side {
     Sender,
 }
 
+/// It was never looked at.
+const UNSEEN: u64 = u64::MAX;
+
 /// The client was so slow that its call was cut for others.
 #[derive(Debug, thiserror::Error)]
 #[error("the client was too slow")]
@@ -74,7 +90,8 @@ pub(super) struct TooSlow;
 impl SlowClients {
     /// So many of them, each of which has done nothing for as long as `patience`, up to twice.
     pub(super) fn new(max: usize, patience: Duration, count: IntGauge) -> Self {
-        Self(Arc::new(Inner { max, patience, calls: Mutex::default(), count }))
+        let (watched, calls) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { max, patience, watched, calls, count }))
     }
 
     /// `body`, for which `give_back` is called when nothing passes, and it is `side` that is late.
@@ -89,17 +106,53 @@ impl SlowClients {
         let call = Arc::new(Call {
             body: Mutex::new(Some(body)),
             give_back: Mutex::new(Some(Box::new(give_back))),
+            progress,
+            side,
             frames: AtomicU64::new(0),
+            seen: AtomicU64::new(UNSEEN),
             reader: AtomicWaker::new(),
             slow: self.clone(),
             is_slow: AtomicBool::new(false),
         });
-        tokio::spawn(watch(Arc::downgrade(&call), progress, side, self.0.patience));
-        Body::new(Watched(call))
+        let mut watched = self.0.watched.lock();
+        watched.calls.push(Arc::downgrade(&call));
+        if !std::mem::replace(&mut watched.is_looked_at, true) {
+            tokio::spawn(self.clone().look());
+        }
+        drop(watched);
+        Body::new(WatchedBody(call))
+    }
+
+    /// Looks at all of them from time to time, as long as there are some. A task for each would
+    /// cost a call more than all else that is done for it here.
+    async fn look(self) {
+        loop {
+            sleep(self.0.patience).await;
+            let calls = std::mem::take(&mut self.0.watched.lock().calls);
+            let rest = calls.into_iter().filter(|call| {
+                let Some(call) = call.upgrade() else { return false };
+                let is_slow = call.has_stood_still();
+                if is_slow {
+                    self.enter(&call);
+                }
+                !is_slow
+            });
+            let rest: Vec<_> = rest.collect();
+            let mut watched = self.0.watched.lock();
+            watched.calls.extend(rest);
+            if watched.calls.is_empty() {
+                watched.is_looked_at = false;
+                return;
+            }
+        }
     }
 
     /// One more of them.
     fn enter(&self, call: &Arc<Call>) {
+        let give_back = call.give_back.lock().take();
+        if let Some(give_back) = give_back {
+            give_back();
+        }
         call.is_slow.store(true, Relaxed);
         self.0.count.inc();
         let mut calls = self.0.calls.lock();
@@ -115,25 +168,16 @@ impl SlowClients {
     }
 }
 
-/// Gives back what a call counts by when its client does nothing.
-async fn watch(call: Weak<Call>, progress: Progress, side: Side, patience: Duration) {
-    let mut frames = 0;
-    loop {
-        sleep(patience).await;
-        let Some(call) = call.upgrade() else { return };
-        let before = std::mem::replace(&mut frames, call.frames.load(Relaxed));
-        // The sender is late while it is waited for, and else the reader.
-        let late = if progress.is_awaited() { Side::Sender } else { Side::Reader };
-        if before == frames && late == side {
-            if let Some(give_back) = call.give_back.lock().take() {
-                give_back();
-            }
-            return call.slow.enter(&call);
-        }
-    }
-}
-
 impl Call {
+    /// Whether nothing has passed since this was asked last, and it is its side that was late.
+    fn has_stood_still(&self) -> bool {
+        let frames = self.frames.load(Relaxed);
+        let seen = self.seen.swap(frames, Relaxed);
+        // The sender is late while it is waited for, and else the reader.
+        let late = if self.progress.is_awaited() { Side::Sender } else { Side::Reader };
+        seen == frames && late == self.side
+    }
+
     fn cut(&self) {
         let body = self.body.lock().take();
         drop(body);
@@ -149,7 +193,7 @@ impl Drop for Call {
     }
 }
 
-impl http_body::Body for Watched {
+impl http_body::Body for WatchedBody {
     type Data = Bytes;
     type Error = Error;
 
