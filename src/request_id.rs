@@ -60,15 +60,14 @@ impl RequestIds {
         Self { process: draw(), next: Arc::default() }
     }
 
-    /// `request` with its ID, in its header and in its extensions.
-    pub fn mark<B>(&self, mut request: Request<B>) -> Request<B> {
+    /// Gives `request` its ID, in its header and in its extensions.
+    pub fn mark<B>(&self, request: &mut Request<B>) {
         let id = RequestId::of(request.headers()).unwrap_or_else(|| {
             let id = self.make();
             request.headers_mut().insert(X_REQUEST_ID, id.0.clone());
             id
         });
         request.extensions_mut().insert(id);
-        request
     }
 
     /// 32 hexadecimal digits: the process, then a counter.
@@ -97,7 +96,7 @@ mod tests {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
             request.headers_mut().append(X_REQUEST_ID, value);
         }
-        let request = ids.mark(request);
+        ids.mark(&mut request);
         let id: &RequestId = request.extensions().get().unwrap();
         let mut values = request.headers().get_all(X_REQUEST_ID).iter();
         assert_eq!(values.next(), Some(id.as_header_value()));

@@ -88,10 +88,13 @@ pub fn stack(parts: Parts) -> Gateway {
         // 400, 413: one spelling of every vehicle below this line.
         .and(normalize);
     let path = ServiceBuilder::new()
-        // First, so that every later line can name the request.
-        .map_request(move |request| ids.mark(request))
-        // Decided once; labels, scopes and dispatch read it.
-        .map_request(routing::mark)
+        .map_request(move |mut request| {
+            // First, so that every later line can name the request.
+            ids.mark(&mut request);
+            // Decided once; labels, scopes and dispatch read it.
+            routing::mark(&mut request);
+            request
+        })
         // Counts refusals and panics too, so it stands above whatever makes them.
         .layer(telemetry)
         // Every response says who may read it, also one that refuses.

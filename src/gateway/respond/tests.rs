@@ -212,7 +212,7 @@ async fn every_response_has_the_id_of_its_request() {
             request
                 .headers_mut()
                 .insert(X_REQUEST_ID, HeaderValue::from_static("ours"));
-            let request = crate::request_id::RequestIds::new().mark(request);
+            crate::request_id::RequestIds::new().mark(&mut request);
             let Ok(response) = Respond(inner).oneshot(request).await;
             let ids: Vec<_> = response.headers().get_all(X_REQUEST_ID).iter().collect();
             assert_eq!(ids, ["ours"], "{path}");

@@ -213,19 +213,15 @@ async fn logs_nothing_but_names_from_closed_sets() {
     let _guard = tracing::subscriber::set_default(lines.clone());
     let layer = layer(metrics().1, Access::All);
     let service = layer.layer(answering(400, Some(Code::BadRequest)));
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method("SECRET")
         .uri("/secret?secret")
         .header("authorization", "secret")
         .header("x-request-id", "id-1")
         .body(Body::full("secret"))
         .unwrap();
-    drop(
-        service
-            .oneshot(RequestIds::new().mark(request))
-            .await
-            .unwrap(),
-    );
+    RequestIds::new().mark(&mut request);
+    drop(service.oneshot(request).await.unwrap());
     assert_eq!(
         lines.0.lock().as_slice(),
         ["message=request ended request_id=\"id-1\" route=\"other\" method=\"other\" \
