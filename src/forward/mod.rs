@@ -99,7 +99,9 @@ impl Service<Request<Body>> for Forward {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
+    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
+        // Once, so that all that follows moves a pointer.
+        let mut request = Box::new(request);
         if let Some(end) = hop_limit::check_loop_and_max_forwards(&mut request) {
             return Box::pin(async { end });
         }
@@ -151,10 +153,10 @@ async fn buffer(request: &mut Request<Body>, config: &Config) -> Result<(), Erro
 
 /// Sends a request whose head is the upstream's, and looks over the response.
 ///
-/// No `async fn`: it would keep each argument twice, and requests are large.
+/// No `async fn`: it would keep each argument twice.
 fn exchange(
     upstream: Upstream,
-    mut request: Request<Body>,
+    mut request: Box<Request<Body>>,
     trailers: Trailers,
     cause: Option<Cause>,
     mut context: ResponseContext,

@@ -6,6 +6,7 @@
 
 use std::{
     convert::Infallible,
+    mem,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -61,17 +62,14 @@ impl Attempts {
     }
 
     /// Sends `request` once.
-    ///
-    /// It is on its way to the connection before anything is awaited: a future that kept it would
-    /// move it several times.
-    pub(super) fn send(
+    pub(super) async fn send(
         &self,
         Admitted { slot, streaming, attempt }: Admitted,
         route: Route,
         vehicles: usize,
-        mut request: Request<Body>,
+        mut request: Box<Request<Body>>,
         call: &trace::Parent,
-    ) -> impl Future<Output = Result<Response<Body>, Error>> {
+    ) -> Result<Response<Body>, Error> {
         let is_streaming = streaming.is_some();
         let mut span = begin_span(call, &mut request);
         let (slot, held) = match is_streaming {
@@ -83,7 +81,8 @@ impl Attempts {
             let (sending, receiver) = oneshot::channel::<Infallible>();
             // Dropped with the body, when the last of it was taken. Once the client has sent all,
             // it sets the pace no more.
-            request = request.map(|body| match &held {
+            let body = mem::take(request.body_mut());
+            *request.body_mut() = match &held {
                 Some(held) => {
                     let slow = Arc::clone(held);
                     self.slow_senders
@@ -91,45 +90,43 @@ impl Attempts {
                         .hold((sending, Sending(Arc::clone(held))))
                 }
                 None => body.hold(sending),
-            });
+            };
             sent = Some(receiver);
         }
-        let responding = self.client.send(request);
-        async move {
-            let began_at = Instant::now();
-            let late = async {
-                if let Some(sent) = sent {
-                    // Nothing is ever said but that the other end is gone.
-                    let _ = sent.await;
-                }
-                sleep(self.timeout).await;
-            };
-            let response = tokio::select! {
-                biased;
-                response = responding => response.and_then(transfer_coding::check),
-                () = late => Err(Error::Timeout),
-            };
-            let took = began_at.elapsed();
-            let response = match response {
-                Ok(response) => read_ahead(response).await,
-                error => error,
-            };
-            self.metrics.observe(route, &response, took);
-            describe(&mut span, &response);
-            let timing = Timing { route, vehicles, began_at };
-            // What goes at its client's pace, or to any endpoint, is of no one kind.
-            let is_telling = !is_streaming && route != Route::Other;
-            finish(attempt, &response, is_telling.then_some(timing));
-            let response = response?;
-            // A tunnel goes at its ends' pace.
-            let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            let slot = slot.or_else(|| held.as_ref().and_then(|held| held.take_slot()));
-            Ok(response.map(|body| match (is_tunnel, slot) {
-                (true, slot) => body.hold((slot, held)),
-                (false, Some(slot)) => self.slow_readers.watch(body, Side::Reader, || drop(slot)),
-                (false, None) => body,
-            }))
+        let began_at = Instant::now();
+        let late = async {
+            if let Some(sent) = sent {
+                // Nothing is ever said but that the other end is gone.
+                let _ = sent.await;
+            }
+            sleep(self.timeout).await;
+        };
+        let mut response = tokio::select! {
+            biased;
+            response = self.client.send(request) => response.and_then(transfer_coding::check),
+            () = late => Err(Error::Timeout),
+        };
+        let took = began_at.elapsed();
+        if let Ok(begun) = &mut response
+            && let Err(error) = read_ahead(begun).await
+        {
+            response = Err(error);
         }
+        self.metrics.observe(route, &response, took);
+        describe(&mut span, &response);
+        let timing = Timing { route, vehicles, began_at };
+        // What goes at its client's pace, or to any endpoint, is of no one kind.
+        let is_telling = !is_streaming && route != Route::Other;
+        finish(attempt, &response, is_telling.then_some(timing));
+        let response = response?;
+        // A tunnel goes at its ends' pace.
+        let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let slot = slot.or_else(|| held.as_ref().and_then(|held| held.take_slot()));
+        Ok(response.map(|body| match (is_tunnel, slot) {
+            (true, slot) => body.hold((slot, held)),
+            (false, Some(slot)) => self.slow_readers.watch(body, Side::Reader, || drop(slot)),
+            (false, None) => body,
+        }))
     }
 }
 

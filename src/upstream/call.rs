@@ -13,8 +13,8 @@ use crate::{body::Body, route::Route, trace};
 pub struct Call {
     /// Which endpoint it goes to.
     pub route: Route,
-    /// What is sent.
-    pub request: Request<Body>,
+    /// What is sent. Boxed, because it goes through many futures.
+    pub request: Box<Request<Body>>,
     /// How many vehicles a batch call asks for; 0: it is another one.
     pub vehicles: usize,
     /// What the spans of its attempts are children of.
@@ -69,7 +69,8 @@ pub struct ClientId(pub u128);
 
 impl Call {
     /// A call that is no batch call.
-    pub fn new(route: Route, request: Request<Body>) -> Self {
+    pub fn new(route: Route, request: impl Into<Box<Request<Body>>>) -> Self {
+        let request = request.into();
         Self { route, request, vehicles: 0, span: trace::Parent::default() }
     }
 

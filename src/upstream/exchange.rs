@@ -6,21 +6,21 @@
 //! polled by a task: both directions go on by themselves there, also while the client does not read.
 
 use std::{
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use futures_util::future::poll_fn;
 use http::{Request, Response, header::UPGRADE};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 
 use super::{
     Error,
     spare::Spare,
-    wire::{Wire, silent},
+    wire::{Responded, Wire, silent},
 };
 use crate::body::{self, Body};
 
@@ -42,12 +42,27 @@ struct ResponseBody {
     failure: Option<hyper::Error>,
 }
 
+pin_project! {
+    /// An exchange until the head of its response has come.
+    ///
+    /// A struct and no `async` block, which would keep `responding` twice: it is as large as a
+    /// request.
+    pub(super) struct Exchange<F> {
+        #[pin]
+        responding: F,
+        // `None`: a task polls it.
+        wire: Option<Box<Wire>>,
+        spare: Arc<Spare>,
+        was_used: bool,
+    }
+}
+
 /// Sends `request` over `wire`, which is `spare` afterwards.
 pub(super) fn exchange(
     mut wire: Box<Wire>,
     request: Request<Body>,
     spare: Arc<Spare>,
-) -> impl Future<Output = Result<Response<Body>, Unanswered>> {
+) -> Exchange<impl Future<Output = Responded>> {
     let was_used = wire.is_used();
     let is_upgrade = request.headers().contains_key(UPGRADE);
     let is_streaming = !request.body().is_buffered();
@@ -63,25 +78,31 @@ pub(super) fn exchange(
         }
         () => Some(wire),
     };
-    async move {
-        let (mut wire, mut responding) = (wire, pin!(responding));
-        let responded = poll_fn(|cx| match &mut wire {
+    Exchange { responding, wire, spare, was_used }
+}
+
+impl<F: Future<Output = Responded>> Future for Exchange<F> {
+    type Output = Result<Response<Body>, Unanswered>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let responded = match this.wire {
             Some(wire) => {
                 wire.poll(cx);
-                responding.as_mut().poll(&mut silent())
+                this.responding.poll(&mut silent())
             }
-            None => responding.as_mut().poll(cx),
-        });
-        match responded.await {
-            Ok(response) => Ok(response.map(|incoming| match wire {
-                Some(wire) => ResponseBody::body(incoming, wire, spare),
+            None => this.responding.poll(cx),
+        };
+        Poll::Ready(match ready!(responded) {
+            Ok(response) => Ok(response.map(|incoming| match this.wire.take() {
+                Some(wire) => ResponseBody::body(incoming, wire, Arc::clone(this.spare)),
                 None => Body::incoming(incoming),
             })),
-            Err(mut error) => Err(match error.take_message().filter(|_| was_used) {
+            Err(mut error) => Err(match error.take_message().filter(|_| *this.was_used) {
                 Some(request) => Unanswered::Unsent(Box::new(request)),
                 None => Unanswered::Failed(error.into_error().into()),
             }),
-        }
+        })
     }
 }
 

@@ -121,28 +121,40 @@ impl Permit {
         let Inner { admission, retry, attempts } = &*upstream.0;
         let retries = retry.of(&call);
         let Call { route, request, vehicles, span } = call;
-        let mut response = attempts
+        let response = attempts
             .send(admitted, route, vehicles, request, &span)
             .await;
         let Some(mut retries) = retries else {
             return response;
         };
         let may_call = || admission.check(reservation.account).is_ok();
-        while let Some((wait, request)) = retries.next(&response, may_call) {
-            // With it goes its permit.
-            drop(response);
-            sleep(wait).await;
-            retry.count();
-            response = match admission.enter(reservation).await {
-                Ok(admitted) => {
-                    attempts
-                        .send(admitted, route, vehicles, request, &span)
-                        .await
+        let Some(mut next) = retries.next(&response, may_call) else {
+            return response;
+        };
+        // Boxed, so that a call that is made once takes the room of one attempt.
+        let again = async {
+            let mut response = response;
+            loop {
+                let (wait, request) = next;
+                // With it goes its permit.
+                drop(response);
+                sleep(wait).await;
+                retry.count();
+                response = match admission.enter(reservation).await {
+                    Ok(admitted) => {
+                        attempts
+                            .send(admitted, route, vehicles, request, &span)
+                            .await
+                    }
+                    Err(error) => Err(error),
+                };
+                match retries.next(&response, may_call) {
+                    Some(after) => next = after,
+                    None => return response,
                 }
-                Err(error) => Err(error),
-            };
-        }
-        response
+            }
+        };
+        Box::pin(again).await
     }
 }
 

@@ -1,20 +1,25 @@
 //! Connections to Sync: a pool of them, over TLS that is always verified.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use futures_util::future::{BoxFuture, Either};
 use http::{HeaderValue, Request, Response, Uri, Version, header::HOST, uri::Scheme};
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use rustls::ClientConfig;
 use tokio::select;
 use tower::{BoxError, ServiceExt as _, timeout::Timeout, util::BoxCloneSyncService};
 
 use super::{
     Config, Error, Origin,
-    exchange::{Unanswered, exchange},
+    exchange::{Exchange, Unanswered, exchange},
     spare::Spare,
     stall::Stall,
-    wire::{Io, Wire},
+    wire::{Io, Responded, Wire},
 };
 use crate::{body::Body, tls};
 
@@ -33,8 +38,18 @@ enum Kind {
     Fake(super::tests::Fake),
 }
 
+pin_project! {
+    /// A request on its way, over a spare connection first if there is one.
+    struct Sending<F> {
+        #[pin]
+        first: Option<Exchange<F>>,
+        later: Option<BoxFuture<'static, Result<Response<Body>, Error>>>,
+        pool: Arc<Pool>,
+    }
+}
+
 /// On the right is what only tests have.
-type Sending<S> = Either<S, BoxFuture<'static, Result<Response<Body>, Error>>>;
+type Faked<S> = Either<S, BoxFuture<'static, Result<Response<Body>, Error>>>;
 
 #[derive(Debug)]
 struct Pool {
@@ -73,15 +88,15 @@ impl Client {
         }))))
     }
 
-    /// Sends `request`, which is on its way to a connection before this is polled.
+    /// Sends `request`.
     pub(super) fn send(
         &self,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
     ) -> impl Future<Output = Result<Response<Body>, Error>> + use<> {
         match &self.0 {
-            Kind::Pool(pool) => Sending::Left(Arc::clone(pool).send(request)),
+            Kind::Pool(pool) => Faked::Left(Arc::clone(pool).send(request)),
             #[cfg(test)]
-            Kind::Fake(fake) => Sending::Right(fake.call(request)),
+            Kind::Fake(fake) => Faked::Right(fake.call(*request)),
         }
     }
 }
@@ -89,34 +104,38 @@ impl Client {
 impl Pool {
     fn send(
         self: Arc<Self>,
-        mut request: Request<Body>,
-    ) -> impl Future<Output = Result<Response<Body>, Error>> {
+        mut request: Box<Request<Body>>,
+    ) -> Sending<impl Future<Output = Responded>> {
         make_origin_form(request.uri_mut());
         request.headers_mut().insert(HOST, self.host.clone());
         *request.version_mut() = Version::HTTP_11;
-        let spare = Arc::clone(&self.spare);
-        let over = move |wire, request| exchange(wire, request, Arc::clone(&spare));
-        let begun = match self.spare.take() {
-            Some(wire) => Ok(over(wire, request)),
-            None => Err(Box::new(request)),
-        };
-        async move {
-            let mut ended = match begun {
-                Ok(exchange) => exchange.await,
-                Err(request) => Err(Unanswered::Unsent(request)),
-            };
-            loop {
-                let request = match ended {
-                    Ok(response) => return Ok(response),
-                    Err(Unanswered::Failed(error)) => return Err(error),
-                    Err(Unanswered::Unsent(request)) => *request,
-                };
-                let wire = match self.spare.take() {
-                    Some(wire) => wire,
-                    None => self.connect().await?,
-                };
-                ended = over(wire, request).await;
+        match self.spare.take() {
+            Some(wire) => {
+                let first = exchange(wire, *request, Arc::clone(&self.spare));
+                Sending { first: Some(first), later: None, pool: self }
             }
+            None => {
+                let later = Arc::clone(&self).send_later(request);
+                Sending { first: None, later: Some(Box::pin(later)), pool: self }
+            }
+        }
+    }
+
+    /// Sends `request` over the next connection that has not ended meanwhile.
+    async fn send_later(
+        self: Arc<Self>,
+        mut request: Box<Request<Body>>,
+    ) -> Result<Response<Body>, Error> {
+        loop {
+            let wire = match self.spare.take() {
+                Some(wire) => wire,
+                None => self.connect().await?,
+            };
+            request = match exchange(wire, *request, Arc::clone(&self.spare)).await {
+                Ok(response) => return Ok(response),
+                Err(Unanswered::Failed(error)) => return Err(error),
+                Err(Unanswered::Unsent(request)) => request,
+            };
         }
     }
 
@@ -143,6 +162,27 @@ impl Pool {
             Ok(Box::new(Wire::over(io).await?))
         };
         self.spare.put(made.await);
+    }
+}
+
+impl<F: Future<Output = Responded>> Future for Sending<F> {
+    type Output = Result<Response<Body>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(first) = this.first.as_mut().as_pin_mut() {
+            match ready!(first.poll(cx)) {
+                Ok(response) => return Poll::Ready(Ok(response)),
+                Err(Unanswered::Failed(error)) => return Poll::Ready(Err(error)),
+                Err(Unanswered::Unsent(request)) => {
+                    let later = Arc::clone(this.pool).send_later(request);
+                    this.first.set(None);
+                    *this.later = Some(Box::pin(later));
+                }
+            }
+        }
+        let later = this.later.as_mut();
+        later.map_or(Poll::Pending, |later| later.as_mut().poll(cx))
     }
 }
 

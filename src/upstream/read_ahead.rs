@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    mem,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -30,31 +31,32 @@ struct Begun {
     rest: Body,
 }
 
-/// `response` with a body that has begun, if its beginning comes with the head. A small one is whole
+/// Begins with the body of `response`, if its beginning comes with the head. A small one is whole
 /// then. Fails if the body breaks before that.
-pub(super) async fn read_ahead(response: Response<Body>) -> Result<Response<Body>, Error> {
+pub(super) async fn read_ahead(response: &mut Response<Body>) -> Result<(), Error> {
     let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if is_tunnel || response.body().is_end_stream() {
-        return Ok(response);
+    let body = response.body_mut();
+    if is_tunnel || body.is_end_stream() {
+        return Ok(());
     }
-    let (head, mut body) = response.into_parts();
-    let at_once = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
+    let at_once = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
     let first = match at_once {
-        Poll::Ready(first) => Ok(first),
-        Poll::Pending => timeout(HEAD_WAIT, body.frame()).await,
-    };
-    let body = match first.map(Option::transpose) {
-        Ok(first) => match first.map_err(Error::Incomplete)?.map(Frame::into_data) {
-            None => Body::empty(),
-            Some(Ok(data)) if body.is_end_stream() => Body::full(data),
-            Some(frame) => {
-                let first = Some(frame.map_or_else(|trailers| trailers, Frame::data));
-                Body::new(Begun { first, rest: body })
-            }
+        Poll::Ready(first) => first,
+        Poll::Pending => match timeout(HEAD_WAIT, body.frame()).await {
+            Ok(first) => first,
+            Err(_) => return Ok(()),
         },
-        Err(_) => body,
     };
-    Ok(Response::from_parts(head, body))
+    let first = first.transpose().map_err(Error::Incomplete)?;
+    *body = match first.map(Frame::into_data) {
+        None => Body::empty(),
+        Some(Ok(data)) if body.is_end_stream() => Body::full(data),
+        Some(frame) => {
+            let first = Some(frame.map_or_else(|trailers| trailers, Frame::data));
+            Body::new(Begun { first, rest: mem::take(body) })
+        }
+    };
+    Ok(())
 }
 
 impl http_body::Body for Begun {
@@ -103,9 +105,9 @@ mod tests {
 
     async fn begin(frames: Frames) -> Result<Body, Error> {
         let body = Body::new(StreamBody::new(stream::iter(frames)));
-        read_ahead(Response::new(body))
-            .await
-            .map(Response::into_body)
+        let mut response = Response::new(body);
+        read_ahead(&mut response).await?;
+        Ok(response.into_body())
     }
 
     #[tokio::test]
@@ -137,8 +139,8 @@ mod tests {
             data("x")
         }));
         let began_at = tokio::time::Instant::now();
-        let response = Response::new(Body::new(StreamBody::new(later)));
-        let response = read_ahead(response).await.unwrap();
+        let mut response = Response::new(Body::new(StreamBody::new(later)));
+        read_ahead(&mut response).await.unwrap();
         assert_eq!(began_at.elapsed(), HEAD_WAIT);
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "x");
     }

@@ -33,7 +33,7 @@ pub(super) struct Retry {
 /// The further attempts that one call may take.
 pub(super) struct Retries<'a> {
     retry: &'a Retry,
-    template: Template,
+    template: Box<Template>,
     /// Whether it is made in parts when it takes too long, and not as it is.
     is_divisible: bool,
     began_at: Instant,
@@ -60,22 +60,22 @@ const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 impl Template {
     /// `None`: the body is not buffered.
-    fn of(request: &Request<Body>) -> Option<Self> {
-        Some(Self {
+    fn of(request: &Request<Body>) -> Option<Box<Self>> {
+        Some(Box::new(Self {
             body: request.body().try_clone()?,
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
-        })
+        }))
     }
 
     /// The same request once more.
-    fn request(&self) -> Option<Request<Body>> {
+    fn request(&self) -> Option<Box<Request<Body>>> {
         let mut request = Request::new(self.body.try_clone()?);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        Some(request)
+        Some(Box::new(request))
     }
 }
 
@@ -115,7 +115,7 @@ impl Retries<'_> {
         &mut self,
         response: &Attempted,
         may_call: impl FnOnce() -> bool,
-    ) -> Option<(Duration, Request<Body>)> {
+    ) -> Option<(Duration, Box<Request<Body>>)> {
         let at_least = at_least(response)?;
         let is_late = self.is_divisible && is_late(response);
         if is_late || self.attempts == self.retry.max_attempts {

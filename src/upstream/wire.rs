@@ -24,6 +24,9 @@ use crate::body::Body;
 /// Outwards as hyper reads and writes, and so is what it is made of.
 pub(super) type Io = TokioIo<Stall<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>>;
 
+/// What comes of a request. One that was not written comes back.
+pub(super) type Responded = Result<Response<Incoming>, TrySendError<Request<Body>>>;
+
 /// A connection that goes on only while it is polled.
 pub(super) struct Wire {
     sender: SendRequest<Body>,
@@ -56,7 +59,7 @@ impl Wire {
     pub(super) fn send(
         &mut self,
         request: Request<Body>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + use<> {
+    ) -> impl Future<Output = Responded> + use<> {
         self.is_used = true;
         // It may not wait for a turn of its own either.
         unconstrained(self.sender.try_send_request(request))

@@ -409,3 +409,16 @@ async fn one_probe_at_a_time_closes_the_breaker() {
     assert_eq!(metrics.breaker_state.get(), 0);
     assert!(call("/200").await.is_ok());
 }
+
+/// What a request keeps while it waits for its call, on 64-bit machines: with many requests, all of
+/// that competes for the processor's caches.
+#[tokio::test]
+async fn a_call_keeps_little_while_it_is_made() {
+    let (upstream, ..) = upstream(9);
+    let reserving = upstream.reserve(BUFFERED);
+    let reserved = size_of_val(&reserving);
+    let permit = reserving.await.unwrap();
+    let sent = size_of_val(&permit.send(Call::new(Route::Other, Request::default())));
+    println!("{reserved} bytes while it waits for a permit, {sent} while it is made");
+    assert!(reserved <= 640 && sent <= 1700);
+}

@@ -65,7 +65,7 @@ async fn respond(mut stream: TcpStream, times: usize) {
 }
 
 async fn get(client: &Client) -> Result<Bytes, Error> {
-    let response = client.send(Request::new(Body::empty())).await?;
+    let response = client.send(Request::new(Body::empty()).into()).await?;
     assert_eq!(response.status(), StatusCode::OK);
     let body = response.into_body().collect().await;
     Ok(body.map_err(Error::Incomplete)?.to_bytes())
@@ -114,7 +114,10 @@ async fn a_response_that_is_not_read_to_its_end_takes_its_connection_along() {
         assert!(!read_head(&mut stream).await, "a second call came behind half a response");
     })
     .await;
-    let begun = client.send(Request::new(Body::empty())).await.unwrap();
+    let begun = client
+        .send(Request::new(Body::empty()).into())
+        .await
+        .unwrap();
     let mut body = begun.into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "ok");
     drop(body);
@@ -151,7 +154,7 @@ async fn a_request_goes_on_while_its_response_is_not_read() {
     request
         .headers_mut()
         .insert(http::header::CONTENT_LENGTH, length);
-    let response = client.send(request).await.unwrap();
+    let response = client.send(request.into()).await.unwrap();
     timeout(PATIENCE, has_all.recv()).await.unwrap().unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "ok");
