@@ -45,6 +45,8 @@ pub(super) struct SharedState {
     auth: auth::Metrics,
     batch: batch::Metrics,
     loader: loader::Metrics,
+    /// What waits for calls.
+    queues: loader::Queues,
     limit: limit::Metrics,
     /// How many gateways share the rates of clients.
     pub(super) replicas: ReplicaCount,
@@ -120,6 +122,7 @@ impl SharedState {
             auth,
             batch: batch::Metrics::register(&registry)?,
             loader: loader::Metrics::register(&registry)?,
+            queues: loader::Queues::default(),
             limit,
             replicas: ReplicaCount::default(),
             telemetry: telemetry::Metrics::register(&registry)?,
@@ -165,6 +168,7 @@ impl SharedState {
         );
         let loader = Loader::new(
             &reloadable.batch.loader,
+            self.queues.clone(),
             self.cache.clone(),
             self.upstream.clone(),
             credential.names(),

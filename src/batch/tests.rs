@@ -100,7 +100,14 @@ impl Fixture {
         }));
         let metrics = Metrics::register(&registry).unwrap();
         let calls = loader::Metrics::register(&registry).unwrap();
-        let loader = Loader::new(&config.loader, cache, upstream.upstream(), &[], calls);
+        let loader = Loader::new(
+            &config.loader,
+            loader::Queues::default(),
+            cache,
+            upstream.upstream(),
+            &[],
+            calls,
+        );
         let batch = Batch::new(config, loader, metrics, undocumented);
         Self { batch, sync }
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Trigger;
 
 /// What small look-ups go by at a moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Terms {
     /// Calls of small look-ups under way from which on others gather; 0: none ever does.
     pub(super) from: usize,

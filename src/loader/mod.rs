@@ -39,7 +39,6 @@ use self::{
     fetch::Fetch,
     metrics::Trigger,
     queue::{Next, Taken, Ticket},
-    queues::Queues,
 };
 use crate::{
     upstream::Upstream,
@@ -53,6 +52,7 @@ pub use self::{
     elements::Elements,
     error::{CallError, ErrorResponse, Failure},
     metrics::Metrics,
+    queues::Queues,
 };
 
 /// Fetches vehicles: a handle, cheap to clone.
@@ -77,20 +77,22 @@ pub struct Loading {
 }
 
 impl Loader {
-    /// Fills `cache` from `upstream`. `credential` are the headers of a request that its calls
-    /// carry.
+    /// Fills `cache` from `upstream` with what waits in `queues`, which go by `config` from now on.
+    /// `credential` are the headers of a request that its calls carry.
     pub fn new(
         config: &Config,
+        queues: Queues,
         cache: VehicleCache<Failure>,
         upstream: Upstream,
         credential: &[HeaderName],
         metrics: Metrics,
     ) -> Self {
+        queues.configure(config);
         Self(Arc::new(Inner {
             cache,
             upstream,
             fetch: Fetch::new(config, credential, metrics.clone()),
-            queues: Queues::new(config),
+            queues,
             metrics,
         }))
     }

@@ -3,7 +3,7 @@
 use std::{cmp, collections::VecDeque, time::Duration};
 
 /// What the latest calls took.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
     latest: VecDeque<Duration>,
     /// The most that one waits.
@@ -21,10 +21,10 @@ const PART: u32 = 4;
 const LEAST: Duration = Duration::from_millis(25);
 
 impl Pace {
-    /// Nothing is known of calls yet. `most`: the longest wait.
-    pub(super) fn new(most: Duration) -> Self {
-        let latest = VecDeque::with_capacity(REMEMBERED);
-        Self { latest, most, patience: cmp::min(LEAST, most) }
+    /// From now on, nobody waits for longer than `most`.
+    pub(super) fn limit_to(&mut self, most: Duration) {
+        self.most = most;
+        self.patience = self.part_of_median();
     }
 
     /// A call has come back.
@@ -33,10 +33,14 @@ impl Pace {
             self.latest.pop_front();
         }
         self.latest.push_back(took);
+        self.patience = self.part_of_median();
+    }
+
+    fn part_of_median(&self) -> Duration {
         let mut sorted = Vec::from_iter(self.latest.iter().copied());
-        let middle = sorted.len() / 2;
-        let (_, median, _) = sorted.select_nth_unstable(middle);
-        self.patience = cmp::min(cmp::max(*median / PART, LEAST), self.most);
+        sorted.sort_unstable();
+        let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+        cmp::min(cmp::max(median / PART, LEAST), self.most)
     }
 
     /// How long a small look-up waits: a quarter of the median call, within bounds.
@@ -61,15 +65,21 @@ mod tests {
             (10, &[800], 10),
             (0, &[800], 0),
         ] {
-            let mut pace = Pace::new(millis(most));
+            let mut pace = Pace::default();
+            pace.limit_to(millis(most));
             calls.iter().for_each(|&took| pace.note(millis(took)));
+            assert_eq!(pace.patience(), millis(want), "{most} {calls:?}");
+            // Another configuration forgets nothing.
+            pace.limit_to(Duration::ZERO);
+            pace.limit_to(millis(most));
             assert_eq!(pace.patience(), millis(want), "{most} {calls:?}");
         }
     }
 
     #[test]
     fn forgets_how_it_was() {
-        let mut pace = Pace::new(Duration::from_secs(1));
+        let mut pace = Pace::default();
+        pace.limit_to(Duration::from_secs(1));
         (0..100).for_each(|_| pace.note(Duration::from_secs(1)));
         assert_eq!(pace.patience(), Duration::from_millis(250));
         (0..16).for_each(|_| pace.note(Duration::from_millis(400)));

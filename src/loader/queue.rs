@@ -100,7 +100,7 @@ impl Part {
 }
 
 /// How large calls are, and how many of one request are made at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
     pub(super) chunk: usize,
     pub(super) max_parallel: usize,

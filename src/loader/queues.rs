@@ -15,9 +15,12 @@ use super::{
 };
 use crate::vehicle_cache::Leases;
 
-/// All queues, and what they go by.
-pub(super) struct Queues(Mutex<State>);
+/// All queues, and what they go by: a handle, cheap to clone. It outlives a [`Loader`](super::Loader),
+/// so that what waits, and what is known of accounts, survives another configuration.
+#[derive(Clone, Default)]
+pub struct Queues(Arc<Mutex<State>>);
 
+#[derive(Default)]
 struct State {
     by_key: HashMap<QueueKey, Queue>,
     limits: Limits,
@@ -29,12 +32,13 @@ struct State {
 const REMEMBERED: usize = 1024;
 
 impl Queues {
-    pub(super) fn new(config: &Config) -> Self {
-        let pace = Pace::new(config.gather_for);
+    /// What is configured is what they go by from now on, also for what waits.
+    pub(super) fn configure(&self, config: &Config) {
+        let State { limits, pace, .. } = &mut *self.0.lock();
+        pace.limit_to(config.gather_for);
         let gather = Terms { from: config.gather_from, patience: pace.patience() };
         let Config { chunk, max_parallel, refresh_wait, .. } = *config;
-        let limits = Limits { chunk, max_parallel, gather, refresh_wait };
-        Self(Mutex::new(State { by_key: HashMap::default(), limits, pace }))
+        *limits = Limits { chunk, max_parallel, gather, refresh_wait };
     }
 
     /// Lets the leases of a request wait in the queue of their account.
@@ -146,5 +150,11 @@ impl Queues {
         let State { limits, pace, .. } = &mut *self.0.lock();
         pace.note(took);
         limits.gather.patience = pace.patience();
+    }
+}
+
+impl std::fmt::Debug for Queues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queues").finish_non_exhaustive()
     }
 }

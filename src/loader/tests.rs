@@ -48,25 +48,16 @@ pub(crate) struct Sizes {
 
 /// A loader over an upstream that responds by hand.
 pub(crate) fn loader(sizes: Sizes) -> (Loader, Calls) {
-    let Sizes { chunk, max_parallel, max_in_flight, gather_from, refresh_wait } = sizes;
     let (sender, calls) = mpsc::unbounded_channel();
     let fake = Fake::new(move |call: Request<Body>| {
         let (response, responded) = oneshot::channel();
         sender.send((call, response)).unwrap();
         async { Ok(responded.await.expect("the test lets the call panic")) }
     });
-    let (upstream, _) =
-        fake.upstream_with(&upstream::Config { max_in_flight, ..upstream::tests::config() });
-    let config = Config {
-        chunk,
-        max_parallel,
-        gather_from,
-        gather_for: GATHER_FOR,
-        refresh_wait,
-        max_response: 1 << 20,
-        stream_idle_timeout: SECOND,
-        request_timeout: 60 * SECOND,
-    };
+    let (upstream, _) = fake.upstream_with(&upstream::Config {
+        max_in_flight: sizes.max_in_flight,
+        ..upstream::tests::config()
+    });
     let life = 900 * SECOND;
     let lifetimes = vehicle_cache::Lifetimes {
         ttl: Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 },
@@ -78,7 +69,33 @@ pub(crate) fn loader(sizes: Sizes) -> (Loader, Calls) {
     let cache = VehicleCache::of_vehicles(&cache_config, lifetimes, cache_metrics);
     let metrics = Metrics::register(&registry).unwrap();
     let credential = [http::header::AUTHORIZATION];
-    (Loader::new(&config, cache, upstream, &credential, metrics), Calls(calls))
+    let loader =
+        Loader::new(&sizes.config(), Queues::default(), cache, upstream, &credential, metrics);
+    (loader, Calls(calls))
+}
+
+/// What a reload makes of a loader.
+fn reloaded(Loader(inner): &Loader, sizes: Sizes) -> Loader {
+    let Inner { cache, upstream, queues, metrics, .. } = &**inner;
+    let (cache, upstream) = (cache.clone(), upstream.clone());
+    let credential = [http::header::AUTHORIZATION];
+    Loader::new(&sizes.config(), queues.clone(), cache, upstream, &credential, metrics.clone())
+}
+
+impl Sizes {
+    fn config(self) -> Config {
+        let Self { chunk, max_parallel, gather_from, refresh_wait, .. } = self;
+        Config {
+            chunk,
+            max_parallel,
+            gather_from,
+            gather_for: GATHER_FOR,
+            refresh_wait,
+            max_response: 1 << 20,
+            stream_idle_timeout: SECOND,
+            request_timeout: 60 * SECOND,
+        }
+    }
 }
 
 pub(crate) fn vehicle(n: u32) -> Vehicle {

@@ -67,6 +67,22 @@ async fn a_gathering_goes_when_a_call_returns_when_it_is_full_and_with_a_larger_
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_configuration_loses_nobody_and_gathers_who_came_before_with_who_comes_after() {
+    let (loader, mut calls) = loader(GATHERING);
+    let [one, _other] = busy(&loader, &mut calls).await;
+    let before = ask(&loader, &[1]);
+    calls.are_none().await;
+    let loader = reloaded(&loader, Sizes { max_parallel: 2, ..GATHERING });
+    let after = ask(&loader, &[2]);
+    calls.are_none().await;
+    one.fill().await;
+    calls.next_for(&[1, 2]).await.fill().await;
+    for asking in [before, after] {
+        assert_eq!(asking.end().await, [Ok(())]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_wait_is_a_quarter_of_a_call_and_the_next_waits_when_the_first_leaves() {
     let (loader, mut calls) = loader(GATHERING);
     for n in 0..3 {

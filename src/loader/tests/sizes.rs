@@ -33,6 +33,17 @@ async fn a_call_that_is_too_large_is_made_in_parts_and_later_ones_are_smaller() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_configuration_forgets_no_size() {
+    let (before, calls) = loader(LARGE);
+    let responding = tokio::spawn(respond_up_to(calls, 100, 413));
+    let _ = ask(&before, &(0..200).collect::<Vec<_>>()).end().await;
+    let after = reloaded(&before, Sizes { chunk: 150, ..LARGE });
+    let _ = ask(&after, &(200..350).collect::<Vec<_>>()).end().await;
+    drop((before, after));
+    assert_eq!(responding.await.unwrap(), [200, 100, 100, 75, 75]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn others_accounts_and_few_vehicles_are_not_cut() {
     let (loader, calls) = loader(LARGE);
     let responding = tokio::spawn(respond_up_to(calls, 0, 413));
