@@ -11,6 +11,7 @@
 mod adaptive;
 mod fair_queue;
 mod line;
+mod turns;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -29,6 +30,7 @@ use self::{
     adaptive::Adaptive,
     fair_queue::{Full, Queue},
     line::Ticket,
+    turns::Turns,
 };
 use super::{
     Account, BreakerConfig, ClientId, Config, Error, Kind, Metrics, Reservation,
@@ -70,6 +72,8 @@ struct State {
     by_client: HashMap<Option<ClientId>, usize>,
     /// Of each [`Kind`].
     queues: [Queue<Waiting>; Kind::ALL.len()],
+    /// Of clients, in all queues.
+    turns: Turns,
     tickets: Ticket,
 }
 
@@ -231,8 +235,7 @@ struct Leaving<'a> {
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        let state = &mut *self.admission.0.state.lock();
-        state.queues[self.kind as usize].leave(self.ticket);
+        self.admission.0.state.lock().leave(self.kind, self.ticket);
     }
 }
 
@@ -257,6 +260,7 @@ impl State {
             streaming: 0,
             by_client: HashMap::new(),
             queues: Kind::ALL.map(|kind| Queue::new(limits.of(kind).saturating_mul(QUEUE))),
+            turns: Turns::default(),
             tickets: 0,
         }
     }
@@ -284,7 +288,8 @@ impl State {
         let waiting = Waiting { reservation, admitted };
         // Those of a healthy upstream: while it is slow, more have to wait.
         let permits = self.limits.of(kind);
-        match self.queues[kind as usize].push(reservation, ticket, waiting, permits, now) {
+        let (queue, turns) = (&mut self.queues[kind as usize], &mut self.turns);
+        match queue.push(turns, reservation, ticket, waiting, permits, now) {
             Ok(()) => Entered::Queued(ticket, receiver),
             Err(Full { rest, hold }) => Entered::Refused(Error::Full { rest, hold }),
         }
@@ -292,15 +297,14 @@ impl State {
 
     /// The next of those who wait, if there is room for it: admitted, or refused after all.
     fn next(&mut self, now: Instant) -> Option<Next> {
-        let kind = self.next_kind()?;
         let of_client = self.part(self.limits.of_client);
         let by_client = &self.by_client;
-        let is_below_share = |client| {
-            by_client
-                .get(&client)
-                .is_none_or(|&calls| calls < of_client)
-        };
-        let waiting = self.queues[kind as usize].pop(is_below_share, now)?;
+        let has_share = |client| by_client.get(&client).is_some_and(|&it| it >= of_client);
+        let has_room = |kind: &Kind| self.has_room(*kind);
+        let first = |kind| Some((self.queues[kind as usize].first(&self.turns, has_share)?, kind));
+        let firsts = Kind::ALL.into_iter().filter(has_room).filter_map(first);
+        let (_, kind) = firsts.min_by_key(|&(first, _)| first)?;
+        let waiting = self.queues[kind as usize].pop(&mut self.turns, has_share, now)?;
         let Waiting { reservation, admitted } = waiting;
         // Asked once more: who has waited may have to wait longer.
         let entered = self
@@ -309,13 +313,9 @@ impl State {
         Some((reservation, admitted, entered))
     }
 
-    /// Of which kind the next is: who came first of those for whom there is room.
-    fn next_kind(&self) -> Option<Kind> {
-        let has_room = |kind: &Kind| self.has_room(*kind);
-        let first = |kind: Kind| Some((self.queues[kind as usize].first()?, kind));
-        let firsts = Kind::ALL.into_iter().filter(has_room).filter_map(first);
-        let (_, kind) = firsts.min_by_key(|&(ticket, _)| ticket)?;
-        Some(kind)
+    /// A call waits no more.
+    fn leave(&mut self, kind: Kind, ticket: Ticket) {
+        self.queues[kind as usize].leave(&mut self.turns, ticket);
     }
 
     fn is_anybody_waiting(&self) -> bool {

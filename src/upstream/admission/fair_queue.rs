@@ -1,9 +1,7 @@
 //! Who waits for a permit: fair between clients, and bounded in number, bytes and time.
 //!
-//! Each client has a line, first come first served. The line that has had least goes next, and what
-//! it has had is counted in vehicles: start-time fair queueing (Goyal, Vin and Cheng 1996), which
-//! does without the rounds of deficit round robin. A client that comes anew begins where the
-//! others are, and one that has had more keeps that for as long as it matters.
+//! Each client has a line, first come first served, and they take [turns](super::turns). Who has its
+//! share of the calls at once already comes behind those who have not.
 //!
 //! Where there is no room, the last of the longest line has to go, so that a client that asks for
 //! little is not refused for what others ask. A queue that empties soon was a burst, and may be long.
@@ -14,7 +12,10 @@ use std::{cmp, time::Duration};
 
 use tokio::time::Instant;
 
-use super::line::{Line, Ticket, Weight};
+use super::{
+    line::{Line, Ticket, Weight},
+    turns::Turns,
+};
 use crate::upstream::{ClientId, Reservation};
 
 /// A line for each client that has calls waiting, or has had more than others.
@@ -23,8 +24,6 @@ pub(super) struct Queue<T> {
     lines: Vec<Line<T>>,
     len: usize,
     room: Room,
-    /// What the line had had that was served last.
-    served: u64,
     /// Since when somebody has waited, without a break.
     since: Option<Instant>,
     pace: Pace,
@@ -54,6 +53,11 @@ pub(super) struct Full {
     pub(super) hold: Duration,
 }
 
+type Client = Option<ClientId>;
+
+/// Who goes first: who has not its share yet, who has had least, and who came first.
+type First = (bool, u64, Ticket);
+
 /// A queue that has not emptied for so long is no burst.
 const BURST: Duration = Duration::from_millis(100);
 
@@ -75,21 +79,22 @@ impl<T> Queue<T> {
     pub(super) fn new(max: usize) -> Self {
         let room = Room { max, taken: 0 };
         let pace = Pace::default();
-        Self { lines: Vec::new(), len: 0, room, served: 0, since: None, pace }
+        Self { lines: Vec::new(), len: 0, room, since: None, pace }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The ticket of whose turn it is.
-    pub(super) fn first(&self) -> Option<Ticket> {
-        self.lines[self.next(|_| true)?].first()
+    /// Whose turn it is; that of other queues may be before it, if it is less.
+    pub(super) fn first(&self, turns: &Turns, has_share: impl Fn(Client) -> bool) -> Option<First> {
+        self.next(turns, has_share).map(|(first, _)| first)
     }
 
     /// Lets one more wait, where `permits` are given at once. Those who have to go for it are dropped.
     pub(super) fn push(
         &mut self,
+        turns: &mut Turns,
         reservation: Reservation,
         ticket: Ticket,
         item: T,
@@ -103,64 +108,61 @@ impl<T> Queue<T> {
         if is_one_of_many && self.lines[nth].small >= self.most_small(nth, permits, now) {
             return Err(self.full(client, now));
         }
-        self.make_room(client, weight, now)?;
+        self.make_room(turns, client, weight, now)?;
         let nth = self.line_of(client);
         if self.is_empty() {
             (self.since, self.pace.last) = (Some(now), Some(now));
         }
+        turns.wait(client);
         self.lines[nth].push(ticket, weight, item);
         self.room.taken += weight.room;
         self.len += 1;
         Ok(())
     }
 
-    /// The first of the line whose turn it is. Clients that have their share already are passed
-    /// over, unless all have.
+    /// The first of the line whose turn it is.
     pub(super) fn pop(
         &mut self,
-        is_below_share: impl Fn(Option<ClientId>) -> bool,
+        turns: &mut Turns,
+        has_share: impl Fn(Client) -> bool,
         now: Instant,
     ) -> Option<T> {
-        let next = self.next(is_below_share).or_else(|| self.next(|_| true));
-        let line = &mut self.lines[next?];
-        let before = line.served;
+        let (_, next) = self.next(turns, has_share)?;
+        let line = &mut self.lines[next];
         let (weight, item) = line.pop()?;
-        self.served = cmp::max(self.served, before);
+        turns.serve(line.client, weight.vehicles);
         self.forget(weight);
         self.pace.note(now);
-        self.drop_lines();
+        self.drop_lines(turns);
         Some(item)
     }
 
     /// Takes out who waits no more; nothing happens if it is out already.
-    pub(super) fn leave(&mut self, ticket: Ticket) {
-        if let Some(weight) = self.lines.iter_mut().find_map(|line| line.remove(ticket)) {
+    pub(super) fn leave(&mut self, turns: &mut Turns, ticket: Ticket) {
+        let mut lines = self.lines.iter_mut();
+        let left = lines.find_map(|line| Some((line.client, line.remove(ticket)?)));
+        if let Some((client, weight)) = left {
+            turns.leave(client);
             self.forget(weight);
-            self.drop_lines();
+            self.drop_lines(turns);
         }
     }
 
-    /// The line that has had least of those that wait and are meant.
-    fn next(&self, is_meant: impl Fn(Option<ClientId>) -> bool) -> Option<usize> {
+    fn next(&self, turns: &Turns, has_share: impl Fn(Client) -> bool) -> Option<(First, usize)> {
         let lines = self.lines.iter().enumerate();
-        let turn = |(nth, line): (usize, &Line<T>)| {
-            let ticket = line.first()?;
-            is_meant(line.client).then_some(((line.served, ticket), nth))
-        };
-        let (_, nth) = lines.filter_map(turn).min()?;
-        Some(nth)
+        let firsts = lines.filter_map(|(nth, line)| {
+            let (client, ticket) = (line.client, line.first()?);
+            Some(((has_share(client), turns.had(client), ticket), nth))
+        });
+        firsts.min()
     }
 
-    fn line_of(&mut self, client: Option<ClientId>) -> usize {
+    fn line_of(&mut self, client: Client) -> usize {
         let known = self.lines.iter().position(|line| line.client == client);
-        let nth = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             self.lines.push(Line::new(client));
             self.lines.len() - 1
-        });
-        // Nothing is saved up while nothing is wanted.
-        let line = &mut self.lines[nth];
-        line.served = cmp::max(line.served, self.served);
-        nth
+        })
     }
 
     /// How many small calls of a line may wait.
@@ -178,7 +180,8 @@ impl<T> Queue<T> {
     /// Makes room for one more of a line at the cost of longer ones, the last first.
     fn make_room(
         &mut self,
-        client: Option<ClientId>,
+        turns: &mut Turns,
+        client: Client,
         weight: Weight,
         now: Instant,
     ) -> Result<(), Full> {
@@ -191,12 +194,13 @@ impl<T> Queue<T> {
                 return Err(self.full(client, now));
             };
             let Some(weight) = line.drop_last() else { break };
+            turns.leave(line.client);
             self.forget(weight);
         }
         Ok(())
     }
 
-    fn full(&mut self, client: Option<ClientId>, now: Instant) -> Full {
+    fn full(&mut self, client: Client, now: Instant) -> Full {
         let gap = self.pace.gap.unwrap_or_default();
         let rest = gap.saturating_mul(u32::try_from(self.len).unwrap_or(u32::MAX));
         let nth = self.line_of(client);
@@ -209,19 +213,17 @@ impl<T> Queue<T> {
     }
 
     /// Drops the lines of clients that wait for nothing and have had no more than others.
-    fn drop_lines(&mut self) {
-        let served = self.served;
+    fn drop_lines(&mut self, turns: &Turns) {
         self.lines
-            .retain(|line| !line.is_empty() || line.served > served);
+            .retain(|line| !line.is_empty() || turns.had_more(line.client));
     }
 
     fn forget(&mut self, weight: Weight) {
         self.room.taken -= weight.room;
         self.len -= 1;
         if self.len == 0 {
-            // Nobody had to wait for what another has had.
             self.lines.clear();
-            (self.served, self.since) = (0, None);
+            self.since = None;
         }
     }
 }

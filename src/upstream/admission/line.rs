@@ -12,8 +12,6 @@ use crate::{
 pub(super) struct Line<T> {
     pub(super) client: Option<ClientId>,
     waiting: VecDeque<(Ticket, Weight, T)>,
-    /// How much it has had, in vehicles.
-    pub(super) served: u64,
     /// What it takes of the room.
     pub(super) room: usize,
     /// Small calls among those that wait.
@@ -25,7 +23,7 @@ pub(super) struct Line<T> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weight {
     /// How much of its client's turns it takes.
-    vehicles: u64,
+    pub(super) vehicles: u64,
     pub(super) room: usize,
     pub(super) is_small: bool,
 }
@@ -38,14 +36,7 @@ pub(super) const BYTES: usize = 64 * 1024;
 
 impl<T> Line<T> {
     pub(super) fn new(client: Option<ClientId>) -> Self {
-        Self {
-            client,
-            waiting: VecDeque::new(),
-            served: 0,
-            room: 0,
-            small: 0,
-            refusals: Refusals::default(),
-        }
+        Self { client, waiting: VecDeque::new(), room: 0, small: 0, refusals: Refusals::default() }
     }
 
     pub(super) fn push(&mut self, ticket: Ticket, weight: Weight, item: T) {
@@ -65,7 +56,6 @@ impl<T> Line<T> {
     /// Serves the first.
     pub(super) fn pop(&mut self) -> Option<(Weight, T)> {
         let (_, weight, item) = self.waiting.pop_front()?;
-        self.served += weight.vehicles;
         self.forget(weight);
         Some((weight, item))
     }

@@ -68,6 +68,33 @@ fn no_order_of_steps_admits_too_many_or_leaves_a_permit_unused() {
     assert!(orders > 10_000, "{orders} orders");
 }
 
+#[test]
+fn clients_take_turns_whatever_kind_their_calls_are_of() {
+    let mut scene = Scene::new();
+    let mut wait = |client: u128, kind, vehicles| {
+        let reservation = Reservation { vehicles, ..reservation((client, kind)) };
+        matches!(scene.state.enter(reservation, scene.now), Entered::Queued(..))
+    };
+    assert!(!wait(9, Kind::Buffered, 0) && !wait(9, Kind::Buffered, 0));
+    for _ in 0..5 {
+        assert!(wait(1, Kind::Buffered, 0));
+    }
+    for _ in 0..3 {
+        assert!(wait(2, Kind::Streaming, 0));
+    }
+    // What a client had as one kind counts for the other.
+    assert!(wait(1, Kind::Streaming, 0) && wait(3, Kind::Buffered, 100));
+    assert!(wait(3, Kind::Streaming, 0));
+    let mut turns = Vec::new();
+    scene.state.release(Some(ClientId(9)));
+    while let Some((Reservation { client, kind, .. }, ..)) = scene.state.next(scene.now) {
+        scene.state.release(client);
+        scene.state.streaming -= usize::from(kind == Kind::Streaming);
+        turns.push(client.unwrap().0);
+    }
+    assert_eq!(turns, [1, 2, 3, 1, 2, 1, 2, 1, 1, 3, 1]);
+}
+
 impl Scene {
     fn new() -> Self {
         let breaker = BreakerConfig {
@@ -115,7 +142,7 @@ impl Scene {
             Step::Leave(nth) => {
                 let Place::Waiting(ticket) = self.calls[nth] else { panic!("it does not wait") };
                 self.calls[nth] = Place::Over;
-                self.state.queues[CALLS[nth].1 as usize].leave(ticket);
+                self.state.leave(CALLS[nth].1, ticket);
             }
         }
         self.admit();
@@ -123,16 +150,27 @@ impl Scene {
 
     /// Admits whom the last step lets in, each in its turn.
     fn admit(&mut self) {
-        while let Some((Reservation { kind, client, .. }, _, entered)) = self.state.next(self.now) {
+        loop {
+            let has_room = self.state.streaming < LIMITS.streaming;
+            let Some((Reservation { kind, client, .. }, _, entered)) = self.state.next(self.now)
+            else {
+                return;
+            };
             let is_of = |&(nth, place): &(usize, &Place)| {
                 let (of, its) = CALLS[nth];
                 matches!(place, Place::Waiting(_)) && client == Some(ClientId(of)) && its == kind
             };
             let waiting = self.calls.iter().enumerate();
             let (first, _) = waiting.filter(is_of).min_by_key(|(nth, _)| *nth).unwrap();
+            // Whatever kind they are of, if there was room for them.
             let others = self
-                .waiting(kind)
+                .waiting(Kind::Buffered)
                 .into_iter()
+                .chain(
+                    self.waiting(Kind::Streaming)
+                        .into_iter()
+                        .filter(|_| has_room),
+                )
                 .filter(|&nth| CALLS[nth].0 != CALLS[first].0);
             for other in others {
                 let has_more = self.under_way_of(CALLS[first].0) >= LIMITS.of_client;

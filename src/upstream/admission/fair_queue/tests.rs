@@ -6,8 +6,33 @@ use crate::upstream::Kind;
 const A: Option<ClientId> = Some(ClientId(1));
 const B: Option<ClientId> = Some(ClientId(2));
 
-fn queue(waiting: &[(Option<ClientId>, Ticket)]) -> Queue<Ticket> {
-    let mut queue = Queue::new(100);
+/// The only queue there is.
+struct Alone {
+    queue: Queue<Ticket>,
+    turns: Turns,
+}
+
+impl Alone {
+    fn new(max: usize) -> Self {
+        Self { queue: Queue::new(max), turns: Turns::default() }
+    }
+
+    fn push(&mut self, reservation: Reservation, ticket: Ticket, now: Instant) -> Result<(), Full> {
+        let Self { queue, turns } = self;
+        queue.push(turns, reservation, ticket, ticket, 2, now)
+    }
+
+    fn pop(&mut self, has_share: impl Fn(Client) -> bool, now: Instant) -> Option<Ticket> {
+        self.queue.pop(&mut self.turns, has_share, now)
+    }
+
+    fn leave(&mut self, ticket: Ticket) {
+        self.queue.leave(&mut self.turns, ticket);
+    }
+}
+
+fn queue(waiting: &[(Option<ClientId>, Ticket)]) -> Alone {
+    let mut queue = Alone::new(100);
     for &(client, ticket) in waiting {
         assert!(push(&mut queue, of(client, 0), ticket, Instant::now()));
     }
@@ -19,22 +44,22 @@ fn of(client: Option<ClientId>, vehicles: usize) -> Reservation {
 }
 
 /// Whether there is room, where there are two permits.
-fn push(queue: &mut Queue<Ticket>, reservation: Reservation, ticket: Ticket, now: Instant) -> bool {
-    queue.push(reservation, ticket, ticket, 2, now).is_ok()
+fn push(queue: &mut Alone, reservation: Reservation, ticket: Ticket, now: Instant) -> bool {
+    queue.push(reservation, ticket, now).is_ok()
 }
 
-fn pop(queue: &mut Queue<Ticket>) -> Option<Ticket> {
+fn pop(queue: &mut Alone) -> Option<Ticket> {
     queue.pop(|_| true, Instant::now())
 }
 
-fn order(queue: &mut Queue<Ticket>) -> Vec<Ticket> {
+fn order(queue: &mut Alone) -> Vec<Ticket> {
     let mut order = Vec::new();
-    while let Some(first) = queue.first() {
+    while let Some((.., first)) = queue.queue.first(&queue.turns, |_| false) {
         let item = pop(queue).unwrap();
         assert_eq!(item, first);
         order.push(item);
     }
-    assert!(queue.is_empty() && pop(queue).is_none());
+    assert!(queue.queue.is_empty() && pop(queue).is_none());
     order
 }
 
@@ -48,9 +73,9 @@ fn takes_turns_between_clients_and_keeps_the_order_of_each() {
 fn passes_over_who_has_its_share_unless_all_have() {
     let mut queue = queue(&[(A, 1), (A, 2), (B, 3)]);
     let now = Instant::now();
-    assert_eq!(queue.pop(|client| client != A, now), Some(3));
-    assert_eq!(queue.pop(|_| false, now), Some(1));
-    assert_eq!(queue.pop(|_| true, now), Some(2));
+    assert_eq!(queue.pop(|client| client == A, now), Some(3));
+    assert_eq!(queue.pop(|_| true, now), Some(1));
+    assert_eq!(queue.pop(|_| false, now), Some(2));
 }
 
 #[test]
@@ -68,7 +93,7 @@ fn forgets_who_leaves_wherever_it_stands() {
 
 #[test]
 fn has_room_for_so_many() {
-    let (mut queue, now) = (Queue::new(2), Instant::now());
+    let (mut queue, now) = (Alone::new(2), Instant::now());
     assert!(push(&mut queue, of(A, 0), 1, now) && push(&mut queue, of(B, 0), 2, now));
     assert!(!push(&mut queue, of(None, 0), 3, now));
     queue.leave(1);
@@ -77,7 +102,7 @@ fn has_room_for_so_many() {
 
 #[test]
 fn turns_are_counted_in_vehicles() {
-    let (mut queue, now) = (Queue::new(1000), Instant::now());
+    let (mut queue, now) = (Alone::new(1000), Instant::now());
     for nth in 0..50 {
         assert!(push(&mut queue, of(A, 500), 2 * nth, now));
         assert!(push(&mut queue, of(B, 1), 2 * nth + 1, now));
@@ -90,7 +115,7 @@ fn turns_are_counted_in_vehicles() {
 
 #[test]
 fn who_comes_anew_begins_where_the_others_are_and_keeps_what_it_has_had() {
-    let (mut queue, now) = (Queue::new(1000), Instant::now());
+    let (mut queue, now) = (Alone::new(1000), Instant::now());
     for ticket in 0..10 {
         assert!(push(&mut queue, of(A, 100), ticket, now));
     }
@@ -105,7 +130,7 @@ fn who_comes_anew_begins_where_the_others_are_and_keeps_what_it_has_had() {
 
 #[test]
 fn whoever_asks_for_little_is_not_refused_for_what_others_ask() {
-    let (mut queue, now) = (Queue::new(4), Instant::now());
+    let (mut queue, now) = (Alone::new(4), Instant::now());
     for ticket in 1..=4 {
         assert!(push(&mut queue, of(A, 0), ticket, now));
     }
@@ -117,20 +142,20 @@ fn whoever_asks_for_little_is_not_refused_for_what_others_ask() {
 
 #[test]
 fn bodies_take_room() {
-    let (mut queue, now) = (Queue::new(20), Instant::now());
+    let (mut queue, now) = (Alone::new(20), Instant::now());
     let large = |client| Reservation { bytes: 9 * BYTES, ..of(client, 0) };
     assert!(push(&mut queue, large(A), 1, now) && push(&mut queue, large(A), 2, now));
     assert!(!push(&mut queue, large(A), 3, now));
     assert!(push(&mut queue, large(B), 4, now), "the last of the longer line goes");
     assert_eq!(order(&mut queue), [1, 4]);
-    assert_eq!(queue.room.taken, 0);
+    assert_eq!(queue.queue.room.taken, 0);
 }
 
 #[test]
 fn small_calls_wait_no_longer_than_a_call_unless_they_came_in_a_burst() {
-    let (mut queue, mut now) = (Queue::new(1000), Instant::now());
+    let (mut queue, mut now) = (Alone::new(1000), Instant::now());
     let mut tickets = 0..;
-    let mut push = |queue: &mut Queue<_>, client, vehicles, now| {
+    let mut push = |queue: &mut Alone, client, vehicles, now| {
         push(queue, of(client, vehicles), tickets.next().unwrap(), now)
     };
     for _ in 0..50 {
@@ -142,7 +167,7 @@ fn small_calls_wait_no_longer_than_a_call_unless_they_came_in_a_burst() {
         now += gap;
         assert!(queue.pop(|_| true, now).is_some());
     }
-    let refused = queue.push(of(A, 0), 1000, 1000, 2, now);
+    let refused = queue.push(of(A, 0), 1000, now);
     let hold = Duration::ZERO;
     assert_eq!(refused, Err(Full { rest: 46 * gap, hold }), "until those who wait are served");
     assert!(push(&mut queue, A, 500, now), "who has asked for much has time");
@@ -156,7 +181,7 @@ fn small_calls_wait_no_longer_than_a_call_unless_they_came_in_a_burst() {
 
 #[test]
 fn fast_calls_may_be_many() {
-    let (mut queue, mut now) = (Queue::new(1000), Instant::now());
+    let (mut queue, mut now) = (Alone::new(1000), Instant::now());
     for ticket in 0..500 {
         assert!(push(&mut queue, of(A, 0), ticket, now));
     }
@@ -166,7 +191,7 @@ fn fast_calls_may_be_many() {
         let waits = push(&mut queue, of(A, 0), ticket, now);
         assert_eq!(waits, ticket < 599, "a burst of 100 ms; {ticket}");
     }
-    while queue.len > 49 {
+    while queue.queue.len > 49 {
         now += Duration::from_millis(1);
         assert!(queue.pop(|_| true, now).is_some());
     }
@@ -178,7 +203,7 @@ fn fast_calls_may_be_many() {
 #[test]
 fn who_takes_the_place_of_all_others_waits_alone() {
     let now = Instant::now();
-    let mut queue = Queue::new(100);
+    let mut queue = Alone::new(100);
     let large = |client, rooms: usize| Reservation { bytes: rooms * BYTES, ..of(client, 0) };
     assert!(push(&mut queue, large(A, 80), 1, now));
     assert!(push(&mut queue, large(B, 50), 2, now), "the other has asked for more");
@@ -192,5 +217,5 @@ fn who_takes_the_place_of_all_others_waits_alone() {
 fn lines_of_clients_that_wait_for_nothing_are_dropped() {
     let mut queue = queue(&[(A, 1), (B, 2)]);
     queue.leave(2);
-    assert_eq!(queue.lines.len(), 1);
+    assert_eq!(queue.queue.lines.len(), 1);
 }
