@@ -45,8 +45,8 @@ pub(super) struct SharedState {
     auth: auth::Metrics,
     batch: batch::Metrics,
     loader: loader::Metrics,
-    /// What waits for calls.
-    queues: loader::Queues,
+    /// What waits for calls, and is known of them.
+    lasting: loader::Lasting,
     limit: limit::Metrics,
     /// How many gateways share the rates of clients.
     pub(super) replicas: ReplicaCount,
@@ -122,7 +122,7 @@ impl SharedState {
             auth,
             batch: batch::Metrics::register(&registry)?,
             loader: loader::Metrics::register(&registry)?,
-            queues: loader::Queues::default(),
+            lasting: loader::Lasting::new(),
             limit,
             replicas: ReplicaCount::default(),
             telemetry: telemetry::Metrics::register(&registry)?,
@@ -168,7 +168,7 @@ impl SharedState {
         );
         let loader = Loader::new(
             &reloadable.batch.loader,
-            self.queues.clone(),
+            self.lasting.clone(),
             self.cache.clone(),
             self.upstream.clone(),
             credential.names(),

@@ -79,6 +79,7 @@ impl Fixture {
                 gather_from: 0,
                 gather_for: Duration::ZERO,
                 refresh_wait: Duration::ZERO,
+                ride: Duration::ZERO,
                 max_response: 1 << 20,
                 stream_idle_timeout: 60 * SECOND,
                 request_timeout: 60 * SECOND,
@@ -102,7 +103,7 @@ impl Fixture {
         let calls = loader::Metrics::register(&registry).unwrap();
         let loader = Loader::new(
             &config.loader,
-            loader::Queues::default(),
+            loader::Lasting::new(),
             cache,
             upstream.upstream(),
             &[],

@@ -20,7 +20,17 @@ impl<V> Entry<V> {
         Self { key_hash, epoch, noted_at: AtomicU32::new(0), value }
     }
 
-    /// When the eviction policy last heard of a hit, in seconds.
+    /// The hash that it can be [found](super::Cache::find_held) by.
+    pub fn hash(&self) -> u64 {
+        self.key_hash
+    }
+
+    /// Whether it was served since it is held.
+    pub fn was_hit(&self) -> bool {
+        self.noted_at() > 0
+    }
+
+    /// When the eviction policy last heard of a hit, in seconds; 0: of none.
     pub(super) fn noted_at(&self) -> u32 {
         self.noted_at.load(Relaxed)
     }

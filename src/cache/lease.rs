@@ -141,6 +141,15 @@ impl<C: Contents> Leases<C> {
         drop(self.extract(is_unwanted));
     }
 
+    /// Whether somebody waits for one of them.
+    pub fn are_awaited(&self) -> bool {
+        let is_awaited = |lease: &Lease<C>| {
+            let is_joined = lease.flight.is_joined(lease.index);
+            is_joined || !lease.is_refresh && lease.flight.is_awaited(lease.index)
+        };
+        self.leases.iter().any(is_awaited)
+    }
+
     /// Whether somebody has joined one of them, and waits for it.
     pub fn are_joined(&self) -> bool {
         let is_joined = |lease: &Lease<C>| lease.flight.is_joined(lease.index);

@@ -62,11 +62,11 @@ pub enum Verdict {
 }
 
 /// The flight that a pass makes, with its first item.
-struct FlightBuilder<C: Contents> {
+pub(super) struct FlightBuilder<C: Contents> {
     epoch: u32,
     is_private: bool,
     flight: Option<Arc<Flight<C>>>,
-    leases: Vec<Lease<C>>,
+    pub(super) leases: Vec<Lease<C>>,
 }
 
 /// What stays the same during a pass.
@@ -242,8 +242,7 @@ impl<C: Contents, R: Rules<C::Value>> Pass<'_, C, R> {
         (is_current && !is_late).then_some(in_flight)
     }
 
-    /// Takes an item into the flight of this request, and lets others find it there unless it is
-    /// held.
+    /// Takes an item into the flight of this request.
     fn lead<'f>(
         &self,
         table: &mut Table<C>,
@@ -252,24 +251,36 @@ impl<C: Contents, R: Rules<C::Value>> Pass<'_, C, R> {
         is_refresh: bool,
     ) -> (&'f Arc<Flight<C>>, usize) {
         self.store.note_miss(hashed.hash);
-        let (flight, index) = flight.add(hashed, is_refresh);
-        let (Key { partition, item }, store) = (hashed.key, self.store);
+        flight.lead(self.store, table, hashed, is_refresh, self.now)
+    }
+}
+
+impl<C: Contents> FlightBuilder<C> {
+    pub(super) fn new(epoch: u32, is_private: bool) -> Self {
+        Self { epoch, is_private, flight: None, leases: Vec::new() }
+    }
+
+    /// Adds an item, and lets others find it in the flight unless it is held by a write.
+    pub(super) fn lead(
+        &mut self,
+        store: &Store<C>,
+        table: &mut Table<C>,
+        hashed: Hashed<C::Item>,
+        is_refresh: bool,
+        now: Instant,
+    ) -> (&Arc<Flight<C>>, usize) {
+        let (flight, index) = self.add(hashed, is_refresh);
+        let Key { partition, item } = hashed.key;
         // Asked under the shard's lock, and a write raises its hold or fence before it takes that
         // lock: so either they are seen here, or the write sees the flight.
         if store.holds.cover(partition, || C::tags(&item)) {
             return (flight, index);
         }
-        let may_store = !store.fence.covers(partition, || C::tags(&item), self.now);
+        let may_store = !store.fence.covers(partition, || C::tags(&item), now);
         let id = table.occupy(hashed.key, hashed.hash);
         let in_flight = InFlight { flight: Arc::clone(flight), index, may_store };
         table.slot_mut(id).in_flight = Some(in_flight);
         (flight, index)
-    }
-}
-
-impl<C: Contents> FlightBuilder<C> {
-    fn new(epoch: u32, is_private: bool) -> Self {
-        Self { epoch, is_private, flight: None, leases: Vec::new() }
     }
 
     /// Adds an item, and a lease on it. The pass neither awaits nor calls anything that may

@@ -23,6 +23,7 @@ mod key;
 mod lease;
 mod lookup;
 mod prehashed;
+mod refresh;
 mod removal;
 mod restore;
 mod store;

@@ -13,7 +13,7 @@ use std::{hash::BuildHasher, iter::successors, sync::Arc};
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table};
 
-use super::{Contents, Entry, Key, TAGS, flight::InFlight};
+use super::{Contents, Entry, Key, Partition, TAGS, flight::InFlight};
 
 /// The slots of one shard.
 pub(super) struct Table<C: Contents> {
@@ -70,6 +70,16 @@ impl<C: Contents> Table<C> {
             held.is_some_and(|held| Arc::ptr_eq(held, entry))
         };
         self.keys.find(entry.key_hash, is_in).copied()
+    }
+
+    /// The slot of a partition that holds an entry with this hash.
+    pub(super) fn find_held(&self, partition: Partition, hash: u64) -> Option<u32> {
+        let is_meant = |&id: &u32| {
+            let Slot { key, entry, .. } = &self.slots[id as usize];
+            let held = entry.as_ref();
+            key.partition == partition && held.is_some_and(|held| held.key_hash == hash)
+        };
+        self.keys.find(hash, is_meant).copied()
     }
 
     /// The slot of `key`, made if there is none.

@@ -13,6 +13,8 @@ pub struct Config {
     pub gather_for: Duration,
     /// How long refreshes wait for a call to travel with; zero: they go with their request's own.
     pub refresh_wait: Duration,
+    /// Vehicles that expire within this travel in the free room of calls; zero: none do.
+    pub ride: Duration,
     /// Bytes of one response.
     pub max_response: usize,
     /// How long a response may go without a byte.

@@ -21,21 +21,24 @@ use crate::{
 impl Loader {
     /// One call, to its end.
     pub(super) async fn call(self, key: QueueKey, permit: Permit, taken: Taken) {
-        let Taken { parts, trigger } = taken;
+        let vehicles = taken.len();
+        let Taken { parts, trigger, .. } = taken;
         let tickets: Vec<_> = parts.iter().map(|part| Arc::clone(&part.ticket)).collect();
-        let vehicles = parts.iter().map(|part| part.leases.len()).sum();
         let (sent_at, deadline) = (Instant::now(), self.0.fetch.deadline());
         match self.attempt(permit, parts, deadline).await {
             Ok(()) => {
-                self.0.queues.fits(key, vehicles);
+                self.0.lasting.queues.fits(key, vehicles);
                 if trigger.is_some() {
-                    self.0.queues.note(sent_at.elapsed());
+                    self.0.lasting.queues.note(sent_at.elapsed());
+                }
+                if !self.0.ride.is_zero() {
+                    self.0.lasting.riders.note_call(sent_at.elapsed());
                 }
             }
             Err((parts, error)) => self.repeat(key, parts, error, deadline).await,
         }
         let ended = |queue: &mut Queue, _| queue.call_ended(&tickets, trigger);
-        self.0.queues.with(key, ended);
+        self.0.lasting.queues.with(key, ended);
     }
 
     /// Fills the leases of one call, or gives them back with what went wrong.
@@ -102,7 +105,10 @@ impl Loader {
                 if let Some(flight) = leases.flight() {
                     flight.leader_left();
                 }
-                self.0.queues.with(key, |queue, _| queue.leave(&ticket));
+                self.0
+                    .lasting
+                    .queues
+                    .with(key, |queue, _| queue.leave(&ticket));
             }
             leases.fail(Arc::clone(&error));
         }
@@ -123,6 +129,8 @@ impl Loader {
     fn fill(&self, parts: Vec<Part>, vehicles: &[Vehicle], elements: Elements) {
         let Elements { mut of_vehicles, may_store, .. } = elements;
         let partition = parts.first().and_then(|part| part.context.partition);
+        let riders = parts.iter().filter(|part| part.rides);
+        let riders: HashSet<_> = riders.flat_map(|part| part.leases.items()).collect();
         let all = parts
             .into_iter()
             .map(|part| part.leases)
@@ -139,7 +147,12 @@ impl Loader {
                 .collect();
         }
         let cache = &self.0.cache;
-        cache.fill_from_call(partition, all, of_vehicles, may_store);
+        cache.fill_from_call(partition, all, of_vehicles, may_store, |partition, stored| {
+            if !self.0.ride.is_zero() {
+                let (known, metrics) = (&self.0.lasting.riders, &self.0.metrics);
+                known.note(cache, partition, stored, &riders, metrics);
+            }
+        });
     }
 }
 /// The span of a call: a part of the first request that is traced, and linked with the others that

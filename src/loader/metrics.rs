@@ -14,6 +14,7 @@ pub struct Metrics {
     pub(super) call_vehicles: Histogram,
     pub(super) gather_seconds: Histogram,
     gathered: [IntCounter; Trigger::ALL.len()],
+    riders: [IntCounter; RiderEnd::ALL.len()],
 }
 
 labels! {
@@ -29,6 +30,17 @@ labels! {
         Due = "due",
         /// A larger call took them along.
         Along = "along",
+    }
+}
+
+labels! {
+    /// What became of a vehicle that was fetched in the free room of a call; the label of
+    /// `vingate_batch_riders_total`.
+    enum RiderEnd {
+        /// It was served before it expired again.
+        Served = "served",
+        /// It was not.
+        InVain = "in_vain",
     }
 }
 
@@ -72,7 +84,25 @@ impl Metrics {
                 "trigger",
                 "Calls that carry small look-ups, by what let them go",
             )?,
+            riders: RiderEnd::counters(
+                registry,
+                "vingate_batch_riders_total",
+                "end",
+                "Vehicles fetched in the free room of calls, by whether that was of use",
+            )?,
         })
+    }
+
+    /// A vehicle that was fetched in the free room of a call has expired or is replaced.
+    pub(super) fn rider_ended(&self, was_served: bool) {
+        let end = if was_served { RiderEnd::Served } else { RiderEnd::InVain };
+        self.riders[end.index()].inc();
+    }
+
+    #[cfg(test)]
+    pub(super) fn riders_ended(&self, was_served: bool) -> u64 {
+        let end = if was_served { RiderEnd::Served } else { RiderEnd::InVain };
+        self.riders[end.index()].get()
     }
 
     /// The counter of calls that left because of that.

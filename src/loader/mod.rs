@@ -17,18 +17,23 @@ mod config;
 mod deliver;
 mod elements;
 mod error;
+mod expiring;
 mod fetch;
 mod gathering;
+mod latest;
 mod metrics;
 mod pace;
 mod queue;
 mod queues;
 mod repeat;
+mod riders;
 mod suspicions;
+mod worth;
 
 use std::{
     pin::pin,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use http::{HeaderMap, HeaderName};
@@ -39,6 +44,8 @@ use self::{
     fetch::Fetch,
     metrics::Trigger,
     queue::{Next, Taken, Ticket},
+    queues::Queues,
+    riders::Riders,
 };
 use crate::{
     upstream::Upstream,
@@ -52,7 +59,6 @@ pub use self::{
     elements::Elements,
     error::{CallError, ErrorResponse, Failure},
     metrics::Metrics,
-    queues::Queues,
 };
 
 /// Fetches vehicles: a handle, cheap to clone.
@@ -63,8 +69,18 @@ struct Inner {
     cache: VehicleCache<Failure>,
     upstream: Upstream,
     fetch: Fetch,
-    queues: Queues,
+    lasting: Lasting,
+    /// How long before they expire vehicles travel in the free room of calls.
+    ride: Duration,
     metrics: Metrics,
+}
+
+/// What waits for calls, and what is known of them: a handle, cheap to clone. It outlives a
+/// [`Loader`], so that another configuration loses nothing of it.
+#[derive(Clone)]
+pub struct Lasting {
+    queues: Queues,
+    riders: Riders,
 }
 
 /// A request that waits for the loader. Dropped, it does so no more.
@@ -76,23 +92,30 @@ pub struct Loading {
     flight: Option<Arc<Flight<Failure>>>,
 }
 
+/// A call of so many vehicles takes hardly longer with more, also if somebody waits for it.
+const LARGE: usize = 100;
+
 impl Loader {
-    /// Fills `cache` from `upstream` with what waits in `queues`, which go by `config` from now on.
+    /// Fills `cache` from `upstream` with what waits, which goes by `config` from now on.
     /// `credential` are the headers of a request that its calls carry.
     pub fn new(
         config: &Config,
-        queues: Queues,
+        lasting: Lasting,
         cache: VehicleCache<Failure>,
         upstream: Upstream,
         credential: &[HeaderName],
         metrics: Metrics,
     ) -> Self {
-        queues.configure(config);
+        lasting.queues.configure(config);
+        if config.ride.is_zero() {
+            lasting.riders.clear();
+        }
         Self(Arc::new(Inner {
             cache,
             upstream,
             fetch: Fetch::new(config, credential, metrics.clone()),
-            queues,
+            lasting,
+            ride: config.ride,
             metrics,
         }))
     }
@@ -147,7 +170,7 @@ impl Loader {
         }
         let context = Arc::new(context);
         let key = context.queue_key();
-        let queues = &self.0.queues;
+        let queues = &self.0.lasting.queues;
         for (leases, failure) in queues.take_refused(key, &mut leases, &context) {
             leases.fail(failure);
         }
@@ -157,7 +180,11 @@ impl Loader {
         if leases.is_empty() {
             return;
         }
-        let ticket = self.0.queues.push(key, leases, Arc::clone(&context));
+        let ticket = self
+            .0
+            .lasting
+            .queues
+            .push(key, leases, Arc::clone(&context));
         let calling = self.clone().make_calls(key, Arc::clone(&ticket), context);
         tokio::spawn(calling);
         // Whoever has left before this has left its flight, too, and nothing is called for it.
@@ -169,6 +196,7 @@ impl Loader {
     pub fn joined(&self, partition: Partition) {
         let key = QueueKey::Shared(partition);
         self.0
+            .lasting
             .queues
             .with(key, |queue, _| queue.hurry(Instant::now()));
     }
@@ -215,7 +243,11 @@ impl Loader {
                     }
                 }
                 Err(error) => {
-                    let refused = self.0.queues.with(key, |queue, _| queue.refuse(&ticket));
+                    let refused = self
+                        .0
+                        .lasting
+                        .queues
+                        .with(key, |queue, _| queue.refuse(&ticket));
                     if let Some(leases) = refused.flatten() {
                         leases.fail(Arc::new(error.into()));
                     }
@@ -250,6 +282,7 @@ impl Loader {
     fn next(&self, key: QueueKey, ticket: &Arc<Ticket>) -> Next {
         let next = self
             .0
+            .lasting
             .queues
             .with(key, |queue, limits| queue.next(ticket, limits, Instant::now()));
         next.unwrap_or(Next::Done)
@@ -259,6 +292,7 @@ impl Loader {
     fn next_size(&self, key: QueueKey, ticket: &Arc<Ticket>) -> usize {
         let size = self
             .0
+            .lasting
             .queues
             .with(key, |queue, limits| queue.next_size(ticket, limits));
         size.unwrap_or(0)
@@ -268,9 +302,10 @@ impl Loader {
     fn take(&self, key: QueueKey, ticket: &Arc<Ticket>, trigger: Option<Trigger>) -> Taken {
         let take = self
             .0
+            .lasting
             .queues
             .with(key, |queue, limits| queue.take(ticket, trigger, limits));
-        let taken = take.unwrap_or_default();
+        let mut taken = take.unwrap_or_default();
         if let Some(trigger) = taken.trigger {
             self.0.metrics.gathered(trigger).inc();
             let now = Instant::now();
@@ -279,7 +314,32 @@ impl Loader {
                 self.0.metrics.gather_seconds.observe(waited.as_secs_f64());
             }
         }
+        self.add_riders(key, &mut taken);
         taken
+    }
+
+    /// Fills the room of a call with vehicles that expire soon, if nobody waits for it or it is
+    /// large already.
+    fn add_riders(&self, key: QueueKey, taken: &mut Taken) {
+        let Inner { cache, lasting, ride, metrics, .. } = &*self.0;
+        let QueueKey::Shared(partition) = key else { return };
+        if ride.is_zero() || taken.room == 0 || taken.len() < LARGE && taken.are_awaited() {
+            return;
+        }
+        let leases = lasting
+            .riders
+            .take(cache, partition, taken.room, *ride, metrics);
+        if !leases.is_empty() {
+            taken.add_riders(leases);
+        }
+    }
+}
+
+impl Lasting {
+    /// Nothing waits, and nothing is known.
+    #[expect(clippy::new_without_default, reason = "it has a beginning in time")]
+    pub fn new() -> Self {
+        Self { queues: Queues::default(), riders: Riders::new() }
     }
 }
 
@@ -295,7 +355,7 @@ impl Drop for Loading {
             flight.leader_left();
         }
         if let Some((key, ticket)) = self.waiting.get() {
-            let queues = &self.loader.0.queues;
+            let queues = &self.loader.0.lasting.queues;
             queues.with(*key, |queue, _| queue.leave(ticket));
         }
     }

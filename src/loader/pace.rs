@@ -1,18 +1,17 @@
 //! How long calls take, and how long a small look-up waits for company because of it.
 
-use std::{cmp, collections::VecDeque, time::Duration};
+use std::{cmp, time::Duration};
+
+use super::latest::Latest;
 
 /// What the latest calls took.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    latest: VecDeque<Duration>,
+    latest: Latest,
     /// The most that one waits.
     most: Duration,
     patience: Duration,
 }
-
-/// Calls that are remembered: an odd number, which has a median.
-const REMEMBERED: usize = 31;
 
 /// The wait is this part of a call.
 const PART: u32 = 4;
@@ -29,17 +28,12 @@ impl Pace {
 
     /// A call has come back.
     pub(super) fn note(&mut self, took: Duration) {
-        if self.latest.len() == REMEMBERED {
-            self.latest.pop_front();
-        }
-        self.latest.push_back(took);
+        self.latest.note(took);
         self.patience = self.part_of_median();
     }
 
     fn part_of_median(&self) -> Duration {
-        let mut sorted = Vec::from_iter(self.latest.iter().copied());
-        sorted.sort_unstable();
-        let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+        let median = self.latest.median().unwrap_or_default();
         cmp::min(cmp::max(median / PART, LEAST), self.most)
     }
 

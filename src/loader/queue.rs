@@ -15,7 +15,7 @@ use super::{
     gathering::{First, Terms},
     suspicions::Suspicions,
 };
-use crate::vehicle_cache::Leases;
+use crate::{trace::RequestTrace, vehicle_cache::Leases};
 
 /// What waits for calls of one account, in the order in which it came.
 #[derive(Default)]
@@ -76,6 +76,8 @@ pub(super) struct Part {
     pub(super) gathered_since: Option<Instant>,
     /// Whether these are refreshes of any requests, for which none of them waits.
     pub(super) is_refresh: bool,
+    /// Whether they are fetched before their time.
+    pub(super) rides: bool,
 }
 
 /// What goes into one call.
@@ -84,6 +86,36 @@ pub(super) struct Taken {
     pub(super) parts: Vec<Part>,
     /// What let the small look-ups in it go, if there are any.
     pub(super) trigger: Option<Trigger>,
+    /// For how many more vehicles of the account there is room.
+    pub(super) room: usize,
+}
+
+impl Taken {
+    /// Vehicles that are asked for.
+    pub(super) fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.leases.len()).sum()
+    }
+
+    /// Whether somebody waits for one of them.
+    pub(super) fn are_awaited(&self) -> bool {
+        self.parts.iter().any(|part| part.leases.are_awaited())
+    }
+
+    /// Takes vehicles along that are fetched before their time.
+    pub(super) fn add_riders(&mut self, leases: Leases<Failure>) {
+        let Some(Part { context, .. }) = self.parts.first() else { return };
+        let (client, trace) = (None, RequestTrace::default());
+        let context = CallContext { client, trace, ..CallContext::clone(context) };
+        self.room -= leases.len();
+        self.parts.push(Part {
+            ticket: Arc::default(),
+            context: Arc::new(context),
+            leases,
+            gathered_since: None,
+            is_refresh: true,
+            rides: true,
+        });
+    }
 }
 
 impl Part {
@@ -275,7 +307,9 @@ impl Queue {
         }
         let refreshes = self.entries.iter_mut().filter(others);
         for entry in refreshes.filter(|entry| entry.due.is_some()) {
-            parts.extend(entry.take(cmp::min(entry.len(), room)));
+            let count = cmp::min(entry.len(), room);
+            room -= count;
+            parts.extend(entry.take(count));
         }
         self.forget_empty();
         if parts.is_empty() {
@@ -284,7 +318,7 @@ impl Queue {
         self.small_calls += usize::from(trigger.is_some());
         let takes_along = parts.iter().any(|part| part.gathered_since.is_some());
         let trigger = trigger.or(takes_along.then_some(Trigger::Along));
-        Taken { parts, trigger }
+        Taken { parts, trigger, room }
     }
 
     /// A call of so many vehicles came back in time.
@@ -416,7 +450,7 @@ impl Entry {
         let (ticket, context) = (Arc::clone(&self.ticket), Arc::clone(&self.context));
         let gathered_since = self.small.map(|first| first.since);
         let is_refresh = self.due.is_some();
-        Some(Part { ticket, context, leases, gathered_since, is_refresh })
+        Some(Part { ticket, context, leases, gathered_since, is_refresh, rides: false })
     }
 }
 

@@ -15,10 +15,9 @@ use super::{
 };
 use crate::vehicle_cache::Leases;
 
-/// All queues, and what they go by: a handle, cheap to clone. It outlives a [`Loader`](super::Loader),
-/// so that what waits, and what is known of accounts, survives another configuration.
+/// All queues, and what they go by: a handle, cheap to clone.
 #[derive(Clone, Default)]
-pub struct Queues(Arc<Mutex<State>>);
+pub(super) struct Queues(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -150,11 +149,5 @@ impl Queues {
         let State { limits, pace, .. } = &mut *self.0.lock();
         pace.note(took);
         limits.gather.patience = pace.patience();
-    }
-}
-
-impl std::fmt::Debug for Queues {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queues").finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 mod gathering;
 mod isolation;
 mod refreshes;
+mod rides;
 mod sizes;
 
 use std::time::Duration;
@@ -44,53 +45,66 @@ pub(crate) struct Sizes {
     pub(crate) max_in_flight: usize,
     pub(crate) gather_from: usize,
     pub(crate) refresh_wait: Duration,
+    pub(crate) ride: Duration,
 }
 
 /// A loader over an upstream that responds by hand.
 pub(crate) fn loader(sizes: Sizes) -> (Loader, Calls) {
+    let life = 900 * SECOND;
+    let lifetimes = vehicle_cache::Lifetimes {
+        ttl: Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 },
+        stale: StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND },
+    };
+    by_hand(sizes, lifetimes)
+}
+
+/// The same, with other lifetimes.
+fn by_hand(sizes: Sizes, lifetimes: vehicle_cache::Lifetimes) -> (Loader, Calls) {
     let (sender, calls) = mpsc::unbounded_channel();
     let fake = Fake::new(move |call: Request<Body>| {
         let (response, responded) = oneshot::channel();
         sender.send((call, response)).unwrap();
         async { Ok(responded.await.expect("the test lets the call panic")) }
     });
-    let (upstream, _) = fake.upstream_with(&upstream::Config {
-        max_in_flight: sizes.max_in_flight,
-        ..upstream::tests::config()
-    });
-    let life = 900 * SECOND;
-    let lifetimes = vehicle_cache::Lifetimes {
-        ttl: Ttl { finished: life, pending: life, failed: life, absent: life, jitter: 0.0 },
-        stale: StaleWindows { while_revalidate: 300 * SECOND, if_error: 3600 * SECOND },
-    };
+    (loader_over(fake, sizes, lifetimes, 1 << 20), Calls(calls))
+}
+
+fn loader_over(
+    fake: Fake,
+    sizes: Sizes,
+    lifetimes: vehicle_cache::Lifetimes,
+    capacity: u64,
+) -> Loader {
+    let Sizes { max_in_flight, .. } = sizes;
+    let (upstream, _) =
+        fake.upstream_with(&upstream::Config { max_in_flight, ..upstream::tests::config() });
     let registry = Registry::new();
-    let cache_config = vehicle_cache::Config { enabled: true, capacity: 1 << 20 };
+    let cache_config = vehicle_cache::Config { enabled: true, capacity };
     let cache_metrics = vehicle_cache::Metrics::register(&registry).unwrap();
     let cache = VehicleCache::of_vehicles(&cache_config, lifetimes, cache_metrics);
     let metrics = Metrics::register(&registry).unwrap();
     let credential = [http::header::AUTHORIZATION];
-    let loader =
-        Loader::new(&sizes.config(), Queues::default(), cache, upstream, &credential, metrics);
-    (loader, Calls(calls))
+    Loader::new(&sizes.config(), Lasting::new(), cache, upstream, &credential, metrics)
 }
 
 /// What a reload makes of a loader.
 fn reloaded(Loader(inner): &Loader, sizes: Sizes) -> Loader {
-    let Inner { cache, upstream, queues, metrics, .. } = &**inner;
+    let Inner { cache, upstream, lasting, metrics, .. } = &**inner;
     let (cache, upstream) = (cache.clone(), upstream.clone());
     let credential = [http::header::AUTHORIZATION];
-    Loader::new(&sizes.config(), queues.clone(), cache, upstream, &credential, metrics.clone())
+    Loader::new(&sizes.config(), lasting.clone(), cache, upstream, &credential, metrics.clone())
 }
 
 impl Sizes {
     fn config(self) -> Config {
-        let Self { chunk, max_parallel, gather_from, refresh_wait, .. } = self;
+        let Self { chunk, max_parallel, gather_from, refresh_wait, ride, .. } = self;
         Config {
             chunk,
             max_parallel,
             gather_from,
             gather_for: GATHER_FOR,
             refresh_wait,
+            ride,
             max_response: 1 << 20,
             stream_idle_timeout: SECOND,
             request_timeout: 60 * SECOND,
@@ -260,6 +274,7 @@ pub(crate) const ONE_AT_ONCE: Sizes = Sizes {
     max_in_flight: 1,
     gather_from: 0,
     refresh_wait: Duration::ZERO,
+    ride: Duration::ZERO,
 };
 const MANY_AT_ONCE: Sizes = Sizes { max_in_flight: 100, ..ONE_AT_ONCE };
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::yield_now;
 
 use super::{
-    Directives, Element, Entry, Failure, Found, Leases, Moment, Partition, Results, Source,
+    Directives, Element, Entry, Failure, Found, Leases, Moment, Partition, Results, Source, Stored,
     VehicleCache,
 };
 
@@ -76,13 +76,14 @@ impl<F: Failure> VehicleCache<F> {
     }
 
     /// Fills `leases`, which are of a partition or of nobody's, with what a call has brought, and
-    /// lets other replicas have what is stored.
+    /// lets other replicas have what is stored. `note` is told of it first.
     pub fn fill_from_call(
         &self,
         partition: Option<Partition>,
         leases: Leases<F>,
         elements: Vec<Element>,
         may_store: bool,
+        note: impl Fn(Partition, &[Stored<F>]),
     ) {
         let mut called = Some((leases, elements));
         let mut fill = || {
@@ -91,6 +92,9 @@ impl<F: Failure> VehicleCache<F> {
             };
             let stored = leases.fill(elements, may_store, Moment::now());
             self.metrics().refreshed(&stored);
+            if let Some(partition) = partition {
+                note(partition, &stored);
+            }
             let entries = stored.into_iter().map(|stored| (stored.item, stored.entry));
             entries.collect::<Vec<(_, Arc<Entry>)>>()
         };

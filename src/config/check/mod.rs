@@ -116,6 +116,7 @@ fn batch(file: &File) -> batch::Config {
             gather_from: file.batch.gather_from.to_usize(),
             gather_for: file.batch.gather_for.0,
             refresh_wait: file.batch.refresh_wait.0,
+            ride: file.batch.ride.0,
             max_response: file.upstream.max_answer.to_usize(),
             stream_idle_timeout: file.upstream.stream_idle_timeout.0,
             request_timeout: file.upstream.request_timeout.0,

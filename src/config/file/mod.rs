@@ -89,6 +89,10 @@ table! {
         /// How long a refresh behind a stale result waits for a call of its account to travel with:
         /// nobody waits for it. Zero: it goes at once.
         refresh_wait: Time<0, HOUR> = Time::seconds(5),
+        /// Finished results that expire within this, and were served since they were fetched, travel
+        /// in the free room of calls, such as "1m". Zero: none do, because each costs Sync a vehicle,
+        /// and that saves calls only where calls with room leave all the time.
+        ride: Time<0, HOUR> = Time::seconds(0),
     }
 }
 

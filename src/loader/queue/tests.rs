@@ -254,7 +254,7 @@ impl<'a> Scene<'a> {
             }
             Step::Pass => self.now += PATIENCE,
             Step::End => {
-                let Taken { parts, trigger } = self.calls.pop_front().unwrap();
+                let Taken { parts, trigger, .. } = self.calls.pop_front().unwrap();
                 let tickets: Vec<_> = parts.iter().map(|part| Arc::clone(&part.ticket)).collect();
                 for Part { ticket, leases, .. } in parts {
                     let mut requests = self.requests.values_mut();

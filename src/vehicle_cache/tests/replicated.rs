@@ -247,7 +247,7 @@ async fn what_others_have_is_taken_if_it_is_wanted_and_the_rest_is_fetched() {
         }
     }
     let called = vec![element("called"), element("called")];
-    cache.fill_from_call(Some(partition(0)), rest, called, true);
+    cache.fill_from_call(Some(partition(0)), rest, called, true, |_, _| {});
     assert_eq!(*recorder.shared.lock(), [vehicles[1], vehicles[3]]);
     let Some(super::Outcome::Filled(entry)) = joined[0].outcome().await else {
         panic!("it is there")
