@@ -3,6 +3,7 @@
 mod gathering;
 mod isolation;
 mod refreshes;
+mod replays;
 mod rides;
 mod sizes;
 
