@@ -2,6 +2,7 @@
 
 mod gathering;
 mod isolation;
+mod lifetimes;
 mod refreshes;
 mod replays;
 mod rides;
