@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use super::*;
-use crate::vehicle_cache::{Class, Leases, Lookup};
+use crate::vehicle_cache::{Class, Lookup};
 
 /// Numbers as if by chance, the same in each run: SplitMix64.
 struct Chance(u64);
@@ -115,19 +115,24 @@ fn come(
             .cache()
             .lookup(Some(partition), vehicles, &directives, Instant::now());
     let refreshes = leases.extract(|lease| apart && lease.is_refresh());
-    let load = |leases: Leases<Failure>| {
-        let context = CallContext {
-            partition: Some(partition),
-            account: Some(Account(MINE)),
-            client: None,
-            is_account: true,
-            directives: directives.clone(),
-            trace: RequestTrace::default(),
-            headers: HeaderMap::new(),
-        };
-        (!leases.is_empty()).then(|| loader.load(leases, context))
+    let context = CallContext {
+        partition: Some(partition),
+        account: Some(Account(MINE)),
+        client: None,
+        is_account: true,
+        directives,
+        trace: RequestTrace::default(),
+        headers: HeaderMap::new(),
     };
-    let loadings = [leases, refreshes].map(load);
+    if !refreshes.is_empty() {
+        let (loader, context) = (loader.clone(), context.clone());
+        tokio::spawn(async move {
+            // The call that leaves at once would take them along.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            drop(loader.load(refreshes, context));
+        });
+    }
+    let loading = (!leases.is_empty()).then(|| loader.load(leases, context));
     let mut awaited = Vec::new();
     for lookup in found {
         match lookup {
@@ -146,6 +151,6 @@ fn come(
             let outcome = lookup.outcome().await;
             assert!(matches!(outcome, Some(Outcome::Filled(_))), "nothing came");
         }
-        drop(loadings);
+        drop(loading);
     })
 }

@@ -84,15 +84,27 @@ fn is_near(value: f64, simulated: f64) -> bool {
     (value - simulated).abs() <= 0.2 * simulated
 }
 
+/// For each latency in milliseconds: 99 % of waits of a thousand look-ups in 50 ms, simulated.
+const P99: [(u64, f64); 3] = [(50, 132.0), (200, 314.0), (800, 1020.0)];
+
 #[test]
 fn a_thousand_look_ups_in_a_twentieth_of_a_second_are_four_calls() {
-    for (latency, p99) in [(50, 125.0), (200, 278.0), (800, 888.0)] {
-        let arrivals = (0..1000).map(|nth| Duration::from_micros(50 * nth));
-        let replayed = replay(arrivals, Duration::from_millis(latency), 1);
-        assert!(replayed.calls <= 4, "{} calls", replayed.calls);
-        // Of four calls, one may be slow.
-        assert!(replayed.p99() <= 1.3 * p99, "{latency} ms: {} ms", replayed.p99());
+    for (latency, p99) in P99 {
+        let replayed = (1..=5).map(|seed| {
+            let arrivals = (0..1000).map(|nth| Duration::from_micros(50 * nth));
+            let replayed = replay(arrivals, Duration::from_millis(latency), seed);
+            (replayed.calls as f64, replayed.p99())
+        });
+        let (calls, waited) = replayed.unzip();
+        let (calls, waited) = (median(calls), median(waited));
+        assert!(calls <= 4.0, "{latency} ms: {calls} calls");
+        assert!(waited <= 1.3 * p99, "{latency} ms: {waited} ms");
     }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// For each latency: look-ups a second, how long they come, and the simulated calls in a second and
@@ -138,10 +150,8 @@ fn calls_and_waits_are_those_of_the_simulation() {
                 let replayed = replay(arrivals, Duration::from_millis(latency), seed);
                 (replayed.calls as f64 / seconds as f64, replayed.p99())
             });
-            let (mut made, mut waited): (Vec<_>, Vec<_>) = replayed.unzip();
-            made.sort_unstable_by(f64::total_cmp);
-            waited.sort_unstable_by(f64::total_cmp);
-            let (made, waited) = (made[2], waited[2]);
+            let (made, waited) = replayed.unzip();
+            let (made, waited) = (median(made), median(waited));
             println!(
                 "{latency} ms, {rate}/s: {made:.1} calls/s ({calls}), p99 {waited:.0} ms ({p99:.0})"
             );
