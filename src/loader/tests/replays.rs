@@ -129,7 +129,9 @@ fn come(
         tokio::spawn(async move {
             // The call that leaves at once would take them along.
             tokio::time::sleep(Duration::from_millis(1)).await;
-            drop(loader.load(refreshes, context));
+            let _loading = loader.load(refreshes, context);
+            // Whoever leaves takes along what only its flight waits for.
+            tokio::time::sleep(60 * SECOND).await;
         });
     }
     let loading = (!leases.is_empty()).then(|| loader.load(leases, context));

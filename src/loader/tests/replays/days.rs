@@ -101,27 +101,30 @@ fn replay(requests: &[(Duration, u32, u32)], sizes: Sizes) -> Hour {
     })
 }
 
-/// Replays a day without and with a lane, and with riders; a lane has to save that part of calls.
-fn compare(boards: &[(u32, u32)], period: Duration, least_saved: f64) {
+/// Replays a day without and with a lane, and with riders. Gives the parts of calls that a lane saves,
+/// and that riders save then.
+fn saved(boards: &[(u32, u32)], period: Duration) -> (f64, f64) {
     let requests = requests(boards, period);
     let today = replay(&requests, TODAY);
     let lane = replay(&requests, LANE);
     let ride = replay(&requests, RIDE);
-    assert!(lane.calls <= (1.0 - least_saved) * today.calls);
     assert!((lane.vehicles / today.vehicles - 1.0).abs() < 0.001);
-    assert!(ride.calls < lane.calls);
     assert!(ride.vehicles <= 1.05 * lane.vehicles);
+    (1.0 - lane.calls / today.calls, 1.0 - ride.calls / lane.calls)
 }
 
 #[test]
 #[ignore = "takes minutes without optimization"]
 fn six_boards_that_are_polled_every_minute() {
     let boards: Vec<_> = (0..6).map(|nth| (nth * 2000, (nth + 1) * 2000)).collect();
-    compare(&boards, 60 * SECOND, 0.2);
+    let (lane, ride) = saved(&boards, 60 * SECOND);
+    assert!(lane >= 0.2 && ride >= 0.1, "{lane} {ride}");
 }
 
 #[test]
 #[ignore = "takes minutes without optimization"]
 fn the_whole_fleet_three_times_an_hour() {
-    compare(&[(0, FLEET)], 1200 * SECOND, 0.35);
+    let (lane, ride) = saved(&[(0, FLEET)], 1200 * SECOND);
+    // What is polled more rarely than it lives is not served in between, and so hardly rides.
+    assert!(lane >= 0.35 && ride.abs() <= 0.05, "{lane} {ride}");
 }
