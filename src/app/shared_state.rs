@@ -46,7 +46,7 @@ pub(super) struct SharedState {
     batch: batch::Metrics,
     loader: loader::Metrics,
     /// What waits for calls, and is known of them.
-    lasting: loader::Lasting,
+    state: loader::State,
     limit: limit::Metrics,
     /// How many gateways share the rates of clients.
     pub(super) replicas: ReplicaCount,
@@ -122,7 +122,7 @@ impl SharedState {
             auth,
             batch: batch::Metrics::register(&registry)?,
             loader: loader::Metrics::register(&registry)?,
-            lasting: loader::Lasting::new(),
+            state: loader::State::new(),
             limit,
             replicas: ReplicaCount::default(),
             telemetry: telemetry::Metrics::register(&registry)?,
@@ -168,7 +168,7 @@ impl SharedState {
         );
         let loader = Loader::new(
             &reloadable.batch.loader,
-            self.lasting.clone(),
+            self.state.clone(),
             self.cache.clone(),
             self.upstream.clone(),
             credential.names(),

@@ -103,7 +103,7 @@ impl Fixture {
         let calls = loader::Metrics::register(&registry).unwrap();
         let loader = Loader::new(
             &config.loader,
-            loader::Lasting::new(),
+            loader::State::new(),
             cache,
             upstream.upstream(),
             &[],

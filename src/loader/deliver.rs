@@ -27,18 +27,18 @@ impl Loader {
         let (sent_at, deadline) = (Instant::now(), self.0.fetch.deadline());
         match self.attempt(permit, parts, deadline).await {
             Ok(()) => {
-                self.0.lasting.queues.fits(key, vehicles);
+                self.0.state.queues.fits(key, vehicles);
                 if trigger.is_some() {
-                    self.0.lasting.queues.note(sent_at.elapsed());
+                    self.0.state.queues.note(sent_at.elapsed());
                 }
                 if !self.0.ride.is_zero() {
-                    self.0.lasting.riders.note_call(sent_at.elapsed());
+                    self.0.state.riders.note_call(sent_at.elapsed());
                 }
             }
             Err((parts, error)) => self.repeat(key, parts, error, deadline).await,
         }
         let ended = |queue: &mut Queue, _| queue.call_ended(&tickets, trigger);
-        self.0.lasting.queues.with(key, ended);
+        self.0.state.queues.with(key, ended);
     }
 
     /// Fills the leases of one call, or gives them back with what went wrong.
@@ -106,7 +106,7 @@ impl Loader {
                     flight.leader_left();
                 }
                 self.0
-                    .lasting
+                    .state
                     .queues
                     .with(key, |queue, _| queue.leave(&ticket));
             }
@@ -149,7 +149,7 @@ impl Loader {
         let cache = &self.0.cache;
         cache.fill_from_call(partition, all, of_vehicles, may_store, |partition, stored| {
             if !self.0.ride.is_zero() {
-                let (known, metrics) = (&self.0.lasting.riders, &self.0.metrics);
+                let (known, metrics) = (&self.0.state.riders, &self.0.metrics);
                 known.note(cache, partition, stored, &riders, metrics);
             }
         });

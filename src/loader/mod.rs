@@ -69,7 +69,7 @@ struct Inner {
     cache: VehicleCache<Failure>,
     upstream: Upstream,
     fetch: Fetch,
-    lasting: Lasting,
+    state: State,
     /// How long before they expire vehicles travel in the free room of calls.
     ride: Duration,
     metrics: Metrics,
@@ -78,7 +78,7 @@ struct Inner {
 /// What waits for calls, and what is known of them: a handle, cheap to clone. It outlives a
 /// [`Loader`], so that another configuration loses nothing of it.
 #[derive(Clone)]
-pub struct Lasting {
+pub struct State {
     queues: Queues,
     riders: Riders,
 }
@@ -100,21 +100,21 @@ impl Loader {
     /// `credential` are the headers of a request that its calls carry.
     pub fn new(
         config: &Config,
-        lasting: Lasting,
+        state: State,
         cache: VehicleCache<Failure>,
         upstream: Upstream,
         credential: &[HeaderName],
         metrics: Metrics,
     ) -> Self {
-        lasting.queues.configure(config);
+        state.queues.configure(config);
         if config.ride.is_zero() {
-            lasting.riders.clear();
+            state.riders.clear();
         }
         Self(Arc::new(Inner {
             cache,
             upstream,
             fetch: Fetch::new(config, credential, metrics.clone()),
-            lasting,
+            state,
             ride: config.ride,
             metrics,
         }))
@@ -170,7 +170,7 @@ impl Loader {
         }
         let context = Arc::new(context);
         let key = context.queue_key();
-        let queues = &self.0.lasting.queues;
+        let queues = &self.0.state.queues;
         for (leases, failure) in queues.take_refused(key, &mut leases, &context) {
             leases.fail(failure);
         }
@@ -180,11 +180,7 @@ impl Loader {
         if leases.is_empty() {
             return;
         }
-        let ticket = self
-            .0
-            .lasting
-            .queues
-            .push(key, leases, Arc::clone(&context));
+        let ticket = self.0.state.queues.push(key, leases, Arc::clone(&context));
         let calling = self.clone().make_calls(key, Arc::clone(&ticket), context);
         tokio::spawn(calling);
         // Whoever has left before this has left its flight, too, and nothing is called for it.
@@ -196,7 +192,7 @@ impl Loader {
     pub fn joined(&self, partition: Partition) {
         let key = QueueKey::Shared(partition);
         self.0
-            .lasting
+            .state
             .queues
             .with(key, |queue, _| queue.hurry(Instant::now()));
     }
@@ -245,7 +241,7 @@ impl Loader {
                 Err(error) => {
                     let refused = self
                         .0
-                        .lasting
+                        .state
                         .queues
                         .with(key, |queue, _| queue.refuse(&ticket));
                     if let Some(leases) = refused.flatten() {
@@ -282,7 +278,7 @@ impl Loader {
     fn next(&self, key: QueueKey, ticket: &Arc<Ticket>) -> Next {
         let next = self
             .0
-            .lasting
+            .state
             .queues
             .with(key, |queue, limits| queue.next(ticket, limits, Instant::now()));
         next.unwrap_or(Next::Done)
@@ -292,7 +288,7 @@ impl Loader {
     fn next_size(&self, key: QueueKey, ticket: &Arc<Ticket>) -> usize {
         let size = self
             .0
-            .lasting
+            .state
             .queues
             .with(key, |queue, limits| queue.next_size(ticket, limits));
         size.unwrap_or(0)
@@ -302,7 +298,7 @@ impl Loader {
     fn take(&self, key: QueueKey, ticket: &Arc<Ticket>, trigger: Option<Trigger>) -> Taken {
         let take = self
             .0
-            .lasting
+            .state
             .queues
             .with(key, |queue, limits| queue.take(ticket, trigger, limits));
         let mut taken = take.unwrap_or_default();
@@ -321,12 +317,12 @@ impl Loader {
     /// Fills the room of a call with vehicles that expire soon, if nobody waits for it or it is
     /// large already.
     fn add_riders(&self, key: QueueKey, taken: &mut Taken) {
-        let Inner { cache, lasting, ride, metrics, .. } = &*self.0;
+        let Inner { cache, state, ride, metrics, .. } = &*self.0;
         let QueueKey::Shared(partition) = key else { return };
         if ride.is_zero() || taken.room == 0 || taken.len() < LARGE && taken.are_awaited() {
             return;
         }
-        let leases = lasting
+        let leases = state
             .riders
             .take(cache, partition, taken.room, *ride, metrics);
         if !leases.is_empty() {
@@ -335,7 +331,7 @@ impl Loader {
     }
 }
 
-impl Lasting {
+impl State {
     /// Nothing waits, and nothing is known.
     #[expect(clippy::new_without_default, reason = "it has a beginning in time")]
     pub fn new() -> Self {
@@ -355,7 +351,7 @@ impl Drop for Loading {
             flight.leader_left();
         }
         if let Some((key, ticket)) = self.waiting.get() {
-            let queues = &self.loader.0.lasting.queues;
+            let queues = &self.loader.0.state.queues;
             queues.with(*key, |queue, _| queue.leave(ticket));
         }
     }

@@ -86,15 +86,15 @@ fn loader_over(
     let cache = VehicleCache::of_vehicles(&cache_config, lifetimes, cache_metrics);
     let metrics = Metrics::register(&registry).unwrap();
     let credential = [http::header::AUTHORIZATION];
-    Loader::new(&sizes.config(), Lasting::new(), cache, upstream, &credential, metrics)
+    Loader::new(&sizes.config(), State::new(), cache, upstream, &credential, metrics)
 }
 
 /// What a reload makes of a loader.
 fn reloaded(Loader(inner): &Loader, sizes: Sizes) -> Loader {
-    let Inner { cache, upstream, lasting, metrics, .. } = &**inner;
+    let Inner { cache, upstream, state, metrics, .. } = &**inner;
     let (cache, upstream) = (cache.clone(), upstream.clone());
     let credential = [http::header::AUTHORIZATION];
-    Loader::new(&sizes.config(), lasting.clone(), cache, upstream, &credential, metrics.clone())
+    Loader::new(&sizes.config(), state.clone(), cache, upstream, &credential, metrics.clone())
 }
 
 impl Sizes {
