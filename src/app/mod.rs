@@ -113,7 +113,8 @@ impl App {
     pub async fn run(self, drain: impl Future<Output = ()>) {
         let Self { public, admin, control, refresher, snapshot } = self;
         let shared = control.shared();
-        let warm_start = snapshot.map(|config| WarmStart::begin(config, shared.cache.clone()));
+        let warm_start = snapshot
+            .map(|config| WarmStart::begin(config, shared.cache.clone(), shared.tier.clone()));
         let (tasks, readiness) = (&shared.tasks, &shared.readiness);
         let until_cut = public.config.drain_delay + public.config.drain_timeout;
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();
@@ -147,10 +148,9 @@ impl App {
         tasks.close();
         let was_cut = timeout_at(cut_at, tasks.wait()).await.is_err();
 
-        if let Some((following, tier)) = following.zip(shared.tier.as_ref()) {
+        if let Some(tier) = &shared.tier {
             // What others are not told they find out when the hold of a write has ended.
             let _ = timeout(TELL_TIMEOUT, tier.flushed()).await;
-            following.abort();
         }
         if let Some(exporter) = &shared.exporter {
             let _ = timeout(EXPORT_TIMEOUT, exporter.flushed()).await;
@@ -163,6 +163,10 @@ impl App {
         // When nobody can purge any more.
         if let Some(warm_start) = warm_start {
             warm_start.finish(was_cut).await;
+        }
+        // Then: what they hold has no part in a snapshot.
+        if let Some(following) = following {
+            following.abort();
         }
         drop(latch);
         info!("drained");

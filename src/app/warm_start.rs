@@ -6,11 +6,13 @@ use tokio::{
     sync::oneshot,
     time::{Instant, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::{
     loader,
-    snapshot::{self, Config},
+    shared_tier::SharedTier,
+    snapshot::{Config, Saved, Snapshots},
     vehicle_cache::VehicleCache,
 };
 
@@ -18,41 +20,52 @@ type Cache = VehicleCache<loader::Failure>;
 
 /// A snapshot that is loaded at the start, and written at the end.
 pub(super) struct WarmStart {
-    config: Config,
+    snapshots: Snapshots,
     cache: Cache,
-    loaded: Option<oneshot::Receiver<()>>,
+    loading: Option<AbortOnDropHandle<()>>,
 }
 
 /// How long the end of the process waits for a disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl WarmStart {
-    /// Takes the snapshot away, before the first request is taken, and loads it behind them.
-    pub(super) fn begin(config: Config, cache: Cache) -> Self {
-        let restoring = cache.restore();
-        let loaded = snapshot::find(&config).map(|found| {
+    /// Takes the snapshot away, before the first request is taken, and loads it behind them; with
+    /// other replicas, when it is known what they wrote.
+    pub(super) fn begin(config: Config, cache: Cache, tier: Option<SharedTier>) -> Self {
+        let (snapshots, found) = Snapshots::take(config);
+        let loading = found.map(|found| {
             let cache = cache.clone();
-            in_thread(move || found.load(&cache, &restoring))
+            // What is known of others' writes is known of those through this process, too.
+            let alone = tier.is_none().then(|| cache.restore());
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                if let Some(tier) = tier {
+                    tier.heard().await;
+                }
+                let restoring = alone.unwrap_or_else(|| cache.restore());
+                let _ = in_thread(move || found.load(&cache, &restoring)).await;
+            }))
         });
-        Self { config, cache, loaded }
+        Self { snapshots, cache, loading }
     }
 
     /// Writes the next one, unless it is unknown of a write what it has changed.
     pub(super) async fn finish(self, was_cut: bool) {
-        let Self { config, cache, loaded } = self;
+        let Self { snapshots, cache, loading } = self;
         if was_cut || cache.is_fenced(Instant::now()) {
             info!("snapshot not written, because it is unknown what a write did");
             return;
         }
+        // While others are not heard, what is loaded waits, and nothing is written.
+        let loading = loading.filter(|_| cache.known().is_ok());
         let saving = async {
-            if let Some(loaded) = loaded {
-                let _ = loaded.await;
+            if let Some(loading) = loading {
+                let _ = loading.await;
             }
-            in_thread(move || snapshot::save(&config, &cache)).await
+            in_thread(move || snapshots.save(&cache)).await
         };
         match timeout(PATIENCE, saving).await {
             Ok(Ok(Ok(saved))) => {
-                let snapshot::Saved { entries, left_out, bytes } = saved;
+                let Saved { entries, left_out, bytes } = saved;
                 info!(entries, left_out, bytes, "snapshot written");
             }
             Ok(Ok(Err(error))) => warn!(%error, "snapshot not written"),

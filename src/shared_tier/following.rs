@@ -47,6 +47,15 @@ const KEPT: usize = 1 << 16;
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 impl SharedTier {
+    /// Ready when it is known what other replicas wrote. While there is no server, that does not
+    /// come.
+    pub async fn heard(&self) {
+        let inner = &self.0;
+        while !inner.trust().lasts(Instant::now()) || inner.known.lock().stamp().is_none() {
+            sleep(READ_EVERY).await;
+        }
+    }
+
     /// Does to `cache` what other replicas say of their writes, lets `upstream` pause when theirs
     /// does, and tells them of what happens here, for as long as it is polled.
     /// `on_count` hears of each change of the number of replicas.

@@ -20,7 +20,7 @@ use foldhash::fast::RandomState;
 
 use super::{
     log_entry::LogEntry,
-    position::{Era, Position},
+    position::{Era, Position, Stamp},
     rules::{Rules, Strict},
 };
 use crate::{
@@ -44,13 +44,6 @@ pub(super) struct KnownWrites<R = Strict> {
     told: u64,
     logged: u64,
     rules: PhantomData<R>,
-}
-
-/// How much of the log was known when a call was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Stamp {
-    pub(super) era: Era,
-    pub(super) position: Position,
 }
 
 /// The last write of something.
@@ -130,6 +123,11 @@ impl<R: Rules> KnownWrites<R> {
         Some(Stamp { era: self.era?, position: self.reached? })
     }
 
+    /// Whether a stamp is of the log that is read.
+    pub(super) fn reads_log_of(&self, stamp: Stamp) -> bool {
+        self.era == Some(stamp.era) && self.reached.is_some()
+    }
+
     /// Whether no write is known that a value of this vehicle with such a stamp may be older than.
     pub(super) fn allow(&self, stamp: Stamp, partition: Partition, vehicle: &Vehicle) -> bool {
         let is_before = |mark: &Mark| mark.at <= stamp.position && mark.told <= self.logged;
@@ -139,8 +137,7 @@ impl<R: Rules> KnownWrites<R> {
                 .iter()
                 .all(|marks| marks.get(&hash).is_none_or(is_before))
         };
-        self.era == Some(stamp.era)
-            && self.reached.is_some()
+        self.reads_log_of(stamp)
             && (!R::COMPARES
                 || is_before(&self.all)
                     && is_named_before(self.hash_of(vehicle.vin))

@@ -1,6 +1,6 @@
 //! Where in which log.
 
-use std::{fmt, str::FromStr};
+use std::{array, fmt, str::FromStr};
 
 use crate::digest;
 
@@ -15,6 +15,13 @@ pub(super) struct Position {
     pub(super) milliseconds: u64,
     /// Among the entries of that millisecond.
     pub(super) sequence: u64,
+}
+
+/// How much of the log was known when a call was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stamp {
+    pub(super) era: Era,
+    pub(super) position: Position,
 }
 
 impl Era {
@@ -42,6 +49,23 @@ impl Position {
     pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
         let both = u128::from_le_bytes(bytes);
         Self { milliseconds: (both >> 64) as u64, sequence: both as u64 }
+    }
+}
+
+impl Stamp {
+    pub(super) const LENGTH: usize = 24;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let mut bytes = [0; Self::LENGTH];
+        let (era, position) = bytes.split_at_mut(8);
+        era.copy_from_slice(&self.era.to_bytes());
+        position.copy_from_slice(&self.position.to_bytes());
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
+        let era = Era::from_bytes(array::from_fn(|nth| bytes[nth]));
+        Self { era, position: Position::from_bytes(array::from_fn(|nth| bytes[8 + nth])) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::known_writes::Stamp;
+use super::position::Stamp;
 use crate::{
     vehicle::Vehicle,
     vehicle_cache::{Entry, Partition},

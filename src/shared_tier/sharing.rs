@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use super::{
     SharedTier,
-    known_writes::Stamp,
     link::{Link, LinkError, RETRY_AFTER},
     metrics::Fill,
+    position::Stamp,
     reported::Reported,
     share_queue::Filled,
     value_codec::MAX_ELEMENT,

@@ -17,13 +17,16 @@ use super::{
     SharedTier,
     log_entry::{self, LogEntry, MAX_NAMES, Pause, WriteId},
     outbox::Pending,
+    position::Stamp,
     release::{LinkState, Receipt, Release, Told},
     rules::Strict,
 };
 use crate::{
     upstream::{Account, RetryAfterListener},
     vehicle::Vehicle,
-    vehicle_cache::{Change, Entry, Found, InvalidationScope, Partition, Replicas, Tell},
+    vehicle_cache::{
+        self, Change, Entry, Found, InvalidationScope, Key, Partition, Replicas, Tell, Unwritten,
+    },
 };
 
 /// A write that was announced, until it is over.
@@ -66,6 +69,21 @@ impl Replicas for SharedTier {
         if let Some(stamp) = stamp.filter(|_| !stored.is_empty()) {
             self.share_filled(stamp, partition, stored);
         }
+    }
+
+    fn known(&self) -> Option<vehicle_cache::Stamp> {
+        let stamp = self.0.known.lock().stamp()?;
+        Some(vehicle_cache::Stamp(stamp.to_bytes()))
+    }
+
+    fn unwritten_since(&self, stamp: vehicle_cache::Stamp) -> Option<Unwritten> {
+        let (tier, stamp) = (self.clone(), Stamp::from_bytes(stamp.0));
+        let is_known = self.0.known.lock().reads_log_of(stamp);
+        let judge = move |key: &Key<Vehicle>| {
+            let known = tier.0.known.lock();
+            known.allow(stamp, key.partition, &key.item)
+        };
+        is_known.then(|| Box::new(judge) as Unwritten)
     }
 
     fn announce(&self, scope: InvalidationScope) -> BoxFuture<'static, Arc<dyn Tell>> {

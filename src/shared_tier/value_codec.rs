@@ -3,10 +3,7 @@
 //!
 //! What is sealed is `era (8) · position (16) · record`.
 
-use super::{
-    known_writes::Stamp,
-    position::{Era, Position},
-};
+use super::position::Stamp;
 use crate::{
     seal::{Namer, Sealer, Secrets},
     vehicle::Vehicle,
@@ -67,7 +64,7 @@ impl PartitionCodec<'_> {
         fetched_at: u64,
         results: &Results,
     ) -> Vec<u8> {
-        let mut text = [&stamp.era.to_bytes()[..], &stamp.position.to_bytes()].concat();
+        let mut text = stamp.to_bytes().to_vec();
         Record::write(results, fetched_at, &mut text);
         self.sealer.seal(name, &text)
     }
@@ -75,10 +72,8 @@ impl PartitionCodec<'_> {
     /// What stands under `name`; `None`: that is no value that was sealed for this name.
     pub(super) fn open(&self, name: &[u8], sealed: Vec<u8>) -> Option<(Stamp, Record)> {
         let text = self.sealer.open(name, sealed)?;
-        let (era, text) = text.split_first_chunk()?;
-        let (position, record) = text.split_first_chunk()?;
-        let (era, position) = (Era::from_bytes(*era), Position::from_bytes(*position));
-        Some((Stamp { era, position }, Record::parse(record)?))
+        let (&stamp, record) = text.split_first_chunk()?;
+        Some((Stamp::from_bytes(stamp), Record::parse(record)?))
     }
 }
 
@@ -91,6 +86,7 @@ mod tests {
     use super::*;
     use crate::{
         seal::Secret,
+        shared_tier::position::{Era, Position},
         vehicle::{Plate, Vin},
         vehicle_cache::{Class, Element, Moment},
     };

@@ -10,15 +10,16 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{
-    Config, LEEWAY, PURPOSE,
-    entries::{Entries, Next, Trailer},
+    Config, LEEWAY, PURPOSE, Snapshots,
+    entries::{Entries, Head, Next, Trailer},
     frames::FrameReader,
-    origin::{Facts, Origin, Refusal},
-    save::{part, remove, sync_folder},
+    origin::{Facts, Refusal},
+    owner::{Owner, sync_folder},
+    save::{part, remove},
 };
 use crate::{
     seal::Secrets,
-    vehicle_cache::{Failure, Moment, Restoring, Source, VehicleCache},
+    vehicle_cache::{Failure, Moment, Restoring, Source, Unwritten, VehicleCache},
 };
 
 /// A snapshot that nobody else can find any more.
@@ -27,29 +28,38 @@ pub struct Found {
     config: Config,
     file: File,
     facts: Facts,
+    /// Of the process that has started last before this one.
+    last: Option<Owner>,
 }
 
 /// Entries after which the eviction policy catches up.
 const SETTLE_EVERY: u64 = 64;
 
-/// Takes the snapshot of an earlier process away, so that it is used once. Says in the log if there
-/// is one that cannot be used. It blocks, for no longer than a look at a folder takes.
-pub fn find(config: &Config) -> Option<Found> {
-    // Of a process that has ended before it was whole.
-    if let Err(error) = remove(&part(&config.file)) {
-        warn!(%error, "part of a snapshot not removed");
-    }
-    match take(config) {
-        Ok(found) => Some(found),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => {
-            warn!(%error, "snapshot refused");
-            None
+impl Snapshots {
+    /// Makes the file that of this process, and takes the snapshot of an earlier one away, so that
+    /// it is used once. Says in the log if there is one that cannot be used. It blocks, for no
+    /// longer than a look at a folder takes.
+    pub fn take(config: Config) -> (Self, Option<Found>) {
+        let owner = Owner::new();
+        let last = Owner::of(&config.file).and_then(|last| owner.take(&config.file).map(|()| last));
+        // Of a process that has ended before it was whole.
+        if let Err(error) = remove(&part(&config.file)) {
+            warn!(%error, "part of a snapshot not removed");
+        }
+        let found = take(&config, last);
+        let snapshots = Self { config, owner };
+        match found {
+            Ok(found) => (snapshots, Some(found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (snapshots, None),
+            Err(error) => {
+                warn!(%error, "snapshot refused");
+                (snapshots, None)
+            }
         }
     }
 }
 
-fn take(config: &Config) -> io::Result<Found> {
+fn take(config: &Config, last: io::Result<Option<Owner>>) -> io::Result<Found> {
     let path = &*config.file;
     // To open a pipe one waits, and a link would be removed in place of the file.
     if !fs::symlink_metadata(path)?.is_file() {
@@ -60,7 +70,7 @@ fn take(config: &Config) -> io::Result<Found> {
     fs::remove_file(path)?;
     sync_folder(path)?;
     let (facts, file) = opened?;
-    Ok(Found { config: config.clone(), file, facts })
+    Ok(Found { config: config.clone(), file, facts, last: last? })
 }
 
 /// How long ago that was; `None` if it is to come.
@@ -76,8 +86,8 @@ impl Found {
     /// there is much.
     pub fn load<F: Failure>(mut self, cache: &VehicleCache<F>, restoring: &Restoring<F>) {
         let began_at = Instant::now();
-        match self.check(cache.longest_life()) {
-            Ok(()) => match self.restore(cache, restoring) {
+        match self.check(cache) {
+            Ok(is_unwritten) => match self.restore(cache, restoring, &is_unwritten) {
                 Ok(entries) => {
                     let seconds = began_at.elapsed().as_secs_f64();
                     info!(entries, seconds, "snapshot loaded");
@@ -91,21 +101,26 @@ impl Found {
         }
     }
 
-    /// Reads all of it: nothing of a file is used unless all of it can be.
-    fn check(&mut self, longest: Duration) -> Result<(), Refusal> {
-        let (origin, trailer) = self.survey().map_err(Refusal::Unreadable)?;
+    /// Reads all of it: nothing of a file is used unless all of it can be. Gives what in it nobody
+    /// has written since.
+    fn check<F: Failure>(&mut self, cache: &VehicleCache<F>) -> Result<Unwritten, Refusal> {
+        let (head, trailer) = self.survey().map_err(Refusal::Unreadable)?;
         let written_at = UNIX_EPOCH + Duration::from_millis(trailer.written_at);
-        let now = SystemTime::now();
-        self.facts.judge(origin, written_at, longest, now)
+        let (longest, now) = (cache.longest_life(), SystemTime::now());
+        self.facts.judge(head.origin, written_at, longest, now)?;
+        if self.last != Some(head.writer) {
+            return Err(Refusal::Overtaken);
+        }
+        Ok(cache.unwritten_since(head.stamp)?)
     }
 
-    fn survey(&mut self) -> io::Result<(Origin, Trailer)> {
-        let (origin, mut entries) = self.entries()?;
+    fn survey(&mut self) -> io::Result<(Head, Trailer)> {
+        let (head, mut entries) = self.entries()?;
         let mut count = 0;
         loop {
             match entries.next()? {
                 Next::Entry(..) => count += 1,
-                Next::End(trailer) if trailer.entries == count => return Ok((origin, trailer)),
+                Next::End(trailer) if trailer.entries == count => return Ok((head, trailer)),
                 Next::End(_) => return Err(io::ErrorKind::InvalidData.into()),
             }
         }
@@ -115,6 +130,7 @@ impl Found {
         &mut self,
         cache: &VehicleCache<F>,
         restoring: &Restoring<F>,
+        is_unwritten: &Unwritten,
     ) -> io::Result<u64> {
         let (_, mut entries) = self.entries()?;
         let (mut restored, mut seen) = (0, 0);
@@ -122,6 +138,7 @@ impl Found {
             let now = Moment::now();
             let fetched_at = UNIX_EPOCH + Duration::from_millis(record.fetched_at);
             let results = age(fetched_at, now.wall)
+                .filter(|_| is_unwritten(&key))
                 .and_then(|age| cache.recall(record, age, Source::Snapshot, now));
             if let Some(results) = results.filter(|results| cache.is_of_use(results, now.instant)) {
                 restored += u64::from(restoring.insert(key, results, now.instant));
@@ -135,7 +152,7 @@ impl Found {
         Ok(restored)
     }
 
-    fn entries(&mut self) -> io::Result<(Origin, Entries<FrameReader<&File>>)> {
+    fn entries(&mut self) -> io::Result<(Head, Entries<FrameReader<&File>>)> {
         self.file.rewind()?;
         let sealer = Secrets::new(&self.config.secret, &[]).sealer(PURPOSE);
         Entries::begin(FrameReader::new(&self.file, sealer)?)

@@ -1,5 +1,8 @@
 //! What is in a snapshot, before it is sealed:
-//! `1 · origin · entries · 0 · written at (8) · number of entries (8)`.
+//! `2 · origin (16) · writer (16) · stamp · entries · 0 · written at (8) · number of entries (8)`.
+//!
+//! The stamp is how much its writer knew of what other replicas wrote, `1 · stamp (24)`, or `0`
+//! where there are none.
 //!
 //! An entry is `1 · partition (16) · VIN (17) · length of the plate (1) · plate · length of the
 //! record (4) · record`. Numbers have their lowest byte first, times are milliseconds since 1970.
@@ -7,10 +10,10 @@
 
 use std::io::{self, Read};
 
-use super::origin::Origin;
+use super::{origin::Origin, owner::Owner};
 use crate::{
     vehicle::{Plate, Vehicle, Vin},
-    vehicle_cache::{Entry, Key, Partition, Record},
+    vehicle_cache::{Entry, Key, Partition, Record, Stamp},
 };
 
 /// Reads what is in a snapshot, in its order.
@@ -18,6 +21,14 @@ pub(super) struct Entries<R> {
     input: R,
     /// The bytes of a record.
     record: Vec<u8>,
+}
+
+/// What stands before the entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) origin: Origin,
+    pub(super) writer: Owner,
+    pub(super) stamp: Option<Stamp>,
 }
 
 /// What stands behind the entries.
@@ -35,15 +46,10 @@ pub(super) enum Next {
 }
 
 /// Of what is written here.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 const END: u8 = 0;
 const ENTRY: u8 = 1;
-
-/// The beginning of a snapshot of this origin.
-pub(super) fn head(origin: &Origin) -> Vec<u8> {
-    [&[VERSION][..], &origin.to_bytes()].concat()
-}
 
 /// Puts an entry into `bytes`, in place of what is there.
 pub(super) fn write(key: &Key<Vehicle>, entry: &Entry, fetched_at: u64, bytes: &mut Vec<u8>) {
@@ -62,6 +68,27 @@ pub(super) fn write(key: &Key<Vehicle>, entry: &Entry, fetched_at: u64, bytes: &
     bytes[length_at..record_at].copy_from_slice(&length.to_le_bytes());
 }
 
+impl Head {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let Self { origin, writer, stamp } = self;
+        let stamp = stamp.map_or(vec![0], |stamp| [&[1][..], &stamp.0].concat());
+        [&[VERSION][..], &origin.to_bytes(), &writer.0, &stamp].concat()
+    }
+
+    fn read(input: &mut impl Read) -> io::Result<Self> {
+        if byte(input)? != VERSION {
+            return Err(unknown());
+        }
+        let (origin, writer) = (Origin::from_bytes(array(input)?), Owner(array(input)?));
+        let stamp = match byte(input)? {
+            0 => None,
+            1 => Some(Stamp(array(input)?)),
+            _ => return Err(unknown()),
+        };
+        Ok(Self { origin, writer, stamp })
+    }
+}
+
 impl Trailer {
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let Self { written_at, entries } = self;
@@ -70,13 +97,10 @@ impl Trailer {
 }
 
 impl<R: Read> Entries<R> {
-    /// The origin, and what follows.
-    pub(super) fn begin(mut input: R) -> io::Result<(Origin, Self)> {
-        if byte(&mut input)? != VERSION {
-            return Err(unknown());
-        }
-        let origin = Origin::from_bytes(array(&mut input)?);
-        Ok((origin, Self { input, record: Vec::new() }))
+    /// The head, and what follows.
+    pub(super) fn begin(mut input: R) -> io::Result<(Head, Self)> {
+        let head = Head::read(&mut input)?;
+        Ok((head, Self { input, record: Vec::new() }))
     }
 
     pub(super) fn next(&mut self) -> io::Result<Next> {

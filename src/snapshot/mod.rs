@@ -7,22 +7,35 @@
 //!
 //! It is [sealed](frames) under a secret: who reads the file learns how much is in it. A file that
 //! was changed, cut, copied, restored or written with another secret is [refused](origin) as a
-//! whole.
+//! whole, and so is one whose writer was [not the last](owner) to start.
+//!
+//! Where other replicas write, too, it says how much was known of that, and what was written since
+//! is not brought back. Without knowing that, none is written, and none is used.
 
 mod bring_back;
 mod entries;
 mod frames;
 mod origin;
+mod owner;
 mod save;
 
 use std::{path::PathBuf, time::Duration};
 
+use self::owner::Owner;
+
 use crate::seal::Secret;
 
 pub use self::{
-    bring_back::{Found, find},
-    save::{Saved, save},
+    bring_back::Found,
+    save::{SaveError, Saved},
 };
+
+/// Where this process finds a snapshot, and leaves one.
+#[derive(Debug)]
+pub struct Snapshots {
+    config: Config,
+    owner: Owner,
+}
 
 /// What the `[cache.snapshot]` table says.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ use std::{
 };
 
 use super::LEEWAY;
+use crate::vehicle_cache::Unheard;
 
 /// Which file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,12 @@ pub(super) enum Refusal {
     /// It is not the file that was written.
     #[error("it is a copy, or was moved or changed since it was written")]
     Handled,
+    /// Another process has started before this one and after its writer.
+    #[error("another process has served since the one that wrote it was started")]
+    Overtaken,
+    /// Other replicas may have written what is in it.
+    #[error("it is not known what other replicas wrote since it was written")]
+    Unheard(#[from] Unheard),
     /// It was written later than now.
     #[error("the clock has gone back since it was written")]
     Early,

@@ -1,7 +1,7 @@
 //! A snapshot written.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -11,14 +11,15 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Config, PURPOSE,
-    entries::{Trailer, head, write},
+    PURPOSE, Snapshots,
+    entries::{Head, Trailer, write},
     frames::FrameWriter,
     origin::Facts,
+    owner::{Owner, beside, sync_folder},
 };
 use crate::{
     seal::Secrets,
-    vehicle_cache::{Failure, Moment, VehicleCache},
+    vehicle_cache::{Failure, Moment, Stamp, Unheard, VehicleCache},
 };
 
 /// What was written.
@@ -35,29 +36,56 @@ pub struct Saved {
 /// How long entries are written. Whoever stops a process does not wait for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Writes what `cache` holds, what was asked for last first. It blocks.
-///
-/// # Errors
-///
-/// The file cannot be written. What was there before is gone all the same.
-pub fn save<F: Failure>(config: &Config, cache: &VehicleCache<F>) -> io::Result<Saved> {
-    let part = part(&config.file);
-    remove(&config.file)?;
-    remove(&part)?;
-    let saved = save_to(&part, config, cache);
-    let renamed = saved.and_then(|saved| {
-        fs::rename(&part, &config.file)?;
-        sync_folder(&config.file)?;
-        Ok(saved)
-    });
-    if renamed.is_err() {
-        // Of no use to anybody.
-        let _ = fs::remove_file(&part);
-    }
-    renamed
+/// Why a snapshot is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The file cannot be written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It would be refused.
+    #[error("another process has started meanwhile that uses the file")]
+    Overtaken,
+    /// It could not be told which of it is good.
+    #[error(transparent)]
+    Unheard(#[from] Unheard),
 }
 
-fn save_to<F: Failure>(part: &Path, config: &Config, cache: &VehicleCache<F>) -> io::Result<Saved> {
+impl Snapshots {
+    /// Writes what `cache` holds, what was asked for last first. It blocks.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written, or would be of no use.
+    pub fn save<F: Failure>(&self, cache: &VehicleCache<F>) -> Result<Saved, SaveError> {
+        let Self { config, owner } = self;
+        if Owner::of(&config.file)? != Some(*owner) {
+            return Err(SaveError::Overtaken);
+        }
+        // Before what is held is looked at: that may know of more then, but never of less.
+        let stamp = cache.known()?;
+        let part = part(&config.file);
+        remove(&config.file)?;
+        remove(&part)?;
+        let saved = save_to(&part, self, stamp, cache);
+        let renamed = saved.and_then(|saved| {
+            fs::rename(&part, &config.file)?;
+            sync_folder(&config.file)?;
+            Ok(saved)
+        });
+        if renamed.is_err() {
+            // Of no use to anybody.
+            let _ = fs::remove_file(&part);
+        }
+        Ok(renamed?)
+    }
+}
+
+fn save_to<F: Failure>(
+    part: &Path,
+    Snapshots { config, owner }: &Snapshots,
+    stamp: Option<Stamp>,
+    cache: &VehicleCache<F>,
+) -> io::Result<Saved> {
     let ends_at = Instant::now() + PATIENCE;
     let file = OpenOptions::new()
         .write(true)
@@ -67,7 +95,7 @@ fn save_to<F: Failure>(part: &Path, config: &Config, cache: &VehicleCache<F>) ->
     let Facts { origin, .. } = Facts::of(&file.metadata()?);
     let sealer = Secrets::new(&config.secret, &[]).sealer(PURPOSE);
     let mut frames = FrameWriter::new(file, sealer)?;
-    frames.write(&head(&origin))?;
+    frames.write(&Head { origin, writer: *owner, stamp }.to_bytes())?;
     let (held, mut entries, mut bytes) = (cache.held(), 0, Vec::new());
     let (count, now) = (held.len() as u64, Moment::now());
     for (key, entry) in held {
@@ -99,9 +127,7 @@ fn fetched_at(filled_at: Moment, now: Moment) -> SystemTime {
 
 /// Where a snapshot stands until it is whole.
 pub(super) fn part(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
+    beside(file, ".part")
 }
 
 /// Removes a file, if it is there.
@@ -110,14 +136,6 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Makes what was done to the names of a folder last, whatever happens to the machine.
-pub(super) fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn millis(time: SystemTime) -> u64 {

@@ -1,6 +1,8 @@
 //! Snapshots of a cache, and another cache that takes them.
 
-use std::{env, fs, process};
+mod replicated;
+
+use std::{env, fs, process, sync::Arc};
 
 use prometheus::Registry;
 use tokio::time::Instant;
@@ -9,8 +11,8 @@ use super::*;
 use crate::{
     vehicle::{Plate, Vehicle, Vin},
     vehicle_cache::{
-        self, Class, Directives, Element, Lifetimes, Lookup, Lookups, Moment, Partition, Source,
-        StaleWindows, Ttl, VehicleCache,
+        self, Class, Directives, Element, Key, Lifetimes, Lookup, Lookups, Moment, Partition,
+        Replicas, Source, StaleWindows, Ttl, VehicleCache,
     },
 };
 
@@ -41,12 +43,16 @@ impl Drop for Folder {
 }
 
 fn cache(capacity: u64) -> Cache {
+    cache_among(capacity, None)
+}
+
+fn cache_among(capacity: u64, others: Option<Arc<dyn Replicas>>) -> Cache {
     let life = 900 * SECOND;
     let ttl = Ttl { finished: life, pending: life, failed: life, absent: SECOND, jitter: 0.0 };
     let stale = StaleWindows { while_revalidate: Duration::ZERO, if_error: Duration::ZERO };
     let config = vehicle_cache::Config { enabled: true, capacity };
     let metrics = vehicle_cache::Metrics::register(&Registry::new()).unwrap();
-    Cache::of_vehicles(&config, Lifetimes { ttl, stale }, metrics)
+    Cache::replicated(&config, Lifetimes { ttl, stale }, metrics, others)
 }
 
 fn partition() -> Partition {
@@ -82,8 +88,18 @@ fn hits(cache: &Cache, vehicles: std::ops::Range<u32>) -> usize {
 fn restart(config: &Config, capacity: u64) -> Cache {
     let cache = cache(capacity);
     let restoring = cache.restore();
-    find(config).expect("there is one").load(&cache, &restoring);
+    take(config).expect("there is one").load(&cache, &restoring);
     cache
+}
+
+/// What another process finds that starts now.
+fn take(config: &Config) -> Option<Found> {
+    Snapshots::take(config.clone()).1
+}
+
+/// Writes a snapshot, as a process that has started and ends now.
+fn save(config: &Config, cache: &Cache) -> Result<Saved, SaveError> {
+    Snapshots::take(config.clone()).0.save(cache)
 }
 
 #[test]
@@ -108,7 +124,7 @@ fn brings_back_what_is_of_use_with_the_age_that_it_has() {
     assert!(off_by < SECOND, "{off_by:?}");
     let lasts = life.fresh_until.duration_since(before.wall).unwrap();
     assert!(lasts.abs_diff(900 * SECOND) < SECOND, "{lasts:?}");
-    assert!(!config.file.exists() && find(&config).is_none());
+    assert!(!config.file.exists() && take(&config).is_none());
 }
 
 #[test]
@@ -121,7 +137,7 @@ fn nothing_newer_is_replaced() {
     let new = cache(1 << 24);
     let restoring = new.restore();
     fill(&new, 0..1, Class::Finished, 7, Moment::now());
-    find(&config).unwrap().load(&new, &restoring);
+    take(&config).unwrap().load(&new, &restoring);
     assert_eq!(new.get(partition(), vehicle(0)).unwrap().bytes().len(), 7);
     assert_eq!(new.get(partition(), vehicle(1)).unwrap().bytes().len(), 100);
 }
@@ -139,17 +155,36 @@ fn takes_no_more_than_the_cache_may_hold() {
 }
 
 #[test]
+fn of_processes_that_overlap_only_the_last_leaves_one() {
+    let folder = Folder::new("overlap");
+    let config = folder.config();
+    let held = cache(1 << 24);
+    fill(&held, 0..2, Class::Finished, 100, Moment::now());
+    let (first, _) = Snapshots::take(config.clone());
+    let (second, _) = Snapshots::take(config.clone());
+    assert!(matches!(first.save(&held), Err(SaveError::Overtaken)));
+    second.save(&held).unwrap();
+    assert_eq!(hits(&restart(&config, 1 << 24), 0..2), 2);
+
+    // It started behind that look, and found nothing yet.
+    let (third, _) = Snapshots::take(config.clone());
+    third.save(&held).unwrap();
+    Owner::new().take(&config.file).unwrap();
+    assert_eq!(hits(&restart(&config, 1 << 24), 0..2), 0);
+}
+
+#[test]
 fn what_is_no_file_is_left_alone() {
     let folder = Folder::new("kinds");
     let config = folder.config();
     let target = folder.0.join("target");
     fs::write(&target, "x").unwrap();
     std::os::unix::fs::symlink(&target, &config.file).unwrap();
-    assert!(find(&config).is_none());
+    assert!(take(&config).is_none());
     assert!(config.file.is_symlink() && target.exists());
     fs::remove_file(&config.file).unwrap();
     fs::create_dir(&config.file).unwrap();
-    assert!(find(&config).is_none());
+    assert!(take(&config).is_none());
     assert!(save(&config, &cache(1 << 20)).is_err());
 }
 
@@ -159,7 +194,7 @@ fn what_was_not_written_to_its_end_is_removed() {
     let config = folder.config();
     let part = folder.0.join("snapshot.part");
     fs::write(&part, "x").unwrap();
-    assert!(find(&config).is_none());
+    assert!(take(&config).is_none());
     assert!(!part.exists());
 }
 

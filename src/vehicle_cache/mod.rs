@@ -38,7 +38,7 @@ pub use self::{
     lifetimes::{Lifetimes, StaleWindows, Ttl},
     metrics::{CacheStatus, Metrics},
     record::Record,
-    replicas::{Found, Replicas, Tell},
+    replicas::{Found, Replicas, Stamp, Tell, Unheard, Unwritten},
     results::{ContentHash, Element, Freshness, Results, Source},
 };
 pub use crate::cache::{Key, Moment, Partition};

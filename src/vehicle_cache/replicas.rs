@@ -8,8 +8,11 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Change, Entry, InvalidationScope, Record};
-use crate::{cache::Partition, vehicle::Vehicle};
+use super::{Change, Entry, Failure, InvalidationScope, Record, VehicleCache};
+use crate::{
+    cache::{Key, Partition},
+    vehicle::Vehicle,
+};
 
 /// The other replicas of a gateway.
 pub trait Replicas: Tell {
@@ -29,11 +32,29 @@ pub trait Replicas: Tell {
     /// gives: all that no write has touched since it was asked for.
     fn share(&self, partition: Partition, fill: &mut dyn FnMut() -> Vec<(Vehicle, Arc<Entry>)>);
 
+    /// How much is known here of what the others wrote; `None`: too little.
+    fn known(&self) -> Option<Stamp>;
+
+    /// Tells what nobody has written since a process knew so much; `None`: that is not known.
+    fn unwritten_since(&self, stamp: Stamp) -> Option<Unwritten>;
+
     /// A write that may change what `scope` covers is about to be sent. Ready when the others
     /// know, or cannot be told in time, with what they are told its outcome by. That is dropped
     /// when the write is over, whatever came of it.
     fn announce(&self, scope: InvalidationScope) -> BoxFuture<'static, Arc<dyn Tell>>;
 }
+
+/// How much a process knows of what others wrote, in the words of those who tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(pub [u8; 24]);
+
+/// Whether it is known that nobody has written the vehicle of a key.
+pub type Unwritten = Box<dyn Fn(&Key<Vehicle>) -> bool + Send>;
+
+/// It is not known what other replicas write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not known what other replicas write")]
+pub struct Unheard;
 
 /// What another replica has fetched.
 #[derive(Clone, Debug)]
@@ -51,4 +72,31 @@ pub trait Tell: Send + Sync + 'static {
     ///
     /// `fence_for`: it may have changed or not, and nothing of it is to be stored for this long.
     fn tell(&self, change: Change, fence_for: Option<Duration>) -> BoxFuture<'static, ()>;
+}
+
+impl<F: Failure> VehicleCache<F> {
+    /// How much is known of what other replicas wrote, of all that is held from now on; `None`:
+    /// there are none.
+    ///
+    /// # Errors
+    ///
+    /// There are, and too little is known.
+    pub fn known(&self) -> Result<Option<Stamp>, Unheard> {
+        let replicas = self.contents().replicas.as_ref();
+        replicas.map_or(Ok(None), |it| it.known().map(Some).ok_or(Unheard))
+    }
+
+    /// Tells what other replicas have not written since a process knew so much.
+    ///
+    /// # Errors
+    ///
+    /// That is not known.
+    pub fn unwritten_since(&self, stamp: Option<Stamp>) -> Result<Unwritten, Unheard> {
+        match (&self.contents().replicas, stamp) {
+            (None, None) => Ok(Box::new(|_| true)),
+            (Some(replicas), Some(stamp)) => replicas.unwritten_since(stamp).ok_or(Unheard),
+            // Others may have written while nobody listened.
+            _ => Err(Unheard),
+        }
+    }
 }

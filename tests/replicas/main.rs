@@ -12,6 +12,7 @@ mod demo;
 mod failures;
 mod parts;
 mod redis_server;
+mod restart;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;

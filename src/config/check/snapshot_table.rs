@@ -13,11 +13,6 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<Option<sn
     let Some(written) = &file.cache.snapshot else {
         return Ok(None);
     };
-    if file.shared.is_some() {
-        // Other replicas may write while this one does not run, and nobody would see it.
-        let found = "a file, together with [shared]";
-        context.expected("cache.snapshot", found, "one of the two");
-    }
     let secret = required(&written.secret)
         .and_then(|secret| secret.fetch_long("cache.snapshot.secret", MIN_SECRET, context));
     let file = context.outside.folder.join(required(&written.file)?);

@@ -44,7 +44,7 @@ table! {
     /// A file that keeps what is held over a restart: written at the end of a drain, and used once
     /// at the next start. If absent, a restart begins with an empty cache.
     pub(crate) struct Snapshot {
-        /// Where it is, in a folder that the gateway can write to.
+        /// Where it is, in a folder that the gateway can write to. Each gateway has its own.
         [Required] file: Option<PathBuf> = None,
         /// At least 32 bytes, which encrypt it.
         [Required] secret: Option<Secret> = None,

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::world::{Entry, LEASE, NOW, TICK, WRITE, at, partition, vehicle};
 use crate::shared_tier::{
     follower::{Effect, Follower, Read, Times},
-    known_writes::{KnownWrites, Stamp},
-    position::Era,
+    known_writes::KnownWrites,
+    position::{Era, Stamp},
     rules::Rules,
 };
 

@@ -7,9 +7,8 @@ use tokio::time::Instant;
 use super::replica::Replica;
 use crate::{
     shared_tier::{
-        known_writes::Stamp,
         log_entry::{LogEntry, WriteId},
-        position::{Era, Position},
+        position::{Era, Position, Stamp},
         release::{LinkState, Reading, Receipt, Told},
         rules::Rules,
     },

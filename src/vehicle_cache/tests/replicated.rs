@@ -49,6 +49,14 @@ impl Replicas for Recorder {
         self.shared.lock().extend(stored);
     }
 
+    fn known(&self) -> Option<Stamp> {
+        None
+    }
+
+    fn unwritten_since(&self, _: Stamp) -> Option<Unwritten> {
+        None
+    }
+
     fn announce(&self, scope: InvalidationScope) -> BoxFuture<'static, Arc<dyn Tell>> {
         self.told.lock().push(Told::Announced(scope));
         let outcome = Outcome { recorder: self.clone(), is_announced: true };
