@@ -126,8 +126,8 @@ table! {
     pub(crate) struct Trace {
         /// Where the collector is; spans are posted to /v1/traces there.
         [Required] otlp: Option<Origin> = None,
-        /// The part of requests that is sampled, besides those that come with a sampled
-        /// traceparent. By default enough to see where time goes.
+        /// The part of requests that is sampled, besides up to 100 a second that come with a
+        /// sampled traceparent. By default enough to see where time goes.
         [Reload] sample: Part = Part(0.1),
         /// Whether responses say in Server-Timing where their time went.
         [Reload] server_timing: bool = false,
