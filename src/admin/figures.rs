@@ -17,7 +17,7 @@ struct Source {
     value: fn(&Metric, MetricType) -> f64,
 }
 
-const SOURCES: [Source; 28] = [
+const SOURCES: [Source; 29] = [
     by("requests.", "vingate_http_requests_total", "route"),
     Source { value: count, ..by("request_count.", "vingate_http_request_seconds", "route") },
     by("request_seconds.", "vingate_http_request_seconds", "route"),
@@ -25,6 +25,7 @@ const SOURCES: [Source; 28] = [
     all("connection_errors", "vingate_http_connection_errors_total"),
     all("certificate_until", "vingate_http_certificate_expiry_timestamp_seconds"),
     by("tokens.", "vingate_auth_tokens_total", "outcome"),
+    all("keys_fetched", "vingate_auth_jwks_last_success_timestamp_seconds"),
     by("vehicles.", "vingate_cache_vehicles_total", "outcome"),
     all("entries", "vingate_cache_entries"),
     all("bytes", "vingate_cache_bytes"),

@@ -1,6 +1,11 @@
 //! What became of the tokens that were shown, and of the fetches of keys.
 
-use prometheus::{IntCounter, Registry, register_int_counter_vec_with_registry};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{
+    GaugeVec, IntCounter, Registry, register_gauge_vec_with_registry,
+    register_int_counter_vec_with_registry,
+};
 
 use super::{Error, TokenError};
 use crate::labels::labels;
@@ -12,6 +17,8 @@ pub struct Metrics {
     missing: IntCounter,
     refused: [IntCounter; TokenError::ALL.len()],
     refreshes: [IntCounter; FetchOutcome::ALL.len()],
+    /// Without a label: it is there when keys are.
+    keys_at: GaugeVec,
 }
 
 labels! {
@@ -42,11 +49,18 @@ impl Metrics {
             "outcome",
             "Fetches of the published keys by what became of them",
         )?;
+        let keys_at = register_gauge_vec_with_registry!(
+            "vingate_auth_jwks_last_success_timestamp_seconds",
+            "When the published keys were last fetched, in seconds since 1970",
+            &[],
+            registry
+        )?;
         Ok(Self {
             accepted: tokens.with_label_values(&["accepted"]),
             missing: tokens.with_label_values(&["missing"]),
             refused: TokenError::ALL.map(|reason| tokens.with_label_values(&[reason.as_str()])),
             refreshes,
+            keys_at,
         })
     }
 
@@ -68,6 +82,11 @@ impl Metrics {
     /// Counts a fetch of the published keys.
     pub(super) fn refreshed(&self, outcome: FetchOutcome) {
         self.refreshes[outcome.index()].inc();
+        if let FetchOutcome::Loaded = outcome {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.unwrap_or_default().as_secs_f64();
+            self.keys_at.with_label_values::<&str>(&[]).set(now);
+        }
     }
 }
 
@@ -90,5 +109,16 @@ mod tests {
         metrics.refused(&Error::Token(TokenError::Subject));
         assert_eq!(metrics.refused[TokenError::Subject.index()].get(), 1);
         assert!(Metrics::register(&registry).is_err(), "only once");
+
+        let keys_at = || {
+            let families = registry.gather();
+            let name = "vingate_auth_jwks_last_success_timestamp_seconds";
+            let family = families.iter().find(|family| family.name() == name);
+            family.map(|family| family.get_metric()[0].get_gauge().get_value())
+        };
+        metrics.refreshed(FetchOutcome::Timeout);
+        assert_eq!(keys_at(), None, "there are no keys");
+        metrics.refreshed(FetchOutcome::Loaded);
+        assert!(keys_at() > Some(1e9));
     }
 }
