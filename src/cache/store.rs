@@ -120,6 +120,11 @@ impl<C: Contents> Cache<C> {
         }))
     }
 
+    /// Bytes that may be held.
+    pub fn capacity(&self) -> u64 {
+        self.0.capacity
+    }
+
     /// What it is of.
     pub fn contents(&self) -> &C {
         &self.0.contents

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Seek as _},
+    io,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     seal::Secrets,
-    vehicle_cache::{Failure, Moment, Restoring, Source, Unwritten, VehicleCache},
+    vehicle::Vehicle,
+    vehicle_cache::{Failure, Key, Moment, Record, Restoring, Source, Unwritten, VehicleCache},
 };
 
 /// A snapshot that nobody else can find any more.
@@ -31,6 +32,9 @@ pub struct Found {
     /// Of the process that has started last before this one.
     last: Option<Owner>,
 }
+
+/// What was held, what was asked for last first.
+type Held = Vec<(Key<Vehicle>, Record)>;
 
 /// Entries after which the eviction policy catches up.
 const SETTLE_EVERY: u64 = 64;
@@ -82,18 +86,16 @@ fn age(fetched_at: SystemTime, now: SystemTime) -> Option<Duration> {
 }
 
 impl Found {
-    /// Brings back what is in it, and says in the log what came of that. It blocks, for seconds if
+    /// Brings back what is in it, and says in the log what came of that. It blocks, for a second if
     /// there is much.
-    pub fn load<F: Failure>(mut self, cache: &VehicleCache<F>, restoring: &Restoring<F>) {
+    pub fn load<F: Failure>(self, cache: &VehicleCache<F>, restoring: &Restoring<F>) {
         let began_at = Instant::now();
-        match self.check(cache) {
-            Ok(is_unwritten) => match self.restore(cache, restoring, &is_unwritten) {
-                Ok(entries) => {
-                    let seconds = began_at.elapsed().as_secs_f64();
-                    info!(entries, seconds, "snapshot loaded");
-                }
-                Err(error) => warn!(%error, "snapshot not loaded to its end"),
-            },
+        match self.read(cache) {
+            Ok((held, is_unwritten)) => {
+                let entries = restore(held, &is_unwritten, cache, restoring);
+                let seconds = began_at.elapsed().as_secs_f64();
+                info!(entries, seconds, "snapshot loaded");
+            }
             Err(refusal) => {
                 let source = std::error::Error::source(&refusal);
                 warn!(error = %refusal, source, "snapshot refused");
@@ -101,60 +103,62 @@ impl Found {
         }
     }
 
-    /// Reads all of it: nothing of a file is used unless all of it can be. Gives what in it nobody
-    /// has written since.
-    fn check<F: Failure>(&mut self, cache: &VehicleCache<F>) -> Result<Unwritten, Refusal> {
-        let (head, trailer) = self.survey().map_err(Refusal::Unreadable)?;
+    /// Reads all of it: nothing of a file is used unless all of it can be. Gives as much as the
+    /// cache may hold, and what nobody has written since.
+    fn read<F: Failure>(&self, cache: &VehicleCache<F>) -> Result<(Held, Unwritten), Refusal> {
+        let (head, held, trailer) = self
+            .entries(cache.capacity())
+            .map_err(Refusal::Unreadable)?;
         let written_at = UNIX_EPOCH + Duration::from_millis(trailer.written_at);
         let (longest, now) = (cache.longest_life(), SystemTime::now());
         self.facts.judge(head.origin, written_at, longest, now)?;
         if self.last != Some(head.writer) {
             return Err(Refusal::Overtaken);
         }
-        Ok(cache.unwritten_since(head.stamp)?)
+        Ok((held, cache.unwritten_since(head.stamp)?))
     }
 
-    fn survey(&mut self) -> io::Result<(Head, Trailer)> {
-        let (head, mut entries) = self.entries()?;
-        let mut count = 0;
+    fn entries(&self, capacity: u64) -> io::Result<(Head, Held, Trailer)> {
+        let sealer = Secrets::new(&self.config.secret, &[]).sealer(PURPOSE);
+        let (head, mut entries) = Entries::begin(FrameReader::new(&self.file, sealer)?)?;
+        let (mut held, mut count, mut bytes) = (Held::new(), 0, 0);
         loop {
             match entries.next()? {
-                Next::Entry(..) => count += 1,
-                Next::End(trailer) if trailer.entries == count => return Ok((head, trailer)),
+                Next::Entry(key, record) => {
+                    count += 1;
+                    bytes += record.length() as u64;
+                    if bytes <= capacity {
+                        held.push((key, record));
+                    }
+                }
+                Next::End(trailer) if trailer.entries == count => return Ok((head, held, trailer)),
                 Next::End(_) => return Err(io::ErrorKind::InvalidData.into()),
             }
         }
     }
+}
 
-    fn restore<F: Failure>(
-        &mut self,
-        cache: &VehicleCache<F>,
-        restoring: &Restoring<F>,
-        is_unwritten: &Unwritten,
-    ) -> io::Result<u64> {
-        let (_, mut entries) = self.entries()?;
-        let (mut restored, mut seen) = (0, 0);
-        while let Next::Entry(key, record) = entries.next()? {
-            let now = Moment::now();
-            let fetched_at = UNIX_EPOCH + Duration::from_millis(record.fetched_at);
-            let results = age(fetched_at, now.wall)
-                .filter(|_| is_unwritten(&key))
-                .and_then(|age| cache.recall(record, age, Source::Snapshot, now));
-            if let Some(results) = results.filter(|results| cache.is_of_use(results, now.instant)) {
-                restored += u64::from(restoring.insert(key, results, now.instant));
-            }
-            seen += 1;
-            if seen % SETTLE_EVERY == 0 && !restoring.settle() {
-                break;
-            }
+/// Gives how many were of use.
+fn restore<F: Failure>(
+    held: Held,
+    is_unwritten: &Unwritten,
+    cache: &VehicleCache<F>,
+    restoring: &Restoring<F>,
+) -> u64 {
+    let mut restored = 0;
+    for (nth, (key, record)) in (1..).zip(held) {
+        let now = Moment::now();
+        let fetched_at = UNIX_EPOCH + Duration::from_millis(record.fetched_at);
+        let results = age(fetched_at, now.wall)
+            .filter(|_| is_unwritten(&key))
+            .and_then(|age| cache.recall(record, age, Source::Snapshot, now));
+        if let Some(results) = results.filter(|results| cache.is_of_use(results, now.instant)) {
+            restored += u64::from(restoring.insert(key, results, now.instant));
         }
-        restoring.settle();
-        Ok(restored)
+        if nth % SETTLE_EVERY == 0 && !restoring.settle() {
+            break;
+        }
     }
-
-    fn entries(&mut self) -> io::Result<(Head, Entries<FrameReader<&File>>)> {
-        self.file.rewind()?;
-        let sealer = Secrets::new(&self.config.secret, &[]).sealer(PURPOSE);
-        Entries::begin(FrameReader::new(&self.file, sealer)?)
-    }
+    restoring.settle();
+    restored
 }

@@ -40,6 +40,11 @@ impl Record {
         bytes.extend_from_slice(results.bytes());
     }
 
+    /// Bytes of the element.
+    pub fn length(&self) -> usize {
+        self.element.bytes.len()
+    }
+
     /// `None`: that is no record.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (fetched_at, rest) = bytes.split_first_chunk()?;
