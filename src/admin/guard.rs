@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{
     Request, Version,
     header::{AUTHORIZATION, HOST},
     uri::Authority,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
 
 use super::responses::Error;
 use crate::{headers::only, problem::Code};
@@ -48,16 +50,29 @@ fn is_ours(authority: &Authority, hosts: &[String]) -> bool {
     is_known && !authority.as_str().contains('@')
 }
 
-/// Whether a request carries `token`, in its only `Authorization`.
+/// What a request without the token is told, each in a header of its own: browsers read no list. The
+/// second makes them ask for the token (RFC 7617).
+pub(super) const CHALLENGES: [&str; 2] = ["Bearer", "Basic realm=\"vingate\""];
+
+/// Whether a request carries `token`, in its only `Authorization`: as what it is, or as the password
+/// of any user, because that is what browsers can send.
 pub(super) fn is_authorized<B>(request: &Request<B>, token: &SecretString) -> bool {
     let Ok(Some(value)) = only(request.headers(), AUTHORIZATION) else {
         return false;
     };
-    let Some((scheme, sent)) = value.as_bytes().split_at_checked("Bearer ".len()) else {
-        return false;
+    let after = |scheme: &str| {
+        let (sent, rest) = value.as_bytes().split_at_checked(scheme.len())?;
+        sent.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
     };
-    scheme.eq_ignore_ascii_case(b"Bearer ")
-        && verify_slices_are_equal(sent, token.expose_secret().as_bytes()).is_ok()
+    let is_token =
+        |sent: &[u8]| verify_slices_are_equal(sent, token.expose_secret().as_bytes()).is_ok();
+    if let Some(sent) = after("Bearer ") {
+        return is_token(sent);
+    }
+    let decoded = after("Basic ").and_then(|sent| BASE64_STANDARD.decode(sent).ok());
+    let decoded = decoded.map(Zeroizing::new).unwrap_or_default();
+    let colon = decoded.iter().position(|&byte| byte == b':');
+    colon.is_some_and(|colon| is_token(&decoded[colon + 1..]))
 }
 
 #[cfg(test)]
@@ -145,6 +160,12 @@ mod tests {
             ("Bearer ", false),
             ("Bearer", false),
             ("Basic s3cret", false),
+            // `:s3cret`, `me:s3cret`, `me:s3cre`, `s3cret`, `me:you:s3cret`.
+            ("Basic OnMzY3JldA==", true),
+            ("basic bWU6czNjcmV0", true),
+            ("Basic bWU6czNjcmU=", false),
+            ("Basic czNjcmV0", false),
+            ("Basic bWU6eW91OnMzY3JldA==", false),
             ("s3cret", false),
         ] {
             let request = Request::builder()

@@ -20,17 +20,18 @@ use crate::{
 pub(super) struct Error {
     pub(super) code: Code,
     pub(super) detail: Cow<'static, str>,
-    header: Option<(HeaderName, &'static str)>,
+    headers: Vec<(HeaderName, &'static str)>,
 }
 
 impl Error {
     pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), header: None }
+        Self { code, detail: detail.into(), headers: Vec::new() }
     }
 
     /// The same with a header that its status needs.
-    pub(super) fn with(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, value)), ..self }
+    pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// A fault of the gateway's own, which is in its log.
@@ -40,10 +41,13 @@ impl Error {
 }
 
 impl From<Error> for Response<Body> {
-    fn from(Error { code, detail, header }: Error) -> Self {
+    fn from(Error { code, detail, headers }: Error) -> Self {
         let mut response = protected(problem::response(code, &detail, None, &[]));
-        let header = header.map(|(name, value)| (name, HeaderValue::from_static(value)));
-        response.headers_mut().extend(header);
+        for (name, value) in headers {
+            response
+                .headers_mut()
+                .append(name, HeaderValue::from_static(value));
+        }
         response
     }
 }

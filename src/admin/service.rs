@@ -161,7 +161,8 @@ impl Shared {
             && !guard::is_authorized(&request, token)
         {
             let error = Error::new(Code::Unauthorized, "the admin token is needed");
-            return Err(error.with(WWW_AUTHENTICATE, "Bearer"));
+            let challenges = guard::CHALLENGES.into_iter();
+            return Err(challenges.fold(error, |error, it| error.with(WWW_AUTHENTICATE, it)));
         }
         let endpoint =
             endpoint.ok_or_else(|| Error::new(Code::NotFound, "there is nothing at this path"))?;

@@ -250,8 +250,11 @@ async fn a_token_keeps_strangers_from_all_but_probes() {
         ("/", false),
         ("/nothing", false),
     ] {
-        let bare = gateway.admin(Request::get(path), "").await.status;
-        assert_eq!(bare, if is_open { 200 } else { 401 }, "{path}");
+        let bare = gateway.admin(Request::get(path), "").await;
+        assert_eq!(bare.status, if is_open { 200 } else { 401 }, "{path}");
+        let asked: Vec<_> = bare.headers.get_all("www-authenticate").iter().collect();
+        let wanted: &[&str] = if is_open { &[] } else { &["Bearer", "Basic realm=\"vingate\""] };
+        assert_eq!(asked, wanted);
         let known = Request::get(path).header("authorization", token);
         let status = if path == "/nothing" { 404 } else { 200 };
         gateway.admin(known, "").await.expect(status);
