@@ -33,10 +33,15 @@ pub(super) fn explain(path: &Path, key: &str) -> ExitCode {
 
 fn summary(path: &Path, config: &Config) -> String {
     let auth = &config.reloadable.auth;
-    let clients = match auth.keys.len() {
+    let keys = match auth.keys.len() {
+        1 => "1 key".to_owned(),
+        keys => format!("{keys} keys"),
+    };
+    let clients = match (&config.restart_only.jwks, auth.keys.is_empty()) {
         _ if !auth.enabled => "anyone, without a token".to_owned(),
-        1 => "tokens of 1 key".to_owned(),
-        keys => format!("tokens of {keys} keys"),
+        (None, _) => format!("tokens of {keys}"),
+        (Some(_), true) => "tokens of published keys".to_owned(),
+        (Some(_), false) => format!("tokens of published keys and of {keys}"),
     };
     let credential = match auth.accounts.len() {
         0 => "each client's own credential".to_owned(),
@@ -70,6 +75,10 @@ mod tests {
         for (text, want) in [
             ("auth.enabled = false", "each client's own credential\n  clients   anyone"),
             ("auth = { enabled = false, open = true }", "credential\n  clients   anyone"),
+            (
+                "auth = { jwks_url = \"https://login.example/jwks\", issuer = \"a\", audience = [\"b\"] }",
+                "tokens of published keys",
+            ),
         ] {
             let text = format!("upstream.url = \"https://sync.example\"\n{text}");
             let config = Config::parse(&text, Path::new("a.toml"), &|_| None).unwrap();
