@@ -1,6 +1,6 @@
 //! The duty to fetch items, and to say what came of it.
 
-use std::{mem, ops::Range, sync::Arc};
+use std::{any::Any, mem, ops::Range, sync::Arc};
 
 use super::{
     Cache, Contents, Entry, Moment,
@@ -25,7 +25,12 @@ pub struct Lease<C: Contents> {
     flight: Arc<Flight<C>>,
     index: usize,
     is_refresh: bool,
+    /// What is dropped with it.
+    guard: Option<Guard>,
 }
+
+/// Ends something when it is dropped.
+pub type Guard = Box<dyn Any + Send + Sync>;
 
 /// What came into the cache.
 pub struct Stored<C: Contents> {
@@ -47,7 +52,7 @@ impl<C: Contents> Lease<C> {
         index: usize,
         is_refresh: bool,
     ) -> Self {
-        Self { hashed, flight, index, is_refresh }
+        Self { hashed, flight, index, is_refresh, guard: None }
     }
 
     /// What it is for.
@@ -58,6 +63,11 @@ impl<C: Contents> Lease<C> {
     /// Whether the request that leads has a stale entry already and does not wait.
     pub fn is_refresh(&self) -> bool {
         self.is_refresh
+    }
+
+    /// Drops `guard` when the lease has ended, after everybody was told who waits.
+    pub fn keep(&mut self, guard: Guard) {
+        self.guard = Some(guard);
     }
 
     /// Takes its item out of the table, so that nobody joins any more, and stores `entry`

@@ -35,7 +35,7 @@ pub use self::{
     entry::Entry,
     flight::{Flight, Outcome, Waiter},
     key::{Key, Partition, Scope},
-    lease::{Lease, Leases, Stored},
+    lease::{Guard, Lease, Leases, Stored},
     lookup::{Lookup, Lookups, Rules, Verdict},
     removal::Hold,
     restore::{HeldEntry, Restoring},

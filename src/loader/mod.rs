@@ -30,13 +30,10 @@ mod riders;
 mod suspicions;
 mod worth;
 
-use std::{
-    pin::pin,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName};
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use self::{
@@ -87,13 +84,15 @@ pub struct State {
 #[must_use = "dropped at once, nothing is waited for"]
 pub struct Loading {
     loader: Loader,
-    /// Where it waits, once that is known.
-    waiting: Arc<OnceLock<(QueueKey, Arc<Ticket>)>>,
+    waiting: Arc<Waiting>,
     flight: Option<Arc<Flight<Failure>>>,
 }
 
 /// A call of so many vehicles takes hardly longer with more, also if somebody waits for it.
 const LARGE: usize = 100;
+
+/// Where a request waits, as far as that is known.
+type Waiting = Mutex<Vec<(QueueKey, Arc<Ticket>)>>;
 
 impl Loader {
     /// Fills `cache` from `upstream` with what waits, which goes by `config` from now on.
@@ -132,23 +131,25 @@ impl Loader {
 
     /// Fetches what `leases` are for, in tasks of its own. Runs inside a tokio runtime.
     pub fn load(&self, leases: Leases<Failure>, context: CallContext) -> Loading {
-        let (waiting, flight) = (Arc::<OnceLock<_>>::default(), leases.flight().cloned());
+        let (waiting, flight) = (Arc::<Waiting>::default(), leases.flight().cloned());
         let loading = Loading { loader: self.clone(), waiting: Arc::clone(&waiting), flight };
         let partition = context.partition.filter(|_| !leases.is_empty());
+        let context = Arc::new(context);
         let Some(partition) = partition else {
             self.call_for(leases, context, &waiting);
             return loading;
         };
         let cache = &self.0.cache;
-        match cache.fill_from_replicas(partition, leases, &context.directives) {
+        match cache.ask_replicas(partition, leases, &context.directives) {
             Err(leases) => self.call_for(leases, context, &waiting),
-            Ok(filling) => {
+            Ok(mut from_replicas) => {
                 let loader = self.clone();
                 tokio::spawn(async move {
-                    let leases = filling.await;
-                    loader.call_for(leases, context, &waiting);
-                    // Somebody may have joined a refresh meanwhile.
-                    loader.joined(partition);
+                    while let Some(leases) = from_replicas.next().await {
+                        loader.call_for(leases, Arc::clone(&context), &waiting);
+                        // Somebody may have joined a refresh meanwhile.
+                        loader.joined(partition);
+                    }
                 });
             }
         }
@@ -157,18 +158,12 @@ impl Loader {
 
     /// Lets `leases` wait for calls, and makes them in tasks of its own. Notes in `waiting` where
     /// they wait.
-    fn call_for(
-        &self,
-        mut leases: Leases<Failure>,
-        context: CallContext,
-        waiting: &OnceLock<(QueueKey, Arc<Ticket>)>,
-    ) {
+    fn call_for(&self, mut leases: Leases<Failure>, context: Arc<CallContext>, waiting: &Waiting) {
         // Who asked may have left while replicas were asked.
         leases.drop_unwanted();
         if leases.is_empty() {
             return;
         }
-        let context = Arc::new(context);
         let key = context.queue_key();
         let queues = &self.0.state.queues;
         for (leases, failure) in queues.take_refused(key, &mut leases, &context) {
@@ -184,7 +179,7 @@ impl Loader {
         let calling = self.clone().make_calls(key, Arc::clone(&ticket), context);
         tokio::spawn(calling);
         // Whoever has left before this has left its flight, too, and nothing is called for it.
-        let _ = waiting.set((key, ticket));
+        waiting.lock().push((key, ticket));
     }
 
     /// Somebody waits for a vehicle of this partition that another request leads, be it only to
@@ -350,8 +345,8 @@ impl Drop for Loading {
         if let Some(flight) = &self.flight {
             flight.leader_left();
         }
-        if let Some((key, ticket)) = self.waiting.get() {
-            let queues = &self.loader.0.state.queues;
+        let queues = &self.loader.0.state.queues;
+        for (key, ticket) in self.waiting.lock().iter() {
             queues.with(*key, |queue, _| queue.leave(ticket));
         }
     }

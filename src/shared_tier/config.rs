@@ -30,6 +30,8 @@ pub struct Config {
     pub write_wait: Duration,
     /// Nothing older is served while nothing is heard of writes.
     pub when_lost: Duration,
+    /// Whether one replica asks for what nobody has, and the others wait for it.
+    pub leases: bool,
     /// The longest that a write may take.
     pub write_timeout: Duration,
 }

@@ -67,6 +67,8 @@ impl SharedTier {
     ) -> Infallible {
         let _counting = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_counting(on_count)));
         let _reading = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_reading()));
+        let _polling = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_polling()));
+        let _renewing = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_leases()));
         let _sharing = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_sharing()));
         let Times { lease, write } = self.0.times();
         let mut follower = Follower::<Strict>::new(Times { lease, write });

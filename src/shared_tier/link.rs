@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use redis::{Cmd, RedisError, RedisResult, Value, aio::MultiplexedConnection, cmd, pipe};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection, cmd, pipe};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -122,19 +122,7 @@ impl Link {
         self.allowance.set(max_bytes);
         let mut link = self.commands.clone();
         let response = within(link.send_packed_command(&command)).await?;
-        let Value::Array(values) = response.extract_error()? else {
-            return Err(LinkError::Unexpected("MGET"));
-        };
-        let values = values.into_iter().map(|value| match value {
-            Value::BulkString(bytes) => Ok(Some(bytes)),
-            Value::Nil => Ok(None),
-            _ => Err(LinkError::Unexpected("MGET")),
-        });
-        let values: Vec<_> = values.collect::<Result<_, _>>()?;
-        match values.len() == names.len() {
-            true => Ok(values),
-            false => Err(LinkError::Unexpected("MGET")),
-        }
+        values(response.extract_error()?, names.len())
     }
 
     /// Keeps values under their names for so long each. Gives for each whether it is kept.
@@ -148,13 +136,22 @@ impl Link {
             let command = commands.cmd("SET").arg(name).arg(value);
             command.arg("PX").arg(milliseconds);
         }
-        let (mut link, count) = (self.commands.clone(), commands.len());
-        self.allowance.set(MAX_RESPONSE);
-        let responses = within(link.send_packed_commands(&commands, 0, count)).await?;
+        let responses = self.ask_all(&commands, MAX_RESPONSE).await?;
         let kept = responses
             .into_iter()
             .map(|response| response.extract_error().map(drop));
         Ok(kept.collect())
+    }
+
+    /// The responses to `commands`, which may take so many bytes.
+    pub(super) async fn ask_all(
+        &self,
+        commands: &Pipeline,
+        max_bytes: usize,
+    ) -> Result<Vec<Value>, LinkError> {
+        self.allowance.set(max_bytes);
+        let (mut link, count) = (self.commands.clone(), commands.len());
+        within(link.send_packed_commands(commands, 0, count)).await
     }
 
     /// Entries of the log from `first` on, that one included, up to `count`.
@@ -222,6 +219,23 @@ async fn within<T>(asking: impl Future<Output = RedisResult<T>>) -> Result<T, Li
     Ok(timeout(TIMEOUT, asking)
         .await
         .map_err(|_| LinkError::Timeout)??)
+}
+
+/// What an MGET of so many names gives.
+pub(super) fn values(response: Value, count: usize) -> Result<Vec<Option<Vec<u8>>>, LinkError> {
+    let Value::Array(values) = response else {
+        return Err(LinkError::Unexpected("MGET"));
+    };
+    let values = values.into_iter().map(|value| match value {
+        Value::BulkString(bytes) => Ok(Some(bytes)),
+        Value::Nil => Ok(None),
+        _ => Err(LinkError::Unexpected("MGET")),
+    });
+    let values: Vec<_> = values.collect::<Result<_, _>>()?;
+    match values.len() == count {
+        true => Ok(values),
+        false => Err(LinkError::Unexpected("MGET")),
+    }
 }
 
 fn position(id: &[u8]) -> Option<Position> {

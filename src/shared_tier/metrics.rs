@@ -20,6 +20,7 @@ pub struct Metrics {
     pub(super) replicas: IntGauge,
     lookups: [IntCounter; Lookup::ALL.len()],
     fills: [IntCounter; Fill::ALL.len()],
+    leases: [IntCounter; LeaseOutcome::ALL.len()],
     trust: Arc<Trust>,
 }
 
@@ -50,6 +51,18 @@ labels! {
         Dropped = "dropped",
         /// The server refused it, or was not reached.
         Failed = "failed",
+    }
+}
+
+labels! {
+    /// What became of a vehicle that nobody had; the label of `vingate_shared_leases_total`.
+    pub(super) enum LeaseOutcome {
+        /// No other replica asked for it, so this one did.
+        Taken = "taken",
+        /// Another one asked for it, and brought it.
+        Brought = "brought",
+        /// Another one asked for it, but this one did not get it from there in time.
+        InVain = "in_vain",
     }
 }
 
@@ -118,6 +131,12 @@ impl Metrics {
                 "outcome",
                 "Vehicles to be shared, by what became of them",
             )?,
+            leases: LeaseOutcome::counters(
+                registry,
+                "vingate_shared_leases_total",
+                "outcome",
+                "Vehicles that no replica had, by who asked for them",
+            )?,
             trust,
         })
     }
@@ -128,6 +147,10 @@ impl Metrics {
 
     pub(super) fn filled(&self, outcome: Fill, vehicles: usize) {
         self.fills[outcome.index()].inc_by(vehicles as u64);
+    }
+
+    pub(super) fn leased(&self, outcome: LeaseOutcome, vehicles: usize) {
+        self.leases[outcome.index()].inc_by(vehicles as u64);
     }
 
     pub(super) fn trust(&self) -> &Arc<Trust> {

@@ -22,12 +22,17 @@
 //! does not take it. Requests wait for it some milliseconds at most, and when that has been in vain
 //! for three times, nobody asks until the server responds in time again ([`reading`]).
 //!
+//! **Leases of vehicles.** For what nobody has one replica takes a lease on the server
+//! ([`shared_leases`]) and asks Sync. The others wait for what comes of that, as long as something
+//! does ([`searching`]).
+//!
 //! Nothing waits for the server for longer than a write that is told to it, which waits for 20 ms.
 //! What cannot be told is told as soon as there is a server again ([`outbox`]).
 //!
 //! What happens when is decided by types without a clock, a lock or a socket ([`follower`],
 //! [`release`]), which tests run in every order of steps.
 
+mod awaiting;
 mod bounded;
 mod census;
 mod config;
@@ -37,18 +42,22 @@ mod finding;
 mod follower;
 mod following;
 mod known_writes;
+mod lease_commands;
 mod link;
 mod log_entry;
 mod metrics;
 mod outbox;
+mod polls;
 mod position;
 mod readers;
 mod reading;
 mod release;
 mod reported;
 mod rules;
+mod searching;
 mod server_clock;
 mod share_queue;
+mod shared_leases;
 mod sharing;
 mod telling;
 mod trust;
@@ -77,10 +86,12 @@ use self::{
     known_writes::KnownWrites,
     log_entry::{LogEntry, WriteId},
     outbox::{Outbox, Outgoing, Pending},
+    polls::Polls,
     position::Position,
     readers::Readers,
     server_clock::ServerClock,
     share_queue::ShareQueue,
+    shared_leases::SharedLeases,
     trust::Trust,
     value_codec::ValueCodec,
 };
@@ -105,6 +116,8 @@ struct Inner {
     values: ValueCodec,
     readers: Readers,
     share_queue: ShareQueue,
+    leases: SharedLeases,
+    polls: Polls,
     metrics: Metrics,
     /// Tells the writes of this process from those of others.
     replica: u64,
@@ -116,6 +129,7 @@ impl SharedTier {
     pub fn new(config: Config, metrics: Metrics) -> Result<Self, TlsError> {
         let endpoint = Endpoint::of(&config)?;
         let secrets = Secrets::new(&config.secret, &config.previous);
+        let share_queue = ShareQueue::new();
         let mut replica = [0; 8];
         rand::fill(&mut replica).expect("the system has random bytes");
         Ok(Self(Arc::new(Inner {
@@ -129,7 +143,9 @@ impl SharedTier {
             clock: Mutex::default(),
             values: ValueCodec::new(&config.namespace, secrets),
             readers: Readers::default(),
-            share_queue: ShareQueue::new(),
+            leases: SharedLeases::new(share_queue.clone()),
+            share_queue,
+            polls: Polls::default(),
             metrics,
             replica: u64::from_le_bytes(replica),
             writes: AtomicU64::new(0),

@@ -4,15 +4,19 @@
 //! a connection is lost, nobody asks any more until new connections have stood a trial that no
 //! request waits for.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, Semaphore};
 
 use super::{
+    lease_commands::Leased,
     link::{Link, LinkError},
     value_codec::MAX_VALUE,
 };
@@ -36,8 +40,11 @@ pub(super) struct Line {
     room: Semaphore,
 }
 
+/// Vehicles that are asked for at once.
+pub(super) const PIECE: usize = 500;
+
 /// Names that are asked for at once over one connection: some 30 megabytes of the longest values.
-const ROOM: usize = 1000;
+const ROOM: usize = 2 * PIECE;
 
 /// After so many in a row were kept waiting, nobody asks.
 const MAX_MISSES: u32 = 3;
@@ -100,12 +107,46 @@ impl Line {
         &self,
         names: &[Vec<u8>],
     ) -> Result<Vec<Option<Vec<u8>>>, LinkError> {
-        let permits = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        self.with_room(names.len(), async |bytes| self.link.values(names, bytes).await)
+            .await
+    }
+
+    /// SharedLeases what is kept under these names, at most [`ROOM`], and looks what stands there.
+    pub(super) async fn lease(
+        &self,
+        names: &[Vec<u8>],
+        replica: u64,
+        life: Duration,
+    ) -> Result<Vec<Leased>, LinkError> {
+        let lease = async |bytes| self.link.lease(names, replica, life, bytes).await;
+        self.with_room(names.len(), lease).await
+    }
+
+    /// Looks what stands under these names, at most [`ROOM`].
+    pub(super) async fn look(&self, names: &[Vec<u8>]) -> Result<Vec<Leased>, LinkError> {
+        self.with_room(names.len(), async |bytes| self.link.look(names, bytes).await)
+            .await
+    }
+
+    /// Keeps these leases, at most [`ROOM`], for so long from now.
+    pub(super) async fn extend(&self, leases: &[Vec<u8>], life: Duration) -> Result<(), LinkError> {
+        self.with_room(leases.len(), async |_| self.link.extend(leases, life).await)
+            .await
+    }
+
+    /// Asks for what stands under so many names, when there is room for it. `ask` is told how many
+    /// bytes may come for all that is asked for.
+    async fn with_room<T>(
+        &self,
+        names: usize,
+        ask: impl AsyncFnOnce(usize) -> Result<T, LinkError>,
+    ) -> Result<T, LinkError> {
+        let permits = u32::try_from(names).unwrap_or(u32::MAX);
         let given_up = |_| LinkError::Timeout;
         let permit = self.room.acquire_many(permits).await.map_err(given_up)?;
         let asked_for = ROOM - self.room.available_permits();
-        let values = self.link.values(names, asked_for * MAX_VALUE).await;
+        let asked = ask(asked_for * MAX_VALUE).await;
         drop(permit);
-        values
+        asked
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     upstream::{Account, RetryAfterListener},
     vehicle::Vehicle,
     vehicle_cache::{
-        self, Change, Entry, Found, InvalidationScope, Key, Partition, Replicas, Tell, Unwritten,
+        self, Change, Entry, InvalidationScope, Key, Partition, Replicas, Search, Tell, Unwritten,
     },
 };
 
@@ -54,20 +54,18 @@ impl Replicas for SharedTier {
         (!self.0.trust().lasts(now)).then_some(self.0.config.when_lost)
     }
 
-    fn find(
-        &self,
-        partition: Partition,
-        vehicles: Vec<Vehicle>,
-    ) -> Option<BoxFuture<'static, Vec<Option<Found>>>> {
-        self.find_all(partition, vehicles)
+    fn search(&self, partition: Partition, vehicles: usize) -> Option<Box<dyn Search>> {
+        self.begin_search(partition, vehicles)
     }
 
     fn share(&self, partition: Partition, fill: &mut dyn FnMut() -> Vec<(Vehicle, Arc<Entry>)>) {
         // Before: a write that is read of meanwhile keeps what is older from being stored.
         let stamp = self.0.known.lock().stamp();
+        // And before leases end.
+        let place = self.0.share_queue.place();
         let stored = fill();
         if let Some(stamp) = stamp.filter(|_| !stored.is_empty()) {
-            self.share_filled(stamp, partition, stored);
+            self.share_filled(place, stamp, partition, stored);
         }
     }
 

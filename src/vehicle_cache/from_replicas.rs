@@ -1,78 +1,60 @@
 //! Vehicles that other replicas have fetched, and those that they get.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
-use tokio::task::yield_now;
+use tokio::{task::yield_now, time::Instant};
 
 use super::{
-    Directives, Element, Entry, Failure, Found, Leases, Moment, Partition, Results, Source, Stored,
-    VehicleCache,
+    Directives, Element, Entry, Failure, Found, Leases, Moment, Partition, Results, Search, Sought,
+    Source, Stored, VehicleCache,
 };
+
+/// Leases that are filled with what other replicas have fetched, or are about to.
+pub struct FromReplicas<F: Failure> {
+    cache: VehicleCache<F>,
+    search: Box<dyn Search>,
+    directives: Directives,
+    asked_at: Instant,
+    leases: Leases<F>,
+    next: Next,
+}
+
+/// What is to be done for the leases that are left.
+enum Next {
+    Find,
+    Lease,
+    Wait,
+}
 
 /// Vehicles that are stored without a break.
 const PIECE: usize = 500;
 
 impl<F: Failure> VehicleCache<F> {
-    /// Fills those of `leases` that other replicas have, and that a request with these directives
-    /// takes. Gives the others when it is ready, which is soon.
+    /// Looks for `leases` among what other replicas have fetched that a request with these
+    /// directives takes.
     ///
     /// # Errors
     ///
     /// All of `leases`, if there is nobody to ask.
-    pub fn fill_from_replicas(
+    pub fn ask_replicas(
         &self,
         partition: Partition,
         leases: Leases<F>,
         directives: &Directives,
-    ) -> Result<impl Future<Output = Leases<F>> + Send + use<F>, Leases<F>> {
+    ) -> Result<FromReplicas<F>, Leases<F>> {
         let replicas = self.contents().replicas.as_ref();
         let replicas = replicas.filter(|_| !directives.no_cache && !directives.no_store);
-        let finding = replicas.and_then(|it| it.find(partition, leases.items().collect()));
-        let Some(finding) = finding else {
+        let Some(search) = replicas.and_then(|it| it.search(partition, leases.len())) else {
             return Err(leases);
         };
-        let (cache, directives) = (self.clone(), directives.clone());
-        Ok(async move {
-            cache
-                .fill_with_found(leases, finding.await, &directives)
-                .await
+        Ok(FromReplicas {
+            cache: self.clone(),
+            search,
+            directives: directives.clone(),
+            asked_at: Instant::now(),
+            leases,
+            next: Next::Find,
         })
-    }
-
-    async fn fill_with_found(
-        &self,
-        mut leases: Leases<F>,
-        found: Vec<Option<Found>>,
-        directives: &Directives,
-    ) -> Leases<F> {
-        let mut found = found.into_iter();
-        let mut others = leases.split_off(0);
-        let mut rest = leases;
-        while !others.is_empty() {
-            let mut piece = others;
-            others = piece.split_off(PIECE);
-            let mut values = Vec::new();
-            let filled = piece.extract(|_| {
-                let value = found.next().flatten();
-                let value = value.and_then(|found| self.usable(found, directives));
-                let is_usable = value.is_some();
-                values.extend(value);
-                is_usable
-            });
-            let stored = filled.fill_with(values, true);
-            self.metrics().refreshed(&stored);
-            rest.append(piece);
-            yield_now().await;
-        }
-        rest
-    }
-
-    /// What was found, if a request with these directives would take it from the cache as fresh.
-    fn usable(&self, Found { record, age }: Found, directives: &Directives) -> Option<Results> {
-        let now = Moment::now();
-        let results = self.recall(record, age, Source::Shared, now)?;
-        self.is_fresh(&results, directives, now.instant)
-            .then_some(results)
     }
 
     /// Fills `leases`, which are of a partition or of nobody's, with what a call has brought, and
@@ -102,5 +84,86 @@ impl<F: Failure> VehicleCache<F> {
             Some((replicas, partition)) => replicas.share(partition, &mut fill),
             None => drop(fill()),
         }
+    }
+}
+
+impl<F: Failure> FromReplicas<F> {
+    /// Fills what the others have. Gives leases that have to be filled from here as soon as there
+    /// are some; `None`: there are no more.
+    pub async fn next(&mut self) -> Option<Leases<F>> {
+        loop {
+            self.leases.drop_unwanted();
+            if self.leases.is_empty() {
+                return None;
+            }
+            let vehicles = self.leases.items().collect();
+            let rest = match mem::replace(&mut self.next, Next::Wait) {
+                Next::Find => {
+                    self.next = Next::Lease;
+                    let found = self.search.find(vehicles).await.into_iter();
+                    let sought = found.map(|it| it.map_or(Sought::Awaited, Sought::Found));
+                    let mut rest = self.sort(sought).await;
+                    // For them nobody waits, here or elsewhere.
+                    rest.append(self.leases.extract(|lease| lease.is_refresh()));
+                    rest
+                }
+                Next::Lease => {
+                    let sought = self.search.lease(vehicles).await;
+                    self.sort(sought.into_iter()).await
+                }
+                Next::Wait => {
+                    let sought = self.search.wait(vehicles).await;
+                    self.sort(sought.into_iter()).await
+                }
+            };
+            if !rest.is_empty() {
+                return Some(rest);
+            }
+        }
+    }
+
+    /// Goes on with what is known of each lease. Gives those that are to be filled from here.
+    async fn sort(&mut self, mut sought: impl Iterator<Item = Sought>) -> Leases<F> {
+        let mut others = self.leases.split_off(0);
+        let mut rest = others.split_off(others.len());
+        while !others.is_empty() {
+            let mut piece = others;
+            others = piece.split_off(PIECE);
+            let (mut values, mut are_awaited) = (Vec::new(), Vec::new());
+            let filled = piece.extract(|lease| {
+                let (value, is_awaited) = match sought.next() {
+                    Some(Sought::Found(found)) => (self.usable(found), false),
+                    Some(Sought::Awaited) => (None, true),
+                    Some(Sought::Missing(Some(guard))) => {
+                        lease.keep(guard);
+                        (None, false)
+                    }
+                    Some(Sought::Missing(None)) | None => (None, false),
+                };
+                let is_filled = value.is_some();
+                values.extend(value);
+                are_awaited.extend((!is_filled).then_some(is_awaited));
+                is_filled
+            });
+            let stored = filled.fill_with(values, true);
+            self.cache.metrics().refreshed(&stored);
+            let mut are_awaited = are_awaited.into_iter();
+            let awaited = piece.extract(|_| are_awaited.next().unwrap_or(false));
+            self.leases.append(awaited);
+            rest.append(piece);
+            yield_now().await;
+        }
+        rest
+    }
+
+    /// What was found, if the request would take it from the cache, or if Sync responded after it
+    /// had come.
+    fn usable(&self, Found { record, age }: Found) -> Option<Results> {
+        let Self { cache, directives, asked_at, .. } = self;
+        let now = Moment::now();
+        let results = cache.recall(record, age, Source::Shared, now)?;
+        cache
+            .is_wanted(&results, directives, *asked_at)
+            .then_some(results)
     }
 }

@@ -33,15 +33,16 @@ pub use self::{
     directives::Directives,
     drop_log::{DropLog, LastDrop},
     failed_calls::{FailedCall, FailedCalls},
+    from_replicas::FromReplicas,
     invalidate::{Cause, Invalidate},
     life::{Held, Life},
     lifetimes::{Lifetimes, StaleWindows, Ttl},
     metrics::{CacheStatus, Metrics},
     record::Record,
-    replicas::{Found, Replicas, Stamp, Tell, Unheard, Unwritten},
+    replicas::{Found, Replicas, Search, Sought, Stamp, Tell, Unheard, Unwritten},
     results::{ContentHash, Element, Freshness, Results, Source},
 };
-pub use crate::cache::{Key, Moment, Partition};
+pub use crate::cache::{Guard, Key, Moment, Partition};
 
 /// The cache of vehicles. `F` is why a call failed.
 pub type VehicleCache<F> = cache::Cache<Vehicles<F>>;
@@ -148,8 +149,8 @@ impl<F: Failure> VehicleCache<F> {
 
     /// Whether what came for a request that asked for it at `asked_at` is what it wants: it is, if
     /// Sync responded after that, and if it would have been taken from the cache.
-    pub fn is_wanted(&self, entry: &Entry, directives: &Directives, asked_at: Instant) -> bool {
-        entry.filled_at().instant >= asked_at || self.is_fresh(entry, directives, asked_at)
+    pub fn is_wanted(&self, results: &Results, directives: &Directives, asked_at: Instant) -> bool {
+        results.filled_at().instant >= asked_at || self.is_fresh(results, directives, asked_at)
     }
 
     /// Whether a request would take this from the cache as fresh.

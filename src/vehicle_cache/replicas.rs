@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Change, Entry, Failure, InvalidationScope, Record, VehicleCache};
 use crate::{
-    cache::{Key, Partition},
+    cache::{Guard, Key, Partition},
     vehicle::Vehicle,
 };
 
@@ -20,13 +20,9 @@ pub trait Replicas: Tell {
     /// here, so that the age does not matter.
     fn max_age(&self, now: Instant) -> Option<Duration>;
 
-    /// What the others have fetched of `vehicles`, one for each: ready soon, with what is there by
-    /// then. `None`: they cannot be asked.
-    fn find(
-        &self,
-        partition: Partition,
-        vehicles: Vec<Vehicle>,
-    ) -> Option<BoxFuture<'static, Vec<Option<Found>>>>;
+    /// Begins to look for this many vehicles of a partition among what the others have fetched;
+    /// `None`: they cannot be asked.
+    fn search(&self, partition: Partition, vehicles: usize) -> Option<Box<dyn Search>>;
 
     /// Lets `fill` store what a call has brought of a partition, and the others have what that
     /// gives: all that no write has touched since it was asked for.
@@ -55,6 +51,29 @@ pub type Unwritten = Box<dyn Fn(&Key<Vehicle>) -> bool + Send>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not known what other replicas write")]
 pub struct Unheard;
+
+/// A search for vehicles among what other replicas have fetched, and what they fetch.
+pub trait Search: Send + 'static {
+    /// What the others have of `vehicles`, one for each: ready soon, with what is there by then.
+    fn find(&mut self, vehicles: Vec<Vehicle>) -> BoxFuture<'_, Vec<Option<Found>>>;
+
+    /// Leases `vehicles`, which nobody has: one replica asks for each, and the others wait for it.
+    /// As soon.
+    fn lease(&mut self, vehicles: Vec<Vehicle>) -> BoxFuture<'_, Vec<Sought>>;
+
+    /// Looks again for `vehicles`, for which other replicas ask, after a while.
+    fn wait(&mut self, vehicles: Vec<Vehicle>) -> BoxFuture<'_, Vec<Sought>>;
+}
+
+/// What is known of a vehicle that is leased.
+pub enum Sought {
+    /// Another replica has fetched it by now.
+    Found(Found),
+    /// Another replica asks for it.
+    Awaited,
+    /// This one has to ask. With a guard, the others wait for it until that is dropped.
+    Missing(Option<Guard>),
+}
 
 /// What another replica has fetched.
 #[derive(Clone, Debug)]

@@ -145,7 +145,8 @@ async fn unannounced(gateway: &Gateway) -> f64 {
 
 #[tokio::test]
 async fn needs_no_more_rights_than_are_documented() {
-    const RIGHTS: &str = "+xadd +xrange +info +mget +set +hset +hgetall +hdel ~{vg1:* ~vg1:*";
+    const RIGHTS: &str =
+        "+xadd +xrange +info +mget +set +del +pexpire +hset +hgetall +hdel ~{vg1:* ~vg1:*";
     assert!(include_str!("../../README.md").contains(RIGHTS));
     let Some(redis) = RedisServer::start(&[]).await else { return };
     let rights: Vec<_> = RIGHTS.split(' ').collect();

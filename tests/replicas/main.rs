@@ -10,6 +10,7 @@ mod certificates;
 mod coherence;
 mod demo;
 mod failures;
+mod leases;
 mod parts;
 mod redis_server;
 mod restart;

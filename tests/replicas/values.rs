@@ -22,12 +22,12 @@ use crate::{
 const PATIENT: &str = "timeout = \"30s\"";
 
 /// The same, and trusts what it heard although it is at work for long.
-const TRUSTING: &str = "timeout = \"30s\"\nlease = \"1m\"\nwrite_wait = \"0s\"";
+pub(crate) const TRUSTING: &str = "timeout = \"30s\"\nlease = \"1m\"\nwrite_wait = \"0s\"";
 
 /// Trusts what it heard while the server is frozen, so that only the waits count.
 const IMPATIENT: &str = "timeout = \"500ms\"\nlease = \"1m\"\nwrite_wait = \"0s\"";
 
-async fn batch(gateway: &Gateway, vehicles: &[Vehicle]) -> Response {
+pub(crate) async fn batch(gateway: &Gateway, vehicles: &[Vehicle]) -> Response {
     let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
     gateway.batch(&spelled).await.expect(200)
 }
@@ -53,7 +53,7 @@ async fn replicas(count: usize, vehicles: usize, keys: &str) -> Option<(Replicas
     Some((replicas, vehicles))
 }
 
-async fn until_asking(replicas: &Replicas) {
+pub(crate) async fn until_asking(replicas: &Replicas) {
     for gateway in &replicas.all {
         gateway
             .until_metric("vingate_shared_breaker_state", 0.0)

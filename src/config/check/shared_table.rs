@@ -45,6 +45,7 @@ pub(super) fn check(
         lease,
         write_wait,
         when_lost: written.when_lost.0,
+        leases: written.leases,
         write_timeout: file.upstream.request_timeout.0 + file.upstream.attempt_timeout.0,
     }))
 }

@@ -33,7 +33,7 @@ table! {
         /// The CA certificates of the server, PEM. If absent, those that the system trusts.
         ca: Option<PathBuf> = None,
         /// The longest that a request waits for vehicles that other replicas have fetched, and 2 ms
-        /// more for each 500 vehicles beyond the first. After three such waits in a row nobody waits
+        /// more for each 500 vehicles beyond the first, and for each 500 that nobody has. After three such waits in a row nobody waits
         /// until the server responds in time again.
         timeout: Time<1, MINUTE> = Time::millis(10),
         /// How long a replica trusts what it last heard of writes. It asks every 25 ms, so that
@@ -46,5 +46,8 @@ table! {
         /// Nothing older is served by a replica that does not hear of writes. Long enough for a
         /// server that starts again, short enough for people who wait for their change.
         when_lost: Time<0, DAY> = Time::seconds(30),
+        /// Whether one replica asks Sync for a vehicle that no replica has, and the others wait for
+        /// it: while it comes, and for no longer than about a call takes and 250 ms when it does not.
+        leases: bool = true,
     }
 }

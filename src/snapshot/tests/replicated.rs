@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::vehicle_cache::{
-    Change, Entry, Found as FoundThere, InvalidationScope, Replicas, Stamp, Tell, Unwritten,
+    Change, Entry, InvalidationScope, Replicas, Search, Stamp, Tell, Unwritten,
 };
 
 /// Knows of this log, and that others have written these vehicles since.
@@ -21,11 +21,7 @@ impl Replicas for Others {
         None
     }
 
-    fn find(
-        &self,
-        _: Partition,
-        _: Vec<Vehicle>,
-    ) -> Option<BoxFuture<'static, Vec<Option<FoundThere>>>> {
+    fn search(&self, _: Partition, _: usize) -> Option<Box<dyn Search>> {
         None
     }
 

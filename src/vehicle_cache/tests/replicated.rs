@@ -1,9 +1,12 @@
 //! What is told to other replicas, and what is done when they are not heard.
 
+use std::collections::VecDeque;
+
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::vehicle_cache::{Found, Guard, Search, Sought};
 
 /// What other replicas are told.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,9 +22,17 @@ struct Recorder {
     told: Arc<Mutex<Vec<Told>>>,
     max_age: Option<Duration>,
     /// What the others have, if they are asked at all.
-    found: Option<Vec<Option<crate::vehicle_cache::Found>>>,
+    found: Option<Vec<Option<Found>>>,
+    /// What is known of what they do not have, each time it is asked.
+    sought: Arc<Mutex<VecDeque<Vec<Sought>>>>,
     /// What they get.
     shared: Arc<Mutex<Vec<Vehicle>>>,
+}
+
+/// A search that comes to what it is told.
+struct Script {
+    found: Vec<Option<Found>>,
+    sought: Arc<Mutex<VecDeque<Vec<Sought>>>>,
 }
 
 /// A write that was announced, or none.
@@ -35,13 +46,10 @@ impl Replicas for Recorder {
         self.max_age
     }
 
-    fn find(
-        &self,
-        _: Partition,
-        _: Vec<Vehicle>,
-    ) -> Option<BoxFuture<'static, Vec<Option<crate::vehicle_cache::Found>>>> {
+    fn search(&self, _: Partition, _: usize) -> Option<Box<dyn Search>> {
         let found = self.found.clone()?;
-        Some(Box::pin(std::future::ready(found)))
+        let sought = Arc::clone(&self.sought);
+        Some(Box::new(Script { found, sought }))
     }
 
     fn share(&self, _: Partition, fill: &mut dyn FnMut() -> Vec<(Vehicle, Arc<Entry>)>) {
@@ -61,6 +69,22 @@ impl Replicas for Recorder {
         self.told.lock().push(Told::Announced(scope));
         let outcome = Outcome { recorder: self.clone(), is_announced: true };
         Box::pin(async { Arc::new(outcome) as Arc<dyn Tell> })
+    }
+}
+
+impl Search for Script {
+    fn find(&mut self, _: Vec<Vehicle>) -> BoxFuture<'_, Vec<Option<Found>>> {
+        Box::pin(std::future::ready(self.found.clone()))
+    }
+
+    fn lease(&mut self, vehicles: Vec<Vehicle>) -> BoxFuture<'_, Vec<Sought>> {
+        let sought = self.sought.lock().pop_front().unwrap_or_default();
+        assert!(sought.is_empty() || sought.len() == vehicles.len());
+        Box::pin(std::future::ready(sought))
+    }
+
+    fn wait(&mut self, vehicles: Vec<Vehicle>) -> BoxFuture<'_, Vec<Sought>> {
+        self.lease(vehicles)
     }
 }
 
@@ -212,11 +236,11 @@ async fn in_doubt_nothing_older_is_served_and_nothing_sent_is_joined() {
 }
 
 /// What another replica has had for so long, and would have for a minute.
-fn found(age: Duration) -> Option<crate::vehicle_cache::Found> {
+fn found(age: Duration) -> Option<Found> {
     let results = Results::new(element("theirs"), 60 * SECOND, Moment::now());
     let mut bytes = Vec::new();
     Record::write(&results, 0, &mut bytes);
-    Some(crate::vehicle_cache::Found { record: Record::parse(&bytes).unwrap(), age })
+    Some(Found { record: Record::parse(&bytes).unwrap(), age })
 }
 
 #[tokio::test]
@@ -236,9 +260,13 @@ async fn what_others_have_is_taken_if_it_is_wanted_and_the_rest_is_fetched() {
     let (leading, leases) = ask(&any);
     let (mut joined, none) = ask(&any);
     assert!(none.is_empty());
-    let filling = cache.fill_from_replicas(partition(0), leases, &any);
-    let rest = filling.unwrap_or_else(|_| panic!("they are asked")).await;
-    assert_eq!(rest.items().collect::<Vec<_>>(), [vehicles[1], vehicles[3]], "absent and stale");
+    let asking = cache.ask_replicas(partition(0), leases, &any);
+    let mut asking = asking.unwrap_or_else(|_| panic!("they are asked"));
+    let mut rest = asking.next().await.unwrap();
+    assert_eq!(rest.items().collect::<Vec<_>>(), [vehicles[3]], "stale");
+    rest.append(asking.next().await.unwrap());
+    assert_eq!(rest.items().collect::<Vec<_>>(), [vehicles[3], vehicles[1]], "absent");
+    assert!(asking.next().await.is_none());
     assert!(recorder.shared.lock().is_empty(), "they have it already");
     let filled = leading.into_iter().step_by(2).chain([joined.remove(0)]);
     for mut lookup in filled {
@@ -256,17 +284,58 @@ async fn what_others_have_is_taken_if_it_is_wanted_and_the_rest_is_fetched() {
     }
     let called = vec![element("called"), element("called")];
     cache.fill_from_call(Some(partition(0)), rest, called, true, |_, _| {});
-    assert_eq!(*recorder.shared.lock(), [vehicles[1], vehicles[3]]);
+    assert_eq!(*recorder.shared.lock(), [vehicles[3], vehicles[1]]);
     let Some(super::Outcome::Filled(entry)) = joined[0].outcome().await else {
         panic!("it is there")
     };
     let no_cache = Directives { no_cache: true, ..any.clone() };
     assert!(cache.is_wanted(&entry, &no_cache, asked_at), "it was asked for after that");
     let (_, leases) = ask(&no_cache);
-    assert!(
-        cache
-            .fill_from_replicas(partition(0), leases, &no_cache)
-            .is_err(),
-        "not asked"
-    );
+    assert!(cache.ask_replicas(partition(0), leases, &no_cache).is_err(), "not asked");
+}
+
+/// Says when it is dropped.
+struct Flag(Arc<Mutex<bool>>);
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        *self.0.lock() = true;
+    }
+}
+
+#[tokio::test]
+async fn what_another_asks_for_is_waited_for_and_what_is_asked_here_is_claimed_to_its_end() {
+    let has_ended = Arc::new(Mutex::new(false));
+    let guard: Guard = Box::new(Flag(Arc::clone(&has_ended)));
+    let rounds = [
+        vec![Sought::Missing(Some(guard)), Sought::Awaited, Sought::Awaited],
+        vec![Sought::Awaited, Sought::Awaited],
+        vec![Sought::Found(found(SECOND).unwrap()), Sought::Awaited],
+        vec![Sought::Missing(None)],
+    ];
+    let recorder = Recorder {
+        found: Some(vec![None; 3]),
+        sought: Arc::new(Mutex::new(rounds.into())),
+        ..Recorder::default()
+    };
+    let cache = replicated(&recorder);
+    let vehicles = [1, 2, 3].map(|nth| vehicle(nth, 0));
+    let any = Directives::default();
+    let lookups = cache.lookup(Some(partition(0)), vehicles.into_iter(), &any, Instant::now());
+    let [mut first, mut second, _third] =
+        <[_; 3]>::try_from(lookups.found).unwrap_or_else(|_| panic!("three"));
+    let asking = cache.ask_replicas(partition(0), lookups.leases, &any);
+    let mut asking = asking.unwrap_or_else(|_| panic!("they are asked"));
+    let rest = asking.next().await.unwrap();
+    assert_eq!(rest.items().collect::<Vec<_>>(), [vehicles[0]]);
+    assert!(!*has_ended.lock());
+    cache.fill_from_call(Some(partition(0)), rest, vec![element("called")], true, |_, _| {});
+    assert!(*has_ended.lock());
+    assert!(matches!(first.outcome().await, Some(super::Outcome::Filled(_))));
+    let rest = asking.next().await.unwrap();
+    assert_eq!(rest.items().collect::<Vec<_>>(), [vehicles[2]], "given up");
+    let Some(super::Outcome::Filled(entry)) = second.outcome().await else { panic!("it is there") };
+    assert_eq!(entry.source(), Source::Shared);
+    drop(rest);
+    assert!(asking.next().await.is_none());
 }
