@@ -5,7 +5,7 @@
 //! is held can be believed, as after a change of the [`Era`], and the log is read from its
 //! beginning.
 
-use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
+use std::{collections::BTreeMap, marker::PhantomData, mem, time::Duration};
 
 use tokio::time::Instant;
 
@@ -23,6 +23,8 @@ pub(super) struct Follower<R = Strict> {
     era: Option<Era>,
     /// The last entry that was applied; `None`: the log is yet to be read.
     applied: Option<Position>,
+    /// Whether what is held is of before this log.
+    is_anew: bool,
     /// When the log was asked for that was read to its end last.
     pub(super) heard_at: Option<Instant>,
     /// Writes under way, and when they are no more, whatever the log says.
@@ -55,9 +57,9 @@ pub(super) struct Read {
 pub(super) enum Effect {
     /// Trust nothing of what is held.
     Doubt,
-    /// Drop everything that is held, and let go of every hold: the log is read from its beginning,
-    /// in this era.
-    Forget(Era),
+    /// Let go of every hold: the log is read from its beginning, in this era. What is held stays
+    /// in doubt until that is read.
+    BeginAnew(Era),
     /// Drop this, and hold it.
     Hold(WriteId, InvalidationScope),
     /// Let go of what was held for this write.
@@ -77,7 +79,8 @@ pub(super) enum Effect {
 impl<R: Rules> Follower<R> {
     pub(super) fn new(times: Times) -> Self {
         let (era, applied, heard_at) = (None, None, None);
-        Self { times, era, applied, heard_at, holds: BTreeMap::new(), rules: PhantomData }
+        let (is_anew, holds) = (false, BTreeMap::new());
+        Self { times, era, applied, is_anew, heard_at, holds, rules: PhantomData }
     }
 
     /// Where the next read has to begin; `None`: at the beginning of the log.
@@ -115,6 +118,8 @@ impl<R: Rules> Follower<R> {
         }
         if is_all {
             self.heard_at = Some(sent_at);
+            // Only now, when others can be asked for it and believed.
+            effects.extend(mem::take(&mut self.is_anew).then_some(Effect::DropAll));
             effects.push(Effect::Trust(sent_at + self.times.lease));
         }
         effects
@@ -133,8 +138,9 @@ impl<R: Rules> Follower<R> {
         if !R::FORGETS {
             return vec![Effect::Doubt];
         }
+        self.is_anew = true;
         self.holds.clear();
-        vec![Effect::Doubt, Effect::Forget(era)]
+        vec![Effect::Doubt, Effect::BeginAnew(era)]
     }
 
     fn apply(&mut self, entry: Option<LogEntry>, now: Instant, effects: &mut Vec<Effect>) {
@@ -199,9 +205,9 @@ mod tests {
     /// A follower that has read the first entry of the log, and the time.
     fn following() -> (Follower, Instant) {
         let (mut follower, now) = (Follower::new(TIMES), Instant::now());
-        assert_eq!(follower.connected(era("a")), [Effect::Doubt, Effect::Forget(era("a"))]);
+        assert_eq!(follower.connected(era("a")), [Effect::Doubt, Effect::BeginAnew(era("a"))]);
         let effects = read(&mut follower, &[(at(1), LogEntry::Beginning)], now);
-        assert_eq!(effects, [Effect::Trust(now + SECOND)]);
+        assert_eq!(effects, [Effect::DropAll, Effect::Trust(now + SECOND)]);
         (follower, now)
     }
 
@@ -253,12 +259,14 @@ mod tests {
         let later = now + 2 * SECOND;
         assert_eq!(read(&mut follower, &log(2), later), [Effect::Trust(later + SECOND)]);
         let mut new = Follower::<Strict>::new(TIMES);
-        assert_eq!(read(&mut new, &log(1), now), [Effect::Trust(now + SECOND)]);
+        new.connected(era("a"));
+        let trust = Effect::Trust(now + SECOND);
+        assert_eq!(read(&mut new, &log(1), now), [Effect::DropAll, trust]);
     }
 
     #[test]
     fn begins_anew_with_another_server_or_another_log() {
-        let anew = |name| [Effect::Doubt, Effect::Forget(era(name))];
+        let anew = |name| [Effect::Doubt, Effect::BeginAnew(era(name))];
         let (mut follower, now) = following();
         assert!(follower.connected(era("a")).is_empty(), "the same");
         assert_eq!(follower.connected(era("b")), anew("b"));
@@ -283,5 +291,7 @@ mod tests {
         let effects = follower.read(part(vec![(at(1), None), (at(2), None)]), now);
         assert_eq!(effects, [Effect::DropAll], "what cannot be read may mean anything");
         assert_eq!(follower.next(), Some(at(2)));
+        let effects = read(&mut follower, &[(at(2), LogEntry::Beginning)], now);
+        assert_eq!(effects, [Effect::DropAll, Effect::Trust(now + SECOND)], "what was before");
     }
 }

@@ -42,6 +42,10 @@ const BATCH: usize = 64;
 /// nothing of older ones, and need not: it holds nothing that is older.
 const KEPT: usize = 1 << 16;
 
+/// Until a server that refused a connection is asked again: it costs nothing, and the server may be
+/// starting.
+const SOON: Duration = Duration::from_millis(100);
+
 /// Between two looks at which run of the server it is: behind a proxy it may change while the
 /// connection stands.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -87,7 +91,7 @@ impl SharedTier {
             let what = "shared tier not reached: other replicas are not heard";
             reported.trouble(what, &lost, now);
             applying.apply(follower.expire(now)).await;
-            sleep(RETRY_AFTER).await;
+            sleep(if lost.is_refusal() { SOON } else { RETRY_AFTER }).await;
         }
     }
 
@@ -106,13 +110,20 @@ impl SharedTier {
             Err(error) => return error,
         };
         reported.connected();
-        applying.apply(follower.connected(era)).await;
+        let effects = follower.connected(era);
+        let is_another = !effects.is_empty();
+        applying.apply(effects).await;
         self.0.outbox.link_up();
         tokio::select! {
             // First, so that what was appended to a log counts before its loss shows.
             biased;
             lost = self.append(link) => lost,
-            lost = self.follow(link, era, follower, applying) => lost,
+            lost = async {
+                if is_another {
+                    self.0.readers.renewed().await;
+                }
+                self.follow(link, era, follower, applying).await
+            } => lost,
         }
     }
 
@@ -210,10 +221,9 @@ impl<F: Failure> Applying<F> {
         for effect in effects {
             match effect {
                 Effect::Doubt => tier.0.trust().revoke(),
-                Effect::Forget(era) => {
+                Effect::BeginAnew(era) => {
                     tier.0.outbox.begin_reading();
                     tier.0.known.lock().forget(era);
-                    cache.forget_vehicles();
                     holds.clear();
                 }
                 Effect::Hold(write, scope) => {

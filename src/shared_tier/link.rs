@@ -52,6 +52,13 @@ const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 /// The field of an entry of the log.
 const FIELD: &str = "v";
 
+impl LinkError {
+    /// Whether nobody listens there.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+}
+
 impl Link {
     /// Over a connection that reads no more than `allowance` says, for as long as `driver` runs.
     pub(super) fn new(

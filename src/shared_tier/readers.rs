@@ -13,7 +13,10 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Notify, Semaphore};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
 
 use super::{
     lease_commands::Leased,
@@ -28,6 +31,10 @@ pub(super) struct Readers {
     /// How many in a row were kept waiting.
     misses: AtomicU32,
     given_up: Notify,
+    /// Told when there are new ones.
+    renewed: Notify,
+    /// Told when they are to be made at once.
+    wanted: Notify,
 }
 
 /// Two, so that a large request does not keep a small one waiting.
@@ -49,12 +56,30 @@ const ROOM: usize = 2 * PIECE;
 /// After so many in a row were kept waiting, nobody asks.
 const MAX_MISSES: u32 = 3;
 
+/// What others have is not asked for before there are connections, and without that the caches of
+/// all replicas are to be filled by as many calls.
+const RENEW_WITHIN: Duration = Duration::from_millis(100);
+
 impl Readers {
     /// These may be used from now on. Ready when they may not be used any more.
     pub(super) async fn use_lines(&self, lines: Lines) {
         self.misses.store(0, Relaxed);
         self.lines.store(Some(Arc::new(lines)));
+        self.renewed.notify_waiters();
         self.given_up.notified().await;
+    }
+
+    /// Ready when new connections are to be made at once.
+    pub(super) async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// There is another server. Ready when new connections may be used, or that takes too long.
+    pub(super) async fn renewed(&self) {
+        let renewed = self.renewed.notified();
+        self.lines().iter().for_each(|lines| self.give_up(lines));
+        self.wanted.notify_one();
+        let _ = timeout(RENEW_WITHIN, renewed).await;
     }
 
     /// The connections, unless nobody is to ask.

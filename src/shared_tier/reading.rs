@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::{SharedTier, link::LinkError, readers::Lines, reported::Reported};
 use crate::backoff::{backoff, draw};
@@ -30,7 +30,7 @@ impl SharedTier {
                     reported.trouble(what, &error, Instant::now());
                 }
             }
-            sleep(backoff(1, TRY_AFTER, TRY_AFTER, draw())).await;
+            let _ = timeout(backoff(1, TRY_AFTER, TRY_AFTER, draw()), readers.wanted()).await;
         }
     }
 

@@ -1,6 +1,9 @@
 //! One replica asks for what nobody has, and the others wait for it.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use vingate::{
@@ -168,4 +171,46 @@ async fn whoever_wants_no_cache_neither_takes_a_lease_nor_waits() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_server_that_begins_anew_under_load_costs_one_call_for_each_vehicle() {
+    let Some(mut replicas) = replicas(3).await else { return };
+    let all = vehicles(&replicas.all[0], FLEET);
+    for gateway in &replicas.all {
+        batch(gateway, &all).await;
+    }
+    let before = asked(&replicas);
+    let held = async |gateway: &Gateway| gateway.metric("vingate_cache_entries").await;
+    let Replicas { redis, all: gateways } = &mut replicas;
+    let is_over = AtomicBool::new(false);
+    let load = join_all(gateways.iter().map(|gateway| {
+        let (is_over, all) = (&is_over, &all);
+        async move {
+            let mut pieces = all.chunks(100).cycle();
+            while !is_over.load(Relaxed) {
+                // Whatever is not 200 ends the test.
+                batch(gateway, pieces.next().unwrap()).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }));
+    let restart = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        redis.restart().await;
+        let mut dropped = 0.0;
+        for gateway in gateways.iter() {
+            let series = "vingate_cache_invalidations_total{cause=\"replica\"}";
+            // Once when it first heard of the server.
+            gateway.until_metric(series, 2.0).await;
+            dropped += gateway.metric(series).await;
+            eventually(async || held(gateway).await == FLEET as f64).await;
+        }
+        is_over.store(true, Relaxed);
+        dropped
+    };
+    let (_, dropped) = tokio::join!(load, restart);
+    assert_eq!(dropped, 6.0);
+    let again = asked(&replicas) - before;
+    assert!((FLEET..=FLEET + FLEET / 100).contains(&again), "{again}");
 }

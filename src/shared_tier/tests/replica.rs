@@ -117,10 +117,9 @@ impl<R: Rules> Replica<R> {
         for effect in effects {
             match effect {
                 Effect::Doubt => self.trust = 0,
-                Effect::Forget(era) => {
+                Effect::BeginAnew(era) => {
                     self.known.forget(era);
                     self.holds.clear();
-                    self.forget();
                 }
                 Effect::Hold(write, _) => {
                     self.holds.insert(write.number);
