@@ -8,8 +8,10 @@
 #[allow(dead_code, reason = "the program's own tests use the rest")]
 mod certificates;
 mod coherence;
+mod cutting_proxy;
 mod demo;
 mod failures;
+mod histories;
 mod leases;
 mod parts;
 mod redis_server;

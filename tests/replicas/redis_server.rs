@@ -163,14 +163,19 @@ pub(crate) fn shared(url: &str, keys: &str) -> String {
 
 /// So many gateways, the first with the sandbox that all have as their upstream.
 pub(crate) async fn gateways(count: usize, toml: &str) -> Vec<Gateway> {
-    let first = Gateway::start(toml).await;
+    gateways_at(&vec![toml.to_owned(); count]).await
+}
+
+/// The same, each with a table of its own.
+pub(crate) async fn gateways_at(tables: &[String]) -> Vec<Gateway> {
+    let first = Gateway::start(&tables[0]).await;
     let upstream = format!("[upstream]\nurl = \"{}\"\n", first.sandbox.url());
-    let toml = match toml.contains("[upstream]\n") {
-        true => toml.replace("[upstream]\n", &upstream),
-        false => format!("{toml}\n{upstream}"),
-    };
     let mut all = vec![first];
-    for _ in 1..count {
+    for toml in &tables[1..] {
+        let toml = match toml.contains("[upstream]\n") {
+            true => toml.replace("[upstream]\n", &upstream),
+            false => format!("{toml}\n{upstream}"),
+        };
         // Nobody calls its own sandbox.
         let own = Sandbox::spawn().await.unwrap();
         all.push(Gateway::in_front_of(own, &toml).await);
