@@ -179,15 +179,24 @@ impl SharedTier {
                 Err(error) => return error,
             };
             let (is_all, now) = (read.is_all, Instant::now());
-            let entries = read.entries.iter();
-            let entries = entries.map(|(position, entry)| (*position, entry.as_ref()));
-            self.0.known.lock().note(entries);
+            self.note(&read);
             applying.apply(follower.read(read, now)).await;
             self.0.known.lock().reach(follower.next());
             applying.apply(follower.expire(now)).await;
             if is_all {
                 sleep_until(sent_at + READ_EVERY).await;
             }
+        }
+    }
+
+    /// Notes what was read. Requests that look at what is known get their turn in between.
+    fn note(&self, read: &Read) {
+        let known = &self.0.known;
+        if let Some((first, _)) = read.entries.first() {
+            known.lock().begin(*first);
+        }
+        for (position, entry) in &read.entries {
+            known.lock().note(*position, entry.as_ref());
         }
     }
 

@@ -83,19 +83,17 @@ impl<R: Rules> KnownWrites<R> {
         self.earlier = HashMap::new();
     }
 
-    /// These were read, from the last one before or from the beginning of the log. Before anything
-    /// is done about them.
-    pub(super) fn note<'a>(
-        &mut self,
-        entries: impl Iterator<Item = (Position, Option<&'a LogEntry>)>,
-    ) {
-        for (nth, (at, entry)) in entries.enumerate() {
-            match self.reached {
-                // What was before the beginning nobody knows.
-                None if nth == 0 => self.mark_all(Mark { at, told: 0 }),
-                Some(reached) if at <= reached => continue,
-                _ => {}
-            }
+    /// The log is read from here on. If nothing of it was read before, nobody knows what was
+    /// before that.
+    pub(super) fn begin(&mut self, first: Position) {
+        if self.reached.is_none() {
+            self.mark_all(Mark { at: first, told: 0 });
+        }
+    }
+
+    /// This was read, before anything is done about it. Entries are noted in order.
+    pub(super) fn note(&mut self, at: Position, entry: Option<&LogEntry>) {
+        if self.reached.is_none_or(|reached| at > reached) {
             self.mark_entry(entry, Mark { at, told: 0 });
         }
     }
@@ -266,11 +264,9 @@ mod tests {
     fn known(entries: &[Option<LogEntry>]) -> KnownWrites {
         let mut known = KnownWrites::new();
         known.forget(era("a"));
-        let read = entries
-            .iter()
-            .zip(1..)
-            .map(|(entry, nth)| (at(nth), entry.as_ref()));
-        known.note(read);
+        known.begin(at(1));
+        let read = entries.iter().zip(1..);
+        read.for_each(|(entry, nth)| known.note(at(nth), entry.as_ref()));
         known.reach(Some(at(entries.len() as u64)));
         known
     }
@@ -337,7 +333,7 @@ mod tests {
         let count = 2 * MAX_RECENT + 1;
         for nth in 0..count {
             let entry = done(of_vin(nth));
-            known.note([(at(2 + nth as u64), Some(&entry))].into_iter());
+            known.note(at(2 + nth as u64), Some(&entry));
         }
         assert!(known.recent.len() + known.earlier.len() <= 2 * MAX_RECENT);
         let allowed = |sequence| known.allow(stamp(sequence), partition(1), &vehicle(count));

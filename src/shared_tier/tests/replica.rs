@@ -90,11 +90,13 @@ impl<R: Rules> Replica<R> {
             .map(|&(position, entry)| (at(position), Some(entry.to_log())))
             .filter(|(position, _)| first.is_none_or(|first| *position >= first));
         let entries: Vec<_> = entries.collect();
-        self.known.note(
-            entries
-                .iter()
-                .map(|(position, entry)| (*position, entry.as_ref())),
-        );
+        entries
+            .first()
+            .iter()
+            .for_each(|(first, _)| self.known.begin(*first));
+        for (position, entry) in &entries {
+            self.known.note(*position, entry.as_ref());
+        }
         let sent_at = *NOW - u32::from(age) * TICK;
         let effects = self
             .follower
