@@ -66,6 +66,14 @@ const MAX_ROUNDS: usize = 3;
 /// Gathers what `wanted` says. The first failure in order of mention decides, unless stale entries
 /// may be served for everything that failed.
 pub(super) async fn gather(loader: &Loader, wanted: &Wanted<'_>) -> Result<Gathered, Error> {
+    if wanted.directives.only_if_cached
+        && let Some(partition) = wanted.partition
+    {
+        let (cache, vehicles) = (loader.cache(), wanted.vehicles.iter().copied());
+        cache
+            .take_from_replicas(partition, vehicles, wanted.directives)
+            .await;
+    }
     let mut gathering = Gathering::new(loader, wanted);
     gathering.round(0..wanted.vehicles.len()).await?;
     for _ in 1..MAX_ROUNDS {

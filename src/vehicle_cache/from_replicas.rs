@@ -8,6 +8,7 @@ use super::{
     Directives, Element, Entry, Failure, Found, Leases, Moment, Partition, Results, Search, Sought,
     Source, Stored, VehicleCache,
 };
+use crate::vehicle::Vehicle;
 
 /// Leases that are filled with what other replicas have fetched, or are about to.
 pub struct FromReplicas<F: Failure> {
@@ -57,6 +58,28 @@ impl<F: Failure> VehicleCache<F> {
         })
     }
 
+    /// Stores what other replicas have of `vehicles` and this one lacks, for a request that wants no
+    /// call (`only-if-cached`).
+    pub async fn take_from_replicas(
+        &self,
+        partition: Partition,
+        vehicles: impl Iterator<Item = Vehicle>,
+        directives: &Directives,
+    ) {
+        if self.contents().replicas.is_none() {
+            return;
+        }
+        // Who joins meanwhile looks again.
+        let leading = Directives { only_if_cached: false, ..directives.clone() };
+        let lookups = self.lookup(Some(partition), vehicles, &leading, Instant::now());
+        if lookups.leases.is_empty() {
+            return;
+        }
+        if let Ok(mut from_replicas) = self.ask_replicas(partition, lookups.leases, &leading) {
+            drop(from_replicas.find().await);
+        }
+    }
+
     /// Fills `leases`, which are of a partition or of nobody's, with what a call has brought, and
     /// lets other replicas have what is stored. `note` is told of it first.
     pub fn fill_from_call(
@@ -96,23 +119,17 @@ impl<F: Failure> FromReplicas<F> {
             if self.leases.is_empty() {
                 return None;
             }
-            let vehicles = self.leases.items().collect();
             let rest = match mem::replace(&mut self.next, Next::Wait) {
                 Next::Find => {
                     self.next = Next::Lease;
-                    let found = self.search.find(vehicles).await.into_iter();
-                    let sought = found.map(|it| it.map_or(Sought::Awaited, Sought::Found));
-                    let mut rest = self.sort(sought).await;
-                    // For them nobody waits, here or elsewhere.
-                    rest.append(self.leases.extract(|lease| lease.is_refresh()));
-                    rest
+                    self.find().await
                 }
                 Next::Lease => {
-                    let sought = self.search.lease(vehicles).await;
+                    let sought = self.search.lease(self.leases.items().collect()).await;
                     self.sort(sought.into_iter()).await
                 }
                 Next::Wait => {
-                    let sought = self.search.wait(vehicles).await;
+                    let sought = self.search.wait(self.leases.items().collect()).await;
                     self.sort(sought.into_iter()).await
                 }
             };
@@ -120,6 +137,18 @@ impl<F: Failure> FromReplicas<F> {
                 return Some(rest);
             }
         }
+    }
+
+    /// Fills what the others have fetched. Gives refreshes, and what the request does not take.
+    async fn find(&mut self) -> Leases<F> {
+        let found = self.search.find(self.leases.items().collect()).await;
+        let sought = found
+            .into_iter()
+            .map(|it| it.map_or(Sought::Awaited, Sought::Found));
+        let mut rest = self.sort(sought).await;
+        // For refreshes nobody waits, here or elsewhere.
+        rest.append(self.leases.extract(|lease| lease.is_refresh()));
+        rest
     }
 
     /// Goes on with what is known of each lease. Gives those that are to be filled from here.

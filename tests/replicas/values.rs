@@ -130,6 +130,25 @@ async fn whoever_wants_something_newer_gets_it() {
 }
 
 #[tokio::test]
+async fn whoever_wants_no_call_gets_what_another_has_fetched() {
+    let Some((replicas, vehicles)) = replicas(2, 2, TRUSTING).await else { return };
+    let [a, b] = &replicas.all[..] else { unreachable!() };
+    let unknown = crate::coherence::vehicles(a, 3)[2];
+    let asked = replicas.sandbox().calls().len();
+    let fields = [("cache-control", "only-if-cached")];
+    let ask = async |vehicles: &[Vehicle]| {
+        let spelled: Vec<_> = vehicles.iter().map(spelled).collect();
+        b.batch_with(&spelled, &fields).await
+    };
+    let found = ask(&vehicles).await.expect(200);
+    assert_eq!(found.text(), a.response_for(&vehicles, "SYNC_ALL"));
+    ask(&[vehicles[0], unknown]).await.expect(504);
+    assert_eq!(replicas.sandbox().calls().len(), asked);
+    // And what nobody had is not kept from anybody.
+    batch(b, &[unknown]).await;
+}
+
+#[tokio::test]
 async fn nobody_finds_what_was_before_a_write_whose_response_they_saw() {
     // Enough for all of them at once.
     let keys = format!("{PATIENT}\n[upstream]\nmax_in_flight = 2000\nadaptive = false");
