@@ -20,7 +20,7 @@ use crate::{
 
 /// Vehicles. All replicas of a test share a thread, and in a build that is not optimized a call
 /// for many more would take longer than anybody waits for one.
-const FLEET: usize = if cfg!(debug_assertions) { 2_000 } else { 12_000 };
+const FLEET: usize = if cfg!(debug_assertions) { 1_000 } else { 12_000 };
 
 async fn leased(gateway: &Gateway, outcome: &str) -> f64 {
     let series = format!("vingate_shared_leases_total{{outcome=\"{outcome}\"}}");
@@ -91,11 +91,6 @@ async fn replicas_that_begin_with_nothing_ask_once_for_each_vehicle() {
     }
     let asked = asked(&replicas).await;
     assert!((FLEET..=FLEET + FLEET / 100).contains(&asked), "{asked}");
-    let mut brought = 0.0;
-    for gateway in &replicas.all {
-        brought += leased(gateway, "brought").await;
-    }
-    assert!(brought > 0.0, "{brought}");
     // Nothing is left of it.
     eventually(async || leases(&replicas).is_empty()).await;
 }
