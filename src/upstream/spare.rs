@@ -64,7 +64,10 @@ impl Spare {
     /// The next connection that is `put` here, or the next reason why none can be made.
     pub(super) fn wait(&self) -> oneshot::Receiver<Made> {
         let (waiting, made) = oneshot::channel();
-        self.state.lock().waiting.push_back(waiting);
+        let queue = &mut self.state.lock().waiting;
+        // Calls that were given up. Who is first makes a connection, so it is not first for long.
+        while queue.pop_front_if(|first| first.is_closed()).is_some() {}
+        queue.push_back(waiting);
         made
     }
 
@@ -113,5 +116,22 @@ async fn sweep(spare: Weak<Spare>) {
 impl fmt::Debug for Spare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spare").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn forgets_calls_that_were_given_up() {
+        let spare = Spare::new(Duration::ZERO, 1);
+        for _ in 0..100 {
+            drop(spare.wait());
+        }
+        assert_eq!(spare.state.lock().waiting.len(), 1);
+        let live = spare.wait();
+        spare.put(Err(Error::Timeout));
+        assert!(matches!(live.await, Ok(Err(Error::Timeout))));
     }
 }
