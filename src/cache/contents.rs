@@ -24,9 +24,6 @@ pub trait Contents: Send + Sync + Sized + 'static {
     /// Bytes that a value takes, with all that the cache has beside it.
     fn weight(value: &Self::Value) -> usize;
 
-    /// Whether a value is held at all, or only given to who waits for it.
-    fn is_kept(value: &Self::Value) -> bool;
-
     /// What is held of what was fetched. `draw` is evenly spread over all of `u64`, and may decide
     /// whatever is to differ between items.
     fn value(&self, fetched: Self::Fetched, draw: u64, now: Moment) -> Self::Value;

@@ -93,13 +93,7 @@ impl<C: Contents> Lease<C> {
         };
         let is_current = self.flight.epoch == store.epoch(key.partition);
         match entry.filter(|_| own.may_store && is_current) {
-            Some(entry) if C::is_kept(entry) => (true, store.store(table, id, entry)),
-            Some(_) => {
-                // Nor is what was before.
-                store.remove(table, id);
-                table.vacate(id);
-                (false, None)
-            }
+            Some(entry) => (true, store.store(table, id, entry)),
             None => {
                 table.vacate(id);
                 (false, None)

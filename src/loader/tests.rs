@@ -2,7 +2,6 @@
 
 mod gathering;
 mod isolation;
-mod lifetimes;
 mod refreshes;
 mod replays;
 mod rides;

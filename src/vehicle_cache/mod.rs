@@ -236,10 +236,6 @@ impl<F: Failure> Contents for Vehicles<F> {
         allocated(results.bytes().len()) + OVERHEAD
     }
 
-    fn is_kept(results: &Results) -> bool {
-        results.fresh_until() > results.filled_at().instant
-    }
-
     fn value(&self, element: Element, draw: u64, now: Moment) -> Results {
         let fresh_for = self.lifetimes.load().ttl.fresh_for(element.classes, draw);
         Results::new(element, fresh_for, now)

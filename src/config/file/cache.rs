@@ -33,7 +33,7 @@ table! {
         /// asterisk for the rest of a path. They drop nothing. All other writes drop the vehicles
         /// that they name, or everything of their credential.
         [Reload] harmless_writes: List<HarmlessWrite> = List::new(),
-        /// How long a vehicle's results stay fresh, by what they say. Zero: they are not stored. A
+        /// How long a vehicle's results stay fresh, by what they say. Zero: they never are. A
         /// change applies to what is stored afterwards.
         [Reload] ttl: Ttl = Ttl::default(),
         snapshot: Option<Snapshot> = None,
@@ -52,7 +52,7 @@ table! {
 }
 
 table! {
-    /// How long a vehicle's results stay fresh, by what they say. Zero: they are not stored. A
+    /// How long a vehicle's results stay fresh, by what they say. Zero: they never are. A
     /// change applies to what is stored afterwards.
     pub(crate) struct Ttl {
         /// Every result is finished and has a status. It changes when Sync looks again, which is
