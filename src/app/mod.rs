@@ -29,7 +29,7 @@ use crate::{
     auth::jwks,
     config::Config,
     gateway::Gateway,
-    server, snapshot,
+    server,
 };
 
 pub use self::{
@@ -43,7 +43,7 @@ pub struct App {
     admin: Listener<Reloadable<Admin>>,
     control: Control,
     refresher: Option<jwks::Refresher>,
-    snapshot: Option<snapshot::Config>,
+    warm_start: Option<WarmStart>,
 }
 
 /// How long a drain waits until other replicas were told of the last writes.
@@ -64,7 +64,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// An address cannot be listened on, or TLS to a server cannot be set up.
+    /// An address cannot be listened on, TLS to a server cannot be set up, or the folder of the
+    /// snapshot cannot be written to.
     pub fn build(config: Config) -> Result<Self, Error> {
         Self::build_on(config, Inherited::default())
     }
@@ -94,7 +95,14 @@ impl App {
             service: served.admin,
             metrics: server::Metrics::unregistered()?,
         };
-        Ok(Self { public, admin, control, refresher, snapshot: restart_only.snapshot })
+        // Last, because it takes the snapshot away.
+        let shared = control.shared();
+        let warm_start = restart_only
+            .snapshot
+            .map(|config| WarmStart::begin(config, shared.cache.clone(), shared.tier.clone()))
+            .transpose()
+            .map_err(|error| format!("cannot have the file of cache.snapshot: {error}"))?;
+        Ok(Self { public, admin, control, refresher, warm_start })
     }
 
     /// What applies another configuration, also while the gateway runs.
@@ -111,10 +119,8 @@ impl App {
     /// `drain_timeout` has passed. The admin listener serves longest, so that it can say that
     /// the gateway is draining.
     pub async fn run(self, drain: impl Future<Output = ()>) {
-        let Self { public, admin, control, refresher, snapshot } = self;
+        let Self { public, admin, control, refresher, warm_start } = self;
         let shared = control.shared();
-        let warm_start = snapshot
-            .map(|config| WarmStart::begin(config, shared.cache.clone(), shared.tier.clone()));
         let (tasks, readiness) = (&shared.tasks, &shared.readiness);
         let until_cut = public.config.drain_delay + public.config.drain_timeout;
         let (stop_admin, admin_stopped) = oneshot::channel::<()>();

@@ -1,6 +1,14 @@
 //! What the cache holds, over a restart.
 
-use std::{thread, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     sync::oneshot,
@@ -23,6 +31,8 @@ pub(super) struct WarmStart {
     snapshots: Snapshots,
     cache: Cache,
     loading: Option<AbortOnDropHandle<()>>,
+    /// Whether the loading waits for nobody.
+    has_begun: Arc<AtomicBool>,
 }
 
 /// How long the end of the process waits for a disk.
@@ -31,32 +41,42 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl WarmStart {
     /// Takes the snapshot away, before the first request is taken, and loads it behind them; with
     /// other replicas, when it is known what they wrote.
-    pub(super) fn begin(config: Config, cache: Cache, tier: Option<SharedTier>) -> Self {
-        let (snapshots, found) = Snapshots::take(config);
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written to.
+    pub(super) fn begin(
+        config: Config,
+        cache: Cache,
+        tier: Option<SharedTier>,
+    ) -> io::Result<Self> {
+        let (snapshots, found) = Snapshots::take(config)?;
+        let has_begun = Arc::<AtomicBool>::default();
         let loading = found.map(|found| {
-            let cache = cache.clone();
+            let (cache, begins) = (cache.clone(), Arc::clone(&has_begun));
             // What is known of others' writes is known of those through this process, too.
             let alone = tier.is_none().then(|| cache.restore());
             AbortOnDropHandle::new(tokio::spawn(async move {
                 if let Some(tier) = tier {
                     tier.heard().await;
                 }
+                begins.store(true, Relaxed);
                 let restoring = alone.unwrap_or_else(|| cache.restore());
                 let _ = in_thread(move || found.load(&cache, &restoring)).await;
             }))
         });
-        Self { snapshots, cache, loading }
+        Ok(Self { snapshots, cache, loading, has_begun })
     }
 
     /// Writes the next one, unless it is unknown of a write what it has changed.
     pub(super) async fn finish(self, was_cut: bool) {
-        let Self { snapshots, cache, loading } = self;
+        let Self { snapshots, cache, loading, has_begun } = self;
         if was_cut || cache.is_fenced(Instant::now()) {
             info!("snapshot not written, because it is unknown what a write did");
             return;
         }
-        // While others are not heard, what is loaded waits, and nothing is written.
-        let loading = loading.filter(|_| cache.known().is_ok());
+        // What waits for others to be heard is not waited for.
+        let loading = loading.filter(|_| has_begun.load(Relaxed));
         let saving = async {
             if let Some(loading) = loading {
                 let _ = loading.await;

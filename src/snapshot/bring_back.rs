@@ -36,6 +36,10 @@ pub struct Found {
 /// What was held, what was asked for last first.
 type Held = Vec<(Key<Vehicle>, Record)>;
 
+/// How long after it was written a snapshot is used. Longer than a restart takes: who serves without
+/// snapshots meanwhile leaves no trace beside the file.
+const LONGEST_AWAY: Duration = Duration::from_secs(5 * 60);
+
 /// Entries after which the eviction policy catches up.
 const SETTLE_EVERY: u64 = 64;
 
@@ -43,38 +47,43 @@ impl Snapshots {
     /// Makes the file that of this process, and takes the snapshot of an earlier one away, so that
     /// it is used once. Says in the log if there is one that cannot be used. It blocks, for no
     /// longer than a look at a folder takes.
-    pub fn take(config: Config) -> (Self, Option<Found>) {
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written to. Who served all the same would leave a snapshot behind that
+    /// is older than what was written through this process.
+    pub fn take(config: Config) -> io::Result<(Self, Option<Found>)> {
         let owner = Owner::new();
-        let last = Owner::of(&config.file).and_then(|last| owner.take(&config.file).map(|()| last));
+        let last = Owner::of(&config.file).ok().flatten();
+        owner.take(&config.file)?;
         // Of a process that has ended before it was whole.
-        if let Err(error) = remove(&part(&config.file)) {
-            warn!(%error, "part of a snapshot not removed");
-        }
-        let found = take(&config, last);
-        let snapshots = Self { config, owner };
-        match found {
-            Ok(found) => (snapshots, Some(found)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (snapshots, None),
-            Err(error) => {
-                warn!(%error, "snapshot refused");
-                (snapshots, None)
-            }
-        }
+        remove(&part(&config.file))?;
+        let found = take(&config, last)?;
+        Ok((Self { config, owner }, found))
     }
 }
 
-fn take(config: &Config, last: io::Result<Option<Owner>>) -> io::Result<Found> {
+fn take(config: &Config, last: Option<Owner>) -> io::Result<Option<Found>> {
     let path = &*config.file;
-    // To open a pipe one waits, and a link would be removed in place of the file.
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no file"));
+    let refused = |error: io::Error| {
+        warn!(%error, "snapshot refused");
+        Ok(None)
+    };
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        // To open a pipe one waits, and a link would be removed in place of the file.
+        Ok(_) => return refused(io::Error::other("it is no file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
     }
     let opened = File::open(path).and_then(|file| Ok((Facts::of(&file.metadata()?), file)));
     // Also one that cannot be read: a later process would find it when it is no longer true.
     fs::remove_file(path)?;
     sync_folder(path)?;
-    let (facts, file) = opened?;
-    Ok(Found { config: config.clone(), file, facts, last: last? })
+    match opened {
+        Ok((facts, file)) => Ok(Some(Found { config: config.clone(), file, facts, last })),
+        Err(error) => refused(error),
+    }
 }
 
 /// How long ago that was; `None` if it is to come.
@@ -110,7 +119,7 @@ impl Found {
             .entries(cache.capacity())
             .map_err(Refusal::Unreadable)?;
         let written_at = UNIX_EPOCH + Duration::from_millis(trailer.written_at);
-        let (longest, now) = (cache.longest_life(), SystemTime::now());
+        let (longest, now) = (cache.longest_life().min(LONGEST_AWAY), SystemTime::now());
         self.facts.judge(head.origin, written_at, longest, now)?;
         if self.last != Some(head.writer) {
             return Err(Refusal::Overtaken);

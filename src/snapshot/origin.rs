@@ -52,8 +52,8 @@ pub(super) enum Refusal {
     /// It was written later than now.
     #[error("the clock has gone back since it was written")]
     Early,
-    /// Nothing in it is served any more.
-    #[error("all that is in it is too old")]
+    /// Nothing in it is served any more, or somebody may have served without it since.
+    #[error("it is too old")]
     Old,
 }
 
@@ -74,7 +74,7 @@ impl Facts {
     }
 
     /// Judges a file that says that it is `said`, and that it was whole at `written_at`. Results are
-    /// served for `longest` at most.
+    /// of use for `longest` at most.
     pub(super) fn judge(
         &self,
         said: Origin,

@@ -94,12 +94,20 @@ fn restart(config: &Config, capacity: u64) -> Cache {
 
 /// What another process finds that starts now.
 fn take(config: &Config) -> Option<Found> {
-    Snapshots::take(config.clone()).1
+    Snapshots::take(config.clone()).unwrap().1
 }
 
 /// Writes a snapshot, as a process that has started and ends now.
 fn save(config: &Config, cache: &Cache) -> Result<Saved, SaveError> {
-    Snapshots::take(config.clone()).0.save(cache)
+    Snapshots::take(config.clone()).unwrap().0.save(cache)
+}
+
+#[test]
+fn nobody_serves_who_cannot_take_it_away() {
+    let folder = Folder::new("missing");
+    let config = folder.config();
+    drop(folder);
+    assert!(Snapshots::take(config).is_err());
 }
 
 #[test]
@@ -160,14 +168,14 @@ fn of_processes_that_overlap_only_the_last_leaves_one() {
     let config = folder.config();
     let held = cache(1 << 24);
     fill(&held, 0..2, Class::Finished, 100, Moment::now());
-    let (first, _) = Snapshots::take(config.clone());
-    let (second, _) = Snapshots::take(config.clone());
+    let (first, _) = Snapshots::take(config.clone()).unwrap();
+    let (second, _) = Snapshots::take(config.clone()).unwrap();
     assert!(matches!(first.save(&held), Err(SaveError::Overtaken)));
     second.save(&held).unwrap();
     assert_eq!(hits(&restart(&config, 1 << 24), 0..2), 2);
 
     // It started behind that look, and found nothing yet.
-    let (third, _) = Snapshots::take(config.clone());
+    let (third, _) = Snapshots::take(config.clone()).unwrap();
     third.save(&held).unwrap();
     Owner::new().take(&config.file).unwrap();
     assert_eq!(hits(&restart(&config, 1 << 24), 0..2), 0);
