@@ -100,7 +100,8 @@ pub(super) fn of(families: &[MetricFamily]) -> Figures {
 /// The sum of all figures whose names begin so.
 pub(super) fn total(figures: &Figures, prefix: &str) -> f64 {
     let figures = figures.iter().filter(|(name, _)| name.starts_with(prefix));
-    figures.map(|(_, value)| value).sum()
+    // The sum of no numbers is -0.
+    figures.fold(0.0, |sum, (_, value)| sum + value)
 }
 
 fn sum(metric: &Metric, kind: MetricType) -> f64 {
