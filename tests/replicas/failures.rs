@@ -147,7 +147,7 @@ async fn unannounced(gateway: &Gateway) -> f64 {
 async fn needs_no_more_rights_than_are_documented() {
     const RIGHTS: &str =
         "+xadd +xrange +info +mget +set +del +pexpire +hset +hgetall +hdel ~{vg1:* ~vg1:*";
-    assert!(include_str!("../../README.md").contains(RIGHTS));
+    assert!(include_str!("../../deploy/replicas.md").contains(RIGHTS));
     let Some(redis) = RedisServer::start(&[]).await else { return };
     let rights: Vec<_> = RIGHTS.split(' ').collect();
     let user = [&["ACL", "SETUSER", "vingate", "on", ">REDIS_PASSWORD"], &rights[..]].concat();
