@@ -13,7 +13,7 @@
 //! item do not import each other, but for the first (`tests/structure` holds the code to it).
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
-//!   [`problem`], [`proxy_status`], [`files`], [`tls`], [`trace`], and the files `backoff`,
+//!   [`problem`], [`proxy_status`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
 //!   `cache_control`, `digest`, `headers`, `hex`, `labels`, `refusals`, `seal`: what every room
 //!   speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
@@ -102,6 +102,7 @@ mod headers;
 mod hex;
 pub mod json;
 mod labels;
+mod latest;
 pub mod limit;
 pub mod loader;
 pub mod normalize;

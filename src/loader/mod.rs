@@ -20,7 +20,6 @@ mod error;
 mod expiring;
 mod fetch;
 mod gathering;
-mod latest;
 mod metrics;
 mod pace;
 mod queue;
@@ -119,6 +118,10 @@ impl Loader {
         }))
     }
 
+    fn queues(&self) -> &Queues {
+        &self.0.state.queues
+    }
+
     /// The cache that is filled.
     pub fn cache(&self) -> &VehicleCache<Failure> {
         &self.0.cache
@@ -165,7 +168,7 @@ impl Loader {
             return;
         }
         let key = context.queue_key();
-        let queues = &self.0.state.queues;
+        let queues = self.queues();
         for (leases, failure) in queues.take_refused(key, &mut leases, &context) {
             leases.fail(failure);
         }
@@ -175,7 +178,7 @@ impl Loader {
         if leases.is_empty() {
             return;
         }
-        let ticket = self.0.state.queues.push(key, leases, Arc::clone(&context));
+        let ticket = self.queues().push(key, leases, Arc::clone(&context));
         let calling = self.clone().make_calls(key, Arc::clone(&ticket), context);
         tokio::spawn(calling);
         // Whoever has left before this has left its flight, too, and nothing is called for it.
@@ -186,9 +189,7 @@ impl Loader {
     /// refresh it.
     pub fn joined(&self, partition: Partition) {
         let key = QueueKey::Shared(partition);
-        self.0
-            .state
-            .queues
+        self.queues()
             .with(key, |queue, _| queue.hurry(Instant::now()));
     }
 
@@ -234,11 +235,7 @@ impl Loader {
                     }
                 }
                 Err(error) => {
-                    let refused = self
-                        .0
-                        .state
-                        .queues
-                        .with(key, |queue, _| queue.refuse(&ticket));
+                    let refused = self.queues().with(key, |queue, _| queue.refuse(&ticket));
                     if let Some(leases) = refused.flatten() {
                         leases.fail(Arc::new(error.into()));
                     }
@@ -272,9 +269,7 @@ impl Loader {
     /// What is to be done for a request now.
     fn next(&self, key: QueueKey, ticket: &Arc<Ticket>) -> Next {
         let next = self
-            .0
-            .state
-            .queues
+            .queues()
             .with(key, |queue, limits| queue.next(ticket, limits, Instant::now()));
         next.unwrap_or(Next::Done)
     }
@@ -282,9 +277,7 @@ impl Loader {
     /// How many vehicles of a request go into its next call.
     fn next_size(&self, key: QueueKey, ticket: &Arc<Ticket>) -> usize {
         let size = self
-            .0
-            .state
-            .queues
+            .queues()
             .with(key, |queue, limits| queue.next_size(ticket, limits));
         size.unwrap_or(0)
     }
@@ -292,9 +285,7 @@ impl Loader {
     /// What goes into a call of a request, counted.
     fn take(&self, key: QueueKey, ticket: &Arc<Ticket>, trigger: Option<Trigger>) -> Taken {
         let take = self
-            .0
-            .state
-            .queues
+            .queues()
             .with(key, |queue, limits| queue.take(ticket, trigger, limits));
         let mut taken = take.unwrap_or_default();
         if let Some(trigger) = taken.trigger {
@@ -345,7 +336,7 @@ impl Drop for Loading {
         if let Some(flight) = &self.flight {
             flight.leader_left();
         }
-        let queues = &self.loader.0.state.queues;
+        let queues = self.loader.queues();
         for (key, ticket) in self.waiting.lock().iter() {
             queues.with(*key, |queue, _| queue.leave(ticket));
         }

@@ -2,7 +2,7 @@
 
 use std::{cmp, time::Duration};
 
-use super::latest::Latest;
+use crate::latest::Latest;
 
 /// What the latest calls took.
 #[derive(Debug, Default)]

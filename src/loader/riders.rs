@@ -18,10 +18,10 @@ use tokio::time::Instant;
 use super::{
     Failure, Metrics,
     expiring::{Expiring, Held},
-    latest::Latest,
     worth::Worth,
 };
 use crate::{
+    latest::Latest,
     vehicle::Vehicle,
     vehicle_cache::{Class, Entry, Leases, Partition, Stored, VehicleCache},
 };

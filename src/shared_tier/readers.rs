@@ -136,7 +136,7 @@ impl Line {
             .await
     }
 
-    /// SharedLeases what is kept under these names, at most [`ROOM`], and looks what stands there.
+    /// Leases what is kept under these names, at most [`ROOM`], and looks what stands there.
     pub(super) async fn lease(
         &self,
         names: &[Vec<u8>],

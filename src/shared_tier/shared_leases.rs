@@ -4,18 +4,13 @@
 //! and is made to last longer every second for as long as it is kept. It ends behind the value
 //! that came of it.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    mem,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{lease_commands::lease_on, share_queue::ShareQueue};
-use crate::vehicle_cache::Guard;
+use crate::{latest::Latest, vehicle_cache::Guard};
 
 /// All leases of this replica: a handle, cheap to clone.
 #[derive(Clone)]
@@ -42,7 +37,7 @@ struct Lease {
 /// How long calls took.
 #[derive(Default)]
 struct Pace {
-    latest: VecDeque<Duration>,
+    latest: Latest<15>,
     /// When those were leased that ended last: many end at once.
     noted: Option<Instant>,
 }
@@ -52,9 +47,6 @@ pub(super) const LIFE: Duration = Duration::from_secs(2);
 
 /// Leases that are kept at once: some megabytes.
 const MAX_HELD: usize = 1 << 16;
-
-/// Calls that are remembered: an odd number, which has a median.
-const REMEMBERED: usize = 15;
 
 /// One waits for so much longer than a call takes.
 const MORE: Duration = Duration::from_millis(250);
@@ -88,7 +80,7 @@ impl SharedLeases {
     /// How long one waits for another replica while nothing comes of that: a median call and
     /// some more. Never longer than for one that is gone.
     pub(super) fn patience(&self) -> Duration {
-        let typical = self.0.state.lock().pace.median();
+        let typical = self.0.state.lock().pace.latest.median();
         typical.map_or(LIFE, |typical| LIFE.min(typical + MORE))
     }
 }
@@ -109,15 +101,8 @@ impl Drop for Lease {
 impl Pace {
     fn note(&mut self, since: Instant, now: Instant) {
         if self.noted.replace(since) != Some(since) {
-            self.latest.truncate(REMEMBERED - 1);
-            self.latest.push_front(now.saturating_duration_since(since));
+            self.latest.note(now.saturating_duration_since(since));
         }
-    }
-
-    fn median(&self) -> Option<Duration> {
-        let mut sorted = Vec::from_iter(self.latest.iter().copied());
-        let middle = sorted.len() / 2;
-        (!sorted.is_empty()).then(|| *sorted.select_nth_unstable(middle).1)
     }
 }
 
@@ -175,7 +160,7 @@ mod tests {
             drop(call);
             assert_eq!(leases.patience(), Duration::from_millis(patience));
         }
-        for _ in 0..REMEMBERED {
+        for _ in 0..15 {
             let call = leases.keep(name(1), Instant::now());
             tokio::time::advance(10 * SECOND).await;
             drop(call);

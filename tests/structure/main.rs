@@ -31,6 +31,7 @@ const LEVELS: [Level; 12] = [
         "hex",
         "json",
         "labels",
+        "latest",
         "peer",
         "problem",
         "proxy_status",
