@@ -27,9 +27,9 @@ impl Loader {
         let (sent_at, deadline) = (Instant::now(), self.0.fetch.deadline());
         match self.attempt(permit, parts, deadline).await {
             Ok(()) => {
-                self.0.state.queues.fits(key, vehicles);
+                self.queues().fits(key, vehicles);
                 if trigger.is_some() {
-                    self.0.state.queues.note(sent_at.elapsed());
+                    self.queues().note(sent_at.elapsed());
                 }
                 if !self.0.ride.is_zero() {
                     self.0.state.riders.note_call(sent_at.elapsed());
@@ -38,7 +38,7 @@ impl Loader {
             Err((parts, error)) => self.repeat(key, parts, error, deadline).await,
         }
         let ended = |queue: &mut Queue, _| queue.call_ended(&tickets, trigger);
-        self.0.state.queues.with(key, ended);
+        self.queues().with(key, ended);
     }
 
     /// Fills the leases of one call, or gives them back with what went wrong.
@@ -105,10 +105,7 @@ impl Loader {
                 if let Some(flight) = leases.flight() {
                     flight.leader_left();
                 }
-                self.0
-                    .state
-                    .queues
-                    .with(key, |queue, _| queue.leave(&ticket));
+                self.queues().with(key, |queue, _| queue.leave(&ticket));
             }
             leases.fail(Arc::clone(&error));
         }

@@ -58,7 +58,7 @@ impl Loader {
                 let is_late = Instant::now() >= deadline;
                 let is_large = error.is_of_size() && vehicles > FEW_VEHICLES;
                 if is_large && !is_late {
-                    self.0.state.queues.is_too_large(key, vehicles);
+                    self.queues().is_too_large(key, vehicles);
                 }
                 let may_cut = round < MAX_ROUNDS && !is_late;
                 let cut = Cut::of(&parts, &error).filter(|_| may_cut);
@@ -94,14 +94,14 @@ impl Loader {
             self.0.metrics.isolations.inc();
         }
         let may = |queue: &mut Queue, _| queue.suspicions.may_isolate(calls, Instant::now());
-        self.0.state.queues.remember(key, may)
+        self.queues().remember(key, may)
     }
 
     /// Remembers a request that was refused by itself.
     fn suspect(&self, key: QueueKey, parts: &[Part], error: &Failure) {
         let [Part { context, leases, .. }] = parts else { return };
         let (life, now) = (self.0.cache.absent_for(), Instant::now());
-        self.0.state.queues.remember(key, |queue, _| {
+        self.queues().remember(key, |queue, _| {
             if let Some(client) = context.client {
                 queue.suspicions.note_client(client, now);
             }
