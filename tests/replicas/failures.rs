@@ -38,7 +38,7 @@ async fn a_server_that_is_not_there_is_not_needed() {
     assert_eq!(a.metric("vingate_shared_valid").await, 0.0);
 
     redis.restart().await;
-    let replicas = Replicas { redis, all };
+    let replicas = Replicas { redis, all, _turn: None };
     replicas.until_valid(1.0).await;
     assert_coherent(&replicas).await;
 }

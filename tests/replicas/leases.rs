@@ -13,7 +13,7 @@ use vingate::{
 
 use crate::{
     coherence::{vehicles, version},
-    redis_server::Replicas,
+    redis_server::{ALONE, RedisServer, Replicas},
     support::{Gateway, eventually, spelled},
     values::{TRUSTING, batch, until_asking},
 };
@@ -176,14 +176,17 @@ async fn whoever_wants_no_cache_neither_takes_a_lease_nor_waits() {
 
 #[tokio::test]
 async fn a_server_that_begins_anew_under_load_costs_one_call_for_each_vehicle() {
-    let Some(mut replicas) = replicas(3).await else { return };
+    let _alone = ALONE.write().await;
+    let Some(redis) = RedisServer::start(&[]).await else { return };
+    let Some(mut replicas) = Replicas::sharing(redis, 3, TRUSTING).await else { return };
+    until_asking(&replicas).await;
     let all = vehicles(&replicas.all[0], FLEET);
     for gateway in &replicas.all {
         batch(gateway, &all).await;
     }
     let before = asked(&replicas).await;
     let held = async |gateway: &Gateway| gateway.metric("vingate_cache_entries").await;
-    let Replicas { redis, all: gateways } = &mut replicas;
+    let Replicas { redis, all: gateways, .. } = &mut replicas;
     let is_over = AtomicBool::new(false);
     let load = join_all(gateways.iter().map(|gateway| {
         let (is_over, all) = (&is_over, &all);

@@ -17,7 +17,7 @@ async fn calls_at_once_and_rates_are_those_of_all_together() {
                           [limit.rate]\nrequests_per_second = 1\nburst = 30";
     let Some(redis) = RedisServer::start(&[]).await else { return };
     let toml = shared(&format!("redis://{}", redis.address), LIMITS);
-    let mut replicas = Replicas { redis, all: gateways(3, &toml).await };
+    let mut replicas = Replicas { redis, all: gateways(3, &toml).await, _turn: None };
     let count = async |replicas: &Replicas, count| {
         for gateway in &replicas.all {
             gateway.until_metric("vingate_shared_replicas", count).await;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use redis::Connection;
+use tokio::sync::{RwLock, RwLockReadGuard};
 use vingate::sandbox::{self, Sandbox};
 
 use crate::support::{Gateway, eventually};
@@ -25,7 +26,13 @@ pub(crate) struct RedisServer {
 pub(crate) struct Replicas {
     pub(crate) redis: RedisServer,
     pub(crate) all: Vec<Gateway>,
+    /// Keeps [`ALONE`] from being taken meanwhile.
+    pub(crate) _turn: Option<RwLockReadGuard<'static, ()>>,
 }
+
+/// Taken by a test that wants the machine for itself: it counts what depends on how soon replicas
+/// hear of something.
+pub(crate) static ALONE: RwLock<()> = RwLock::const_new(());
 
 /// At least 32 bytes; the tests' environment has every name as its own value.
 pub(crate) const SHARED_SECRET: &str = "WHAT_ALL_REPLICAS_OF_A_TEST_KNOW_AND_NO_OTHERS";
@@ -132,13 +139,15 @@ impl Drop for RedisServer {
 impl Replicas {
     /// So many, with more `keys` in `[shared]`; `None`: no server is installed.
     pub(crate) async fn start(count: usize, keys: &str) -> Option<Self> {
-        Self::sharing(RedisServer::start(&[]).await?, count, keys).await
+        let turn = ALONE.read().await;
+        let replicas = Self::sharing(RedisServer::start(&[]).await?, count, keys).await?;
+        Some(Self { _turn: Some(turn), ..replicas })
     }
 
     /// The same with this server, which all of them hear of when this is ready.
     pub(crate) async fn sharing(redis: RedisServer, count: usize, keys: &str) -> Option<Self> {
         let toml = shared(&format!("redis://{}", redis.address), keys);
-        let replicas = Self { redis, all: gateways(count, &toml).await };
+        let replicas = Self { redis, all: gateways(count, &toml).await, _turn: None };
         replicas.until_valid(1.0).await;
         Some(replicas)
     }
