@@ -62,8 +62,11 @@ impl Program {
         (after("gateway"), after("admin"))
     }
 
-    /// The next line with this text.
+    /// The first line with this text: its parts do not say things in a fixed order.
     pub(crate) async fn line_with(&mut self, text: &str) -> String {
+        if let Some(line) = self.written.lines().find(|line| line.contains(text)) {
+            return line.to_owned();
+        }
         loop {
             match self.next_line().await {
                 Some(line) if line.contains(text) => return line,
