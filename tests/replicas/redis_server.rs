@@ -2,10 +2,13 @@
 
 use std::{
     io::{ErrorKind, Write as _},
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use redis::Connection;
@@ -42,9 +45,7 @@ static TOLD: Once = Once::new();
 impl RedisServer {
     /// Starts one, with its own port for `PORT`; `None`: none is installed.
     pub(crate) async fn start(arguments: &[&str]) -> Option<Self> {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
+        let address = free_address();
         // Of arguments that contradict each other, the last counts.
         let port = address.port().to_string();
         let arguments = arguments.iter().map(|text| text.replace("PORT", &port));
@@ -126,6 +127,22 @@ impl RedisServer {
         let kill = format!("kill {signal} {}", self.child.id());
         let sent = Command::new("/bin/sh").args(["-c", &kill]).status();
         assert!(sent.unwrap().success());
+    }
+}
+
+/// An address that nobody else is given while a server there is down: it is outside of the ports
+/// that systems give to whoever asks for any, and each is taken once.
+fn free_address() -> SocketAddr {
+    const FIRST: u32 = 15_000;
+    const COUNT: u32 = 15_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let at = (std::process::id() % FIRST) * 101 + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + at % COUNT).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
     }
 }
 
