@@ -14,7 +14,7 @@
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
 //!   [`problem`], [`proxy_status`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
-//!   `cache_control`, `digest`, `headers`, `hex`, `labels`, `refusals`, `seal`: what every room
+//!   `cache_control`, `digest`, `headers`, `hex`, `labels`, `long_work`, `refusals`, `seal`: what every room
 //!   speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
@@ -105,6 +105,7 @@ mod labels;
 mod latest;
 pub mod limit;
 pub mod loader;
+mod long_work;
 pub mod normalize;
 pub mod peer;
 pub mod problem;

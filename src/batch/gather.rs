@@ -7,10 +7,11 @@ use foldhash::HashSet;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::Error;
+use super::{Error, MANY};
 use crate::{
     auth::Credential,
     loader::{CallContext, CallError, Failure, Loader},
+    long_work,
     trace::{RequestTrace, Step, StepSpan},
     upstream::{Account, ClientId},
     vehicle::Vehicle,
@@ -132,13 +133,16 @@ impl<'a> Gathering<'a> {
     }
 
     /// Looks the vehicles of these numbers up, and waits for each in turn.
-    async fn round(&mut self, numbers: impl Iterator<Item = usize> + Clone) -> Result<(), Error> {
+    async fn round(
+        &mut self,
+        numbers: impl ExactSizeIterator<Item = usize> + Clone,
+    ) -> Result<(), Error> {
         let Self { loader, wanted, .. } = *self;
         let vehicles = numbers.clone().map(|nth| wanted.vehicles[nth]);
         let (cache, asked_at) = (loader.cache(), Instant::now());
         let looking_up = wanted.trace.step(Step::Lookup);
-        let Lookups { found, leases } =
-            cache.lookup(wanted.partition, vehicles, wanted.directives, asked_at);
+        let look_up = || cache.lookup(wanted.partition, vehicles, wanted.directives, asked_at);
+        let Lookups { found, leases } = long_work::run(numbers.len() >= MANY, look_up).await;
         drop(looking_up);
         // Outlives the wait below: whoever is dropped meanwhile leaves as it is dropped.
         let _loading = (!leases.is_empty()).then(|| loader.load(leases, wanted.context(loader)));

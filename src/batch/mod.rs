@@ -42,6 +42,7 @@ use crate::{
     json::without_bom,
     limit,
     loader::{self, Loader},
+    long_work,
     rule::Rejection,
     trace::RequestTrace,
     upstream::ClientId,
@@ -74,6 +75,9 @@ struct Shared<U> {
     metrics: Metrics,
     undocumented: U,
 }
+
+/// Vehicles with which even reading and looking them up is long work.
+const MANY: usize = 2_000;
 
 /// What most Sync takes at once, also past the cache.
 const MAX_UNDOCUMENTED: usize = 500;
@@ -112,7 +116,10 @@ where
             return Err(Rejection::bare(Error::NoBody));
         }
         let body = body.slice_ref(without_bom(&body));
-        let asked = BatchRequest::parse(&body, max_vehicles).map_err(Rejection::bare)?;
+        let parse = || BatchRequest::parse(&body, max_vehicles);
+        let asked = long_work::run(BatchRequest::estimated_count(&body) >= MANY, parse)
+            .await
+            .map_err(Rejection::bare)?;
         if asked.has_unknown || head.uri.query().is_some() {
             if Directives::of(&head.headers).only_if_cached {
                 return Err(Rejection::bare(Error::NotCached));
@@ -178,7 +185,8 @@ where
             directives: &directives,
             is_cacheable: wanted.partition.is_some(),
         };
-        Ok(composer.compose(gathered, &tally))
+        let is_long = gathered.parts.len() >= MANY;
+        Ok(long_work::run(is_long, || composer.compose(gathered, &tally)).await)
     }
 
     fn cache_metrics(&self) -> &vehicle_cache::Metrics {

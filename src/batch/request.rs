@@ -38,12 +38,17 @@ const COMPACT_ENTRY: usize = 46;
 const QUOTED: usize = 32;
 
 impl BatchRequest {
+    /// How many vehicles a body names if it has no blanks.
+    pub(super) fn estimated_count(body: &[u8]) -> usize {
+        body.len() / COMPACT_ENTRY
+    }
+
     /// Parses `{"vehicles":[{"vin":…,"plate":…},…]}` with 1 to `max_vehicles` entries.
     pub fn parse(body: &[u8], max_vehicles: usize) -> Result<Self, Error> {
         // Once for all: strings in the JSON need not be checked one by one.
         let text = std::str::from_utf8(without_bom(body)).map_err(|_| Error::NotUtf8)?;
         // Most entries are written without blanks, and a set that need not grow is filled faster.
-        let expected = (body.len() / COMPACT_ENTRY).min(max_vehicles);
+        let expected = Self::estimated_count(body).min(max_vehicles);
         let reader = RefCell::new(Reader::new(max_vehicles, expected));
         let mut json = serde_json::Deserializer::from_str(text);
         Top(&reader)

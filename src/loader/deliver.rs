@@ -7,11 +7,12 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{
-    CallContext, CallError, Elements, Failure, Loader,
+    CallContext, CallError, Elements, Failure, LARGE, Loader,
     call_context::QueueKey,
     queue::{Part, Queue, Taken},
 };
 use crate::{
+    long_work,
     trace::{Kind, Span},
     upstream::Permit,
     vehicle::Vehicle,
@@ -73,7 +74,8 @@ impl Loader {
         };
         match fetched {
             Ok(elements) => {
-                self.fill(parts, &vehicles, elements);
+                let fill = || self.fill(parts, &vehicles, elements);
+                long_work::run(vehicles.len() >= LARGE, fill).await;
                 Ok(())
             }
             Err(error) => {

@@ -9,10 +9,11 @@ use http::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{CallError, Config, Elements, ErrorResponse, Metrics};
+use super::{CallError, Config, Elements, ErrorResponse, LARGE, Metrics};
 use crate::{
     body::{self, Body},
     headers::{VIA_1_1, X_REQUEST_ID},
+    long_work,
     route::{BATCH_PATH, Route},
     trace::{self, TRACEPARENT},
     upstream::{self, Call, Permit},
@@ -103,7 +104,8 @@ impl Fetch {
         let response = timeout_at(deadline, whole)
             .await
             .unwrap_or(Err(CallError::Upstream(upstream::Error::Timeout)))?;
-        let elements = Elements::parse(&response, vehicles);
+        let parse = || Elements::parse(&response, vehicles.clone());
+        let elements = long_work::run(vehicles.len() >= LARGE, parse).await;
         let elements = elements.map_err(|error| CallError::Shape(error.into()))?;
         self.metrics.unasked.inc_by(elements.unasked);
         Ok(elements)

@@ -32,6 +32,7 @@ const LEVELS: [Level; 12] = [
         "json",
         "labels",
         "latest",
+        "long_work",
         "peer",
         "problem",
         "proxy_status",
