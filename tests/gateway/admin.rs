@@ -10,6 +10,8 @@ use crate::support::{Dice, Exposition, Gateway, JSON, spelled};
 
 const ALERTS: &str = include_str!("../../deploy/alerts.yml");
 
+const DOCUMENT: &str = include_str!("../../deploy/metrics.md");
+
 /// What dashboards and alerts rely on.
 const METRICS: [&str; 25] = [
     "process_resident_memory_bytes",
@@ -38,6 +40,12 @@ const METRICS: [&str; 25] = [
     "process_virtual_memory_bytes",
     "process_max_fds",
 ];
+
+/// Nobody listens there: the metrics are there all the same.
+fn shared() -> String {
+    let secret = "ANY_NAME_OF_THIRTY_TWO_OR_MORE_BYTES";
+    format!("[shared]\n url = \"redis://127.0.0.1:1\"\n secret = {{ env = \"{secret}\" }}\n")
+}
 
 async fn metrics(gateway: &Gateway) -> String {
     gateway
@@ -77,11 +85,7 @@ async fn shows_every_metric_in_a_form_that_prometheus_accepts() {
 /// An alert that asks for a label that is not there is never raised, and nobody hears of it.
 #[tokio::test]
 async fn alerts_ask_for_labels_that_are_there() {
-    // Nobody listens there: the metrics are there all the same.
-    let secret = "ANY_NAME_OF_THIRTY_TWO_OR_MORE_BYTES";
-    let shared =
-        format!("[shared]\n url = \"redis://127.0.0.1:1\"\n secret = {{ env = \"{secret}\" }}\n");
-    let gateway = Gateway::start(&shared).await;
+    let gateway = Gateway::start(&shared()).await;
     let vehicle = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
     gateway.batch(&[spelled(&vehicle)]).await.expect(200);
     let metrics = Exposition::parse(&metrics(&gateway).await).unwrap();
@@ -101,6 +105,41 @@ async fn alerts_ask_for_labels_that_are_there() {
         }
     }
     assert!(checked > 5, "found the matchers of the alerts");
+}
+
+/// Labels whose values are described, not listed.
+const DESCRIBED: [&str; 3] = ["method", "status", "version"];
+
+#[tokio::test]
+async fn the_documents_have_every_label() {
+    let gateway = Gateway::start(&shared()).await;
+    let metrics = metrics(&gateway).await;
+    let mut checked = 0;
+    for (name, labels) in series(&metrics)
+        .iter()
+        .filter_map(|series| series.split_once('{'))
+    {
+        let name = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|suffix| name.strip_suffix(suffix))
+            .unwrap_or(name);
+        let row = DOCUMENT
+            .lines()
+            .find(|line| line.starts_with('|') && line.contains(&format!("`{name}`")));
+        let row = row.unwrap_or_else(|| panic!("no row has {name}"));
+        let labels = labels.trim_end_matches('}').split(',');
+        for (label, value) in labels.filter_map(|label| label.split_once('=')) {
+            if label == "le" {
+                continue;
+            }
+            assert!(row.contains(&format!("`{label}`")), "{name} has {label}");
+            let text = if label == "route" { DOCUMENT } else { row };
+            let is_listed = text.contains(&format!("`{}`", value.trim_matches('"')));
+            assert!(is_listed || DESCRIBED.contains(&label), "{name} has {label}={value}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "found the labels");
 }
 
 #[tokio::test]

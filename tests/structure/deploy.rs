@@ -1,8 +1,11 @@
-//! What is shipped beside the program asks for metrics that exist, and explains its alerts.
+//! What is shipped beside the program asks for metrics that exist and explains them, and its alerts.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
-use crate::{metrics, source::sources};
+use crate::{
+    metrics,
+    source::{production, sources},
+};
 
 /// Files with queries.
 const QUERIES: [&str; 4] =
@@ -38,6 +41,25 @@ fn queries_ask_for_metrics_that_are_registered() {
         }
         assert!(found > 5, "found the metrics of {file}");
     }
+}
+
+/// The name of each metric stands in code as one literal, whoever registers it.
+#[test]
+fn the_documents_have_every_metric() {
+    let text = shipped("metrics.md");
+    let (_, table) = text.split_once("| metric | labels | counts |").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| "));
+    let named: BTreeSet<_> = rows
+        .filter_map(|row| row.split(" | ").next())
+        .flat_map(metrics)
+        .collect();
+    let code = production();
+    let registered: BTreeSet<_> = code
+        .iter()
+        .flat_map(|source| source.text.split('"'))
+        .filter(|literal| metrics(literal).next() == Some(literal))
+        .collect();
+    assert_eq!(named, registered);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What the documents name exists: files, and the tests that prove a claim.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::source::below;
 
@@ -13,15 +16,12 @@ const RINGS: [&str; 5] = ["edges:", "gateway:", "load:", "secrecy:", "structure:
 #[test]
 fn what_documents_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut documents = below(&root.join("deploy"), "md");
-    documents.push(root.join("README.md"));
     let code: String = ["src", "tests", "fuzz/fuzz_targets"]
         .iter()
         .flat_map(|folder| below(&root.join(folder), "rs"))
         .map(|path| fs::read_to_string(path).expect("a source is readable text"))
         .collect();
-    for document in documents {
-        let text = fs::read_to_string(&document).expect("a document is readable text");
+    for (document, text) in documents() {
         let missing: Vec<_> = text
             .split('`')
             .skip(1)
@@ -30,6 +30,31 @@ fn what_documents_name_exists() {
             .collect();
         assert!(missing.is_empty(), "{} names {missing:?}", document.display());
     }
+}
+
+#[test]
+fn links_lead_to_files() {
+    for (document, text) in documents() {
+        let folder = document.parent().expect("a file has a folder");
+        let targets = text.split("](").skip(1);
+        let targets = targets.filter_map(|rest| rest.split([')', '#']).next());
+        let missing: Vec<_> = targets
+            .filter(|target| !target.contains("://") && !folder.join(target).exists())
+            .collect();
+        assert!(missing.is_empty(), "{} links to {missing:?}", document.display());
+    }
+}
+
+/// The documents for people, with their text.
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = below(&root.join("deploy"), "md");
+    paths.push(root.join("README.md"));
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a document is readable text");
+        (path, text)
+    };
+    paths.into_iter().map(read).collect()
 }
 
 /// Whether `named` exists, if it is the name of a file or a test.
