@@ -9,6 +9,7 @@ mod admin;
 mod batch;
 mod breaker;
 mod cache;
+mod clients;
 mod commands;
 mod cors;
 mod drain;
