@@ -65,16 +65,18 @@ pub(super) fn explain(
 
 fn of_life(Life { held, dropped, failed }: &Life, now: SystemTime) -> Value {
     let held_off_until = dropped
+        .as_ref()
         .and_then(|drop| drop.held_off_until)
         .filter(|until| *until > now);
     let mut said = json!({
         "held": held.is_some(),
         "held_off_until": held_off_until.map(rfc3339),
-        "last_invalidation": dropped.map(|drop| json!({
+        "last_invalidation": dropped.as_ref().map(|drop| json!({
             "cause": drop.cause.as_str(),
             "at": rfc3339(drop.at),
+            "request_id": drop.request.as_deref(),
         })),
-        "words": words(*held, *dropped, now) + &failure(*held, *failed),
+        "words": words(*held, dropped.as_ref(), now) + &failure(*held, *failed),
     });
     if let Some(failed) = failed {
         said["last_call"] = json!({ "outcome": failed.outcome, "at": rfc3339(failed.at) });
@@ -95,7 +97,7 @@ fn of_life(Life { held, dropped, failed }: &Life, now: SystemTime) -> Value {
 }
 
 /// The same for people.
-fn words(held: Option<Held>, dropped: Option<LastDrop>, now: SystemTime) -> String {
+fn words(held: Option<Held>, dropped: Option<&LastDrop>, now: SystemTime) -> String {
     let held = match held {
         None => "not held: the next request asks Sync".to_owned(),
         Some(held) => {
@@ -132,7 +134,10 @@ fn words(held: Option<Held>, dropped: Option<LastDrop>, now: SystemTime) -> Stri
         )
     });
     let (at, by) = (clock(drop.at), cause(drop.cause));
-    format!("{held}; last dropped at {at} by {by}{}", held_off.unwrap_or_default())
+    let request = drop.request.as_ref();
+    let request = request.map(|id| format!(" (request {id})"));
+    let [request, held_off] = [request, held_off].map(Option::unwrap_or_default);
+    format!("{held}; last dropped at {at} by {by}{request}{held_off}")
 }
 
 /// That the last call has failed, if it has.
@@ -244,16 +249,20 @@ mod tests {
             stale_until: at(1300),
             stale_if_error_until: at(4600),
         };
-        let drop =
-            |held_off_until| LastDrop { cause: Cause::VehicleStatus, at: at(90), held_off_until };
+        let drop = |request: Option<&str>, held_off_until| LastDrop {
+            cause: Cause::VehicleStatus,
+            request: request.map(Into::into),
+            at: at(90),
+            held_off_until,
+        };
         for (held, dropped, now, expected) in [
             (None, None, 0, "not held: the next request asks Sync; no drop is remembered"),
             (
                 Some(held),
-                Some(drop(None)),
+                Some(drop(Some("a-1"), None)),
                 999,
                 "held since 00:01:40 UTC (finished), fresh until 00:16:40 UTC (15m); last dropped \
-                 at 00:01:30 UTC by PATCH of a status",
+                 at 00:01:30 UTC by PATCH of a status (request a-1)",
             ),
             (
                 Some(held),
@@ -278,14 +287,14 @@ mod tests {
             ),
             (
                 None,
-                Some(drop(Some(at(110)))),
+                Some(drop(None, Some(at(110)))),
                 100,
                 "not held: the next request asks Sync; last dropped at 00:01:30 UTC by PATCH of a \
                  status, nothing is stored until 00:01:50 UTC, because it is unknown what the write \
                  did",
             ),
         ] {
-            assert_eq!(words(held, dropped, at(now)), expected);
+            assert_eq!(words(held, dropped.as_ref(), at(now)), expected);
         }
     }
 }

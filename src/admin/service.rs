@@ -33,7 +33,8 @@ use crate::{
     gateway::OPENAPI,
     loader,
     problem::Code,
-    vehicle_cache::{Moment, VehicleCache},
+    request_id::{RequestId, RequestIds},
+    vehicle_cache::{Cause, Moment, Reason, VehicleCache},
 };
 
 const JSON: &str = "application/json";
@@ -67,6 +68,8 @@ pub struct Parts {
 
 struct Shared {
     config: Config,
+    /// For purges, which the log has a line of.
+    ids: RequestIds,
     parts: Parts,
 }
 
@@ -119,7 +122,7 @@ impl Endpoint {
 impl Admin {
     /// A service with these parts.
     pub fn new(config: Config, parts: Parts) -> Self {
-        Self(Arc::new(Shared { config, parts }))
+        Self(Arc::new(Shared { config, ids: RequestIds::new(), parts }))
     }
 }
 
@@ -209,16 +212,19 @@ impl Shared {
         page::status(started_at.elapsed(), &reasons, &registry.gather(), history).to_string()
     }
 
-    async fn purge(&self, request: Request<Body>) -> Result<String, Error> {
+    async fn purge(&self, mut request: Request<Body>) -> Result<String, Error> {
+        self.ids.mark(&mut request);
         let (head, body) = request.into_parts();
         let body = json_body::read(&head.headers, body).await?;
         let filter = cache_purge::read(&body, &self.parts.accounts)?;
         let cache = self.parts.cache.clone();
-        let purge = async move { cache.purge_vehicles(&filter).await };
+        let request: Option<RequestId> = head.extensions.get().cloned();
+        let reason = Reason { cause: Cause::Purge, request: request.clone() };
+        let purge = async move { cache.purge_vehicles(&filter, reason).await };
         // A panic is logged where it happens.
         let purged = self.parts.tasks.spawn(purge).await;
         let purged = purged.map_err(|_| Error::internal())?;
-        info!(purged, "cache purged");
+        info!(request_id = request.as_ref().map(RequestId::as_str), purged, "cache purged");
         Ok(json!({ "purged": purged }).to_string())
     }
 

@@ -29,7 +29,7 @@ use crate::{
     peer::Peer,
     route::Route,
     upstream::{self, tests::Fake},
-    vehicle_cache::{InvalidationScope, Partition},
+    vehicle_cache::{InvalidationScope, Partition, Reason},
 };
 
 const MINE: [u8; 32] = [7; 32];
@@ -41,13 +41,13 @@ pub(super) type Dropped = Arc<Mutex<Vec<(InvalidationScope, Cause, Option<Durati
 pub(super) struct Recording(pub(super) Dropped);
 
 impl Invalidate for Recording {
-    fn invalidate(
+    fn invalidate_for(
         &self,
         scope: InvalidationScope,
-        cause: Cause,
+        reason: Reason,
         fence_for: Option<Duration>,
     ) -> BoxFuture<'static, ()> {
-        self.0.lock().push((scope, cause, fence_for));
+        self.0.lock().push((scope, reason.cause, fence_for));
         Box::pin(async {})
     }
 }

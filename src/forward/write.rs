@@ -21,13 +21,13 @@ use crate::{
     body::Body,
     route::{Access, Route},
     upstream,
-    vehicle_cache::{Cause, Invalidate, InvalidationScope, Partition},
+    vehicle_cache::{Cause, Invalidate, InvalidationScope, Partition, Reason},
 };
 
 /// A write that is on its way.
 pub(super) struct Write {
     cache: Arc<dyn Invalidate>,
-    cause: Cause,
+    reason: Reason,
     named_by_target: VehicleRefs,
     body: Option<Arc<BodyMonitor>>,
     partition: Option<Partition>,
@@ -110,7 +110,7 @@ impl Write {
         }
         Self {
             cache: Arc::clone(&shared.cache),
-            cause,
+            reason: Reason { cause, request: request.extensions().get().cloned() },
             named_by_target,
             body,
             partition: credential.as_ref().and_then(partition),
@@ -166,7 +166,8 @@ impl Write {
     }
 
     fn drop_entries(&self, fence_for: Option<Duration>) -> BoxFuture<'static, ()> {
-        self.cache.invalidate(self.scope(), self.cause, fence_for)
+        self.cache
+            .invalidate_for(self.scope(), self.reason.clone(), fence_for)
     }
 
     /// Its outcome is unknown, and no request waits for it.
@@ -179,7 +180,7 @@ impl Write {
 impl fmt::Debug for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Write")
-            .field("cause", &self.cause)
+            .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,11 @@
 //! What was dropped of late, and why: for whoever asks about one vehicle.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use super::{Cause, InvalidationScope, PurgeFilter, recent::Recent};
+use super::{Cause, InvalidationScope, PurgeFilter, Reason, recent::Recent};
 use crate::{cache::Partition, vehicle::Vehicle};
 
 /// The latest drops.
@@ -10,21 +13,30 @@ use crate::{cache::Partition, vehicle::Vehicle};
 pub struct DropLog(Recent<Dropped>);
 
 /// Entries that were dropped.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Dropped {
     entries: PurgeFilter,
     last: LastDrop,
 }
 
 /// When a vehicle was last dropped, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastDrop {
     /// What dropped it.
     pub cause: Cause,
+    /// The ID of the request that did. A copy: a header keeps the whole head that it came with.
+    pub request: Option<Arc<str>>,
     /// When.
     pub at: SystemTime,
     /// Until when nothing is stored, because nobody knows what a write did.
     pub held_off_until: Option<SystemTime>,
+}
+
+impl LastDrop {
+    fn new(Reason { cause, request }: &Reason, at: SystemTime) -> Self {
+        let request = request.as_ref().map(|id| id.as_str().into());
+        Self { cause: *cause, request, at, held_off_until: None }
+    }
 }
 
 impl DropLog {
@@ -32,12 +44,12 @@ impl DropLog {
     pub(super) fn note(
         &self,
         scope: &InvalidationScope,
-        cause: Cause,
+        reason: &Reason,
         fence_for: Option<Duration>,
         at: SystemTime,
     ) {
         let held_off_until = fence_for.and_then(|fence| at.checked_add(fence));
-        let last = LastDrop { cause, at, held_off_until };
+        let last = LastDrop { held_off_until, ..LastDrop::new(reason, at) };
         let vins = scope.vins.iter();
         let vins = vins.map(|&vin| PurgeFilter { vin: Some(vin), ..PurgeFilter::default() });
         let plates = scope.plates.iter();
@@ -49,13 +61,13 @@ impl DropLog {
         self.0.extend(
             vins.chain(plates)
                 .chain(partition)
-                .map(|entries| Dropped { entries, last }),
+                .map(|entries| Dropped { entries, last: last.clone() }),
         );
     }
 
     /// Notes what is dropped for another reason than a write.
-    pub(super) fn note_purge(&self, entries: PurgeFilter, cause: Cause, at: SystemTime) {
-        let last = LastDrop { cause, at, held_off_until: None };
+    pub(super) fn note_purge(&self, entries: PurgeFilter, reason: &Reason, at: SystemTime) {
+        let last = LastDrop::new(reason, at);
         self.0.extend([Dropped { entries, last }].into_iter());
     }
 
@@ -67,7 +79,7 @@ impl DropLog {
                 && entries.plate.is_none_or(|it| it == vehicle.plate)
         };
         self.0
-            .last(|drop| covers(&drop.entries).then_some(drop.last))
+            .last(|drop| covers(&drop.entries).then(|| drop.last.clone()))
     }
 }
 
@@ -99,17 +111,17 @@ mod tests {
         let last = |vehicle| log.last(own(), vehicle).map(|last| (last.cause, last.at));
         assert_eq!(last(&one), None);
         let by_vin = InvalidationScope { vins: vec![one.vin], ..InvalidationScope::default() };
-        log.note(&by_vin, Cause::VehicleStatus, Some(Duration::from_secs(20)), at(1));
+        log.note(&by_vin, &Cause::VehicleStatus.into(), Some(Duration::from_secs(20)), at(1));
         let by_plate =
             InvalidationScope { plates: vec![other.plate], ..InvalidationScope::default() };
-        log.note(&by_plate, Cause::VehicleUpsert, None, at(2));
-        log.note(&Partition::new(&[1; 32]).into(), Cause::Unauthorized, None, at(3));
+        log.note(&by_plate, &Cause::VehicleUpsert.into(), None, at(2));
+        log.note(&Partition::new(&[1; 32]).into(), &Cause::Unauthorized.into(), None, at(3));
         assert_eq!(last(&one), Some((Cause::VehicleStatus, at(1))));
         assert_eq!(last(&other), Some((Cause::VehicleUpsert, at(2))));
         assert_eq!(log.last(own(), &one).unwrap().held_off_until, Some(at(21)));
         log.note_purge(
             PurgeFilter { vin: Some(one.vin), plate: Some(one.plate), partition: None },
-            Cause::Purge,
+            &Cause::Purge.into(),
             at(4),
         );
         assert_eq!(last(&one), Some((Cause::Purge, at(4))));
@@ -120,10 +132,10 @@ mod tests {
     fn forgets_the_oldest() {
         let log = DropLog::default();
         let one = vehicle("A1");
-        log.note_purge(PurgeFilter::default(), Cause::Purge, at(1));
+        log.note_purge(PurgeFilter::default(), &Cause::Purge.into(), at(1));
         let other = PurgeFilter { plate: Some(vehicle("B2").plate), ..PurgeFilter::default() };
         for second in 0..MOST as u64 {
-            log.note_purge(other, Cause::Purge, at(second));
+            log.note_purge(other, &Cause::Purge.into(), at(second));
         }
         assert_eq!(log.last(own(), &one), None);
         assert_eq!(log.0.len(), MOST);

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use super::{
     Change, Failure, Hold, InvalidationScope, PurgeFilter, Tell, VehicleCache, VehicleTag,
 };
-use crate::labels::labels;
+use crate::{labels::labels, request_id::RequestId};
 
 labels! {
     /// Why entries are dropped; the label of `vingate_cache_invalidations_total`.
@@ -29,6 +29,22 @@ labels! {
         Purge = "purge",
         /// Another replica said so.
         Replica = "replica",
+    }
+}
+
+/// Why entries are dropped, and by which request, if the log has a line of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Why.
+    pub cause: Cause,
+    /// The request of the write or of the purge.
+    pub request: Option<RequestId>,
+}
+
+impl From<Cause> for Reason {
+    /// By no request that the log has a line of.
+    fn from(cause: Cause) -> Self {
+        Self { cause, request: None }
     }
 }
 
@@ -51,12 +67,22 @@ pub trait Invalidate: Send + Sync + 'static {
     ///
     /// `fence_for`: the outcome of the write is unknown, so nothing of what it may have changed
     /// is stored for this long. The fence stands as soon as this returns.
+    fn invalidate_for(
+        &self,
+        scope: InvalidationScope,
+        reason: Reason,
+        fence_for: Option<Duration>,
+    ) -> BoxFuture<'static, ()>;
+
+    /// [`Self::invalidate_for`] a cause alone.
     fn invalidate(
         &self,
         scope: InvalidationScope,
         cause: Cause,
         fence_for: Option<Duration>,
-    ) -> BoxFuture<'static, ()>;
+    ) -> BoxFuture<'static, ()> {
+        self.invalidate_for(scope, cause.into(), fence_for)
+    }
 }
 
 impl<F: Failure> Invalidate for VehicleCache<F> {
@@ -72,31 +98,31 @@ impl<F: Failure> Invalidate for VehicleCache<F> {
         }))
     }
 
-    fn invalidate(
+    fn invalidate_for(
         &self,
         scope: InvalidationScope,
-        cause: Cause,
+        reason: Reason,
         fence_for: Option<Duration>,
     ) -> BoxFuture<'static, ()> {
         match &self.contents().replicas {
-            None => self.invalidate_here(scope, cause, fence_for),
-            Some(replicas) => self.invalidate_everywhere(&**replicas, scope, cause, fence_for),
+            None => self.invalidate_here(scope, reason, fence_for),
+            Some(replicas) => self.invalidate_everywhere(&**replicas, scope, reason, fence_for),
         }
     }
 }
 
 impl<F: Failure> VehicleCache<F> {
-    /// [`Invalidate::invalidate`] for a write of another replica, which has told everybody itself.
+    /// [`Invalidate::invalidate_for`] a write of another replica, which has told everybody itself.
     pub fn invalidate_here(
         &self,
         scope: InvalidationScope,
-        cause: Cause,
+        reason: impl Into<Reason>,
         fence_for: Option<Duration>,
     ) -> BoxFuture<'static, ()> {
-        self.metrics().invalidations(cause).inc();
-        self.contents()
-            .drops
-            .note(&scope, cause, fence_for, SystemTime::now());
+        let reason = reason.into();
+        self.metrics().invalidations(reason.cause).inc();
+        let drops = &self.contents().drops;
+        drops.note(&scope, &reason, fence_for, SystemTime::now());
         self.remove(scope.into(), fence_for)
     }
 
@@ -104,12 +130,13 @@ impl<F: Failure> VehicleCache<F> {
         &self,
         replicas: &(impl Tell + ?Sized),
         scope: InvalidationScope,
-        cause: Cause,
+        reason: Reason,
         fence_for: Option<Duration>,
     ) -> BoxFuture<'static, ()> {
         // First, so that none of it comes back from them behind that.
         let told = replicas.tell(Change::Of(scope.clone()), fence_for);
-        let removed = self.invalidate_here(scope, cause, fence_for);
+        let cause = reason.cause;
+        let removed = self.invalidate_here(scope, reason, fence_for);
         match cause {
             // Nobody has written, so nobody has to wait for the others.
             Cause::Unauthorized => removed,
@@ -125,29 +152,29 @@ impl<F: Failure> VehicleCache<F> {
     pub fn hold_vehicles(&self, scope: InvalidationScope) -> Hold<F> {
         self.metrics().invalidations(Cause::Replica).inc();
         let drops = &self.contents().drops;
-        drops.note(&scope, Cause::Replica, None, SystemTime::now());
+        drops.note(&scope, &Cause::Replica.into(), None, SystemTime::now());
         self.hold(&scope.into())
     }
 
     /// Drops everything at once: other replicas may have written anything.
     pub fn forget_vehicles(&self) {
-        self.note_purge(PurgeFilter::default(), Cause::Replica);
+        self.note_purge(PurgeFilter::default(), &Cause::Replica.into());
         self.forget();
     }
 
-    fn note_purge(&self, filter: PurgeFilter, cause: Cause) {
-        self.metrics().invalidations(cause).inc();
+    fn note_purge(&self, filter: PurgeFilter, reason: &Reason) {
+        self.metrics().invalidations(reason.cause).inc();
         let drops = &self.contents().drops;
-        drops.note_purge(filter, cause, SystemTime::now());
+        drops.note_purge(filter, reason, SystemTime::now());
     }
 
     /// Drops every entry that `filter` matches, and gives their number. Like a write, it also
     /// keeps calls that were sent before it was over from storing what they bring. Dropped before
     /// its end, it has done a part of that.
-    pub async fn purge_vehicles(&self, filter: &PurgeFilter) -> u64 {
+    pub async fn purge_vehicles(&self, filter: &PurgeFilter, reason: impl Into<Reason>) -> u64 {
         let replicas = self.contents().replicas.as_ref();
         let told = replicas.map(|replicas| replicas.tell(filter.change(), None));
-        self.note_purge(*filter, Cause::Purge);
+        self.note_purge(*filter, &reason.into());
         let vin = filter.vin.map(VehicleTag::Vin);
         let tags: Vec<_> = vin
             .into_iter()
@@ -168,13 +195,13 @@ struct AnnouncedWrite<F: Failure> {
 }
 
 impl<F: Failure> Invalidate for AnnouncedWrite<F> {
-    fn invalidate(
+    fn invalidate_for(
         &self,
         scope: InvalidationScope,
-        cause: Cause,
+        reason: Reason,
         fence_for: Option<Duration>,
     ) -> BoxFuture<'static, ()> {
         self.cache
-            .invalidate_everywhere(&*self.outcome, scope, cause, fence_for)
+            .invalidate_everywhere(&*self.outcome, scope, reason, fence_for)
     }
 }

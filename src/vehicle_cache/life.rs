@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What is known of one vehicle in one partition. Nothing of its results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Life {
     /// The entry, if one is held.
     pub held: Option<Held>,

@@ -34,7 +34,7 @@ pub use self::{
     drop_log::{DropLog, LastDrop},
     failed_calls::{FailedCall, FailedCalls},
     from_replicas::FromReplicas,
-    invalidate::{Cause, Invalidate},
+    invalidate::{Cause, Invalidate, Reason},
     life::{Held, Life},
     lifetimes::{Lifetimes, StaleWindows, Ttl},
     metrics::{CacheStatus, Metrics},

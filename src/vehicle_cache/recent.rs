@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub(super) struct Recent<T>(Mutex<VecDeque<T>>);
 
-/// Less than a megabyte; sixteen calls of the largest size.
+/// Some two megabytes at most; sixteen calls of the largest size.
 pub(super) const MOST: usize = 8192;
 
 impl<T> Recent<T> {

@@ -441,7 +441,7 @@ async fn purges_what_matches_every_part_of_a_selection() {
         (PurgeFilter { partition: Some(partition(1)), ..nothing }, 0),
     ] {
         fill_all();
-        assert_eq!(cache.purge_vehicles(&filter).await, purged, "{filter:?}");
+        assert_eq!(cache.purge_vehicles(&filter, Cause::Purge).await, purged, "{filter:?}");
     }
 }
 
@@ -463,7 +463,12 @@ async fn holds_no_more_than_its_capacity() {
             .count();
     }
     assert_eq!(counted as i64, held, "what is counted is what is held");
-    assert_eq!(cache.purge_vehicles(&PurgeFilter::default()).await, held as u64);
+    assert_eq!(
+        cache
+            .purge_vehicles(&PurgeFilter::default(), Cause::Purge)
+            .await,
+        held as u64
+    );
     assert_eq!(cache.metrics().gauges.bytes.get(), 0);
 }
 

@@ -232,7 +232,9 @@ async fn says_why_a_vehicle_is_served_as_it_is() {
     assert_eq!((status, out.as_str()), (Some(0), never));
 
     let patch = http::Request::patch(format!("/api/v2/vehicles/{vin}/status"));
-    let patch = patch.header("content-type", "application/json");
+    let patch = patch
+        .header("content-type", "application/json")
+        .header("x-request-id", "patch-1");
     gateway
         .send(patch, "{\"vehicleStatusId\":4}")
         .await
@@ -241,7 +243,7 @@ async fn says_why_a_vehicle_is_served_as_it_is() {
     let (_, out, _) = explain(&["--account", "all"]).await;
     assert!(out.starts_with("all: held since "), "{out}");
     assert!(out.contains(" UTC (finished), fresh until "), "{out}");
-    assert!(out.ends_with(" UTC by PATCH of a status\n"), "{out}");
+    assert!(out.ends_with(" UTC by PATCH of a status (request patch-1)\n"), "{out}");
     assert_eq!(explain(&["--account", "none"]).await.0, Some(1));
 
     let fails = Faults { status: Some(501), ..Faults::default() };
@@ -285,7 +287,9 @@ async fn an_explanation_has_what_programs_want_and_no_result() {
         .expect(200)
         .json();
     assert_eq!(said["accounts"][0]["held"], false);
-    assert_eq!(said["accounts"][0]["last_invalidation"]["cause"], "purge");
+    let dropped = &said["accounts"][0]["last_invalidation"];
+    assert_eq!(dropped["cause"], "purge");
+    assert_eq!(dropped["request_id"].as_str().unwrap().len(), 32);
     for (body, status) in [
         (serde_json::json!({ "vin": vin }), 400),
         (serde_json::json!({ "vin": vin, "plate": plate, "more": 1 }), 400),

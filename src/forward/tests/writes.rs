@@ -168,10 +168,10 @@ impl Invalidate for Announcing {
         Some(Box::pin(async { told as Arc<dyn Invalidate> }))
     }
 
-    fn invalidate(
+    fn invalidate_for(
         &self,
         _: InvalidationScope,
-        _: Cause,
+        _: Reason,
         _: Option<Duration>,
     ) -> BoxFuture<'static, ()> {
         panic!("who was announced to is told")

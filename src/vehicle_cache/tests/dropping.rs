@@ -130,7 +130,9 @@ async fn what_a_partition_held_is_out_of_the_counts_two_seconds_after_it_was_dro
             .fill(vec![element("late")], true, Moment::now());
         assert_eq!(seen(&cache, vehicle(2, 2)).as_deref(), Some("late"));
         cache.0.check();
-        cache.purge_vehicles(&PurgeFilter::default()).await;
+        cache
+            .purge_vehicles(&PurgeFilter::default(), Cause::Purge)
+            .await;
     }
     assert!(!sweeping.is_finished());
 }
@@ -145,7 +147,7 @@ async fn a_call_under_way_at_a_purge_stores_nothing_and_is_not_joined() {
     ] {
         let cache = cache();
         let mut before = lookup(&cache, &[vehicle(1, 1)]);
-        assert_eq!(cache.purge_vehicles(&filter).await, 0, "there is no entry yet");
+        assert_eq!(cache.purge_vehicles(&filter, Cause::Purge).await, 0, "there is no entry yet");
         let after = lookup(&cache, &[vehicle(1, 1)]);
         assert!(matches!(after.found[..], [Lookup::Leading(_)]), "a later reader asks anew");
         before
@@ -170,7 +172,7 @@ async fn a_purge_that_leaves_a_call_alone_lets_it_store() {
     let cache = cache();
     let others = PurgeFilter { vin: Some(vehicle(2, 2).vin), ..PurgeFilter::default() };
     let before = lookup(&cache, &[vehicle(1, 1)]);
-    cache.purge_vehicles(&others).await;
+    cache.purge_vehicles(&others, Cause::Purge).await;
     before
         .lead
         .unwrap()
@@ -185,7 +187,8 @@ async fn a_purge_and_a_sweep_of_many_let_others_have_their_turn_and_count_right(
     const AT_ONCE: usize = 32;
     let cache = cache();
     fill_many(&cache, MANY);
-    let (purged, turns) = turns_of_others(cache.purge_vehicles(&PurgeFilter::default())).await;
+    let (purged, turns) =
+        turns_of_others(cache.purge_vehicles(&PurgeFilter::default(), Cause::Purge)).await;
     assert_eq!(purged, MANY as u64);
     assert!(turns >= MANY / AT_ONCE, "{turns} turns");
     assert_eq!(counted(&cache), 0);
@@ -209,10 +212,16 @@ async fn a_purge_of_vehicles_is_done_at_once() {
     ] {
         fill_many(&cache, 5000);
         fill(&cache, vehicle(1, 1), "x");
-        assert_eq!(cache.purge_vehicles(&filter).now_or_never(), Some(1), "{filter:?}");
+        assert_eq!(
+            cache.purge_vehicles(&filter, Cause::Purge).now_or_never(),
+            Some(1),
+            "{filter:?}"
+        );
         assert_eq!(counted(&cache), 5000);
         cache.0.check();
-        cache.purge_vehicles(&PurgeFilter::default()).await;
+        cache
+            .purge_vehicles(&PurgeFilter::default(), Cause::Purge)
+            .await;
     }
 }
 
@@ -223,7 +232,7 @@ async fn what_is_asked_for_while_a_purge_goes_on_is_gone_at_its_end() {
         fill_many(&cache, 5000);
         let purging = tokio::spawn({
             let (cache, filter) = (cache.clone(), PurgeFilter { partition, ..<_>::default() });
-            async move { cache.purge_vehicles(&filter).await }
+            async move { cache.purge_vehicles(&filter, Cause::Purge).await }
         });
         let (mut asked, mut asking) = (0, Vec::new());
         while !purging.is_finished() {

@@ -215,8 +215,10 @@ impl History {
                         .await;
                 }
                 Step::Purge(filter) => {
-                    let (purged, expected) =
-                        (self.cache.purge_vehicles(&filter).await, self.model.purge(&filter));
+                    let (purged, expected) = (
+                        self.cache.purge_vehicles(&filter, Cause::Purge).await,
+                        self.model.purge(&filter),
+                    );
                     assert!(purged == expected || self.is_small && purged < expected);
                 }
                 Step::Sweep => {
@@ -235,7 +237,9 @@ impl History {
         }
         self.check();
         self.cache.0.check();
-        self.cache.purge_vehicles(&PurgeFilter::default()).await;
+        self.cache
+            .purge_vehicles(&PurgeFilter::default(), Cause::Purge)
+            .await;
         self.cache.0.check();
         assert_eq!(self.cache.metrics().gauges.bytes.get(), 0);
     }

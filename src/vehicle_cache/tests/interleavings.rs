@@ -359,7 +359,10 @@ impl Scene {
         let scope = self.scope(vehicles, names);
         let fence_for = (!is_known).then_some(9000 * SECOND);
         if names == Purge {
-            wait(self.cache.purge_vehicles(&PurgeFilter::default()));
+            wait(
+                self.cache
+                    .purge_vehicles(&PurgeFilter::default(), Cause::Purge),
+            );
         } else {
             wait(self.cache.invalidate(scope, Cause::OtherWrite, fence_for));
         }
@@ -418,7 +421,7 @@ impl Scene {
             assert!(!world.held_off[nth], "stored although a write's outcome is unknown");
         });
         let filter = PurgeFilter { partition: Some(partition(0)), ..<_>::default() };
-        wait(self.cache.purge_vehicles(&filter));
+        wait(self.cache.purge_vehicles(&filter, Cause::Purge));
         store.check();
         assert_eq!(self.cache.metrics().gauges.bytes.get(), 0);
         let is_held = |item| {

@@ -171,7 +171,7 @@ async fn tells_of_purges_what_covers_them() {
         ),
         (PurgeFilter::default(), Change::Everything),
     ] {
-        cache.purge_vehicles(&filter).await;
+        cache.purge_vehicles(&filter, Cause::Purge).await;
         let want = Told::Of { is_announced: false, change: want, fence_for: None };
         assert_eq!(told(&recorder), [want]);
     }
