@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header::AGE};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -65,6 +65,8 @@ struct Exchange {
     status: Option<StatusCode>,
     /// The problem that the gateway itself responded with.
     problem: Option<Code>,
+    /// How old the response is, in seconds, as its header says.
+    age: Option<u64>,
     access: Access,
     id: Option<RequestId>,
     trace: RequestTrace,
@@ -144,6 +146,7 @@ impl Exchange {
             started_at: Instant::now(),
             status: None,
             problem: None,
+            age: None,
             access: *access,
             id: match (access, span.context()) {
                 (Access::Off, None) => None,
@@ -158,6 +161,9 @@ impl Exchange {
     fn respond(&mut self, response: &mut Response<Body>) {
         self.status = Some(response.status());
         self.problem = response.extensions().get().copied();
+        if self.access == Access::All {
+            self.age = response.headers().get(AGE).and_then(seconds_of);
+        }
         self.count();
         if self.says_timing
             && let Some(timing) = self.trace.server_timing(self.started_at.elapsed())
@@ -227,12 +233,18 @@ impl Drop for Exchange {
                 code = self.problem.map(Code::as_str),
                 seconds,
                 vehicles = self.trace.vehicles(),
+                age = self.age,
                 calls = self.trace.calls(),
                 trace_id = self.span.context().map(|context| context.trace_id()),
                 "request ended",
             );
         }
     }
+}
+
+/// The value of an `Age` (RFC 9111 §5.1), if it is one.
+fn seconds_of(age: &HeaderValue) -> Option<u64> {
+    age.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -191,20 +191,22 @@ async fn logs_the_requests_that_are_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn logs_where_vehicles_came_from_and_how_many_calls_that_took() {
+async fn logs_where_vehicles_came_from_how_old_they_were_and_how_many_calls_that_took() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let serving = service_fn(|request: Request<Body>| async move {
         let trace = RequestTrace::of(request.extensions());
         trace.note_vehicles([("hit", 2), ("joined", 0), ("miss", 1)].into_iter());
         trace.note_call();
-        Ok(Response::new(Body::empty()))
+        let mut response = Response::new(Body::empty());
+        response.headers_mut().insert(AGE, 840.into());
+        Ok(response)
     });
     let layer = layer(metrics().1, Access::All);
     let response = layer.layer(serving).oneshot(request("GET", None)).await;
     drop(response);
     let lines = lines.0.lock();
-    assert!(lines[0].contains(" vehicles=\"hit=2 miss=1\" calls=1 "), "{lines:?}");
+    assert!(lines[0].contains(" vehicles=\"hit=2 miss=1\" age=840 calls=1 "), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]
