@@ -72,6 +72,13 @@ mod tests {
         assert!(inner("style").contains("--ground") && inner("script").contains("poll()"));
     }
 
+    /// A page whose URL has a password in it cannot ask for a path alone.
+    #[test]
+    fn asks_for_whole_urls() {
+        assert_eq!(PAGE.matches("fetch(").count(), 3);
+        assert_eq!(PAGE.matches("fetch(here(").count(), 3);
+    }
+
     fn comments() -> usize {
         PAGE.lines()
             .filter(|line| line.trim_start().starts_with("// "))
