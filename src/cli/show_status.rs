@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
     io::{IsTerminal as _, stdout},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use http::Method;
@@ -24,6 +24,9 @@ pub(super) struct Form {
 }
 
 const EVERY: Duration = Duration::from_secs(2);
+
+/// In seconds since 1970. Later times cannot be written (RFC 3339).
+const YEAR_10000: f64 = 253_402_300_800.0;
 
 /// Clears a terminal.
 const CLEAR: &str = "\x1b[2J\x1b[H";
@@ -72,16 +75,29 @@ fn table(status: &Value) -> String {
     let figures = status["figures"].as_object().unwrap_or(&none);
     for (name, value) in figures {
         let value = value.as_f64().unwrap_or_default();
-        if value != 0.0 {
+        // Bounds of buckets are for charts.
+        if value != 0.0 && !name.contains("_within.") {
             // Writing to a string does not fail.
-            let _ = write!(text, "\n  {:<32} {:>16}", name.replace(['.', '_'], " "), number(value));
+            let label = name.replace(['.', '_'], " ");
+            let _ = write!(text, "\n  {label:<32} {:>24}", shown(name, value));
         }
     }
     text
 }
 
-fn number(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.3}") }
+/// A figure as people read it: memory in MiB, points in time in UTC.
+fn shown(name: &str, value: f64) -> String {
+    match name {
+        "bytes" | "memory" => format!("{:.1} MiB", value / f64::from(1 << 20)),
+        "certificate_until" | "keys_fetched" | "last_reload"
+            if (0.0..YEAR_10000).contains(&value) =>
+        {
+            let at = UNIX_EPOCH + Duration::from_secs_f64(value);
+            humantime::format_rfc3339_seconds(at).to_string()
+        }
+        _ if value.fract() == 0.0 => format!("{value}"),
+        _ => format!("{value:.3}"),
+    }
 }
 
 #[cfg(test)]
@@ -94,7 +110,10 @@ mod tests {
     fn shows_what_is_not_zero() {
         let status = json!({
             "version": "1.2.3", "ready": false, "reasons": ["jwks"], "uptime_seconds": 90,
-            "figures": { "requests.batch": 40.0, "breaker": 0.0, "call_seconds": 1.5 },
+            "figures": {
+                "requests.batch": 40.0, "breaker": 0.0, "call_seconds": 1.5, "bytes": 3145728,
+                "last_reload": 1.0, "calls_within.0.5": 3,
+            },
         });
         let lines = table(&status);
         let lines: Vec<_> = lines
@@ -103,7 +122,9 @@ mod tests {
             .collect();
         let expected = [
             "vingate 1.2.3, not ready: jwks, running for 1m 30s",
+            "bytes 3.0 MiB",
             "call seconds 1.500",
+            "last reload 1970-01-01T00:00:01Z",
             "requests batch 40",
         ];
         assert_eq!(lines, expected);
