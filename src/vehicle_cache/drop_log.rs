@@ -8,6 +8,10 @@ use std::{
 use super::{Cause, InvalidationScope, PurgeFilter, Reason, recent::Recent};
 use crate::{cache::Partition, vehicle::Vehicle};
 
+/// A replica reads its own writes in the log of all, with those of the others. While it hears that
+/// log at all, it reads an entry well within this time.
+const ECHO: Duration = Duration::from_secs(1);
+
 /// The latest drops.
 #[derive(Debug, Default)]
 pub struct DropLog(Recent<Dropped>);
@@ -36,6 +40,16 @@ impl LastDrop {
     fn new(Reason { cause, request }: &Reason, at: SystemTime) -> Self {
         let request = request.as_ref().map(|id| id.as_str().into());
         Self { cause: *cause, request, at, held_off_until: None }
+    }
+
+    /// Whether this replica may only have heard of `own`, which it had told the others.
+    fn may_echo(&self, own: &Self) -> bool {
+        let is_soon = self
+            .at
+            .duration_since(own.at)
+            .is_ok_and(|after| after < ECHO);
+        let says_no_more = self.held_off_until.is_none() || own.held_off_until.is_some();
+        own.cause != Cause::Replica && is_soon && says_no_more
     }
 }
 
@@ -71,15 +85,23 @@ impl DropLog {
         self.0.extend([Dropped { entries, last }].into_iter());
     }
 
-    /// The last drop of the vehicle in this partition, if it is not forgotten.
+    /// The last drop of the vehicle in this partition, if it is not forgotten. What may be the echo
+    /// of a drop by a request of this replica says less than that.
     pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<LastDrop> {
         let covers = |entries: &PurgeFilter| {
             entries.partition.is_none_or(|it| it == partition)
                 && entries.vin.is_none_or(|it| it == vehicle.vin)
                 && entries.plate.is_none_or(|it| it == vehicle.plate)
         };
-        self.0
-            .last(|drop| covers(&drop.entries).then(|| drop.last.clone()))
+        let find = |counts: &dyn Fn(&LastDrop) -> bool| {
+            let is_it = |drop: &Dropped| covers(&drop.entries) && counts(&drop.last);
+            self.0.last(|drop| is_it(drop).then(|| drop.last.clone()))
+        };
+        let last = find(&|_| true)?;
+        match last.cause {
+            Cause::Replica => find(&|own| last.may_echo(own)).or(Some(last)),
+            _ => Some(last),
+        }
     }
 }
 
@@ -126,6 +148,23 @@ mod tests {
         );
         assert_eq!(last(&one), Some((Cause::Purge, at(4))));
         assert_eq!(last(&other), Some((Cause::VehicleUpsert, at(2))));
+    }
+
+    #[test]
+    fn an_echo_does_not_hide_what_was_dropped_here() {
+        let log = DropLog::default();
+        let one = vehicle("A1");
+        let scope = InvalidationScope { vins: vec![one.vin], ..InvalidationScope::default() };
+        let heard = |fence, at| log.note(&scope, &Cause::Replica.into(), fence, at);
+        let last = || log.last(own(), &one).map(|last| (last.cause, last.at));
+        heard(None, at(1));
+        log.note(&scope, &Cause::VehicleStatus.into(), None, at(2));
+        heard(None, at(2) + ECHO / 2);
+        assert_eq!(last(), Some((Cause::VehicleStatus, at(2))));
+        heard(Some(ECHO), at(2) + ECHO / 2);
+        assert_eq!(last(), Some((Cause::Replica, at(2) + ECHO / 2)), "that is another's");
+        heard(None, at(2) + ECHO);
+        assert_eq!(last(), Some((Cause::Replica, at(2) + ECHO)));
     }
 
     #[test]
