@@ -26,6 +26,8 @@ const PRINTING: [&[&str]; 12] = [
     &["sandbox", "--listen", "127.0.0.1:0"],
 ];
 
+const DOCUMENT: &str = include_str!("../../deploy/commands.md");
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -84,6 +86,22 @@ async fn a_check_finds_that_nobody_is_trusted() {
         assert_eq!(is_named, status != 0, "{url}: {errors}");
     }
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn the_documents_have_every_command() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
+    let help = command.arg("--help").output().await.unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let names = commands.filter_map(|line| line.split_whitespace().next());
+    let names: Vec<_> = names.filter(|name| *name != "help").collect();
+    assert!(names.contains(&"serve") && names.len() > 5, "{help}");
+    for name in names {
+        let row = format!("\n| `vingate {name}");
+        assert!(DOCUMENT.contains(&row), "{name}");
+    }
 }
 
 #[tokio::test]
