@@ -7,7 +7,7 @@ use foldhash::HashSet;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::{Error, MANY};
+use super::Error;
 use crate::{
     auth::Credential,
     loader::{CallContext, CallError, Failure, Loader},
@@ -59,6 +59,9 @@ struct Gathering<'a> {
     /// The wait for calls that is under way.
     waiting: Option<StepSpan>,
 }
+
+/// Vehicles with which even reading and looking them up is long work.
+pub(super) const MANY: usize = 2_000;
 
 /// How often vehicles are looked up: again when the request that led them has failed by its own
 /// fault or gave up, and once more when two of that come together.

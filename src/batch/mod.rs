@@ -33,7 +33,7 @@ use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
 use self::{
-    gather::{Wanted, gather},
+    gather::{MANY, Wanted, gather},
     response::{Composer, Tally},
 };
 use crate::{
@@ -46,7 +46,7 @@ use crate::{
     rule::Rejection,
     trace::RequestTrace,
     upstream::ClientId,
-    vehicle_cache::{self, CacheStatus, Directives, Partition},
+    vehicle_cache::{CacheStatus, Directives, Partition},
 };
 
 pub use self::{error::Error, metrics::Metrics, request::BatchRequest, splice::Splice};
@@ -75,9 +75,6 @@ struct Shared<U> {
     metrics: Metrics,
     undocumented: U,
 }
-
-/// Vehicles with which even reading and looking them up is long work.
-const MANY: usize = 2_000;
 
 /// What most Sync takes at once, also past the cache.
 const MAX_UNDOCUMENTED: usize = 500;
@@ -128,9 +125,8 @@ where
                 let (found, limit) = (asked.count, MAX_UNDOCUMENTED);
                 return Err(Rejection::bare(Error::TooManyToPass { found, limit }));
             }
-            self.cache_metrics()
-                .vehicles(CacheStatus::Bypass)
-                .inc_by(asked.distinct.len() as u64);
+            let bypassed = self.loader.cache().metrics().vehicles(CacheStatus::Bypass);
+            bypassed.inc_by(asked.distinct.len() as u64);
             let request = undocumented::request(head, body);
             let undocumented = self.undocumented.clone();
             let response = undocumented
@@ -171,14 +167,14 @@ where
 
         let now = Instant::now();
         let tally = Tally::of(&gathered.parts, now);
-        for status in CacheStatus::ALL {
-            match tally.count(status) {
-                0 => {}
-                count => self.cache_metrics().vehicles(status).inc_by(count),
-            }
+        for (status, count) in tally.counts().filter(|(_, count)| *count > 0) {
+            self.loader.cache().metrics().vehicles(status).inc_by(count);
         }
-        let count = |status: CacheStatus| (status.as_str(), tally.count(status));
-        trace.note_vehicles(CacheStatus::ALL.into_iter().map(count));
+        trace.note_vehicles(
+            tally
+                .counts()
+                .map(|(status, count)| (status.as_str(), count)),
+        );
         let composer = Composer {
             method: &head.method,
             fields: &head.headers,
@@ -187,10 +183,6 @@ where
         };
         let is_long = gathered.parts.len() >= MANY;
         Ok(long_work::run(is_long, || composer.compose(gathered, &tally)).await)
-    }
-
-    fn cache_metrics(&self) -> &vehicle_cache::Metrics {
-        self.loader.cache().metrics()
     }
 }
 

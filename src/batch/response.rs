@@ -94,8 +94,14 @@ impl Tally {
         }
     }
 
-    /// How many vehicles came from there.
-    pub(super) fn count(&self, from: CacheStatus) -> u64 {
+    /// How many vehicles came from where.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (CacheStatus, u64)> + '_ {
+        CacheStatus::ALL
+            .into_iter()
+            .map(|from| (from, self.count(from)))
+    }
+
+    fn count(&self, from: CacheStatus) -> u64 {
         self.counts[from.index()]
     }
 

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     auth::Credential,
     upstream::{self, tests::Fake},
-    vehicle_cache::VehicleCache,
+    vehicle_cache::{self, VehicleCache},
 };
 
 mod flights;

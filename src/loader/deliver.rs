@@ -7,8 +7,9 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{
-    CallContext, CallError, Elements, Failure, LARGE, Loader,
+    CallContext, CallError, Elements, Failure, Loader,
     call_context::QueueKey,
+    fetch::LARGE,
     queue::{Part, Queue, Taken},
 };
 use crate::{

@@ -9,7 +9,7 @@ use http::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{CallError, Config, Elements, ErrorResponse, LARGE, Metrics};
+use super::{CallError, Config, Elements, ErrorResponse, Metrics};
 use crate::{
     body::{self, Body},
     headers::{VIA_1_1, X_REQUEST_ID},
@@ -37,6 +37,10 @@ struct Limits {
     /// For all of it: whoever joins a call must not wait for one that never ends.
     timeout: Duration,
 }
+
+/// A call of so many vehicles takes hardly longer with more, also if somebody waits for it, and
+/// what to do with its response is long work.
+pub(super) const LARGE: usize = 100;
 
 /// Bytes of an error response that are passed on.
 const MAX_ERROR_BODY: usize = 64 * 1024;

@@ -37,7 +37,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::{
     call_context::QueueKey,
-    fetch::Fetch,
+    fetch::{Fetch, LARGE},
     metrics::Trigger,
     queue::{Next, Taken, Ticket},
     queues::Queues,
@@ -86,9 +86,6 @@ pub struct Loading {
     waiting: Arc<Waiting>,
     flight: Option<Arc<Flight<Failure>>>,
 }
-
-/// A call of so many vehicles takes hardly longer with more, also if somebody waits for it.
-const LARGE: usize = 100;
 
 /// Where a request waits, as far as that is known.
 type Waiting = Mutex<Vec<(QueueKey, Arc<Ticket>)>>;
