@@ -10,7 +10,7 @@ use crate::support::{Dice, Exposition, Gateway, JSON, spelled};
 
 const ALERTS: &str = include_str!("../../deploy/alerts.yml");
 
-const DOCUMENT: &str = include_str!("../../deploy/metrics.md");
+const DOCUMENT: &str = include_str!("../../README.md");
 
 /// What dashboards and alerts rely on.
 const METRICS: [&str; 25] = [
