@@ -13,7 +13,7 @@
 //! item do not import each other, but for the first (`tests/structure` holds the code to it).
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
-//!   [`problem`], [`proxy_status`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
+//!   [`problem`], [`proxy_status`], [`gzip`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
 //!   `cache_control`, `digest`, `headers`, `hex`, `labels`, `long_work`, `refusals`, `seal`: what every room
 //!   speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
@@ -98,6 +98,7 @@ pub mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;
+pub mod gzip;
 mod headers;
 mod hex;
 pub mod json;

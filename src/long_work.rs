@@ -3,8 +3,7 @@
 //! A thread of the runtime looks for what came in from the network after every few dozen tasks
 //! that it has taken up. When Sync responds to many large calls at once, that many of them take a
 //! tenth of a second, in which nobody else is heard. So long work is done beside those threads, and
-//! the system divides the processors between them. As many pieces of it as there are processors
-//! are under way at once; more would only take memory.
+//! the system divides the processors between them. One processor is left to everything else.
 
 use std::{num::NonZero, sync::LazyLock, thread::available_parallelism};
 
@@ -14,10 +13,13 @@ use tokio::{
     task::{block_in_place, yield_now},
 };
 
-static PROCESSORS: LazyLock<Semaphore> = LazyLock::new(|| {
+static PROCESSORS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(most()));
+
+/// How many pieces of long work are under way at once.
+fn most() -> usize {
     let processors = available_parallelism().map_or(1, NonZero::get);
-    Semaphore::new(processors)
-});
+    (processors - 1).max(1)
+}
 
 /// Does `work`, which waits for nothing but the processor. If it is long, it has its turn after
 /// other long work.
@@ -54,8 +56,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_no_more_long_work_than_there_are_processors_and_short_work_at_once() {
-        let most = available_parallelism().unwrap().get();
+    fn runs_no_more_long_work_than_it_may_and_short_work_at_once() {
+        let most = most();
         let threads = 2 * most + 1;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(threads)

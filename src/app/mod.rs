@@ -97,10 +97,9 @@ impl App {
         };
         // Last, because it takes the snapshot away.
         let shared = control.shared();
-        let warm_start = restart_only
-            .snapshot
-            .map(|config| WarmStart::begin(config, shared.cache.clone(), shared.tier.clone()))
-            .transpose()
+        let begin = |config| WarmStart::begin(config, shared.cache.clone(), shared.tier.clone());
+        let warm_start = restart_only.snapshot.map(begin).transpose();
+        let warm_start = warm_start
             .map_err(|error| format!("cannot have the file of cache.snapshot: {error}"))?;
         Ok(Self { public, admin, control, refresher, warm_start })
     }

@@ -10,6 +10,8 @@
 //! 4. The response is put together from the bytes that Sync sent ([`splice`]) under a head that
 //!    says where they come from ([`response`]).
 
+mod coding;
+mod compressor;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -19,6 +21,7 @@ mod metrics;
 mod request;
 mod response;
 mod splice;
+mod tally;
 mod undocumented;
 
 use std::{
@@ -28,13 +31,16 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
 use self::{
+    coding::accepts_gzip,
+    compressor::Compressor,
     gather::{MANY, Wanted, gather},
-    response::{Composer, Tally},
+    response::{Composer, Compression},
+    tally::{Tally, Terms},
 };
 use crate::{
     auth::Credential,
@@ -60,6 +66,8 @@ pub struct Config {
     pub max_body: usize,
     /// How long a request body may go without a byte.
     pub body_idle_timeout: Duration,
+    /// Bytes of a response that is compressed, if its client takes that; 0: none is.
+    pub gzip_from: usize,
     /// Of the calls.
     pub loader: loader::Config,
 }
@@ -74,6 +82,7 @@ struct Shared<U> {
     loader: Loader,
     metrics: Metrics,
     undocumented: U,
+    compressor: Arc<Compressor>,
 }
 
 /// What most Sync takes at once, also past the cache.
@@ -82,7 +91,8 @@ const MAX_UNDOCUMENTED: usize = 500;
 impl<U> Batch<U> {
     /// Answers from the cache that `loader` fills.
     pub fn new(config: Config, loader: Loader, metrics: Metrics, undocumented: U) -> Self {
-        Self(Arc::new(Shared { config, loader, metrics, undocumented }))
+        let compressor = Arc::default();
+        Self(Arc::new(Shared { config, loader, metrics, undocumented, compressor }))
     }
 }
 
@@ -176,13 +186,22 @@ where
                 .map(|(status, count)| (status.as_str(), count)),
         );
         let composer = Composer {
-            method: &head.method,
+            terms: Terms {
+                method: &head.method,
+                directives: &directives,
+                is_cacheable: wanted.partition.is_some(),
+            },
             fields: &head.headers,
-            directives: &directives,
-            is_cacheable: wanted.partition.is_some(),
+            compression: self.compression(&head.headers),
         };
         let is_long = gathered.parts.len() >= MANY;
         Ok(long_work::run(is_long, || composer.compose(gathered, &tally)).await)
+    }
+
+    fn compression(&self, headers: &HeaderMap) -> Option<Compression<'_>> {
+        let from = self.config.gzip_from;
+        let (compressor, cache) = (&self.compressor, self.loader.cache());
+        (from > 0 && accepts_gzip(headers)).then_some(Compression { compressor, cache, from })
     }
 }
 

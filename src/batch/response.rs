@@ -1,173 +1,110 @@
-//! The head of a batch response: what it says about where its parts come from and how long they
-//! are good.
+//! A batch response: its validators, its coding and the rest of its head.
 
-use std::{fmt::Write as _, time::Duration};
+use std::sync::Arc;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
 };
-use tokio::time::Instant;
 
 use super::{
+    compressor::Compressor,
     gather::{Gathered, Part},
     splice::Splice,
+    tally::{Tally, Terms},
 };
 use crate::{
     body::Body,
     digest,
-    headers::{ACCEPT_QUERY, PSEUDONYM, pseudonym},
+    headers::{ACCEPT_QUERY, PSEUDONYM},
     hex::hex,
-    vehicle_cache::{CacheStatus, Directives, Freshness},
+    loader::Failure,
+    vehicle_cache::VehicleCache,
 };
 
 /// Makes the response of what was gathered.
 pub(super) struct Composer<'a> {
-    pub(super) method: &'a Method,
+    pub(super) terms: Terms<'a>,
     pub(super) fields: &'a HeaderMap,
-    pub(super) directives: &'a Directives,
-    /// Whether the request has a credential, and the cache is on.
-    pub(super) is_cacheable: bool,
+    /// `None`: the client does not take gzip, or no response is compressed.
+    pub(super) compression: Option<Compression<'a>>,
 }
 
-/// How many vehicles came from where, and how long the response is good.
-#[derive(Debug)]
-pub(super) struct Tally {
-    counts: [u64; CacheStatus::ALL.len()],
-    /// Of the oldest part.
-    age: Duration,
-    /// Until the first part is stale; with a stale part, how long it is so.
-    freshness: Freshness,
+/// What compresses.
+pub(super) struct Compression<'a> {
+    pub(super) compressor: &'a Arc<Compressor>,
+    pub(super) cache: &'a VehicleCache<Failure>,
+    /// Bytes of a response from which on that pays.
+    pub(super) from: usize,
 }
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl Composer<'_> {
-    /// A 200, or a 304 if the client has the same response already.
+    /// A 200, or a 304 if the client has the same response already, in whatever coding.
     pub(super) fn compose(&self, gathered: Gathered, tally: &Tally) -> Response<Body> {
-        let etag = etag(&gathered.parts);
-        let is_known = self
-            .fields
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .any(|field| matches(field, &etag));
-        let mut response = match is_known {
-            true => {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = StatusCode::NOT_MODIFIED;
-                response
-            }
-            false => {
-                let entries = gathered.parts.into_iter().map(|part| part.entry);
-                let mut response = Response::new(Body::new(Splice::new(entries)));
-                response.headers_mut().insert(CONTENT_TYPE, JSON);
-                response
+        let plain = etag(&gathered.parts);
+        let coded = self.compression.as_ref().map(|_| of_gzip(&plain));
+        let (mut response, etag) = match coded {
+            _ if self.is_known(&plain) => (not_modified(), plain),
+            Some(coded) if self.is_known(&coded) => (not_modified(), coded),
+            _ => {
+                let splice = Splice::new(gathered.parts.into_iter().map(|part| part.entry));
+                match self.gzipped(splice) {
+                    Ok(gzipped) => (gzip(gzipped), of_gzip(&plain)),
+                    Err(splice) => (identity(splice), plain),
+                }
             }
         };
         let status = gathered.masked_failure.and_then(|failure| failure.status());
         let head = response.headers_mut();
-        head.insert(CACHE_STATUS, text(tally.cache_status(self, status)));
-        head.insert(CACHE_CONTROL, text(tally.cache_control(self)));
+        head.insert(CACHE_STATUS, text(tally.cache_status(&self.terms, status)));
+        head.insert(CACHE_CONTROL, text(tally.cache_control(&self.terms)));
         head.insert(AGE, tally.age.as_secs().into());
         head.insert(ETAG, text(etag));
+        head.insert(VARY, HeaderValue::from_static("accept-encoding"));
         head.insert(ACCEPT_QUERY, JSON);
         response
     }
+
+    /// Whether the client has a response with this tag.
+    fn is_known(&self, etag: &str) -> bool {
+        let mut fields = self.fields.get_all(IF_NONE_MATCH).iter();
+        fields.any(|field| matches(field, etag))
+    }
+
+    /// The response in gzip, if the client takes that and it pays. What has no compressed form is
+    /// given one, if it is wanted more than once.
+    fn gzipped(&self, splice: Splice) -> Result<Splice, Splice> {
+        match &self.compression {
+            Some(Compression { compressor, cache, from }) if splice.len() >= *from => {
+                let wanted = splice.entries().iter().filter(|entry| entry.wants_piece());
+                compressor.push(cache, wanted.map(Arc::clone));
+                splice.gzipped()
+            }
+            _ => Err(splice),
+        }
+    }
 }
 
-impl Tally {
-    /// Counts the parts of a response.
-    pub(super) fn of(parts: &[Part], now: Instant) -> Self {
-        let mut counts = [0; CacheStatus::ALL.len()];
-        let (mut filled_at, mut fresh_until) = (now, None);
-        for Part { entry, from } in parts {
-            counts[from.index()] += 1;
-            filled_at = entry.filled_at().instant.min(filled_at);
-            let until = entry.fresh_until();
-            fresh_until = Some(fresh_until.map_or(until, |other| until.min(other)));
-        }
-        Self {
-            counts,
-            age: now.saturating_duration_since(filled_at),
-            freshness: Freshness::at(fresh_until.unwrap_or(now), now),
-        }
-    }
+fn not_modified() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response
+}
 
-    /// How many vehicles came from where.
-    pub(super) fn counts(&self) -> impl Iterator<Item = (CacheStatus, u64)> + '_ {
-        CacheStatus::ALL
-            .into_iter()
-            .map(|from| (from, self.count(from)))
-    }
+fn identity(splice: Splice) -> Response<Body> {
+    let mut response = Response::new(Body::new(splice));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
 
-    fn count(&self, from: CacheStatus) -> u64 {
-        self.counts[from.index()]
-    }
-
-    /// `Cache-Status` (RFC 9211).
-    fn cache_status(&self, composer: &Composer<'_>, upstream: Option<StatusCode>) -> String {
-        let of = |from| self.count(from);
-        let held = of(CacheStatus::Hit) + of(CacheStatus::Absent) + of(CacheStatus::Stale);
-        let asked = of(CacheStatus::Miss) + of(CacheStatus::Bypass);
-        let (stale_on_error, joined) = (of(CacheStatus::StaleOnError), of(CacheStatus::Joined));
-
-        let mut status = String::with_capacity(96);
-        status.push_str(concat!(pseudonym!(), "; "));
-        let directives = composer.directives;
-        match () {
-            () if !composer.is_cacheable => status.push_str("fwd=bypass"),
-            () if stale_on_error > 0 => {
-                status.push_str("fwd=stale");
-                if let Some(upstream) = upstream {
-                    // Writing to a string does not fail.
-                    let _ = write!(status, "; fwd-status={}", upstream.as_u16());
-                }
-            }
-            () if asked + joined == 0 => {
-                let _ = write!(status, "hit; ttl={}", self.ttl());
-            }
-            () if directives.no_store || directives.no_cache => status.push_str("fwd=request"),
-            () if held > 0 => status.push_str("fwd=partial"),
-            () if asked > 0 => status.push_str("fwd=miss"),
-            () => status.push_str("fwd=miss; collapsed"),
-        }
-        let _ = write!(
-            status,
-            "; detail=\"hit={} stale={} joined={joined} miss={asked} absent={}\"",
-            of(CacheStatus::Hit),
-            of(CacheStatus::Stale) + stale_on_error,
-            of(CacheStatus::Absent),
-        );
-        status
-    }
-
-    /// `Cache-Control`. Caches that key by URI must ask again, because the body of a `GET` is no
-    /// part of their key; that of a `QUERY` is (RFC 10008 section 2.7).
-    fn cache_control(&self, composer: &Composer<'_>) -> String {
-        if composer.directives.no_store || !composer.is_cacheable {
-            return "no-store".to_owned();
-        }
-        let max_age = match self.freshness {
-            Freshness::Fresh(left) => self.age.as_secs() + left.as_secs(),
-            Freshness::Stale(_) => 0,
-        };
-        match *composer.method == Method::QUERY {
-            true => format!("private, max-age={max_age}"),
-            false => format!("private, no-cache, max-age={max_age}"),
-        }
-    }
-
-    /// Whole seconds until the first part is stale; negative since then.
-    fn ttl(&self) -> i64 {
-        let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
-        match self.freshness {
-            Freshness::Fresh(left) => seconds(left),
-            Freshness::Stale(since) if since.is_zero() => 0,
-            // Stale for half a second is stale all the same.
-            Freshness::Stale(since) => -seconds(since).max(1),
-        }
-    }
+fn gzip(splice: Splice) -> Response<Body> {
+    let mut response = identity(splice);
+    let gzip = HeaderValue::from_static("gzip");
+    response.headers_mut().insert(CONTENT_ENCODING, gzip);
+    response
 }
 
 /// Says of a response that it did not come by way of the cache.
@@ -189,14 +126,21 @@ fn etag(parts: &[Part]) -> String {
     ["\"", &hex(&hash[..16]), "\""].concat()
 }
 
+/// The validator of the same response in gzip: a weak one, because not the same parts of it are
+/// compressed every time.
+fn of_gzip(etag: &str) -> String {
+    ["W/", etag.trim_end_matches('"'), "-gzip\""].concat()
+}
+
 /// Whether an `If-None-Match` field names `etag`, by weak comparison (RFC 9110 section 13.1.2).
 fn matches(field: &HeaderValue, etag: &str) -> bool {
     // An entity tag may contain a comma, but none that is ours does.
     let Ok(field) = field.to_str() else { return false };
+    let opaque = |tag: &str| tag.trim_start_matches("W/") == etag.trim_start_matches("W/");
     field
         .split(',')
         .map(str::trim)
-        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+        .any(|tag| tag == "*" || opaque(tag))
 }
 
 /// A field value of printable ASCII.

@@ -18,6 +18,7 @@ use crate::{
     vehicle_cache::{self, VehicleCache},
 };
 
+mod compression;
 mod flights;
 mod lifetimes;
 mod stale;
@@ -73,6 +74,7 @@ impl Fixture {
             max_vehicles: 100,
             max_body: 1 << 20,
             body_idle_timeout: 30 * SECOND,
+            gzip_from: 1024,
             loader: loader::Config {
                 chunk: 500,
                 max_parallel: 4,

@@ -20,6 +20,12 @@ impl<V> Entry<V> {
         Self { key_hash, epoch, noted_at: AtomicU32::new(0), value }
     }
 
+    /// The same with another value.
+    pub(super) fn with(&self, value: V) -> Self {
+        let noted_at = self.noted_at().into();
+        Self { key_hash: self.key_hash, epoch: self.epoch, noted_at, value }
+    }
+
     /// The hash that it can be [found](super::Cache::find_held) by.
     pub fn hash(&self) -> u64 {
         self.key_hash

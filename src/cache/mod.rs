@@ -25,6 +25,7 @@ mod lookup;
 mod prehashed;
 mod refresh;
 mod removal;
+mod replace;
 mod restore;
 mod store;
 mod sweep;

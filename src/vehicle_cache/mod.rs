@@ -3,6 +3,7 @@
 
 mod change;
 mod classes;
+mod compressed;
 mod directives;
 mod drop_log;
 mod failed_calls;
@@ -30,6 +31,7 @@ use self::directives::DirectivesAt;
 pub use self::{
     change::{Change, InvalidationScope, PurgeFilter},
     classes::{Class, Classes},
+    compressed::Compressed,
     directives::Directives,
     drop_log::{DropLog, LastDrop},
     failed_calls::{FailedCall, FailedCalls},
@@ -174,6 +176,13 @@ impl<F: Failure> VehicleCache<F> {
             .filter(|entry| rules.permit_stale_if_error(entry))
     }
 
+    /// Holds `entry` in compressed form, too, if that is smaller.
+    pub fn compress(&self, entry: &Arc<Entry>) {
+        if let Some(results) = entry.compressed() {
+            self.replace(entry, results);
+        }
+    }
+
     /// Changes how long results stay fresh that are stored from now on, and how long past that
     /// whatever is held may be served.
     pub fn set_lifetimes(&self, lifetimes: Lifetimes) {
@@ -233,7 +242,8 @@ impl<F: Failure> Contents for Vehicles<F> {
     }
 
     fn weight(results: &Results) -> usize {
-        allocated(results.bytes().len()) + OVERHEAD
+        let piece = results.piece().map_or(0, |piece| allocated(piece.size()));
+        allocated(results.bytes().len()) + piece + OVERHEAD
     }
 
     fn value(&self, element: Element, draw: u64, now: Moment) -> Results {

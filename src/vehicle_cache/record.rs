@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Class, Classes, ContentHash, Element, Failure, Results, Source, VehicleCache};
+use super::{
+    Class, Classes, Compressed, ContentHash, Element, Failure, Results, Source, VehicleCache,
+};
 use crate::cache::Moment;
 
 /// What was held of a vehicle when it was written down.
@@ -81,7 +83,8 @@ impl<F: Failure> VehicleCache<F> {
         let instant = now.instant.checked_sub(age)?;
         let filled_at = Moment { instant, wall: now.wall.checked_sub(age)? };
         let fresh_until = instant + fresh_for.min(longest);
-        Some(Results { element, content_hash, filled_at, fresh_until, source })
+        let compressed = Compressed::default();
+        Some(Results { element, content_hash, filled_at, fresh_until, source, compressed })
     }
 
     /// How long after they were fetched results are served at most.

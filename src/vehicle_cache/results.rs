@@ -2,8 +2,8 @@ use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use super::Classes;
-use crate::{cache::Moment, digest, labels::labels};
+use super::{classes::Classes, compressed::Compressed};
+use crate::{cache::Moment, digest, gzip::Piece, labels::labels};
 
 /// What the upstream's response has of one vehicle. `Debug` does not show its bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub struct Results {
     pub(super) filled_at: Moment,
     pub(super) fresh_until: Instant,
     pub(super) source: Source,
+    pub(super) compressed: Compressed,
 }
 
 labels! {
@@ -74,7 +75,8 @@ impl Results {
         let whole = digest::of(&element.bytes);
         content_hash.copy_from_slice(&whole[..size_of::<ContentHash>()]);
         let (filled_at, fresh_until) = (now, now.instant + fresh_for);
-        Self { element, content_hash, filled_at, fresh_until, source: Source::Call }
+        let (source, compressed) = (Source::Call, Compressed::default());
+        Self { element, content_hash, filled_at, fresh_until, source, compressed }
     }
 
     /// The element's bytes as the upstream sent them; empty if it sent none.
@@ -90,6 +92,24 @@ impl Results {
     /// A hash of the bytes, taken when the entry was filled.
     pub fn content_hash(&self) -> &ContentHash {
         &self.content_hash
+    }
+
+    /// The bytes, compressed by themselves, if they are.
+    pub fn piece(&self) -> Option<&Piece> {
+        self.compressed.piece.as_ref()
+    }
+
+    /// Notes that the bytes would have been of use in compressed form. Gives whether it is time to
+    /// compress them.
+    pub fn wants_piece(&self) -> bool {
+        self.compressed.wants_piece()
+    }
+
+    /// The same with a compressed form, if that is smaller.
+    pub(super) fn compressed(&self) -> Option<Self> {
+        let Self { ref element, content_hash, filled_at, fresh_until, source, .. } = *self;
+        let (element, compressed) = (element.clone(), Piece::of(&element.bytes)?.into());
+        Some(Self { element, content_hash, filled_at, fresh_until, source, compressed })
     }
 
     /// Where it came from.

@@ -27,6 +27,7 @@ const LEVELS: [Level; 12] = [
         "cache_control",
         "digest",
         "files",
+        "gzip",
         "headers",
         "hex",
         "json",

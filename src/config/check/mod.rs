@@ -110,6 +110,7 @@ fn batch(file: &File) -> batch::Config {
         max_vehicles: file.batch.max_vehicles.to_usize(),
         max_body: file.limit.max_body.to_usize(),
         body_idle_timeout: file.server.body_idle_timeout.0,
+        gzip_from: file.batch.gzip_from.to_usize(),
         loader: loader::Config {
             chunk: file.batch.chunk.to_usize(),
             max_parallel: file.batch.max_parallel.to_usize(),

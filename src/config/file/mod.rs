@@ -18,7 +18,7 @@ use super::{
     number::{Part, Whole},
     secret::Secret,
     text::HostName,
-    units::{GIB, HOUR, MIB, MINUTE, Size, Time},
+    units::{GIB, HOUR, KIB, MIB, MINUTE, Size, Time},
     value::List,
 };
 use crate::{
@@ -93,6 +93,9 @@ table! {
         /// in the free room of calls, such as "1m". Zero: none do, because each costs Sync a vehicle,
         /// and that saves calls only where calls with room leave all the time.
         ride: Time<0, HOUR> = Time::seconds(0),
+        /// Responses of so many bytes are sent in gzip to clients that take it, put together from
+        /// vehicles that were compressed when they were wanted for the second time. 0: none are.
+        gzip_from: Size<0, GIB> = Size(16 * KIB),
     }
 }
 
