@@ -26,7 +26,7 @@ pub struct Config {
     pub timeout: Duration,
     /// How long what was heard of writes is trusted.
     pub lease: Duration,
-    /// How long after a write was announced its response leaves.
+    /// How long after a write was announced its response leaves at the latest.
     pub write_wait: Duration,
     /// Nothing older is served while nothing is heard of writes.
     pub when_lost: Duration,

@@ -1,69 +1,133 @@
-//! Says that this replica is there, and counts the others, over a connection of its own.
+//! Looks at the signs of replicas: who is there, and what they have read of writes.
+//!
+//! A replica signs with each read of the log ([`acknowledgements`](super::acknowledgements)). All
+//! signs are looked at twice a second, and at once when a response waits for what they say: one
+//! look is for all that wait.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use aws_lc_rs::rand;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     SharedTier,
+    acknowledgements::{Acknowledgements, MARK, Sign, Signs},
     census::Census,
-    link::{Link, LinkError, RETRY_AFTER},
-    reported::Reported,
+    link::{Link, LinkError},
+    position::Stamp,
+    release::Receipt,
+    rules::Strict,
 };
 
-/// Between two looks at who is there.
+/// How many replicas there are, for somebody who is told when that changes.
+pub(super) struct Counting<F> {
+    census: Census,
+    last: u32,
+    on_count: F,
+}
+
+/// Between two looks for which nobody waits.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Between two looks at least.
+const LOOK_AFTER: Duration = Duration::from_millis(5);
+
+impl<F: Fn(u32)> Counting<F> {
+    pub(super) fn new(on_count: F) -> Self {
+        Self { census: Census::default(), last: 1, on_count }
+    }
+}
+
 impl SharedTier {
-    /// Tells `on_count` how many replicas there are, this one included, whenever that has changed.
-    /// While it cannot be told, it is as it was.
-    pub(super) async fn keep_counting(self, on_count: impl Fn(u32)) {
-        let (mut census, mut last, mut reported) = (Census::default(), 1, Reported::default());
-        loop {
-            let Err(error) = self.count_over(&mut census, &mut last, &on_count).await;
-            let what = "shared tier does not tell how many replicas there are";
-            reported.trouble(what, &error, Instant::now());
-            sleep(RETRY_AFTER).await;
-        }
-    }
-
-    /// Ready when the connection is lost.
-    async fn count_over(
-        &self,
-        census: &mut Census,
-        last: &mut u32,
-        on_count: impl Fn(u32),
-    ) -> Result<std::convert::Infallible, LinkError> {
-        let link = self.0.endpoint.dial().await?;
-        census.resume(Instant::now());
-        loop {
-            let others = self.look_around(&link, census).await?;
-            let count = u32::try_from(others + 1).unwrap_or(u32::MAX);
-            if count != std::mem::replace(last, count) {
-                self.0.metrics.replicas.set(count.into());
-                on_count(count);
-            }
-            sleep(LOOK_EVERY).await;
-        }
-    }
-
-    /// How many others there are.
-    async fn look_around(&self, link: &Link, census: &mut Census) -> Result<usize, LinkError> {
+    /// Ready when everybody has read this who may trust what they read. That may not come.
+    pub(super) async fn acknowledged(&self, receipt: Receipt) {
         let inner = &*self.0;
-        let own = inner.replica.to_le_bytes();
-        let sealed_for = |name: &[u8]| [inner.signs.as_bytes(), name].concat();
-        // Each is other bytes than the last.
-        let sign = inner.sealer.seal(&sealed_for(&own), b"");
-        let signs = link.exchange_signs(&inner.signs, &own, sign).await?;
-        let is_others = |(name, sign): &(Vec<u8>, Vec<u8>)| {
-            *name != own && inner.sealer.open(&sealed_for(name), sign.clone()).is_some()
-        };
-        let (signs, now) = (signs.into_iter().filter(is_others).collect(), Instant::now());
-        let others = census.note(signs, now);
+        loop {
+            let has_come = inner.looks.has_come.notified();
+            let now = Instant::now();
+            let reached = inner.looks.acknowledgements.lock().reached(now);
+            // Whoever hears of writes knows when the log was lost.
+            let hears = inner.trust().lasts(now);
+            if hears && receipt.is_acknowledged(inner.outbox.link(), reached) {
+                return;
+            }
+            inner.looks.is_wanted.notify_one();
+            has_come.await;
+        }
+    }
+
+    /// Looks at signs again and again. Tells of each change of the number of replicas, this one
+    /// included.
+    pub(super) async fn keep_looking<F: Fn(u32)>(
+        &self,
+        link: &Link,
+        counting: &mut Counting<F>,
+    ) -> LinkError {
+        counting.census.resume(Instant::now());
+        loop {
+            if let Err(error) = self.look_around(link, counting).await {
+                return error;
+            }
+            sleep(LOOK_AFTER).await;
+            let _ = timeout(LOOK_EVERY, self.0.looks.is_wanted.notified()).await;
+        }
+    }
+
+    async fn look_around<F: Fn(u32)>(
+        &self,
+        link: &Link,
+        counting: &mut Counting<F>,
+    ) -> Result<(), LinkError> {
+        let (inner, Counting { census, last, on_count }) = (&*self.0, counting);
+        let asked_for = inner.looks.acknowledgements.lock().ask();
+        let signs = self.read_signs(link.signs(&inner.signs).await?);
+        if signs.mark.is_none() {
+            let mut mark = [0; 16];
+            rand::fill(&mut mark).expect("the system has random bytes");
+            // A full server takes none, and a lost one shows elsewhere.
+            let _ = link.sign(&inner.signs, MARK, &mark).await;
+        }
+        let others = signs.others.iter();
+        let others = others.map(|(name, sign)| (name.clone(), sign.bytes.clone()));
+        let (others, now) = (others.collect(), Instant::now());
+        inner.looks.note(asked_for, signs);
+        let count = census.note(others, now) + 1;
         let gone = census.gone(now);
         if !gone.is_empty() {
-            link.remove_signs(&inner.signs, &gone).await?;
+            let removed = Acknowledgements::<Strict>::removed(gone);
+            link.remove_signs(&inner.signs, &removed).await?;
         }
-        Ok(others)
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        if count != std::mem::replace(last, count) {
+            inner.metrics.replicas.set(count.into());
+            on_count(count);
+        }
+        Ok(())
+    }
+
+    fn read_signs(&self, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Signs {
+        let inner = &*self.0;
+        let own = inner.name();
+        let mut signs = Signs { mark: None, others: Vec::with_capacity(pairs.len()) };
+        for (name, bytes) in pairs {
+            if name == MARK {
+                signs.mark = Some(bytes);
+            } else if name != own
+                && let Some(said) = inner.sealer.open(&inner.place_of(&name), bytes.clone())
+            {
+                let applied = said.try_into().ok().map(Stamp::from_bytes);
+                signs.others.push((name, Sign { bytes, applied }));
+            }
+        }
+        signs
+    }
+
+    /// What this replica says when it has applied the log up to there.
+    pub(super) fn sign(&self, applied: Option<Stamp>) -> Vec<u8> {
+        let inner = &*self.0;
+        let applied = applied.map(Stamp::to_bytes);
+        let said = applied.as_ref().map_or(&[][..], |applied| applied);
+        // Each is other bytes than the last.
+        inner.sealer.seal(&inner.place_of(&inner.name()), said)
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     log_entry::{LogEntry, Pause, WriteId},
-    position::{Era, Position},
+    position::{Era, Position, Stamp},
     rules::{Rules, Strict},
 };
 use crate::vehicle_cache::{Change, InvalidationScope};
@@ -48,7 +48,7 @@ pub(super) struct Read {
     pub(super) sent_at: Instant,
     /// From the last applied one on; without an entry: one that cannot be read.
     pub(super) entries: Vec<(Position, Option<LogEntry>)>,
-    /// Whether there was nothing more.
+    /// Whether there was nothing more, and others know that it was asked for.
     pub(super) is_all: bool,
 }
 
@@ -86,6 +86,11 @@ impl<R: Rules> Follower<R> {
     /// Where the next read has to begin; `None`: at the beginning of the log.
     pub(super) fn next(&self) -> Option<Position> {
         self.applied
+    }
+
+    /// Up to where the log is applied, as others are told with each read.
+    pub(super) fn applied(&self) -> Option<Stamp> {
+        Some(Stamp { era: self.era?, position: self.applied.unwrap_or_default() })
     }
 
     /// The log is that of a server in this era.

@@ -2,11 +2,13 @@
 
 use std::{collections::HashMap, convert::Infallible, time::Duration};
 
-use tokio::time::{Instant, sleep, sleep_until};
+use redis::RedisError;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     SharedTier,
+    counting::Counting,
     follower::{Effect, Follower, Read, Times},
     link::{Link, LinkError, RETRY_AFTER},
     log_entry::{LogEntry, Pause, WriteId},
@@ -69,7 +71,6 @@ impl SharedTier {
         upstream: Upstream,
         on_count: impl Fn(u32) + Send + Sync + 'static,
     ) -> Infallible {
-        let _counting = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_counting(on_count)));
         let _reading = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_reading()));
         let _polling = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_polling()));
         let _renewing = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_leases()));
@@ -77,12 +78,12 @@ impl SharedTier {
         let Times { lease, write } = self.0.times();
         let mut follower = Follower::<Strict>::new(Times { lease, write });
         let mut applying = Applying { tier: self.clone(), cache, upstream, holds: HashMap::new() };
-        let mut reported = Reported::default();
+        let (mut counting, mut reported) = (Counting::new(on_count), Reported::default());
         loop {
             let lost = match self.0.endpoint.dial().await {
                 Ok(link) => {
-                    self.use_link(&link, &mut follower, &mut applying, &mut reported)
-                        .await
+                    let all = (&mut follower, &mut applying, &mut counting);
+                    self.use_link(&link, all, &mut reported).await
                 }
                 Err(error) => error,
             };
@@ -99,8 +100,11 @@ impl SharedTier {
     async fn use_link<F: Failure>(
         &self,
         link: &Link,
-        follower: &mut Follower,
-        applying: &mut Applying<F>,
+        (follower, applying, counting): (
+            &mut Follower,
+            &mut Applying<F>,
+            &mut Counting<impl Fn(u32)>,
+        ),
         reported: &mut Reported,
     ) -> LinkError {
         // What was known of the clock of another server means nothing.
@@ -113,6 +117,7 @@ impl SharedTier {
         let effects = follower.connected(era);
         let is_another = !effects.is_empty();
         applying.apply(effects).await;
+        self.0.looks.connected(era);
         self.0.outbox.link_up();
         tokio::select! {
             // First, so that what was appended to a log counts before its loss shows.
@@ -124,6 +129,7 @@ impl SharedTier {
                 }
                 self.follow(link, era, follower, applying).await
             } => lost,
+            lost = self.keep_looking(link, counting) => lost,
         }
     }
 
@@ -165,6 +171,7 @@ impl SharedTier {
         applying: &mut Applying<F>,
     ) -> LinkError {
         let mut check_at = Instant::now() + CHECK_EVERY;
+        let mut reported = Reported::default();
         loop {
             let sent_at = Instant::now();
             if sent_at >= check_at {
@@ -174,18 +181,30 @@ impl SharedTier {
                     Err(error) => return error,
                 }
             }
-            let read = match self.read(link, follower).await {
+            let (read, refused) = match self.read(link, follower).await {
                 Ok(read) => read,
                 Err(error) => return error,
             };
-            let (is_all, now) = (read.is_all, Instant::now());
+            let (now, before) = (Instant::now(), follower.next());
+            if let Some(error) = refused {
+                let what = "shared tier refuses signs: other replicas are not heard";
+                reported.trouble(what, &error, now);
+            }
+            let is_page = read.entries.len() == PAGE;
             self.note(&read);
             applying.apply(follower.read(read, now)).await;
             self.0.known.lock().reach(follower.next());
             applying.apply(follower.expire(now)).await;
-            if is_all {
-                sleep_until(sent_at + READ_EVERY).await;
+            if is_page {
+                continue;
             }
+            let next_at = sent_at + READ_EVERY;
+            if follower.next() != before {
+                // At once: others wait for that. A server that is slow must not hold up reads.
+                let (sign, name) = (self.sign(follower.applied()), self.0.name());
+                let _ = timeout_at(next_at, link.sign(&self.0.signs, &name, &sign)).await;
+            }
+            sleep_until(next_at).await;
         }
     }
 
@@ -208,10 +227,19 @@ impl SharedTier {
         Ok(era)
     }
 
-    async fn read(&self, link: &Link, follower: &Follower) -> Result<Read, LinkError> {
+    /// Signs, and reads on. Gives what was read, and why the sign was refused.
+    async fn read(
+        &self,
+        link: &Link,
+        follower: &Follower,
+    ) -> Result<(Read, Option<RedisError>), LinkError> {
         let (inner, sent_at) = (&*self.0, Instant::now());
-        let entries = link.range(&inner.log, follower.next(), PAGE).await?;
-        let is_all = entries.len() < PAGE;
+        let (name, sign) = (inner.name(), self.sign(follower.applied()));
+        let sign = (&*inner.signs, &name[..], &sign[..]);
+        let reading = link.sign_and_read(sign, &inner.log, follower.next(), PAGE);
+        let (entries, refused) = reading.await?;
+        // Without a sign, others do not wait for this replica.
+        let is_all = entries.len() < PAGE && refused.is_none();
         let open = |bytes| {
             let bytes = inner.sealer.open(inner.log.as_bytes(), bytes)?;
             LogEntry::parse(&bytes)
@@ -220,7 +248,7 @@ impl SharedTier {
         let entries = entries
             .map(|(position, bytes)| (position, open(bytes)))
             .collect();
-        Ok(Read { sent_at, entries, is_all })
+        Ok((Read { sent_at, entries, is_all }, refused))
     }
 }
 

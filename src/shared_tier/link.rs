@@ -87,14 +87,20 @@ impl Link {
         Ok((era, Duration::from_micros(microseconds)))
     }
 
-    /// Says `sign` for `name` among the signs there. Gives all of them.
-    pub(super) async fn exchange_signs(
+    /// Puts `sign` under `name` among the signs there.
+    pub(super) async fn sign(
         &self,
         signs: &str,
         name: &[u8],
-        sign: Vec<u8>,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LinkError> {
-        self.ask(cmd("HSET").arg(signs).arg(name).arg(sign)).await?;
+        sign: &[u8],
+    ) -> Result<(), LinkError> {
+        let mut command = cmd("HSET");
+        command.arg(signs).arg(name).arg(sign);
+        self.ask(&command).await.map(drop)
+    }
+
+    /// All signs there, each with its name.
+    pub(super) async fn signs(&self, signs: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LinkError> {
         let Value::Array(words) = self.ask(cmd("HGETALL").arg(signs)).await? else {
             return Err(LinkError::Unexpected("HGETALL"));
         };
@@ -161,21 +167,29 @@ impl Link {
         within(link.send_packed_commands(commands, 0, count)).await
     }
 
-    /// Entries of the log from `first` on, that one included, up to `count`.
-    pub(super) async fn range(
+    /// Puts a sign, `(signs, name, sign)`, and after that reads entries of the log from `first` on,
+    /// that one included, up to `count`. Gives them, and why the sign was refused.
+    pub(super) async fn sign_and_read(
         &self,
+        (signs, name, sign): (&str, &[u8], &[u8]),
         log: &str,
         first: Option<Position>,
         count: usize,
-    ) -> Result<Vec<RawEntry>, LinkError> {
+    ) -> Result<(Vec<RawEntry>, Option<RedisError>), LinkError> {
         let first = first.map_or("-".to_owned(), |first| first.to_string());
-        let mut command = cmd("XRANGE");
-        command.arg(log).arg(first).arg("+").arg("COUNT").arg(count);
-        let Value::Array(entries) = self.ask(&command).await? else {
+        let mut commands = pipe();
+        commands.cmd("HSET").arg(signs).arg(name).arg(sign);
+        let read = commands.cmd("XRANGE").arg(log).arg(first).arg("+");
+        read.arg("COUNT").arg(count);
+        let responses = self.ask_all(&commands, MAX_RESPONSE).await?;
+        let [signed, read] =
+            <[_; 2]>::try_from(responses).map_err(|_| LinkError::Unexpected("HSET and XRANGE"))?;
+        let Value::Array(entries) = read.extract_error()? else {
             return Err(LinkError::Unexpected("XRANGE"));
         };
         let entries = entries.into_iter().map(raw_entry).collect::<Option<_>>();
-        entries.ok_or(LinkError::Unexpected("XRANGE"))
+        let entries = entries.ok_or(LinkError::Unexpected("XRANGE"))?;
+        Ok((entries, signed.extract_error().err()))
     }
 
     /// Puts `entries` behind everything else in the log, which keeps at least the last `keep`.

@@ -21,6 +21,7 @@ pub struct Metrics {
     lookups: [IntCounter; Lookup::ALL.len()],
     fills: [IntCounter; Fill::ALL.len()],
     leases: [IntCounter; LeaseOutcome::ALL.len()],
+    released: [IntCounter; Released::ALL.len()],
     trust: Arc<Trust>,
 }
 
@@ -51,6 +52,19 @@ labels! {
         Dropped = "dropped",
         /// The server refused it, or was not reached.
         Failed = "failed",
+    }
+}
+
+labels! {
+    /// For what the response of a write has waited; the label of
+    /// `vingate_shared_write_releases_total`.
+    pub(super) enum Released {
+        /// Nothing: `write_wait` had passed, or is zero.
+        AtOnce = "at_once",
+        /// All others had read of it before that.
+        Acknowledged = "acknowledged",
+        /// The rest of `write_wait`.
+        Waited = "waited",
     }
 }
 
@@ -137,6 +151,12 @@ impl Metrics {
                 "outcome",
                 "Vehicles that no replica had, by who asked for them",
             )?,
+            released: Released::counters(
+                registry,
+                "vingate_shared_write_releases_total",
+                "outcome",
+                "Writes, by what their responses waited for",
+            )?,
             trust,
         })
     }
@@ -151,6 +171,10 @@ impl Metrics {
 
     pub(super) fn leased(&self, outcome: LeaseOutcome, vehicles: usize) {
         self.leases[outcome.index()].inc_by(vehicles as u64);
+    }
+
+    pub(super) fn released(&self, outcome: Released) {
+        self.released[outcome.index()].inc();
     }
 
     pub(super) fn trust(&self) -> &Arc<Trust> {

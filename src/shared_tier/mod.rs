@@ -11,6 +11,10 @@
 //! clock of the process is read for that, and that only runs forward. A replica that trusts
 //! nothing serves nothing that is older than `shared.when_lost`, and calls Sync for the rest.
 //!
+//! **Signs.** Each replica signs with each read how far it has applied the log. So mostly the
+//! response of a write leaves before a lease has passed: when everybody has signed that they have
+//! read of it ([`acknowledgements`]). By their signs replicas are counted, too ([`counting`]).
+//!
 //! **Eras.** A server that was started again, or took over from another, may have lost the end of
 //! the log. It is another [era](position::Era): whoever finds itself in one forgets what it held
 //! and reads the log from its beginning. So does whoever does not find the entry that it read
@@ -32,6 +36,7 @@
 //! What happens when is decided by types without a clock, a lock or a socket ([`follower`],
 //! [`release`]), which tests run in every order of steps.
 
+mod acknowledgements;
 mod awaiting;
 mod bounded;
 mod census;
@@ -45,6 +50,7 @@ mod known_writes;
 mod lease_commands;
 mod link;
 mod log_entry;
+mod looks;
 mod metrics;
 mod outbox;
 mod polls;
@@ -85,6 +91,7 @@ use self::{
     follower::Times,
     known_writes::KnownWrites,
     log_entry::{LogEntry, WriteId},
+    looks::Looks,
     outbox::{Outbox, Outgoing, Pending},
     polls::Polls,
     position::Position,
@@ -107,10 +114,11 @@ struct Inner {
     endpoint: Endpoint,
     /// The name of the log.
     log: String,
-    /// The name of what replicas say to be counted.
+    /// The name of what replicas sign.
     signs: String,
     sealer: Sealer,
     outbox: Outbox,
+    looks: Looks,
     known: Mutex<KnownWrites>,
     clock: Mutex<ServerClock>,
     values: ValueCodec,
@@ -139,6 +147,7 @@ impl SharedTier {
             signs: format!("{{vg1:{}}}:seen", config.namespace),
             sealer: secrets.sealer(b"log"),
             outbox: Outbox::new(Instant::now()),
+            looks: Looks::new(config.lease),
             known: Mutex::new(KnownWrites::new()),
             clock: Mutex::default(),
             values: ValueCodec::new(&config.namespace, secrets),
@@ -181,6 +190,16 @@ impl Inner {
             .then(|| Duration::from_millis(now.saturating_sub(milliseconds)))
     }
 
+    /// By which this replica is known to others.
+    fn name(&self) -> [u8; 8] {
+        self.replica.to_le_bytes()
+    }
+
+    /// Where a sign stands.
+    fn place_of(&self, name: &[u8]) -> Vec<u8> {
+        [self.signs.as_bytes(), name].concat()
+    }
+
     fn next_write(&self) -> WriteId {
         let number = self.writes.fetch_add(1, Ordering::Relaxed);
         WriteId { replica: self.replica, number }
@@ -201,8 +220,9 @@ impl Inner {
             known.logged(sent.number, &sent.entry, *position);
         }
         drop(known);
+        positions.iter().for_each(|at| self.looks.logged(*at));
         // Now responses may leave that wait for it.
-        self.outbox.done(&sent[..positions.len()]);
+        self.outbox.done(sent, positions);
     }
 
     /// Puts a first entry into an empty log, unless one is about to come.

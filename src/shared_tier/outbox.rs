@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     log_entry::LogEntry,
+    position::Position,
     release::{LinkState, Reading, Receipt},
 };
 use crate::vehicle_cache::Change;
@@ -126,17 +127,19 @@ impl Outbox {
         }
     }
 
-    /// These, which were first, are in the log.
-    pub(super) fn done(&self, sent: &[Arc<Outgoing>]) {
+    /// The first of these, which were first, stand there in the log.
+    pub(super) fn done(&self, sent: &[Arc<Outgoing>], positions: &[Position]) {
         self.has_less.notify_one();
         let state = &mut *self.state.lock();
-        let receipt = Receipt { reading: state.reading, at: Instant::now() };
-        for sent in sent {
+        let (reading, at) = (state.reading, Instant::now());
+        for (sent, position) in sent.iter().zip(positions) {
             // All of them may have been given up meanwhile.
             let is_sent = |waiting: &mut Waiting| Arc::ptr_eq(&waiting.outgoing, sent);
             if let Some(waiting) = state.entries.pop_front_if(is_sent) {
                 state.weight -= waiting.outgoing.entry.weight();
-                let _ = waiting.receipt.send(receipt);
+                let _ = waiting
+                    .receipt
+                    .send(Receipt { reading, position: *position, at });
             }
         }
     }
@@ -190,11 +193,13 @@ mod tests {
         let sent = first(&outbox, 10);
         let entries = sent.iter().map(|sent| (sent.number, &sent.entry));
         assert_eq!(entries.collect::<Vec<_>>(), [(1, &LogEntry::Beginning), (2, &done())]);
-        outbox.done(&sent[..1]);
-        assert_eq!(receipts[0].try_recv().unwrap().reading, Reading(0));
+        let positions = [1, 2].map(|sequence| Position { milliseconds: 1, sequence });
+        outbox.done(&sent, &positions[..1]);
+        let receipt = receipts[0].try_recv().unwrap();
+        assert_eq!((receipt.reading, receipt.position), (Reading(0), positions[0]));
         assert!(receipts[1].try_recv().is_err());
         assert_eq!(first(&outbox, 10).len(), 1);
-        outbox.done(&sent[1..]);
+        outbox.done(&sent[1..], &positions[1..]);
         assert!(receipts[1].try_recv().is_ok() && first(&outbox, 10).is_empty());
     }
 
@@ -212,7 +217,7 @@ mod tests {
         let everything = LogEntry::Done(None, Change::Everything);
         let entries = all.iter().map(|sent| (sent.number, &sent.entry));
         assert_eq!(entries.collect::<Vec<_>>(), [(last, &everything)]);
-        outbox.done(&sent);
+        outbox.done(&sent, &[Position::default()]);
         assert!(lost.try_recv().is_err());
         assert_eq!(first(&outbox, 2).len(), 1, "what was sent is not what is first now");
     }

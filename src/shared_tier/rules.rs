@@ -12,6 +12,12 @@ pub(super) trait Rules {
     const MINDS_LOSS: bool = true;
     /// A value that others share is compared with the last write of its vehicle.
     const COMPARES: bool = true;
+    /// Over another connection it is counted anew who signs.
+    const COUNTS_ANEW: bool = true;
+    /// Those who sign are believed to be all there are once that has been so for a lease.
+    const WAITS_FOR_THE_MARK: bool = true;
+    /// That a sign was removed shows.
+    const REMOVES_THE_MARK: bool = true;
 }
 
 /// All of them.

@@ -2,6 +2,7 @@
 //! that.
 
 use std::{
+    future::pending,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,11 +12,12 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     SharedTier,
     log_entry::{self, LogEntry, MAX_NAMES, Pause, WriteId},
+    metrics::Released,
     outbox::Pending,
     position::Stamp,
     release::{LinkState, Receipt, Release, Told},
@@ -135,13 +137,24 @@ impl SharedTier {
         self.wait_for(&mut done).await;
         told.done = done.receipt();
         let wait = self.0.config.write_wait;
-        let Release { at, is_announced } = told.release::<Strict>(self.0.outbox.link(), wait);
-        if !is_announced {
+        let Release { at, told } = told.release::<Strict>(self.0.outbox.link(), wait);
+        if told.is_none() {
             self.0.metrics.unannounced.inc();
         }
-        if !wait.is_zero() {
-            sleep_until(at).await;
+        if wait.is_zero() || at <= Instant::now() {
+            return self.0.metrics.released(Released::AtOnce);
         }
+        let acknowledged = async {
+            match told {
+                Some(receipt) => self.acknowledged(receipt).await,
+                None => pending().await,
+            }
+        };
+        let by = match timeout_at(at, acknowledged).await {
+            Ok(()) => Released::Acknowledged,
+            Err(_) => Released::Waited,
+        };
+        self.0.metrics.released(by);
     }
 
     /// Waits for an entry to be in the log, as long as that makes sense.

@@ -1,3 +1,4 @@
 mod model;
 mod replica;
+mod signs;
 mod world;

@@ -4,6 +4,7 @@
 //! be tried, and a line says so.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod acknowledgements;
 #[path = "../../src/server/tls/testing.rs"]
 #[allow(dead_code, reason = "the program's own tests use the rest")]
 mod certificates;

@@ -39,9 +39,10 @@ table! {
         /// How long a replica trusts what it last heard of writes. It asks every 25 ms, so that
         /// five may be lost.
         lease: Time<100, MINUTE> = Time::millis(150),
-        /// How long after a write was announced its response leaves; not less than the lease, which
-        /// Sync's own latency mostly covers. Zero: at once, and others may serve what was before
-        /// the write for some 30 ms more, for a lease at most.
+        /// How long after a write was announced its response leaves at the latest; not less than
+        /// the lease. Mostly it leaves some 30 ms after that, when all other replicas have read of
+        /// the write, which Sync's own latency covers. Zero: at once, and others may serve what was
+        /// before the write for some 30 ms more, for a lease at most.
         write_wait: Time<0, MINUTE> = Time::millis(150),
         /// Nothing older is served by a replica that does not hear of writes. Long enough for a
         /// server that starts again, short enough for people who wait for their change.

@@ -104,9 +104,23 @@ shortcuts! {
     SkipsToTheEnd: READS_FROM_THE_BEGINNING,
     BelievesOldEras: FORGETS,
     ComparesNothing: COMPARES,
+    CountsOn: COUNTS_ANEW,
+    BelievesAnyMark: WAITS_FOR_THE_MARK,
+    LeavesTheMark: REMOVES_THE_MARK,
 }
 
-const SMALL: Bounds = Bounds { replicas: 1, writes: 1, cuts: 0, takeovers: 0, values: false };
+const SMALL: Bounds = Bounds {
+    replicas: 1,
+    writes: 1,
+    cuts: 0,
+    takeovers: 0,
+    values: false,
+    signs: false,
+    wipes: 0,
+    removals: 0,
+};
+
+const SIGNED: Bounds = Bounds { signs: true, ..SMALL };
 
 #[test]
 fn two_writes_and_a_cut_break_no_promise() {
@@ -141,4 +155,39 @@ fn a_log_that_is_read_from_its_end_is_caught() {
 #[test]
 fn belief_in_what_was_held_before_is_caught() {
     is_caught::<BelievesOldEras>(Bounds { takeovers: 1, ..SMALL });
+}
+
+#[test]
+fn signs_break_no_promise() {
+    holds(SIGNED);
+}
+
+#[test]
+fn a_server_that_takes_over_without_signs_breaks_no_promise() {
+    holds(Bounds { takeovers: 1, ..SIGNED });
+}
+
+#[test]
+fn a_server_that_is_emptied_breaks_no_promise() {
+    holds(Bounds { wipes: 1, ..SIGNED });
+}
+
+#[test]
+fn a_sign_that_is_removed_breaks_no_promise() {
+    holds(Bounds { removals: 1, ..SIGNED });
+}
+
+#[test]
+fn signs_that_are_counted_on_at_another_server_are_caught() {
+    is_caught::<CountsOn>(Bounds { takeovers: 1, ..SIGNED });
+}
+
+#[test]
+fn signs_that_are_believed_to_be_all_at_once_are_caught() {
+    is_caught::<BelievesAnyMark>(Bounds { wipes: 1, ..SIGNED });
+}
+
+#[test]
+fn a_sign_that_is_removed_unseen_is_caught() {
+    is_caught::<LeavesTheMark>(Bounds { removals: 1, ..SIGNED });
 }

@@ -4,7 +4,7 @@ use std::{hash::Hash, sync::LazyLock, time::Duration};
 
 use tokio::time::Instant;
 
-use super::replica::Replica;
+use super::{replica::Replica, signs::SignBoard};
 use crate::{
     shared_tier::{
         log_entry::{LogEntry, WriteId},
@@ -13,7 +13,7 @@ use crate::{
         rules::Rules,
     },
     vehicle::{Plate, Vehicle, Vin},
-    vehicle_cache::{Change, InvalidationScope, Partition},
+    vehicle_cache::{self, InvalidationScope, Partition},
 };
 
 /// Now, always: what lies in the past moves further away instead.
@@ -35,6 +35,11 @@ pub(super) struct Bounds {
     pub(super) takeovers: u8,
     /// Whether others share values.
     pub(super) values: bool,
+    /// Whether replicas sign, and the writer waits for that.
+    pub(super) signs: bool,
+    /// How often the server is emptied, and how often a sign is removed.
+    pub(super) wipes: u8,
+    pub(super) removals: u8,
 }
 
 /// All there is.
@@ -56,9 +61,15 @@ pub(super) struct World<R> {
     /// What others may share: for each entry of each log, the oldest version that one can have
     /// read who had read the log up to there.
     shared: Option<Vec<(Stamp, u8)>>,
+    /// Until the last write is over.
+    signs: Option<SignBoard<R>>,
+    /// Whether a call takes no time, and a write is over as soon as it takes effect: fewer states.
+    is_quick: bool,
     writes: u8,
     cuts: u8,
     takeovers: u8,
+    wipes: u8,
+    removals: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,12 +90,16 @@ enum Writer {
     Waits(Option<Heard>, Option<Heard>),
 }
 
-/// A receipt: its era, and its age in ticks.
+/// A receipt: its era, where it stands, and its age in ticks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Heard {
     era: u8,
+    position: u8,
     age: u8,
 }
+
+/// What a step does, if it can be taken.
+type Change<'a, R> = dyn Fn(&mut World<R>) -> bool + 'a;
 
 /// What is done, by which replica or how much.
 pub(super) type Step = (&'static str, usize);
@@ -129,9 +144,13 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             is_linked: true,
             replicas: (0..bounds.replicas).map(|_| Replica::new()).collect(),
             shared: bounds.values.then(|| vec![(stamp(0, 0), 0)]),
+            signs: bounds.signs.then(|| SignBoard::new(bounds.replicas)),
+            is_quick: bounds.signs,
             writes: bounds.writes,
             cuts: bounds.cuts,
             takeovers: bounds.takeovers,
+            wipes: bounds.wipes,
+            removals: bounds.removals,
         }
     }
 
@@ -169,7 +188,7 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
     /// Every state that may come next, and what led to it.
     pub(super) fn next(&self) -> Vec<(Step, Self)> {
         let mut next = Vec::new();
-        let mut step = |name: &'static str, nth: usize, change: &dyn Fn(&mut Self) -> bool| {
+        let mut step = |name: &'static str, nth: usize, change: &Change<'_, R>| {
             let mut world = self.clone();
             if change(&mut world) {
                 next.push(((name, nth), world));
@@ -178,18 +197,28 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         step("tick", 0, &Self::tick);
         step("announces", 0, &|world| world.begin(true));
         step("sends unannounced", 0, &|world| world.begin(false));
-        step("takes effect", 0, &Self::take_effect);
+        step("takes effect", 0, &|world| {
+            world.take_effect() && (!world.is_quick || world.answer())
+        });
         step("is answered", 0, &Self::answer);
         step("is logged", 0, &|world| world.finish(false));
         step("is to be logged", 0, &|world| world.finish(true));
         step("is logged late", 0, &Self::append_late);
         step("response leaves", 0, &Self::leave);
         step("writer loses its connection", 0, &|world| {
+            world.signs.iter_mut().for_each(SignBoard::cut);
             std::mem::take(&mut world.is_linked) && world.cut()
         });
-        step("writer connects", 0, &|world| !std::mem::replace(&mut world.is_linked, true));
+        step("writer connects", 0, &Self::connect_writer);
         for lost in 0..=2 {
             step("another server without the last", lost, &|world| world.take_over(lost));
+            step("another server without signs, or the last", lost, &|world| {
+                world.signs.iter_mut().for_each(SignBoard::lose);
+                world.signs.is_some() && world.take_over(lost)
+            });
+        }
+        if self.signs.is_some() {
+            self.step_signs(&mut step);
         }
         for (value, shared) in self.shared.iter().flatten().enumerate() {
             step("finds what another shares", value, &|world| world.replicas[0].find(*shared));
@@ -199,19 +228,93 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
                 world.replicas[nth].disconnect() && world.cut()
             });
             step("connects", nth, &|world| world.replicas[nth].connect(world.era));
-            step("asks for the log", nth, &|world| world.replicas[nth].ask(world.log.len()));
+            step("asks for the log", nth, &|world| world.ask(nth));
             step("reads the log", nth, &|world| world.replicas[nth].read(&world.log));
             step("gives up a hold", nth, &|world| {
                 world.writer == Writer::Idle && world.replicas[nth].give_up()
             });
             step("calls", nth, &|world| {
                 let seen = world.shared.as_ref().map(|_| world.seen);
-                world.replicas[nth].call(seen)
+                !world.is_quick && world.replicas[nth].call(seen)
             });
             step("is read for", nth, &|world| world.replicas[nth].read_upstream(world.version));
             step("stores", nth, &|world| world.replicas[nth].store());
+            step("calls at once", nth, &|world| {
+                world.is_quick
+                    && world.replicas[nth].call(None)
+                    && world.replicas[nth].read_upstream(world.version)
+                    && world.replicas[nth].store()
+            });
         }
         next
+    }
+
+    /// What is done with signs.
+    fn step_signs(&self, step: &mut dyn FnMut(&'static str, usize, &Change<'_, R>)) {
+        let on = |change: fn(&mut SignBoard<R>) -> bool| {
+            move |world: &mut Self| world.signs.as_mut().is_some_and(change)
+        };
+        step("writer asks for signs", 0, &|world| {
+            let asks = |board: &mut SignBoard<R>| board.ask() && board.come();
+            let may_ask = world.is_linked && world.writer != Writer::Idle;
+            may_ask && world.signs.as_mut().is_some_and(asks)
+        });
+        step("another sets the mark", 0, &on(SignBoard::mark));
+        step("is emptied", 0, &Self::wipe);
+        step("the sign is removed", 0, &on(SignBoard::remove));
+        for nth in 0..self.replicas.len() {
+            step("is found silent", nth, &|world| world.find_silent(nth));
+        }
+    }
+
+    fn connect_writer(&mut self) -> bool {
+        let era = Era::of(&[self.era]);
+        let is_new = !std::mem::replace(&mut self.is_linked, true);
+        let signs = self.signs.iter_mut().filter(|_| is_new);
+        signs.for_each(|signs| signs.connected(era));
+        is_new
+    }
+
+    /// A replica signs, and asks for the log.
+    fn ask(&mut self, nth: usize) -> bool {
+        let found = self.log.len();
+        let asks = self.replicas[nth].ask(found);
+        let applied = self.replicas[nth].follower.applied();
+        if let (true, Some(signs), Some(applied)) = (asks, &mut self.signs, applied) {
+            signs.sign(nth, applied);
+        }
+        asks
+    }
+
+    /// Somebody has seen the same sign for so long that its replica trusts nothing.
+    fn find_silent(&mut self, nth: usize) -> bool {
+        let is_silent = self.replicas[nth].trust == 0 && self.replicas[nth].poll.is_none();
+        let may_remove = is_silent && self.removals > 0;
+        self.removals = self.removals.saturating_sub(1);
+        let signs = self.signs.as_mut().filter(|_| may_remove);
+        signs.is_some_and(|signs| signs.begin_removal(nth))
+    }
+
+    /// The server is emptied. A write that is under way then is promised less, and not played here.
+    fn wipe(&mut self) -> bool {
+        if self.wipes == 0
+            || self.signs.is_none()
+            || self.writer != Writer::Idle
+            || !self.late.is_empty()
+        {
+            return false;
+        }
+        self.wipes -= 1;
+        self.log.clear();
+        self.append(Entry::Beginning);
+        self.signs.iter_mut().for_each(SignBoard::wipe);
+        // What was asked for before and found before was read before.
+        let polls = self
+            .replicas
+            .iter_mut()
+            .filter_map(|replica| replica.poll.as_mut());
+        polls.for_each(|poll| poll.found = 1);
+        true
     }
 
     fn tick(&mut self) -> bool {
@@ -231,6 +334,7 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             replica.trust = replica.trust.saturating_sub(1);
             replica.poll.iter_mut().for_each(|poll| grow(&mut poll.age));
         }
+        self.signs.iter_mut().for_each(SignBoard::tick);
         *self != before
     }
 
@@ -251,8 +355,11 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         if let Some(shared) = has_shared {
             shared.push((stamp(self.era, self.next_position), self.version));
         }
+        let position = self.next_position;
         self.next_position += 1;
-        Heard { era: self.era, age: 0 }
+        let signs = self.signs.iter_mut();
+        signs.for_each(|signs| signs.known.logged(at(position)));
+        Heard { era: self.era, position, age: 0 }
     }
 
     /// A write begins. One that cannot be announced is promised less, and not played here.
@@ -322,18 +429,28 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         };
         let receipt = |heard: Heard| Receipt {
             reading: Reading(heard.era.into()),
+            position: at(heard.position),
             at: *NOW - u32::from(heard.age) * TICK,
         };
         // It is decided when the wait begins, but no more is known then.
         let link = done.or(intent).map_or(self.era, |heard| heard.era);
         let told = Told { sent_at: *NOW, intent: intent.map(receipt), done: done.map(receipt) };
         let release = told.release::<R>(LinkState::Up(Reading(link.into())), LEASE);
-        assert!(release.is_announced);
-        if release.at > *NOW {
+        let told = release.told.expect("others were told");
+        let reached = self
+            .signs
+            .as_ref()
+            .and_then(|signs| signs.known.reached(*NOW));
+        let link = match self.is_linked {
+            true => LinkState::Up(Reading(self.era.into())),
+            false => LinkState::Down(*NOW),
+        };
+        if release.at > *NOW && !told.is_acknowledged(link, reached) {
             return false;
         }
         self.seen = self.version;
         self.writer = Writer::Idle;
+        self.signs.take_if(|_| self.writes == 0);
         true
     }
 
@@ -345,6 +462,7 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         self.era += 1;
         self.log.truncate(self.log.len() - lost);
         self.is_linked = false;
+        self.signs.iter_mut().for_each(SignBoard::cut);
         for replica in &mut self.replicas {
             replica.is_connected = false;
             replica.poll = None;
@@ -358,7 +476,9 @@ impl Entry {
         match self {
             Self::Beginning => LogEntry::Beginning,
             Self::Intent(write) => LogEntry::Intent(id(write), scope()),
-            Self::Done(write) => LogEntry::Done(Some(id(write)), Change::Of(scope())),
+            Self::Done(write) => {
+                LogEntry::Done(Some(id(write)), vehicle_cache::Change::Of(scope()))
+            }
         }
     }
 }
