@@ -199,9 +199,9 @@ where
     }
 
     fn compression(&self, headers: &HeaderMap) -> Option<Compression<'_>> {
-        let from = self.config.gzip_from;
+        let (from, is_accepted) = (self.config.gzip_from, accepts_gzip(headers));
         let (compressor, cache) = (&self.compressor, self.loader.cache());
-        (from > 0 && accepts_gzip(headers)).then_some(Compression { compressor, cache, from })
+        (from > 0).then_some(Compression { compressor, cache, from, is_accepted })
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
 pub(super) struct Composer<'a> {
     pub(super) terms: Terms<'a>,
     pub(super) fields: &'a HeaderMap,
-    /// `None`: the client does not take gzip, or no response is compressed.
+    /// `None`: no response is compressed.
     pub(super) compression: Option<Compression<'a>>,
 }
 
@@ -36,6 +36,8 @@ pub(super) struct Compression<'a> {
     pub(super) cache: &'a VehicleCache<Failure>,
     /// Bytes of a response from which on that pays.
     pub(super) from: usize,
+    /// Whether the client takes it.
+    pub(super) is_accepted: bool,
 }
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -45,15 +47,22 @@ impl Composer<'_> {
     /// A 200, or a 304 if the client has the same response already, in whatever coding.
     pub(super) fn compose(&self, gathered: Gathered, tally: &Tally) -> Response<Body> {
         let plain = etag(&gathered.parts);
-        let coded = self.compression.as_ref().map(|_| of_gzip(&plain));
+        let splice = Splice::new(gathered.parts.into_iter().map(|part| part.entry));
+        let compression = self.compression.as_ref();
+        let compression = compression.filter(|compression| splice.len() >= compression.from);
+        let gzip = compression.filter(|compression| compression.is_accepted);
+        let coded = gzip.map(|_| of_gzip(&plain));
         let (mut response, etag) = match coded {
             _ if self.is_known(&plain) => (not_modified(), plain),
             Some(coded) if self.is_known(&coded) => (not_modified(), coded),
             _ => {
-                let splice = Splice::new(gathered.parts.into_iter().map(|part| part.entry));
-                match self.gzipped(splice) {
-                    Ok(gzipped) => (gzip(gzipped), of_gzip(&plain)),
-                    Err(splice) => (identity(splice), plain),
+                let coded = match gzip {
+                    Some(gzip) => gzip.of(splice),
+                    None => Err(splice),
+                };
+                match coded {
+                    Ok(gzipped) => (in_gzip(gzipped), of_gzip(&plain)),
+                    Err(splice) => (whole(splice), plain),
                 }
             }
         };
@@ -63,8 +72,10 @@ impl Composer<'_> {
         head.insert(CACHE_CONTROL, text(tally.cache_control(&self.terms)));
         head.insert(AGE, tally.age.as_secs().into());
         head.insert(ETAG, text(etag));
-        head.insert(VARY, HeaderValue::from_static("accept-encoding"));
         head.insert(ACCEPT_QUERY, JSON);
+        if compression.is_some() {
+            head.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        }
         response
     }
 
@@ -73,18 +84,15 @@ impl Composer<'_> {
         let mut fields = self.fields.get_all(IF_NONE_MATCH).iter();
         fields.any(|field| matches(field, etag))
     }
+}
 
-    /// The response in gzip, if the client takes that and it pays. What has no compressed form is
-    /// given one, if it is wanted more than once.
-    fn gzipped(&self, splice: Splice) -> Result<Splice, Splice> {
-        match &self.compression {
-            Some(Compression { compressor, cache, from }) if splice.len() >= *from => {
-                let wanted = splice.entries().iter().filter(|entry| entry.wants_piece());
-                compressor.push(cache, wanted.map(Arc::clone));
-                splice.gzipped()
-            }
-            _ => Err(splice),
-        }
+impl Compression<'_> {
+    /// The response in gzip, if that pays. What has no compressed form is given one, if it is
+    /// wanted more than once.
+    fn of(&self, splice: Splice) -> Result<Splice, Splice> {
+        let wanted = splice.entries().iter().filter(|entry| entry.wants_piece());
+        self.compressor.push(self.cache, wanted.map(Arc::clone));
+        splice.gzipped()
     }
 }
 
@@ -94,14 +102,14 @@ fn not_modified() -> Response<Body> {
     response
 }
 
-fn identity(splice: Splice) -> Response<Body> {
+fn whole(splice: Splice) -> Response<Body> {
     let mut response = Response::new(Body::new(splice));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
 
-fn gzip(splice: Splice) -> Response<Body> {
-    let mut response = identity(splice);
+fn in_gzip(splice: Splice) -> Response<Body> {
+    let mut response = whole(splice);
     let gzip = HeaderValue::from_static("gzip");
     response.headers_mut().insert(CONTENT_ENCODING, gzip);
     response

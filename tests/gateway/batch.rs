@@ -2,7 +2,7 @@
 
 use http::Request;
 
-use crate::support::{BATCH, Gateway, JSON, batch_body};
+use crate::support::{BATCH, Gateway, JSON, batch_body, eventually, spelled};
 
 const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
 
@@ -129,4 +129,33 @@ async fn a_missing_body_is_told_from_a_bad_one_and_ends_the_connection() {
         }
         assert_eq!(refused.field("connection") == "close", is_missing, "{method} {body}");
     }
+}
+
+#[tokio::test]
+async fn large_responses_are_compressed_when_they_are_wanted_again() {
+    let gateway = Gateway::start("[batch]\ngzip_from = \"1KiB\"").await;
+    let held = gateway.hold(100).await;
+    let vehicles: Vec<_> = held.iter().map(spelled).collect();
+    let ask = async |accepted: &str| {
+        let request = Request::get(BATCH).header("content-type", JSON);
+        let request = request.header("accept-encoding", accepted);
+        let response = gateway.send(request, batch_body(&vehicles)).await;
+        response.expect(200)
+    };
+    let plain = ask("identity").await;
+    eventually(async || !ask("gzip").await.field("content-encoding").is_empty()).await;
+    let packed = ask("gzip").await;
+    assert_eq!(packed.field("content-encoding"), "gzip");
+    assert_eq!(packed.field("content-length"), packed.body.len().to_string());
+    assert!(packed.body.len() < plain.body.len() / 2);
+    let mut unpacked = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(&packed.body[..]);
+    std::io::Read::read_to_end(&mut decoder, &mut unpacked).unwrap();
+    assert!(unpacked == plain.body);
+    assert!(ask("identity").await.body == plain.body);
+    // Both forms count, and both go.
+    let bytes = gateway.metric("vingate_cache_bytes").await;
+    assert!(bytes > (plain.body.len() + packed.body.len()) as f64);
+    gateway.purge().await.expect(200);
+    assert_eq!(gateway.metric("vingate_cache_bytes").await, 0.0);
 }
