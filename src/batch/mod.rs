@@ -31,12 +31,11 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
 use self::{
-    coding::accepts_gzip,
     compressor::Compressor,
     gather::{MANY, Wanted, gather},
     response::{Composer, Compression},
@@ -192,16 +191,16 @@ where
                 is_cacheable: wanted.partition.is_some(),
             },
             fields: &head.headers,
-            compression: self.compression(&head.headers),
+            compression: self.compression(),
         };
         let is_long = gathered.parts.len() >= MANY;
         Ok(long_work::run(is_long, || composer.compose(gathered, &tally)).await)
     }
 
-    fn compression(&self, headers: &HeaderMap) -> Option<Compression<'_>> {
-        let (from, is_accepted) = (self.config.gzip_from, accepts_gzip(headers));
-        let (compressor, cache) = (&self.compressor, self.loader.cache());
-        (from > 0).then_some(Compression { compressor, cache, from, is_accepted })
+    fn compression(&self) -> Option<Compression<'_>> {
+        let (compressor, cache, from) =
+            (&self.compressor, self.loader.cache(), self.config.gzip_from);
+        (from > 0).then_some(Compression { compressor, cache, from })
     }
 }
 

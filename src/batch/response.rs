@@ -8,6 +8,7 @@ use http::{
 };
 
 use super::{
+    coding::accepts_gzip,
     compressor::Compressor,
     gather::{Gathered, Part},
     splice::Splice,
@@ -36,8 +37,6 @@ pub(super) struct Compression<'a> {
     pub(super) cache: &'a VehicleCache<Failure>,
     /// Bytes of a response from which on that pays.
     pub(super) from: usize,
-    /// Whether the client takes it.
-    pub(super) is_accepted: bool,
 }
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -50,7 +49,7 @@ impl Composer<'_> {
         let splice = Splice::new(gathered.parts.into_iter().map(|part| part.entry));
         let compression = self.compression.as_ref();
         let compression = compression.filter(|compression| splice.len() >= compression.from);
-        let gzip = compression.filter(|compression| compression.is_accepted);
+        let gzip = compression.filter(|_| accepts_gzip(self.fields));
         let coded = gzip.map(|_| of_gzip(&plain));
         let (mut response, etag) = match coded {
             _ if self.is_known(&plain) => (not_modified(), plain),
