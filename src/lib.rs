@@ -14,7 +14,7 @@
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
 //!   [`problem`], [`proxy_status`], [`gzip`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
-//!   `cache_control`, `digest`, `headers`, `hex`, `labels`, `long_work`, `refusals`, `seal`: what every room
+//!   `cache_control`, `connection_memory`, `digest`, `headers`, `hex`, `labels`, `long_work`, `refusals`, `seal`: what every room
 //!   speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
@@ -91,6 +91,7 @@ pub mod cache;
 mod cache_control;
 pub mod cli;
 pub mod config;
+mod connection_memory;
 mod digest;
 pub mod files;
 pub mod forward;

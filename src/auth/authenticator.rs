@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     body::Body,
+    connection_memory::ConnectionMemory,
     digest::{self, LastDigest},
     headers::only,
     peer::Peer,
@@ -183,8 +184,8 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Error> {
 fn last_digest(request: &Request<Body>) -> Option<&LastDigest> {
     request
         .extensions()
-        .get::<Arc<LastDigest>>()
-        .map(Arc::as_ref)
+        .get::<Arc<ConnectionMemory>>()
+        .map(|memory| &memory.last_digest)
 }
 
 /// Time since 1970. A clock before that is at its end: then every token has expired.

@@ -1,19 +1,20 @@
 //! Which client a request counts against.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use http::Request;
 
 use crate::{
     auth::Principal,
     body::Body,
+    connection_memory::ConnectionMemory,
     limit::Client,
     peer::Peer,
     rule::{Pass, Rule},
 };
 
 /// Puts the [`Client`] into the extensions of a request: the issuer and subject of its token, else
-/// the address that it comes from.
+/// the address that it comes from. The connection remembers it.
 #[derive(Debug)]
 pub(super) struct Identify;
 
@@ -28,6 +29,9 @@ impl Rule for Identify {
             .map(Client::named);
         let at = || extensions.get::<Peer>().map(Client::at);
         if let Some(client) = named.or_else(at) {
+            if let Some(memory) = extensions.get::<Arc<ConnectionMemory>>() {
+                memory.note_client(client.id() as u64);
+            }
             extensions.insert(client);
         }
         Ok(Pass::Now)

@@ -23,6 +23,7 @@ use super::{
     metrics::{Metrics, Reason},
     negotiated::Negotiated,
     phase::{Overdue, Phase, Timeouts},
+    poll_turns::{Clients, PollTurns},
     socket::Socket,
     stream::Streams,
     tls::{Tls, say_goodbye},
@@ -47,6 +48,7 @@ pub(super) struct Protocols {
     builder: auto::Builder<Streams>,
     tls: Option<Tls>,
     timeouts: Timeouts,
+    clients: Clients,
     metrics: Metrics,
 }
 
@@ -76,7 +78,7 @@ impl Protocols {
             idle: config.idle_timeout,
             write_idle: config.write_idle_timeout,
         };
-        Self { builder, tls, timeouts, metrics }
+        Self { builder, tls, timeouts, clients: Clients::new(), metrics }
     }
 
     /// Whether what comes is protected by TLS.
@@ -141,6 +143,7 @@ impl Protocols {
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let mut turns = PollTurns::new(self.clients.clone(), Arc::clone(service.memory()));
         let serving = self
             .builder
             .serve_connection_with_upgrades(TokioIo::new(io), service);
@@ -155,7 +158,7 @@ impl Protocols {
             select! {
                 biased;
                 Some(()) = closing.as_mut() => break None,
-                end = connection.as_mut(), if !is_served => match end {
+                end = poll_fn(|cx| turns.poll(connection.as_mut(), cx)), if !is_served => match end {
                     Ok(()) => {
                         is_served = true;
                         closing.set(Some(close(state.take_upgrade())).into());

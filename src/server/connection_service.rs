@@ -27,13 +27,13 @@ use super::{
     http2_body::{Http2Body, has_padded_value},
     in_flight::{InFlight, ResponseBody},
 };
-use crate::{body::Body, digest::LastDigest, peer::Peer};
+use crate::{body::Body, connection_memory::ConnectionMemory, peer::Peer};
 
 pub(super) struct ConnectionService<S> {
     /// hyper calls by shared reference, and never twice at once.
     inner: RefCell<S>,
     peer: Peer,
-    last_digest: Arc<LastDigest>,
+    memory: Arc<ConnectionMemory>,
     state: Arc<ConnectionState>,
 }
 
@@ -55,7 +55,11 @@ pin_project! {
 
 impl<S> ConnectionService<S> {
     pub(super) fn new(inner: S, peer: Peer, state: Arc<ConnectionState>) -> Self {
-        Self { inner: RefCell::new(inner), peer, last_digest: Arc::default(), state }
+        Self { inner: RefCell::new(inner), peer, memory: Arc::default(), state }
+    }
+
+    pub(super) fn memory(&self) -> &Arc<ConnectionMemory> {
+        &self.memory
     }
 }
 
@@ -92,9 +96,7 @@ where
             self.state.keep_upgrade(upgrade);
         }
         request.extensions_mut().insert(self.peer);
-        request
-            .extensions_mut()
-            .insert(Arc::clone(&self.last_digest));
+        request.extensions_mut().insert(Arc::clone(&self.memory));
 
         // A clone costs a request more than everything else here, and the service is nearly
         // always ready.

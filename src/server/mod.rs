@@ -21,6 +21,7 @@ mod io;
 mod metrics;
 mod negotiated;
 mod phase;
+mod poll_turns;
 mod socket;
 mod stream;
 pub mod tls;

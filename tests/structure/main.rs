@@ -25,6 +25,7 @@ const LEVELS: [Level; 12] = [
         "body",
         "backoff",
         "cache_control",
+        "connection_memory",
         "digest",
         "files",
         "gzip",
