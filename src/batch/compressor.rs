@@ -24,8 +24,8 @@ struct Queue {
 /// fetched anew.
 const MOST: usize = 10_000;
 
-/// Entries that are compressed in one go, in some milliseconds.
-const AT_ONCE: usize = 64;
+/// Bytes after which others have their turn: a few milliseconds.
+const AT_ONCE: usize = 64 * 1024;
 
 impl Compressor {
     /// Compresses these soon. Runs inside a tokio runtime.
@@ -34,27 +34,41 @@ impl Compressor {
         cache: &VehicleCache<Failure>,
         entries: impl Iterator<Item = Arc<Entry>>,
     ) {
+        let entries: Vec<_> = entries.collect();
+        if entries.is_empty() {
+            return;
+        }
         let mut queue = self.0.lock();
         let room = MOST.saturating_sub(queue.entries.len());
-        queue.entries.extend(entries.take(room));
-        if !queue.entries.is_empty() && !std::mem::replace(&mut queue.is_worked_off, true) {
+        queue.entries.extend(entries.into_iter().take(room));
+        if !std::mem::replace(&mut queue.is_worked_off, true) {
             drop(tokio::spawn(Arc::clone(self).work_off(cache.clone())));
         }
     }
 
     async fn work_off(self: Arc<Self>, cache: VehicleCache<Failure>) {
         loop {
-            let entries: Vec<_> = {
-                let mut queue = self.0.lock();
-                let count = queue.entries.len().min(AT_ONCE);
-                queue.is_worked_off = count > 0;
-                queue.entries.drain(..count).collect()
-            };
+            let entries = self.0.lock().next();
             if entries.is_empty() {
                 return;
             }
             let compress = || entries.iter().for_each(|entry| cache.compress(entry));
             long_work::run(true, compress).await;
         }
+    }
+}
+
+impl Queue {
+    /// What is compressed next; nothing: the queue is not worked off any more.
+    fn next(&mut self) -> Vec<Arc<Entry>> {
+        let (mut next, mut bytes) = (Vec::new(), 0);
+        while bytes < AT_ONCE
+            && let Some(entry) = self.entries.pop_front()
+        {
+            bytes += entry.bytes().len();
+            next.push(entry);
+        }
+        self.is_worked_off = !next.is_empty();
+        next
     }
 }
