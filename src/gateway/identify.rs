@@ -30,7 +30,7 @@ impl Rule for Identify {
         let at = || extensions.get::<Peer>().map(Client::at);
         if let Some(client) = named.or_else(at) {
             if let Some(memory) = extensions.get::<Arc<ConnectionMemory>>() {
-                memory.note_client(client.id() as u64);
+                memory.note_client(client.hash());
             }
             extensions.insert(client);
         }

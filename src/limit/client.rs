@@ -19,6 +19,11 @@ impl Client {
         self.0
     }
 
+    /// 64 bits, evenly spread, that tell it apart from most.
+    pub fn hash(&self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
     /// The client at an address. All of an IPv6 network of 64 bits is one: who has one address of
     /// it has all of them.
     pub fn at(peer: &Peer) -> Self {

@@ -27,7 +27,7 @@ use super::{
     http2_body::{Http2Body, has_padded_value},
     in_flight::{InFlight, ResponseBody},
 };
-use crate::{body::Body, connection_memory::ConnectionMemory, peer::Peer};
+use crate::{body::Body, connection_memory::ConnectionMemory, limit::Client, peer::Peer};
 
 pub(super) struct ConnectionService<S> {
     /// hyper calls by shared reference, and never twice at once.
@@ -55,7 +55,8 @@ pin_project! {
 
 impl<S> ConnectionService<S> {
     pub(super) fn new(inner: S, peer: Peer, state: Arc<ConnectionState>) -> Self {
-        Self { inner: RefCell::new(inner), peer, memory: Arc::default(), state }
+        let memory = Arc::new(ConnectionMemory::new(Client::at(&peer).hash()));
+        Self { inner: RefCell::new(inner), peer, memory, state }
     }
 
     pub(super) fn memory(&self) -> &Arc<ConnectionMemory> {

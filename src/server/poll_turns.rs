@@ -21,8 +21,8 @@ use tokio::task::yield_now;
 
 use crate::connection_memory::ConnectionMemory;
 
-/// When one connection is polled. Whose it is its last request has shown; before that, it waits for
-/// nobody.
+/// When one connection is polled. Whose it is its last request has shown; before that, it is its
+/// address's.
 pub(super) struct PollTurns {
     clients: Clients,
     memory: Arc<ConnectionMemory>,
@@ -55,8 +55,9 @@ struct Waiting {
     connection: AtomicWaker,
 }
 
-/// A client with fewer connections waits for nobody.
-const AT_ONCE: usize = 64;
+/// Connections of a client that are polled before any waits. Of one that has a few connections,
+/// that many polls are counted, too, so that now and then one waits for a moment.
+const AT_ONCE: usize = 256;
 
 /// Connections that are polled in a round while others of their client wait. A round is short while
 /// there is much to take up, so these are few; when there is nothing else, it ends at once.
@@ -76,15 +77,15 @@ impl PollTurns {
         connection: Pin<&mut F>,
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
-        match self.memory.client() {
-            Some(client) if !self.has_turn(client.get(), cx) => Poll::Pending,
-            _ => connection.poll(cx),
+        match self.has_turn(cx) {
+            true => connection.poll(cx),
+            false => Poll::Pending,
         }
     }
 
-    fn has_turn(&mut self, client: u64, cx: &Context<'_>) -> bool {
+    fn has_turn(&mut self, cx: &Context<'_>) -> bool {
         if self.waiting.is_none() {
-            let nth = client as usize % CLIENTS;
+            let nth = self.memory.client() as usize % CLIENTS;
             if self.clients.0[nth].turns.fetch_add(1, Relaxed) < AT_ONCE {
                 return true;
             }
@@ -156,9 +157,7 @@ mod tests {
 
     /// A connection of this client, as its last request has shown.
     fn turns(clients: &Clients, client: u64) -> PollTurns {
-        let memory = Arc::<ConnectionMemory>::default();
-        memory.note_client(client);
-        PollTurns::new(clients.clone(), memory)
+        PollTurns::new(clients.clone(), Arc::new(ConnectionMemory::new(client)))
     }
 
     /// Polls a connection so often; it is ready again at once in between.

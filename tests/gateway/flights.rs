@@ -41,6 +41,14 @@ async fn in_flight(gateway: &Gateway, count: usize) {
     gateway.until_metric("vingate_http_in_flight", count).await;
 }
 
+/// Waits until so many batches have been read. Their vehicles are looked up without a pause then.
+async fn looked_up(gateway: &Gateway, count: usize) {
+    let count = count as f64;
+    gateway
+        .until_metric("vingate_batch_vehicles_count", count)
+        .await;
+}
+
 /// With several threads, requests that come at the same moment claim at the same moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn identical_cold_batches_are_one_call_on_many_threads() {
@@ -64,7 +72,7 @@ async fn a_hundred_identical_cold_batches_are_one_call() {
     let vehicles = vehicles(&gateway, 500);
     gateway.sandbox.set_faults(hang());
     let waiting: Vec<_> = (0..100).map(|_| ask(&gateway, &vehicles)).collect();
-    in_flight(&gateway, 100).await;
+    looked_up(&gateway, 100).await;
     gateway.sandbox.clear_faults();
 
     let right = gateway.response_for(&vehicles, ALL);
@@ -203,7 +211,7 @@ async fn one_failure_reaches_every_waiter_at_once_and_is_not_repeated() {
             tokio::spawn(async move { (asking.await.unwrap(), Instant::now()) })
         })
         .collect();
-    in_flight(&gateway, 100).await;
+    looked_up(&gateway, 100).await;
     gateway.sandbox.clear_faults();
     let released_at = Instant::now();
     let mut last = released_at;
