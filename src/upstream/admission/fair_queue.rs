@@ -36,11 +36,14 @@ struct Room {
     taken: usize,
 }
 
-/// How fast those who wait are served.
+/// How fast those who wait are served: as a mean over some time, because calls that began together
+/// end together.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
-    last: Option<Instant>,
-    /// Between two of them.
+    since: Option<Instant>,
+    /// Since then.
+    served: u32,
+    /// Between two of them, before that.
     gap: Option<Duration>,
 }
 
@@ -70,9 +73,6 @@ const REFUSAL: Duration = Duration::from_micros(333);
 
 /// After so long the queue is another one, whatever it is now.
 const LONGEST: Duration = Duration::from_secs(20);
-
-/// The part of the latest gap in the mean of them: one in so many.
-const SMOOTH: u32 = 8;
 
 impl<T> Queue<T> {
     /// An empty queue with room for `max` calls without a body.
@@ -111,7 +111,8 @@ impl<T> Queue<T> {
         self.make_room(turns, client, weight, now)?;
         let nth = self.line_of(client);
         if self.is_empty() {
-            (self.since, self.pace.last) = (Some(now), Some(now));
+            self.since = Some(now);
+            self.pace.begin(now);
         }
         turns.wait(client);
         self.lines[nth].push(ticket, weight, item);
@@ -168,7 +169,7 @@ impl<T> Queue<T> {
     /// How many small calls of a line may wait.
     fn most_small(&self, nth: usize, permits: usize, now: Instant) -> usize {
         let is_burst = self.since.is_none_or(|since| now < since + BURST);
-        let Some(gap) = self.pace.gap.filter(|_| !is_burst) else {
+        let Some(gap) = self.pace.gap(now).filter(|_| !is_burst) else {
             return usize::MAX;
         };
         let others = self.lines.iter().enumerate();
@@ -201,7 +202,7 @@ impl<T> Queue<T> {
     }
 
     fn full(&mut self, client: Client, now: Instant) -> Full {
-        let gap = self.pace.gap.unwrap_or_default();
+        let gap = self.pace.gap(now).unwrap_or_default();
         let rest = gap.saturating_mul(u32::try_from(self.len).unwrap_or(u32::MAX));
         let nth = self.line_of(client);
         let hold = match client {
@@ -229,13 +230,25 @@ impl<T> Queue<T> {
 }
 
 impl Pace {
+    fn begin(&mut self, now: Instant) {
+        (self.since, self.served) = (Some(now), 0);
+    }
+
+    /// One is served.
     fn note(&mut self, now: Instant) {
-        let latest = self.last.replace(now).map(|last| now - last);
-        let Some(latest) = latest else { return };
-        self.gap = Some(match self.gap {
-            Some(gap) => gap - gap / SMOOTH + latest / SMOOTH,
-            None => latest,
-        });
+        self.served += 1;
+        if self.since.is_some_and(|since| now >= since + BURST) {
+            self.gap = self.mean(now);
+            self.begin(now);
+        }
+    }
+
+    fn gap(&self, now: Instant) -> Option<Duration> {
+        self.gap.or_else(|| self.mean(now))
+    }
+
+    fn mean(&self, now: Instant) -> Option<Duration> {
+        (now - self.since?).checked_div(self.served)
     }
 }
 

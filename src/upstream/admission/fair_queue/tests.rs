@@ -180,6 +180,24 @@ fn small_calls_wait_no_longer_than_a_call_unless_they_came_in_a_burst() {
 }
 
 #[test]
+fn calls_that_end_together_are_no_faster_than_others() {
+    let (mut queue, mut now) = (Alone::new(1000), Instant::now());
+    for ticket in 0..100 {
+        assert!(push(&mut queue, of(A, 0), ticket, now));
+    }
+    // Ten calls of 50 ms each time: one in 5 ms.
+    while queue.queue.len > 10 {
+        now += Duration::from_millis(50);
+        for _ in 0..10 {
+            assert!(queue.pop(|_| true, now).is_some());
+        }
+    }
+    assert!(!push(&mut queue, of(A, 0), 100, now), "what is served in 50 ms");
+    assert!(queue.pop(|_| true, now).is_some());
+    assert!(push(&mut queue, of(A, 0), 101, now));
+}
+
+#[test]
 fn fast_calls_may_be_many() {
     let (mut queue, mut now) = (Alone::new(1000), Instant::now());
     for ticket in 0..500 {
