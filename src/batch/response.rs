@@ -55,11 +55,11 @@ impl Composer<'_> {
             _ if self.is_known(&plain) => (not_modified(), plain),
             Some(coded) if self.is_known(&coded) => (not_modified(), coded),
             _ => {
-                let coded = match gzip {
+                let gzipped = match gzip {
                     Some(gzip) => gzip.of(splice),
                     None => Err(splice),
                 };
-                match coded {
+                match gzipped {
                     Ok(gzipped) => (in_gzip(gzipped), of_gzip(&plain)),
                     Err(splice) => (whole(splice), plain),
                 }
