@@ -173,7 +173,7 @@ impl std::fmt::Debug for Piece {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Read as _;
 
     use flate2::read::MultiGzDecoder;
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     /// What a gzip file contains, with its checksum verified.
-    fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn unpacked(bytes: &[u8]) -> Vec<u8> {
         let mut text = Vec::new();
         MultiGzDecoder::new(bytes).read_to_end(&mut text).unwrap();
         text

@@ -168,9 +168,6 @@ impl http_body::Body for Splice {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
-    use flate2::read::MultiGzDecoder;
     use http_body::Body as _;
     use prometheus::Registry;
     use proptest::prelude::*;
@@ -178,6 +175,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        gzip,
         loader::Failure,
         vehicle::{Plate, Vehicle, Vin},
         vehicle_cache::{
@@ -275,17 +273,13 @@ mod tests {
     }
 
     /// What is unpacked from the frames of a response in gzip, which has to be smaller.
-    fn unpacked(entries: &[Arc<Entry>]) -> Option<Vec<u8>> {
+    fn gzip_unpacked(entries: &[Arc<Entry>]) -> Option<Vec<u8>> {
         let gzipped = Splice::new(entries.iter().cloned()).gzipped().ok()?;
         let length = gzipped.len();
         assert!(length < Splice::new(entries.iter().cloned()).len());
         let packed = frames(gzipped).concat();
         assert_eq!(packed.len(), length);
-        let mut text = Vec::new();
-        MultiGzDecoder::new(&packed[..])
-            .read_to_end(&mut text)
-            .unwrap();
-        Some(text)
+        Some(gzip::tests::unpacked(&packed))
     }
 
     /// So many random responses of 1 to `most` entries, a part of which is compressed.
@@ -310,7 +304,7 @@ mod tests {
                 .map(|_| Arc::clone(&entries[draw(entries.len())]))
                 .collect();
             let plain = frames(Splice::new(some.iter().cloned())).concat();
-            if let Some(text) = unpacked(&some) {
+            if let Some(text) = gzip_unpacked(&some) {
                 assert!(text == plain);
                 gzipped += 1;
             }

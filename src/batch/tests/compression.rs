@@ -1,8 +1,5 @@
 //! Responses in gzip, put together from vehicles that were compressed before.
 
-use std::io::Read as _;
-
-use flate2::read::GzDecoder;
 use http::{
     HeaderMap,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, IF_NONE_MATCH, VARY},
@@ -10,6 +7,7 @@ use http::{
 use http_body::Body as _;
 
 use super::*;
+use crate::gzip::tests::unpacked;
 
 /// Asks for twenty vehicles with these two headers.
 async fn ask(fixture: &Fixture, accepted: &str, known: &str) -> (StatusCode, HeaderMap, Bytes) {
@@ -31,12 +29,6 @@ async fn ask(fixture: &Fixture, accepted: &str, known: &str) -> (StatusCode, Hea
     assert_eq!(head.headers[VARY], "accept-encoding", "it is large");
     assert!(!head.headers.contains_key(CONTENT_LENGTH), "hyper adds it");
     (head.status, head.headers, body)
-}
-
-fn unpacked(body: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    GzDecoder::new(body).read_to_end(&mut text).unwrap();
-    text
 }
 
 #[tokio::test]
