@@ -118,6 +118,8 @@ pub(super) struct Attempt {
     admission: Admission,
     account: Option<Account>,
     generation: Option<Generation>,
+    /// Calls at once when it was let in, with itself.
+    under_way: usize,
 }
 
 /// Calls of a kind that wait for each permit, at most. With calls of a second, that is as many as
@@ -152,7 +154,7 @@ impl Admission {
     pub(super) async fn enter(&self, reservation: Reservation) -> Result<Admitted, Error> {
         let entered = self.change(|state| state.enter(reservation, Instant::now()));
         let (ticket, admitted) = match entered {
-            Entered::Admitted(generation) => return Ok(self.admitted(reservation, generation)),
+            Entered::Admitted(entrance) => return Ok(self.admitted(reservation, entrance)),
             Entered::Refused(error) => return Err(error),
             Entered::Queued(ticket, admitted) => (ticket, admitted),
         };
@@ -187,13 +189,19 @@ impl Admission {
         self.change(|state| state.share_among(replicas as usize));
     }
 
-    fn admitted(&self, reservation: Reservation, generation: Generation) -> Admitted {
+    fn admitted(&self, reservation: Reservation, entrance: Entrance) -> Admitted {
         let Reservation { kind, account, client, .. } = reservation;
+        let Entrance { generation, under_way } = entrance;
         self.0.in_flight.inc();
         Admitted {
             slot: Slot { admission: self.clone(), client },
             streaming: (kind == Kind::Streaming).then(|| StreamingSlot(self.clone())),
-            attempt: Attempt { admission: self.clone(), account, generation: Some(generation) },
+            attempt: Attempt {
+                admission: self.clone(),
+                account,
+                generation: Some(generation),
+                under_way,
+            },
         }
     }
 
@@ -219,7 +227,7 @@ impl Admission {
         };
         // Under no lock: whoever has left meanwhile gives back at once what is sent here.
         for (reservation, waiting, entered) in admitted {
-            let entered = entered.map(|generation| self.admitted(reservation, generation));
+            let entered = entered.map(|entrance| self.admitted(reservation, entrance));
             let _ = waiting.send(entered);
         }
         changed
@@ -241,12 +249,18 @@ impl Drop for Leaving<'_> {
 
 /// What comes of asking.
 enum Entered {
-    Admitted(Generation),
+    Admitted(Entrance),
     Queued(Ticket, oneshot::Receiver<Result<Admitted, Error>>),
     Refused(Error),
 }
 
-type Next = (Reservation, oneshot::Sender<Result<Admitted, Error>>, Result<Generation, Error>);
+/// A call that is let in.
+struct Entrance {
+    generation: Generation,
+    under_way: usize,
+}
+
+type Next = (Reservation, oneshot::Sender<Result<Admitted, Error>>, Result<Entrance, Error>);
 
 impl State {
     fn new(limits: Limits, breaker: BreakerConfig, now: Instant) -> Self {
@@ -278,7 +292,7 @@ impl State {
         // Nobody overtakes who waits.
         if self.has_room(kind) && self.queues[kind as usize].is_empty() {
             return match self.admit(reservation, now) {
-                Ok(generation) => Entered::Admitted(generation),
+                Ok(entrance) => Entered::Admitted(entrance),
                 Err(refused) => Entered::Refused(refused),
             };
         }
@@ -347,13 +361,13 @@ impl State {
             .div_ceil(self.limits.calls)
     }
 
-    fn admit(&mut self, reservation: Reservation, now: Instant) -> Result<Generation, Error> {
+    fn admit(&mut self, reservation: Reservation, now: Instant) -> Result<Entrance, Error> {
         let entered = self.breaker.enter(now);
         let generation = entered.map_err(|rest| Error::Open { rest })?;
         self.in_flight += 1;
         self.streaming += usize::from(reservation.kind == Kind::Streaming);
         *self.by_client.entry(reservation.client).or_default() += 1;
-        Ok(generation)
+        Ok(Entrance { generation, under_way: self.in_flight })
     }
 
     fn release(&mut self, client: Option<ClientId>) {
@@ -400,12 +414,12 @@ impl Attempt {
         retry_after: Option<Duration>,
         timing: Option<Timing>,
     ) {
-        let account = self.account;
+        let (account, under_way) = (self.account, self.under_way);
         let generation = self.generation.take();
         self.admission.change(|state| {
             let now = Instant::now();
             if let (Some(adaptive), Some(timing)) = (&mut state.adaptive, timing) {
-                adaptive.note(timing, state.in_flight, now);
+                adaptive.note(timing, under_way, now);
             }
             if let Some(generation) = generation {
                 state.breaker.leave(generation, end, now);

@@ -7,57 +7,55 @@
 //! vehicles, so that larger batches are no reason to make fewer calls.
 //!
 //! What is normal for a kind is the least median of a few calls within the last minute. Under a load
-//! that never changes nothing less would ever be seen, so now and then the limit is halved for a
-//! moment. The designs behind it are the gradient controllers of Netflix' concurrency-limits and of
-//! Envoy, whose smallest latency is measured at times, too.
+//! that never changes nothing less would ever be seen, so now and then the calls at once are halved
+//! for a moment. The designs behind it are the gradient controllers of Netflix' concurrency-limits
+//! and of Envoy, whose smallest latency is measured at times, too.
+//!
+//! Two things are added to them. A climb that ends too high goes back to where it began, and the
+//! next one begins half as soon: at the limit, little is lost by trying. And where a quarter of the
+//! calls are as slow as all of them were, load was not the reason: what is slow is the new normal,
+//! and the limit is what it was.
+
+mod latency;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::route::Route;
+use self::latency::{KindIndex, Latencies, Median};
+
+pub(in crate::upstream) use self::latency::Timing;
 
 /// The limit, and what is known of latency.
 #[derive(Debug)]
 pub(super) struct Adaptive {
     most: usize,
     limit: f64,
-    /// By how much it grows next.
+    /// By how much it grows next, and did first on its way from where it is now.
     step: f64,
+    first_step: f64,
+    /// The limit at which a climb began that has not doubled it yet.
+    climbs_from: Option<f64>,
+    fall: Option<Fall>,
+    /// While fewer calls are made to see whether that changes anything: the limit before.
+    probes_from: Option<f64>,
+    probes_at: Instant,
     /// Calls that began before say nothing of the limit as it is.
     changed_at: Instant,
-    /// While it is halved to see whether that changes anything: what it was.
-    halved_from: Option<f64>,
-    halves_at: Instant,
-    kinds: Box<[Kind]>,
-    started_at: Instant,
+    latencies: Latencies,
 }
 
-/// A call that has its response.
+/// Since when the limit has only shrunk.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::upstream) struct Timing {
-    pub(in crate::upstream) route: Route,
-    pub(in crate::upstream) vehicles: usize,
-    pub(in crate::upstream) began_at: Instant,
+struct Fall {
+    limit: f64,
+    kind: KindIndex,
+    median: f64,
+    under_way: f64,
 }
 
-/// Calls that take equally long.
-#[derive(Clone, Copy, Debug, Default)]
-struct Kind {
-    /// What the latest calls took, in seconds.
-    sample: [f64; SAMPLE],
-    calls: usize,
-    busy: usize,
-    /// The least median of this period and of the one before.
-    least: [Option<f64>; 2],
-    period: u64,
-}
-
-/// The limit never falls below.
+/// The limit never falls below, and fewer calls at once are no load.
 pub(super) const LEAST: usize = 4;
-
-/// Calls whose median is looked at: a few slow ones say nothing.
-const SAMPLE: usize = 11;
 
 /// A median so many times the least is due to load, and not to chance.
 const TOLERANCE: f64 = 1.5;
@@ -65,17 +63,16 @@ const TOLERANCE: f64 = 1.5;
 /// Up to so many times, one call fewer is enough.
 const SLIGHT: f64 = 2.5;
 
-/// The first step up after one down: a limit that was too high is tried again after eight medians.
-const FIRST_STEP: f64 = 0.125;
+/// The first step up after one down: a limit that was too high is tried again after eight medians,
+/// and when it often was, after 32.
+const FIRST_STEP: f64 = 1.0 / 8.0;
+const LEAST_STEP: f64 = 1.0 / 32.0;
 
-/// How long a median is remembered, at least, and how often the limit is halved for a moment.
-const PERIOD: Duration = Duration::from_secs(30);
+/// How far the calls at once fall before it is asked whether that has helped.
+const FELL: f64 = 0.25;
 
-/// Sizes of batches between one vehicle and two, two and four, ….
-const SIZES_PER_DOUBLING: f64 = 2.0;
-
-/// Sizes that are told apart: up to 512 vehicles, and none.
-const SIZES: usize = 20;
+/// How often fewer calls are made for a moment.
+const PROBE_EVERY: Duration = Duration::from_secs(30);
 
 impl Adaptive {
     /// At the most, which stays the limit until load shows that it is too high.
@@ -84,11 +81,13 @@ impl Adaptive {
             most,
             limit: most as f64,
             step: FIRST_STEP,
+            first_step: FIRST_STEP,
+            climbs_from: None,
+            fall: None,
+            probes_from: None,
+            probes_at: now,
             changed_at: now,
-            halved_from: None,
-            halves_at: now,
-            kinds: vec![Kind::default(); Route::ALL.len() * SIZES].into(),
-            started_at: now,
+            latencies: Latencies::new(now),
         }
     }
 
@@ -96,8 +95,13 @@ impl Adaptive {
     pub(super) fn set_most(&mut self, most: usize) {
         let is_highest = self.limit >= self.most as f64;
         self.most = most;
-        self.limit = if is_highest { most as f64 } else { self.limit.min(most as f64) };
-        self.halved_from = self.halved_from.map(|before| before.min(most as f64));
+        let bounded = |limit: f64| limit.min(most as f64);
+        self.limit = if is_highest { most as f64 } else { bounded(self.limit) };
+        self.climbs_from = self.climbs_from.map(bounded);
+        self.probes_from = self.probes_from.map(bounded);
+        self.fall = self
+            .fall
+            .map(|fall| Fall { limit: bounded(fall.limit), ..fall });
     }
 
     /// Calls at once.
@@ -105,91 +109,96 @@ impl Adaptive {
         self.limit as usize
     }
 
-    /// A call has its response, when so many were under way.
+    /// A call has its response. `under_way`: calls at once when it began, with itself.
     pub(super) fn note(&mut self, timing: Timing, under_way: usize, now: Instant) {
-        let Timing { route, vehicles, began_at } = timing;
-        if began_at < self.changed_at {
+        if timing.began_at < self.changed_at {
             return;
         }
-        let is_busy = under_way as f64 * 2.0 >= self.limit;
-        let period = (now - self.started_at).as_secs() / PERIOD.as_secs();
-        let kind = &mut self.kinds[route.index() * SIZES + size(vehicles)];
-        if let Some((ratio, was_busy)) = kind.note(now - began_at, is_busy, period)
-            && was_busy
-        {
-            self.adjust(ratio, now);
+        let before = self.limit();
+        if let Some(median) = self.latencies.note(timing, under_way, now) {
+            self.adjust(median, now);
         }
-    }
-
-    /// Latency is so many times what is normal, under load.
-    fn adjust(&mut self, ratio: f64, now: Instant) {
-        let least = LEAST.min(self.most) as f64;
-        let before = self.limit;
-        if let Some(before) = self.halved_from.take() {
-            self.limit = before;
-        } else if ratio > TOLERANCE {
-            let smaller = match ratio < SLIGHT {
-                true => (self.limit - 1.0).floor(),
-                false => (self.limit * (TOLERANCE / ratio).clamp(0.5, 0.9)).floor(),
-            };
-            self.limit = smaller.max(least);
-            self.step = FIRST_STEP;
-            self.halves_at = now + PERIOD;
-        } else if now >= self.halves_at && self.limit > least {
-            self.halved_from = Some(self.limit);
-            self.limit = (self.limit / 2.0).max(least);
-            self.halves_at = now + PERIOD;
-        } else {
-            self.limit = (self.limit + self.step).min(self.most as f64);
-            if self.limit as usize > before as usize {
-                self.step = (self.step * 2.0).min(self.limit.sqrt());
-            }
-        }
-        if self.limit as usize != before as usize {
+        if self.limit() != before {
             self.changed_at = now;
             // Samples are of one limit.
-            self.kinds.iter_mut().for_each(Kind::forget_sample);
+            self.latencies.forget_samples();
         }
     }
-}
 
-impl Kind {
-    /// A call took so long. After a few: their median as a multiple of what is normal, and whether
-    /// most of them came under load.
-    fn note(&mut self, took: Duration, is_busy: bool, period: u64) -> Option<(f64, bool)> {
-        self.sample[self.calls] = took.as_secs_f64();
-        self.calls += 1;
-        self.busy += usize::from(is_busy);
-        if self.calls < SAMPLE {
-            return None;
+    fn adjust(&mut self, median: Median, now: Instant) {
+        let under_way = median.under_way.min(self.limit);
+        let is_slow = median.ratio > TOLERANCE;
+        if !is_slow {
+            self.fall = None;
         }
-        let (_, &mut median, _) = self
-            .sample
-            .select_nth_unstable_by(SAMPLE / 2, f64::total_cmp);
-        let was_busy = self.busy * 2 > self.calls;
-        self.forget_sample();
-        let [current, last] = self.least;
-        self.least = match period - self.period {
-            0 => [current, last],
-            1 => [None, current],
-            _ => [None, None],
+        let probes_from = self.probes_from.take();
+        if is_slow && (under_way > self.least() || self.fall.is_some()) {
+            let limit = probes_from.unwrap_or(self.limit);
+            self.shrink(Median { under_way, ..median }, limit);
+        } else if let Some(limit) = probes_from {
+            self.limit = limit;
+        } else if now >= self.probes_at && under_way > self.least() {
+            self.probes_from = Some(self.limit);
+            self.limit = (under_way / 2.0).ceil().max(self.least());
+            self.probes_at = now + PROBE_EVERY;
+        } else if !is_slow && under_way * 2.0 >= self.limit {
+            self.grow();
+        }
+    }
+
+    fn grow(&mut self) {
+        let before = self.limit.floor();
+        self.limit = (self.limit + self.step).min(self.most as f64);
+        if self.limit < before + 1.0 {
+            return;
+        }
+        self.step = (self.step.max(FIRST_STEP) * 2.0).min(self.limit.sqrt());
+        let from = *self.climbs_from.get_or_insert(before);
+        if self.limit >= from * 2.0 {
+            self.climbs_from = None;
+            self.first_step = FIRST_STEP;
+        }
+    }
+
+    /// Calls take too long with so many under way. `limit`: without a probe.
+    fn shrink(&mut self, median: Median, limit: f64) {
+        let Median { kind, ratio, under_way, .. } = median;
+        let smaller = match ratio < SLIGHT {
+            true => (under_way - 1.0).ceil(),
+            false => (under_way * (TOLERANCE / ratio).clamp(0.5, 0.9)).floor(),
         };
-        self.period = period;
-        self.least[0] = Some(self.least[0].map_or(median, |least| least.min(median)));
-        let normal = self.least.into_iter().flatten().fold(median, f64::min);
-        Some((median / normal.max(f64::MIN_POSITIVE), was_busy))
+        if let Some(from) = self.climbs_from.take() {
+            self.limit = smaller.max(from);
+            self.first_step = (self.first_step / 2.0).max(LEAST_STEP);
+            self.fall = None;
+        } else {
+            let median = median.seconds;
+            let begun = Fall { limit, kind, median, under_way };
+            let fall = *self.fall.get_or_insert(begun);
+            let has_fallen = under_way <= self.least().max(fall.under_way * FELL);
+            if has_fallen && kind == fall.kind && fall.is_in_vain(median, under_way) {
+                self.limit = fall.limit;
+                self.fall = None;
+                self.latencies.forget();
+            } else {
+                self.limit = smaller.max(self.least());
+            }
+            self.first_step = FIRST_STEP;
+        }
+        self.step = self.first_step;
     }
 
-    fn forget_sample(&mut self) {
-        (self.calls, self.busy) = (0, 0);
+    fn least(&self) -> f64 {
+        LEAST.min(self.most) as f64
     }
 }
 
-/// Which size so many vehicles are.
-fn size(vehicles: usize) -> usize {
-    match vehicles {
-        0 => 0,
-        _ => (1 + ((vehicles as f64).log2() * SIZES_PER_DOUBLING) as usize).min(SIZES - 1),
+impl Fall {
+    /// Calls that wait for each other take as long as there are many of them. These take about as
+    /// long as they did.
+    fn is_in_vain(&self, median: f64, under_way: f64) -> bool {
+        let share = under_way / self.under_way;
+        share < 1.0 && median > self.median * f64::midpoint(share, 1.0)
     }
 }
 

@@ -125,7 +125,7 @@ impl Scene {
                 let call = CALLS[self.calls.len()];
                 self.calls
                     .push(match self.state.enter(reservation(call), self.now) {
-                        Entered::Admitted(generation) => Place::UnderWay(generation),
+                        Entered::Admitted(entrance) => Place::UnderWay(entrance.generation),
                         Entered::Queued(ticket, _) => Place::Waiting(ticket),
                         Entered::Refused(error) => panic!("{error}"),
                     });
@@ -177,7 +177,8 @@ impl Scene {
                 let has_less = self.under_way_of(CALLS[other].0) < LIMITS.of_client;
                 assert!(!(has_more && has_less), "{other} is below its share");
             }
-            self.calls[first] = Place::UnderWay(entered.expect("nothing stands in the way"));
+            self.calls[first] =
+                Place::UnderWay(entered.expect("nothing stands in the way").generation);
         }
     }
 
