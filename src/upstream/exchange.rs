@@ -145,12 +145,15 @@ impl http_body::Body for ResponseBody {
         if let Some(failure) = this.failure.take() {
             return Poll::Ready(Some(Err(failure.into())));
         }
-        let mut frame = Pin::new(&mut this.incoming).poll_frame(&mut silent());
+        let mut frame = match &mut this.wire {
+            Some(wire) => wire.take_frame(&mut this.incoming),
+            None => Pin::new(&mut this.incoming).poll_frame(&mut silent()),
+        };
         if frame.is_pending()
             && let Some(wire) = &mut this.wire
         {
             wire.poll(cx);
-            frame = Pin::new(&mut this.incoming).poll_frame(&mut silent());
+            frame = wire.take_frame(&mut this.incoming);
         }
         if let Poll::Ready(Some(Err(failure))) = frame {
             // A little later, so that what came before it is not dropped on its way out.

@@ -1,12 +1,16 @@
 //! A connection to Sync, for one exchange at a time.
 
+mod alarm;
+
 use std::{
     pin::Pin,
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use futures_util::future::poll_fn;
 use http::{Request, Response};
+use http_body::{Body as _, Frame};
 use hyper::{
     body::Incoming,
     client::conn::{
@@ -18,6 +22,7 @@ use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::unconstrained, time::Instant};
 
+use self::alarm::Alarm;
 use super::stall::Stall;
 use crate::body::Body;
 
@@ -32,6 +37,7 @@ pub(super) struct Wire {
     sender: SendRequest<Body>,
     /// `None`: it has ended.
     connection: Option<Connection<Io, Body>>,
+    alarm: Alarm,
     /// Whether it has had an exchange: from then on Sync may close it at any time.
     is_used: bool,
     spare_since: Instant,
@@ -50,8 +56,13 @@ impl Wire {
         let mut builder = Builder::new();
         builder.max_buf_size(MAX_BUFFER).max_headers(MAX_HEADERS);
         let (sender, connection) = builder.handshake(io).await?;
-        let connection = Some(connection);
-        Ok(Self { sender, connection, is_used: false, spare_since: Instant::now() })
+        Ok(Self {
+            sender,
+            connection: Some(connection),
+            alarm: Alarm::new(),
+            is_used: false,
+            spare_since: Instant::now(),
+        })
     }
 
     /// Takes `request`, to write it when this is polled next. The response comes while it is
@@ -61,14 +72,27 @@ impl Wire {
         request: Request<Body>,
     ) -> impl Future<Output = Responded> + use<> {
         self.is_used = true;
+        let sender = &mut self.sender;
+        let responding = self.alarm.mute(|| sender.try_send_request(request));
         // It may not wait for a turn of its own either.
-        unconstrained(self.sender.try_send_request(request))
+        unconstrained(responding)
+    }
+
+    /// The next frame of a response, if it has come. If it has not, it comes while this is polled:
+    /// it wakes nobody by itself.
+    pub(super) fn take_frame(
+        &self,
+        incoming: &mut Incoming,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        self.alarm
+            .mute(|| Pin::new(incoming).poll_frame(&mut silent()))
     }
 
     /// Reads and writes what can be.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
-        let connection = self.connection.as_mut();
-        if connection.is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
+        let Some(connection) = &mut self.connection else { return };
+        let mut alarmed = self.alarm.context_for(cx);
+        if Pin::new(connection).poll(&mut alarmed).is_ready() {
             // Whoever waits for it hears of its end.
             self.connection = None;
         }
