@@ -82,6 +82,10 @@ impl Exchange {
                 if matches!(self.kind, Kind::Hit { .. }) {
                     for start in 0..requests {
                         if of > WARM * STRIDE && start % STRIDE == 0 {
+                            #[expect(
+                                clippy::disallowed_methods,
+                                reason = "a client without a runtime"
+                            )]
                             thread::sleep(TELLING);
                         }
                         connection.batch(asked(start), "");
