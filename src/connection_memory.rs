@@ -2,19 +2,40 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::digest::LastDigest;
+use http::{HeaderValue, uri::Authority};
+
+use crate::{digest::Digest, last::Last};
 
 /// Of one connection, in the extensions of each of its requests.
 pub(crate) struct ConnectionMemory {
-    pub(crate) last_digest: LastDigest,
+    /// Of a token.
+    pub(crate) last_digest: Last<Digest>,
+    /// Of a `Host` or a target.
+    pub(crate) last_authority: Last<Authority>,
+    /// What is said of the peer, by the name that it called the gateway by.
+    pub(crate) last_forwarded: Last<Forwarded>,
     /// Of the last request that has shown it.
     client: AtomicU64,
+}
+
+/// Whom a request came from, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Forwarded {
+    /// For `X-Forwarded-For`.
+    pub(crate) address: HeaderValue,
+    /// For `Forwarded`.
+    pub(crate) element: HeaderValue,
 }
 
 impl ConnectionMemory {
     /// Of a connection whose requests have shown nothing so far: it is this client's, as a hash.
     pub(crate) fn new(client: u64) -> Self {
-        Self { last_digest: LastDigest::default(), client: client.into() }
+        Self {
+            last_digest: Last::new(),
+            last_authority: Last::new(),
+            last_forwarded: Last::new(),
+            client: client.into(),
+        }
     }
 
     /// The client of the last request, as a hash.

@@ -1,21 +1,9 @@
 //! SHA-256, for everything that must not collide.
 
-use aws_lc_rs::{
-    constant_time::verify_slices_are_equal,
-    digest::{self, Context, SHA256},
-};
-use parking_lot::Mutex;
+use aws_lc_rs::digest::{self, Context, SHA256};
 
 /// A SHA-256 hash.
 pub(crate) type Digest = [u8; 32];
-
-/// The hash of the bytes that were hashed last. The requests of one connection tend to carry the
-/// same token.
-#[derive(Default)]
-pub(crate) struct LastDigest(Mutex<Option<(Box<[u8]>, Digest)>>);
-
-/// The longest bytes that are kept: every connection may have so many.
-const MAX_KEPT: usize = 2 * 1024;
 
 /// The hash of `bytes`. Allocates nothing: every request with a token comes by here.
 #[inline]
@@ -39,26 +27,6 @@ pub(crate) fn of_equally_long<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> 
     let mut context = Context::new(&SHA256);
     parts.into_iter().for_each(|part| context.update(part));
     array(context.finish())
-}
-
-impl LastDigest {
-    /// The hash of `bytes`.
-    pub(crate) fn of(&self, bytes: &[u8]) -> Digest {
-        if bytes.len() > MAX_KEPT {
-            return of(bytes);
-        }
-        let mut last = self.0.lock();
-        match &*last {
-            // In a time that does not tell where they differ: clients may share a connection, over
-            // HTTP/2 or behind a proxy.
-            Some((kept, digest)) if verify_slices_are_equal(kept, bytes).is_ok() => *digest,
-            _ => {
-                let digest = of(bytes);
-                *last = Some((bytes.into(), digest));
-                digest
-            }
-        }
-    }
 }
 
 fn array(digest: digest::Digest) -> Digest {
@@ -85,18 +53,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn the_last_digest_is_that_of_the_bytes_whatever_came_before() {
-        let last = LastDigest::default();
-        let long = vec![b'a'; MAX_KEPT];
-        for bytes in [&b"a"[..], b"a", b"b", b"", b"", b"ab", b"a", &long, &long, &[1; 4096], b"a"]
-        {
-            assert_eq!(last.of(bytes), of(bytes));
-        }
-        last.of(&[1; MAX_KEPT + 1]);
-        assert_eq!(last.0.lock().as_ref().unwrap().0[..], *b"a", "that was too long to be kept");
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
 //!   [`problem`], [`proxy_status`], [`gzip`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
-//!   `cache_control`, `connection_memory`, `digest`, `headers`, `hex`, `labels`, `long_work`, `refusals`, `seal`: what every room
+//!   `cache_control`, `connection_memory`, `digest`, `headers`, `hex`, `labels`, `last`, `long_work`, `refusals`, `seal`: what every room
 //!   speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
@@ -104,6 +104,7 @@ mod headers;
 mod hex;
 pub mod json;
 mod labels;
+mod last;
 mod latest;
 pub mod limit;
 pub mod loader;

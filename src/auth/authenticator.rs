@@ -19,8 +19,9 @@ use super::{
 use crate::{
     body::Body,
     connection_memory::ConnectionMemory,
-    digest::{self, LastDigest},
+    digest::{self, Digest},
     headers::only,
+    last::Last,
     peer::Peer,
     rule::{Pass, Rejection, Rule},
 };
@@ -76,7 +77,7 @@ impl Authenticator {
     pub(super) fn check(
         &self,
         headers: &HeaderMap,
-        last_digest: Option<&LastDigest>,
+        last_digest: Option<&Last<Digest>>,
         now: Duration,
     ) -> Result<Principal, Unverified<Error>> {
         let Some(tokens) = &self.tokens else { return Ok(Principal::Anyone) };
@@ -135,7 +136,7 @@ impl Tokens {
     fn check(
         &self,
         headers: &HeaderMap,
-        last_digest: Option<&LastDigest>,
+        last_digest: Option<&Last<Digest>>,
         now: Duration,
     ) -> Result<Principal, Unverified<Error>> {
         match self.identify(bearer(headers)?, last_digest, now) {
@@ -148,13 +149,14 @@ impl Tokens {
     fn identify(
         &self,
         token: &[u8],
-        last_digest: Option<&LastDigest>,
+        last_digest: Option<&Last<Digest>>,
         now: Duration,
     ) -> Result<Arc<Identity>, Unverified<TokenError>> {
         if token.len() > self.verifier.max_length() {
             return Err(TokenError::TooLong.into());
         }
-        let digest = last_digest.map_or_else(|| digest::of(token), |last| last.of(token));
+        let digest =
+            last_digest.map_or_else(|| digest::of(token), |last| last.of(token, digest::of));
         if let Some(identity) = self.verified.get(&digest, now) {
             return Ok(identity);
         }
@@ -181,7 +183,7 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Error> {
     Ok(token)
 }
 
-fn last_digest(request: &Request<Body>) -> Option<&LastDigest> {
+fn last_digest(request: &Request<Body>) -> Option<&Last<Digest>> {
     request
         .extensions()
         .get::<Arc<ConnectionMemory>>()

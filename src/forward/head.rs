@@ -1,5 +1,7 @@
 //! The head of a request as the upstream gets it: the client's, changed in place.
 
+use std::sync::Arc;
+
 use http::{
     HeaderValue, Request, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TE},
@@ -8,16 +10,21 @@ use http_body::Body as _;
 
 use super::{
     Config, header_filter,
-    provenance::{append_forwarded, append_via},
+    provenance::{append_forwarded, append_via, describe},
     trailers::Trailers,
     upgrade,
 };
-use crate::{body::Body, peer::Peer};
+use crate::{
+    body::Body,
+    connection_memory::{ConnectionMemory, Forwarded},
+    peer::Peer,
+};
 
 /// Makes a client's head the one that the upstream gets, and returns the trailers that may follow.
 pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: bool) -> Trailers {
-    let host = host(request);
+    let host = take_host(request);
     let peer = request.extensions().get::<Peer>().copied();
+    let forwarded = peer.map(|peer| forwarded(request, &peer, host.as_ref()));
     let received = request.version();
     let is_length_known = request.body().size_hint().exact().is_some();
     make_origin_form(request.uri_mut());
@@ -38,21 +45,33 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     append_via(headers, received);
-    if let Some(peer) = peer {
-        append_forwarded(headers, &peer, host.as_ref());
+    if let (Some(peer), Some(forwarded)) = (peer, forwarded) {
+        append_forwarded(headers, &peer, host, forwarded);
     }
     Trailers::announced(headers, &config.credential_headers)
 }
 
+/// What is said of the other end of the connection, which is the same for all that it sends.
+fn forwarded(request: &Request<Body>, peer: &Peer, host: Option<&HeaderValue>) -> Forwarded {
+    let memory = request.extensions().get::<Arc<ConnectionMemory>>();
+    match (memory, host) {
+        (Some(memory), Some(host)) => memory
+            .last_forwarded
+            .of(host.as_bytes(), |host| describe(peer, Some(host))),
+        (_, host) => describe(peer, host.map(HeaderValue::as_bytes)),
+    }
+}
+
 /// The name that the client called the gateway by: the authority of the target without its user,
-/// else `Host`.
-fn host(request: &Request<Body>) -> Option<HeaderValue> {
+/// else `Host`, which is for the gateway: the upstream has one of its own.
+fn take_host(request: &mut Request<Body>) -> Option<HeaderValue> {
+    let host = request.headers_mut().remove(HOST);
     match request.uri().authority() {
         Some(authority) => {
             let name = authority.as_str().rsplit('@').next()?;
             HeaderValue::from_str(name).ok()
         }
-        None => request.headers().get(HOST).cloned(),
+        None => host,
     }
 }
 

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
-    header::{FORWARDED, VIA},
+    header::{Entry, FORWARDED, VIA},
 };
 
 use crate::{
+    connection_memory::Forwarded,
     headers::{VIA_1_1, X_FORWARDED_FOR, pseudonym},
     peer::Peer,
 };
@@ -33,21 +34,22 @@ pub(super) fn append_via(headers: &mut HeaderMap, received: Version) {
 /// older fields), after what the head already says.
 ///
 /// `host` is the name that the client called the gateway by.
-pub(super) fn append_forwarded(headers: &mut HeaderMap, peer: &Peer, host: Option<&HeaderValue>) {
-    let proto = if peer.tls { "https" } else { "http" };
-    let (address, forwarded) = describe(peer, proto, host);
-    append(headers, X_FORWARDED_FOR, address);
-    append(headers, X_FORWARDED_PROTO, Some(HeaderValue::from_static(proto)));
-    append(headers, X_FORWARDED_HOST, host.cloned());
-    append(headers, FORWARDED, forwarded);
+pub(super) fn append_forwarded(
+    headers: &mut HeaderMap,
+    peer: &Peer,
+    host: Option<HeaderValue>,
+    forwarded: Forwarded,
+) {
+    append(headers, X_FORWARDED_FOR, forwarded.address);
+    append(headers, X_FORWARDED_PROTO, HeaderValue::from_static(protocol(peer)));
+    if let Some(host) = host {
+        append(headers, X_FORWARDED_HOST, host);
+    }
+    append(headers, FORWARDED, forwarded.element);
 }
 
 /// The peer's address alone, and the element of `Forwarded`: two views of one buffer.
-fn describe(
-    peer: &Peer,
-    proto: &str,
-    host: Option<&HeaderValue>,
-) -> (Option<HeaderValue>, Option<HeaderValue>) {
+pub(super) fn describe(peer: &Peer, host: Option<&[u8]>) -> Forwarded {
     let address = peer.address.ip().to_canonical();
     let (open, close) = if address.is_ipv6() { ("for=\"[", "]\"") } else { ("for=", "") };
     let mut text = BytesMut::with_capacity(128);
@@ -58,7 +60,7 @@ fn describe(
     text.extend_from_slice(close.as_bytes());
     if let Some(host) = host {
         text.extend_from_slice(b";host=\"");
-        for &byte in host.as_bytes() {
+        for &byte in host {
             if matches!(byte, b'"' | b'\\') {
                 text.extend_from_slice(b"\\");
             }
@@ -67,32 +69,37 @@ fn describe(
         text.extend_from_slice(b"\"");
     }
     text.extend_from_slice(b";proto=");
-    text.extend_from_slice(proto.as_bytes());
+    text.extend_from_slice(protocol(peer).as_bytes());
     let text = text.freeze();
-    (value(text.slice(address_at)), value(text))
+    Forwarded { address: value(text.slice(address_at)), element: value(text) }
 }
 
-fn value(text: Bytes) -> Option<HeaderValue> {
-    HeaderValue::from_maybe_shared(text).ok()
+fn protocol(peer: &Peer) -> &'static str {
+    if peer.tls { "https" } else { "http" }
+}
+
+/// `text` is made of field values.
+fn value(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).expect("what is between field values is ASCII")
 }
 
 /// Makes `added` the last element of the list `name`: one line, because many readers see only
 /// the first.
-fn append(headers: &mut HeaderMap, name: HeaderName, added: Option<HeaderValue>) {
-    let Some(added) = added else {
-        return;
-    };
-    if !headers.contains_key(&name) {
-        headers.insert(name, added);
-        return;
+fn append(headers: &mut HeaderMap, name: HeaderName, added: HeaderValue) {
+    match headers.entry(name) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(added);
+        }
+        Entry::Occupied(mut earlier) => {
+            let mut list = BytesMut::new();
+            for earlier in earlier.iter() {
+                list.extend_from_slice(earlier.as_bytes());
+                list.extend_from_slice(b", ");
+            }
+            list.extend_from_slice(added.as_bytes());
+            earlier.insert(value(list.freeze()));
+        }
     }
-    let mut list = BytesMut::new();
-    for earlier in headers.get_all(&name) {
-        list.extend_from_slice(earlier.as_bytes());
-        list.extend_from_slice(b", ");
-    }
-    list.extend_from_slice(added.as_bytes());
-    headers.insert(name, value(list.freeze()).unwrap_or(added));
 }
 
 #[cfg(test)]
@@ -142,11 +149,9 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             let host = host.map(HeaderValue::from_static);
-            append_forwarded(
-                &mut headers,
-                &Peer::new(address.parse().unwrap(), tls),
-                host.as_ref(),
-            );
+            let peer = Peer::new(address.parse().unwrap(), tls);
+            let described = describe(&peer, host.as_ref().map(HeaderValue::as_bytes));
+            append_forwarded(&mut headers, &peer, host, described);
             assert_eq!(forwarded(&headers), want);
         }
     }
@@ -158,7 +163,7 @@ mod tests {
         headers.append(X_FORWARDED_FOR, HeaderValue::from_static("198.51.100.2"));
         headers.append(FORWARDED, HeaderValue::from_static("for=_x"));
         let peer = Peer::new("192.0.2.7:1".parse().unwrap(), false);
-        append_forwarded(&mut headers, &peer, None);
+        append_forwarded(&mut headers, &peer, None, describe(&peer, None));
         assert_eq!(headers.get_all(X_FORWARDED_FOR).iter().count(), 1);
         assert_eq!(
             forwarded(&headers),

@@ -3,6 +3,8 @@
 //! The parser has refused most of what is malformed before. Here is what it lets through and
 //! what somebody further on might read in another way than we do.
 
+use std::sync::Arc;
+
 use http::{
     HeaderMap, HeaderValue, Method, Request, Uri, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
@@ -12,6 +14,7 @@ use http::{
 use super::{Config, routing::is_overridden};
 use crate::{
     body::Body,
+    connection_memory::ConnectionMemory,
     headers::{X_REQUEST_ID, is_chunked, only},
     route::is_batch_path,
     rule::{Pass, Rule},
@@ -71,7 +74,8 @@ impl Edge {
         let own = usize::from(headers.contains_key(X_REQUEST_ID));
         unless(headers.len() - own <= max_fields, Error::TooManyHeaders { limit: max_fields })?;
         check_method(request.method())?;
-        check_host(request.version(), uri, headers)?;
+        let memory = request.extensions().get::<Arc<ConnectionMemory>>();
+        check_host(request.version(), uri, headers, memory.map(|memory| &**memory))?;
         check_framing(request.version(), headers)?;
         check_scheme(uri)?;
         check_expectation(headers)?;
@@ -115,8 +119,16 @@ fn check_method(method: &Method) -> Result<(), Error> {
 
 /// Exactly one valid host (RFC 9112 section 3.2, RFC 9113 section 8.3.1). Which it is does not
 /// matter: everything goes to the one upstream.
-fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
-    let valid = |host: &[u8]| authority(host).ok_or(Error::Host);
+fn check_host(
+    version: Version,
+    uri: &Uri,
+    headers: &HeaderMap,
+    memory: Option<&ConnectionMemory>,
+) -> Result<(), Error> {
+    let valid = |host: &[u8]| match memory {
+        Some(memory) => memory.last_authority.try_of(host, authority),
+        None => authority(host),
+    };
     let host = only(headers, HOST).map_err(|_| Error::Host)?;
     let host = host.map(|host| valid(host.as_bytes())).transpose()?;
     let target = uri
@@ -134,13 +146,14 @@ fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Er
 }
 
 /// A host with or without port, and nothing else.
-fn authority(bytes: &[u8]) -> Option<Authority> {
-    let authority = Authority::try_from(bytes).ok()?;
+fn authority(bytes: &[u8]) -> Result<Authority, Error> {
+    let authority = Authority::try_from(bytes).map_err(|_| Error::Host)?;
     let host = authority.host();
     let has_user = authority.as_str().contains('@');
     // `port_u16` gives none for a port that is not a number.
     let has_odd_port = authority.port_u16().is_none() && authority.as_str().len() != host.len();
-    (!host.is_empty() && !has_user && !has_odd_port).then_some(authority)
+    unless(!host.is_empty() && !has_user && !has_odd_port, Error::Host)?;
+    Ok(authority)
 }
 
 /// `Transfer-Encoding` is `chunked`, alone (RFC 9112 section 6.1).

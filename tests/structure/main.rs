@@ -33,6 +33,7 @@ const LEVELS: [Level; 12] = [
         "hex",
         "json",
         "labels",
+        "last",
         "latest",
         "long_work",
         "peer",
