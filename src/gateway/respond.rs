@@ -159,7 +159,10 @@ impl RequestInfo {
     /// `response` with the request's ID, whatever IDs the upstream has.
     fn named(&self, mut response: Response<Body>) -> Response<Body> {
         if let Some(id) = &self.id {
-            let id = id.as_header_value().clone();
+            let mut id = id.as_header_value().clone();
+            // To HTTP/2: not to be kept for later, since no other response has the same (RFC 7541
+            // section 6.2.3). What is kept would be compared with every new one.
+            id.set_sensitive(true);
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
         response
