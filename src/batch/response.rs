@@ -40,6 +40,10 @@ pub(super) struct Compression<'a> {
 }
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Headers of a response, with those that other rooms add.
+const HEADERS: usize = 10;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl Composer<'_> {
@@ -96,14 +100,21 @@ impl Compression<'_> {
 }
 
 fn not_modified() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+    let mut response = with_room(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
 }
 
 fn whole(splice: Splice) -> Response<Body> {
-    let mut response = Response::new(Body::new(splice));
+    let mut response = with_room(Body::new(splice));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// A response whose head need not grow.
+fn with_room(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
     response
 }
 
