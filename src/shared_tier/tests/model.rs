@@ -123,6 +123,25 @@ const SMALL: Bounds = Bounds {
 const SIGNED: Bounds = Bounds { signs: true, ..SMALL };
 
 #[test]
+fn what_cannot_be_done_changes_nothing() {
+    let dice = foldhash::quality::FixedState::default();
+    let shared = Bounds { writes: 2, cuts: 1, takeovers: 1, values: true, ..SMALL };
+    let signed = Bounds { cuts: 1, takeovers: 1, wipes: 1, removals: 1, ..SIGNED };
+    for (walk, bounds) in [shared, signed].repeat(20).into_iter().enumerate() {
+        let mut world = World::<Strict>::new(bounds);
+        for nth in 0..50 {
+            world.try_steps(&mut |name, _, change| {
+                let mut next = world.clone();
+                assert!(change(&mut next) || next == world, "{name}");
+            });
+            let mut next = world.next();
+            let drawn = dice.hash_one((walk, nth)) as usize % next.len();
+            world = next.swap_remove(drawn).1;
+        }
+    }
+}
+
+#[test]
 fn two_writes_and_a_cut_break_no_promise() {
     holds(Bounds { writes: 2, cuts: 1, values: true, ..SMALL });
 }

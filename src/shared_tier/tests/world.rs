@@ -1,6 +1,6 @@
 //! Everything around the protocol, for the [model](super::model).
 
-use std::{hash::Hash, sync::LazyLock, time::Duration};
+use std::{hash::Hash, mem, sync::LazyLock, time::Duration};
 
 use tokio::time::Instant;
 
@@ -99,7 +99,7 @@ struct Heard {
 }
 
 /// What a step does, if it can be taken.
-type Change<'a, R> = dyn Fn(&mut World<R>) -> bool + 'a;
+pub(super) type Change<'a, R> = dyn Fn(&mut World<R>) -> bool + 'a;
 
 /// What is done, by which replica or how much.
 pub(super) type Step = (&'static str, usize);
@@ -187,14 +187,22 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
 
     /// Every state that may come next, and what led to it.
     pub(super) fn next(&self) -> Vec<(Step, Self)> {
-        let mut next = Vec::new();
-        let mut step = |name: &'static str, nth: usize, change: &Change<'_, R>| {
-            let mut world = self.clone();
+        let (mut next, mut world) = (Vec::new(), self.clone());
+        self.try_steps(&mut |name, nth, change| {
+            // What cannot be done leaves the world as it is, for the next to be tried.
             if change(&mut world) {
-                next.push(((name, nth), world));
+                next.push(((name, nth), mem::replace(&mut world, self.clone())));
             }
-        };
-        step("tick", 0, &Self::tick);
+        });
+        next
+    }
+
+    /// Tries everything that may be done, or may not.
+    pub(super) fn try_steps(&self, step: &mut dyn FnMut(&'static str, usize, &Change<'_, R>)) {
+        step("tick", 0, &|world| {
+            world.tick();
+            world != self
+        });
         step("announces", 0, &|world| world.begin(true));
         step("sends unannounced", 0, &|world| world.begin(false));
         step("takes effect", 0, &|world| {
@@ -205,27 +213,26 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         step("is to be logged", 0, &|world| world.finish(true));
         step("is logged late", 0, &Self::append_late);
         step("response leaves", 0, &Self::leave);
-        step("writer loses its connection", 0, &|world| {
-            world.signs.iter_mut().for_each(SignBoard::cut);
-            std::mem::take(&mut world.is_linked) && world.cut()
-        });
+        step("writer loses its connection", 0, &Self::disconnect_writer);
         step("writer connects", 0, &Self::connect_writer);
         for lost in 0..=2 {
             step("another server without the last", lost, &|world| world.take_over(lost));
             step("another server without signs, or the last", lost, &|world| {
-                world.signs.iter_mut().for_each(SignBoard::lose);
-                world.signs.is_some() && world.take_over(lost)
+                let takes_over = world.signs.is_some() && world.take_over(lost);
+                let signs = world.signs.iter_mut().filter(|_| takes_over);
+                signs.for_each(SignBoard::lose);
+                takes_over
             });
         }
         if self.signs.is_some() {
-            self.step_signs(&mut step);
+            self.try_signs(step);
         }
         for (value, shared) in self.shared.iter().flatten().enumerate() {
             step("finds what another shares", value, &|world| world.replicas[0].find(*shared));
         }
         for nth in 0..self.replicas.len() {
             step("loses its connection", nth, &|world| {
-                world.replicas[nth].disconnect() && world.cut()
+                world.replicas[nth].is_connected && world.cut() && world.replicas[nth].disconnect()
             });
             step("connects", nth, &|world| world.replicas[nth].connect(world.era));
             step("asks for the log", nth, &|world| world.ask(nth));
@@ -246,11 +253,10 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
                     && world.replicas[nth].store()
             });
         }
-        next
     }
 
     /// What is done with signs.
-    fn step_signs(&self, step: &mut dyn FnMut(&'static str, usize, &Change<'_, R>)) {
+    fn try_signs(&self, step: &mut dyn FnMut(&'static str, usize, &Change<'_, R>)) {
         let on = |change: fn(&mut SignBoard<R>) -> bool| {
             move |world: &mut Self| world.signs.as_mut().is_some_and(change)
         };
@@ -267,9 +273,18 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         }
     }
 
+    fn disconnect_writer(&mut self) -> bool {
+        let is_lost = self.is_linked && self.cut();
+        if is_lost {
+            self.is_linked = false;
+            self.signs.iter_mut().for_each(SignBoard::cut);
+        }
+        is_lost
+    }
+
     fn connect_writer(&mut self) -> bool {
         let era = Era::of(&[self.era]);
-        let is_new = !std::mem::replace(&mut self.is_linked, true);
+        let is_new = !mem::replace(&mut self.is_linked, true);
         let signs = self.signs.iter_mut().filter(|_| is_new);
         signs.for_each(|signs| signs.connected(era));
         is_new
@@ -290,9 +305,10 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
     fn find_silent(&mut self, nth: usize) -> bool {
         let is_silent = self.replicas[nth].trust == 0 && self.replicas[nth].poll.is_none();
         let may_remove = is_silent && self.removals > 0;
-        self.removals = self.removals.saturating_sub(1);
         let signs = self.signs.as_mut().filter(|_| may_remove);
-        signs.is_some_and(|signs| signs.begin_removal(nth))
+        let begins = signs.is_some_and(|signs| signs.begin_removal(nth));
+        self.removals -= u8::from(begins);
+        begins
     }
 
     /// The server is emptied. A write that is under way then is promised less, and not played here.
@@ -317,8 +333,7 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         true
     }
 
-    fn tick(&mut self) -> bool {
-        let before = self.clone();
+    fn tick(&mut self) {
         let grow = |age: &mut u8| *age = (*age + 1).min(OLD);
         match &mut self.writer {
             Writer::Idle => {}
@@ -335,7 +350,6 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             replica.poll.iter_mut().for_each(|poll| grow(&mut poll.age));
         }
         self.signs.iter_mut().for_each(SignBoard::tick);
-        *self != before
     }
 
     fn cut(&mut self) -> bool {
