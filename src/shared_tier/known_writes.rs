@@ -195,9 +195,9 @@ impl Mark {
 impl<R> KnownWrites<R> {
     fn state(&self) -> impl Hash + PartialEq {
         // In any order.
-        let of_mark = |mark| foldhash::quality::FixedState::default().hash_one(mark);
-        let marks = [&self.recent, &self.earlier]
-            .map(|marks| marks.iter().map(of_mark).fold(0, u64::wrapping_add));
+        let hashing = foldhash::quality::FixedState::default();
+        let marks = self.recent.iter().chain(&self.earlier);
+        let marks = marks.fold(0, |sum: u64, mark| sum.wrapping_add(hashing.hash_one(mark)));
         (self.era, self.reached, self.all, marks, self.told, self.logged)
     }
 }

@@ -16,7 +16,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    hash::{BuildHasher as _, Hash, Hasher},
+    hash::{BuildHasher as _, Hash},
 };
 
 use super::world::{Bounds, Step, World};
@@ -24,15 +24,12 @@ use crate::shared_tier::rules::{Rules, Strict};
 
 /// Runs every order of steps. Gives the number of states, and what went wrong after which steps.
 fn explore<R: Rules + Clone + Eq + Hash>(bounds: Bounds) -> (usize, Option<(String, Vec<Step>)>) {
-    // States are told apart by 128 bits of two hashes: keeping all would take gigabytes.
-    let [one, other] = [1, 2].map(foldhash::quality::FixedState::with_seed);
-    let print = |world: &World<R>| {
-        let mut both = Both(one.build_hasher(), other.build_hasher());
-        world.hash(&mut both);
-        (both.0.finish(), both.1.finish())
-    };
+    // States are told apart by 64 bits: keeping all would take gigabytes.
+    let hashing = foldhash::quality::FixedState::default();
+    let print = |world: &World<R>| hashing.hash_one(world);
     let first = World::<R>::new(bounds);
-    let mut met = HashSet::from([print(&first)]);
+    let mut met = HashSet::with_hasher(foldhash::fast::FixedState::default());
+    met.insert(print(&first));
     let mut steps: Vec<(usize, Step)> = vec![(0, ("", 0))];
     let mut waiting = VecDeque::from([(first, 0)]);
     while let Some((world, nth)) = waiting.pop_front() {
@@ -52,20 +49,6 @@ fn explore<R: Rules + Clone + Eq + Hash>(bounds: Bounds) -> (usize, Option<(Stri
         }
     }
     (met.len(), None)
-}
-
-/// Two hashes in one pass.
-struct Both<H>(H, H);
-
-impl<H: Hasher> Hasher for Both<H> {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
-        self.1.write(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.finish()
-    }
 }
 
 #[track_caller]
