@@ -1,3 +1,4 @@
+mod logged;
 mod model;
 mod replica;
 mod signs;

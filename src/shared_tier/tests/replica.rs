@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::world::{Entry, LEASE, NOW, TICK, WRITE, at, partition, vehicle};
+use super::{
+    logged::{Entry, VEHICLE, at, partition},
+    world::{LEASE, NOW, TICK, WRITE},
+};
 use crate::shared_tier::{
     follower::{Effect, Follower, Read, Times},
     known_writes::KnownWrites,
@@ -87,8 +90,8 @@ impl<R: Rules> Replica<R> {
         let first = self.follower.next();
         let entries = log[..found].iter();
         let entries = entries
-            .map(|&(position, entry)| (at(position), Some(entry.to_log())))
-            .filter(|(position, _)| first.is_none_or(|first| *position >= first));
+            .filter(|(position, _)| first.is_none_or(|first| at(*position) >= first))
+            .map(|&(position, entry)| (at(position), Some(entry.to_log())));
         let entries: Vec<_> = entries.collect();
         entries
             .first()
@@ -159,7 +162,7 @@ impl<R: Rules> Replica<R> {
     pub(super) fn find(&mut self, (stamp, version): (Stamp, u8)) -> bool {
         let call = self.call.as_mut();
         let call = call.filter(|call| call.read.is_none() && call.seen.is_some());
-        let is_allowed = self.known.allow(stamp, partition(), &vehicle());
+        let is_allowed = self.known.allow(stamp, partition(), &VEHICLE);
         let call = call.filter(|_| is_allowed);
         call.map(|call| call.read = Some(version)).is_some()
     }

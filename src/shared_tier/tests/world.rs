@@ -4,16 +4,15 @@ use std::{hash::Hash, mem, sync::LazyLock, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{replica::Replica, signs::SignBoard};
-use crate::{
-    shared_tier::{
-        log_entry::{LogEntry, WriteId},
-        position::{Era, Position, Stamp},
-        release::{LinkState, Reading, Receipt, Told},
-        rules::Rules,
-    },
-    vehicle::{Plate, Vehicle, Vin},
-    vehicle_cache::{self, InvalidationScope, Partition},
+use super::{
+    logged::{Entry, at, stamp},
+    replica::Replica,
+    signs::SignBoard,
+};
+use crate::shared_tier::{
+    position::{Era, Stamp},
+    release::{LinkState, Reading, Receipt, Told},
+    rules::Rules,
 };
 
 /// Now, always: what lies in the past moves further away instead.
@@ -72,13 +71,6 @@ pub(super) struct World<R> {
     removals: u8,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Entry {
-    Beginning,
-    Intent(u8),
-    Done(u8),
-}
-
 /// How far a write is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Writer {
@@ -103,33 +95,6 @@ pub(super) type Change<'a, R> = dyn Fn(&mut World<R>) -> bool + 'a;
 
 /// What is done, by which replica or how much.
 pub(super) type Step = (&'static str, usize);
-
-pub(super) fn at(position: u8) -> Position {
-    Position { milliseconds: 1, sequence: position.into() }
-}
-
-fn stamp(era: u8, position: u8) -> Stamp {
-    Stamp { era: Era::of(&[era]), position: at(position) }
-}
-
-/// The one vehicle that there is.
-pub(super) fn vehicle() -> Vehicle {
-    let vin = Vin::parse("3VWFE21C04M000001").unwrap();
-    Vehicle { vin, plate: Plate::parse("ABC123").unwrap() }
-}
-
-pub(super) fn partition() -> Partition {
-    Partition::new(&[1; 32])
-}
-
-/// What a write of it names.
-fn scope() -> InvalidationScope {
-    InvalidationScope { vins: vec![vehicle().vin], ..InvalidationScope::default() }
-}
-
-fn id(write: u8) -> WriteId {
-    WriteId { replica: 1, number: write.into() }
-}
 
 impl<R: Rules + Clone + Eq + Hash> World<R> {
     pub(super) fn new(bounds: Bounds) -> Self {
@@ -482,17 +447,5 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             replica.poll = None;
         }
         true
-    }
-}
-
-impl Entry {
-    pub(super) fn to_log(self) -> LogEntry {
-        match self {
-            Self::Beginning => LogEntry::Beginning,
-            Self::Intent(write) => LogEntry::Intent(id(write), scope()),
-            Self::Done(write) => {
-                LogEntry::Done(Some(id(write)), vehicle_cache::Change::Of(scope()))
-            }
-        }
     }
 }
