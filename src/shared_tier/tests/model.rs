@@ -4,7 +4,8 @@
 //! [`Told`] say; this plays everything around them: the server with its log, connections that
 //! break, a server that takes over and has lost the end of the log, Sync, and each replica's
 //! cache. A step is anything that one of them can do next, and every step is taken in every state
-//! that can be reached (breadth first). Time is a step, too: a tick is half a lease.
+//! that can be reached (breadth first). Time is a step, too: a tick is half a lease. What makes no
+//! difference any more to what may come is not part of a state.
 //!
 //! What must hold in every state:
 //!

@@ -17,7 +17,8 @@ use crate::shared_tier::{
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Replica<R> {
     pub(super) follower: Follower<R>,
-    pub(super) known: KnownWrites<R>,
+    /// If others share values.
+    known: Option<KnownWrites<R>>,
     pub(super) is_connected: bool,
     pub(super) poll: Option<Poll>,
     /// Ticks for which it trusts what it holds.
@@ -40,17 +41,18 @@ pub(super) struct Poll {
 pub(super) struct Call {
     /// What it has read, once it has.
     pub(super) read: Option<u8>,
-    /// What was seen when it was made, if the others are asked for a value first.
+    /// What was seen when it was made, if the others are asked for a value first; once it has
+    /// read, if that was more.
     pub(super) seen: Option<u8>,
     /// Whether others find it, and it is stored.
     pub(super) is_shared: bool,
 }
 
 impl<R: Rules> Replica<R> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(finds_values: bool) -> Self {
         Self {
             follower: Follower::new(Times { lease: LEASE, write: WRITE }),
-            known: KnownWrites::new(),
+            known: finds_values.then(KnownWrites::new),
             is_connected: false,
             poll: None,
             trust: 0,
@@ -93,12 +95,10 @@ impl<R: Rules> Replica<R> {
             .filter(|(position, _)| first.is_none_or(|first| at(*position) >= first))
             .map(|&(position, entry)| (at(position), Some(entry.to_log())));
         let entries: Vec<_> = entries.collect();
-        entries
-            .first()
-            .iter()
-            .for_each(|(first, _)| self.known.begin(*first));
-        for (position, entry) in &entries {
-            self.known.note(*position, entry.as_ref());
+        if let (Some(known), Some((first, _))) = (&mut self.known, entries.first()) {
+            known.begin(*first);
+            let read = entries.iter();
+            read.for_each(|(position, entry)| known.note(*position, entry.as_ref()));
         }
         let sent_at = *NOW - u32::from(age) * TICK;
         let effects = self
@@ -107,7 +107,8 @@ impl<R: Rules> Replica<R> {
         // Pauses are not played, and times that lie further back would be states of their own.
         self.follower.heard_at = None;
         self.apply(effects);
-        self.known.reach(self.follower.next());
+        let reached = self.follower.next();
+        self.known.iter_mut().for_each(|known| known.reach(reached));
         true
     }
 
@@ -123,7 +124,7 @@ impl<R: Rules> Replica<R> {
             match effect {
                 Effect::Doubt => self.trust = 0,
                 Effect::BeginAnew(era) => {
-                    self.known.forget(era);
+                    self.known.iter_mut().for_each(|known| known.forget(era));
                     self.holds.clear();
                 }
                 Effect::Hold(write, _) => {
@@ -145,31 +146,43 @@ impl<R: Rules> Replica<R> {
 
     pub(super) fn forget(&mut self) {
         self.held = None;
-        if let Some(call) = &mut self.call {
-            call.is_shared = false;
-        }
+        self.call.iter_mut().for_each(|call| call.is_shared = false);
+        self.forget_call();
+    }
+
+    /// A call whose result is neither kept nor given to who might mind is as good as none.
+    fn forget_call(&mut self) {
+        self.call
+            .take_if(|call| !call.is_shared && call.seen.is_none());
     }
 
     pub(super) fn call(&mut self, seen: Option<u8>) -> bool {
-        let may_call = self.call.is_none();
-        if may_call {
-            let seen = seen.filter(|_| self.trust > 0);
-            self.call = Some(Call { read: None, seen, is_shared: self.holds.is_empty() });
+        if self.call.is_some() {
+            return false;
         }
-        may_call
+        let seen = seen.filter(|_| self.trust > 0);
+        self.call = Some(Call { read: None, seen, is_shared: self.holds.is_empty() });
+        self.forget_call();
+        self.call.is_some()
     }
 
     pub(super) fn find(&mut self, (stamp, version): (Stamp, u8)) -> bool {
-        let call = self.call.as_mut();
-        let call = call.filter(|call| call.read.is_none() && call.seen.is_some());
-        let is_allowed = self.known.allow(stamp, partition(), &VEHICLE);
-        let call = call.filter(|_| is_allowed);
-        call.map(|call| call.read = Some(version)).is_some()
+        let (call, known) = (self.call.as_ref(), self.known.as_ref());
+        call.is_some_and(|call| call.seen.is_some())
+            && known.is_some_and(|known| known.allow(stamp, partition(), &VEHICLE))
+            && self.receive(version)
     }
 
-    pub(super) fn read_upstream(&mut self, version: u8) -> bool {
-        let call = self.call.as_mut().filter(|call| call.read.is_none());
-        call.map(|call| call.read = Some(version)).is_some()
+    /// The call has read this.
+    pub(super) fn receive(&mut self, version: u8) -> bool {
+        let Some(call) = self.call.as_mut().filter(|call| call.read.is_none()) else {
+            return false;
+        };
+        call.read = Some(version);
+        // Who does not mind now never will.
+        call.seen.take_if(|seen| version >= *seen);
+        self.forget_call();
+        true
     }
 
     pub(super) fn store(&mut self) -> bool {

@@ -62,7 +62,7 @@ pub(super) struct World<R> {
     shared: Option<Vec<(Stamp, u8)>>,
     /// Until the last write is over.
     signs: Option<SignBoard<R>>,
-    /// Whether a call takes no time, and a write is over as soon as it takes effect: fewer states.
+    /// Whether a call takes no time: fewer states.
     is_quick: bool,
     writes: u8,
     cuts: u8,
@@ -77,9 +77,10 @@ enum Writer {
     Idle,
     /// Where it is announced, if it is, and how long ago.
     Sent(Option<Heard>),
-    HasTakenEffect(Option<Heard>),
+    /// It has taken effect. When the writer hears of that makes no difference to anybody else.
     IsAnswered(Option<Heard>),
-    Waits(Option<Heard>, Option<Heard>),
+    /// For as many ticks at most, or until others are known to have read this.
+    Waits(Receipt, u8),
 }
 
 /// A receipt: its era, where it stands, and its age in ticks.
@@ -107,7 +108,9 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             late: Vec::new(),
             writer: Writer::Idle,
             is_linked: true,
-            replicas: (0..bounds.replicas).map(|_| Replica::new()).collect(),
+            replicas: (0..bounds.replicas)
+                .map(|_| Replica::new(bounds.values))
+                .collect(),
             shared: bounds.values.then(|| vec![(stamp(0, 0), 0)]),
             signs: bounds.signs.then(|| SignBoard::new(bounds.replicas)),
             is_quick: bounds.signs,
@@ -170,10 +173,7 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         });
         step("announces", 0, &|world| world.begin(true));
         step("sends unannounced", 0, &|world| world.begin(false));
-        step("takes effect", 0, &|world| {
-            world.take_effect() && (!world.is_quick || world.answer())
-        });
-        step("is answered", 0, &Self::answer);
+        step("takes effect", 0, &Self::take_effect);
         step("is logged", 0, &|world| world.finish(false));
         step("is to be logged", 0, &|world| world.finish(true));
         step("is logged late", 0, &Self::append_late);
@@ -209,12 +209,12 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
                 let seen = world.shared.as_ref().map(|_| world.seen);
                 !world.is_quick && world.replicas[nth].call(seen)
             });
-            step("is read for", nth, &|world| world.replicas[nth].read_upstream(world.version));
+            step("is read for", nth, &|world| world.replicas[nth].receive(world.version));
             step("stores", nth, &|world| world.replicas[nth].store());
             step("calls at once", nth, &|world| {
                 world.is_quick
                     && world.replicas[nth].call(None)
-                    && world.replicas[nth].read_upstream(world.version)
+                    && world.replicas[nth].receive(world.version)
                     && world.replicas[nth].store()
             });
         }
@@ -248,11 +248,14 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
     }
 
     fn connect_writer(&mut self) -> bool {
+        if self.is_linked || self.is_over() {
+            return false;
+        }
+        self.is_linked = true;
         let era = Era::of(&[self.era]);
-        let is_new = !mem::replace(&mut self.is_linked, true);
-        let signs = self.signs.iter_mut().filter(|_| is_new);
+        let signs = self.signs.iter_mut();
         signs.for_each(|signs| signs.connected(era));
-        is_new
+        true
     }
 
     /// A replica signs, and asks for the log.
@@ -302,13 +305,10 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
         let grow = |age: &mut u8| *age = (*age + 1).min(OLD);
         match &mut self.writer {
             Writer::Idle => {}
-            Writer::Sent(intent) | Writer::HasTakenEffect(intent) | Writer::IsAnswered(intent) => {
+            Writer::Sent(intent) | Writer::IsAnswered(intent) => {
                 intent.iter_mut().for_each(|heard| grow(&mut heard.age));
             }
-            Writer::Waits(intent, done) => {
-                let heard = intent.iter_mut().chain(done);
-                heard.for_each(|heard| grow(&mut heard.age));
-            }
+            Writer::Waits(_, left) => *left = left.saturating_sub(1),
         }
         for replica in &mut self.replicas {
             replica.trust = replica.trust.saturating_sub(1);
@@ -361,14 +361,6 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             return false;
         };
         self.version += 1;
-        self.writer = Writer::HasTakenEffect(intent);
-        true
-    }
-
-    fn answer(&mut self) -> bool {
-        let Writer::HasTakenEffect(intent) = self.writer else {
-            return false;
-        };
         self.writer = Writer::IsAnswered(intent);
         true
     }
@@ -390,32 +382,36 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
                 None
             }
         };
-        self.writer = Writer::Waits(intent, done);
+        self.wait(intent, done);
         true
     }
 
-    fn append_late(&mut self) -> bool {
-        self.is_linked
-            && self.late.pop().is_some_and(|entry| {
-                self.append(entry);
-                true
-            })
-    }
-
-    fn leave(&mut self) -> bool {
-        let Writer::Waits(intent, done) = self.writer else {
-            return false;
-        };
+    /// It is decided now how long the response waits, and for what.
+    fn wait(&mut self, intent: Option<Heard>, done: Option<Heard>) {
         let receipt = |heard: Heard| Receipt {
             reading: Reading(heard.era.into()),
             position: at(heard.position),
             at: *NOW - u32::from(heard.age) * TICK,
         };
-        // It is decided when the wait begins, but no more is known then.
-        let link = done.or(intent).map_or(self.era, |heard| heard.era);
         let told = Told { sent_at: *NOW, intent: intent.map(receipt), done: done.map(receipt) };
-        let release = told.release::<R>(LinkState::Up(Reading(link.into())), LEASE);
+        let release = told.release::<R>(LinkState::Up(Reading(self.era.into())), LEASE);
         let told = release.told.expect("others were told");
+        let left = release.at.saturating_duration_since(*NOW);
+        // When that was heard matters no more.
+        self.writer = Writer::Waits(Receipt { at: *NOW, ..told }, left.as_secs() as u8);
+    }
+
+    fn append_late(&mut self) -> bool {
+        let entry = if self.is_linked { self.late.pop() } else { None };
+        let is_appended = entry.map(|entry| self.append(entry)).is_some();
+        self.end();
+        is_appended
+    }
+
+    fn leave(&mut self) -> bool {
+        let Writer::Waits(told, left) = self.writer else {
+            return false;
+        };
         let reached = self
             .signs
             .as_ref()
@@ -424,13 +420,30 @@ impl<R: Rules + Clone + Eq + Hash> World<R> {
             true => LinkState::Up(Reading(self.era.into())),
             false => LinkState::Down(*NOW),
         };
-        if release.at > *NOW && !told.is_acknowledged(link, reached) {
+        if left > 0 && !told.is_acknowledged(link, reached) {
             return false;
         }
         self.seen = self.version;
         self.writer = Writer::Idle;
-        self.signs.take_if(|_| self.writes == 0);
+        self.end();
         true
+    }
+
+    /// After the last write, what becomes of its writer makes no difference to others.
+    fn end(&mut self) {
+        if self.writes > 0 || self.writer != Writer::Idle {
+            return;
+        }
+        self.signs = None;
+        (self.wipes, self.removals) = (0, 0);
+        if self.is_over() {
+            self.is_linked = false;
+            self.next_position = 0;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.writes == 0 && self.writer == Writer::Idle && self.late.is_empty()
     }
 
     fn take_over(&mut self, lost: usize) -> bool {
