@@ -17,7 +17,7 @@ struct Source {
     value: fn(&Metric, MetricType) -> f64,
 }
 
-const SOURCES: [Source; 29] = [
+const SOURCES: [Source; 30] = [
     by("requests.", "vingate_http_requests_total", "route"),
     Source { value: count, ..by("request_count.", "vingate_http_request_seconds", "route") },
     by("request_seconds.", "vingate_http_request_seconds", "route"),
@@ -41,6 +41,8 @@ const SOURCES: [Source; 29] = [
     all("breaker", "vingate_upstream_breaker_state"),
     by("refusals.", "vingate_limit_refusals_total", "reason"),
     by("reloads.", "vingate_config_reloads_total", "outcome"),
+    // Not zero when there is something to do: what is zero is not shown in a terminal.
+    Source { value: none, ..all("file_not_in_force", "vingate_config_file_in_force") },
     all("last_reload", "vingate_config_last_reload_success_timestamp_seconds"),
     all("log_lines_dropped", "vingate_log_dropped_lines_total"),
     all("replicas", "vingate_shared_replicas"),
@@ -117,6 +119,10 @@ fn count(metric: &Metric, _: MetricType) -> f64 {
     metric.get_histogram().get_sample_count() as f64
 }
 
+fn none(metric: &Metric, kind: MetricType) -> f64 {
+    1.0 - sum(metric, kind)
+}
+
 #[cfg(test)]
 mod tests {
     use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
@@ -146,6 +152,8 @@ mod tests {
         let entries = IntGauge::new("vingate_cache_entries", "x").unwrap();
         registry.register(Box::new(entries.clone())).unwrap();
         entries.set(7);
+        let in_force = IntGauge::new("vingate_config_file_in_force", "x").unwrap();
+        registry.register(Box::new(in_force)).unwrap();
 
         let figures = of(&registry.gather());
         let expected = [
@@ -154,6 +162,7 @@ mod tests {
             ("calls_within.0.5", 1.0),
             ("calls_within.2", 2.0),
             ("entries", 7.0),
+            ("file_not_in_force", 1.0),
             ("requests.batch", 42.0),
             ("tokens_refused", 3.0),
         ];

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     admin::Admin,
-    config::{Config, EffectiveConfig, ReloadableConfig},
+    config::{Changes, Config, EffectiveConfig, ReloadableConfig},
     gateway::Gateway,
 };
 
@@ -57,8 +57,7 @@ impl Control {
     /// Applies `new`, as a whole or not at all. Later requests meet it, also on connections that
     /// are open already; those in flight end as they began. Runs inside a tokio runtime.
     pub fn apply(&self, new: Config) -> ReloadOutcome {
-        let Inner { shared, replace, current, .. } = &*self.0;
-        let mut current = current.lock();
+        let mut current = self.0.current.lock();
         let changes = current.effective.changes(&new.effective);
         if changes.is_empty() {
             return ReloadOutcome::Unchanged;
@@ -66,14 +65,20 @@ impl Control {
         if changes.restart_only().next().is_some() {
             return ReloadOutcome::Refused(changes);
         }
-        let lifetimes = new.reloadable.lifetimes.clone();
-        let earlier = Some((&current.clients, &changes));
-        let (stacks, clients) = shared.stacks(new.reloadable, &new.effective, earlier);
-        *current = Current { effective: new.effective, clients };
-        shared.cache.set_lifetimes(lifetimes);
-        replace.gateway.send_replace(stacks.gateway);
-        replace.admin.send_replace(stacks.admin);
+        self.0.replace(&mut current, new, &changes);
         ReloadOutcome::Applied(changes)
+    }
+
+    /// Applies what the files hold now that the configuration in force names, where that needs no
+    /// restart. `new` comes of the same text. Gives the keys that name them.
+    pub(super) fn renew(&self, mut new: Config) -> Changes {
+        let mut current = self.0.current.lock();
+        new.effective.keep_restart_only(&current.effective);
+        let changes = current.effective.changes(&new.effective);
+        if !changes.is_empty() {
+            self.0.replace(&mut current, new, &changes);
+        }
+        changes
     }
 
     pub(super) fn reloads(&self) -> &ReloadMetrics {
@@ -82,5 +87,18 @@ impl Control {
 
     pub(super) fn shared(&self) -> &SharedState {
         &self.0.shared
+    }
+}
+
+impl Inner {
+    fn replace(&self, current: &mut Current, new: Config, changes: &Changes) {
+        let Self { shared, replace, .. } = self;
+        let lifetimes = new.reloadable.lifetimes.clone();
+        let earlier = Some((&current.clients, changes));
+        let (stacks, clients) = shared.stacks(new.reloadable, &new.effective, earlier);
+        *current = Current { effective: new.effective, clients };
+        shared.cache.set_lifetimes(lifetimes);
+        replace.gateway.send_replace(stacks.gateway);
+        replace.admin.send_replace(stacks.admin);
     }
 }

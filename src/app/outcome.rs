@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{
-    Gauge, IntCounterVec, Registry, register_gauge_with_registry,
-    register_int_counter_vec_with_registry,
+    Gauge, IntCounterVec, IntGauge, Registry, register_gauge_with_registry,
+    register_int_counter_vec_with_registry, register_int_gauge_with_registry,
 };
 
 use crate::config::Changes;
@@ -24,6 +24,7 @@ pub enum ReloadOutcome {
 pub(super) struct ReloadMetrics {
     reloads: IntCounterVec,
     succeeded_at: Gauge,
+    file_in_force: IntGauge,
 }
 
 impl ReloadMetrics {
@@ -47,7 +48,12 @@ impl ReloadMetrics {
             "When the effective configuration was last read, in seconds since 1970",
             registry
         )?;
-        let metrics = Self { reloads, succeeded_at };
+        let file_in_force = register_int_gauge_with_registry!(
+            "vingate_config_file_in_force",
+            "Whether the configuration file, as it was last read, is in force: 1 or 0",
+            registry
+        )?;
+        let metrics = Self { reloads, succeeded_at, file_in_force };
         metrics.succeed();
         Ok(metrics)
     }
@@ -61,13 +67,15 @@ impl ReloadMetrics {
             None => "failed",
         };
         self.reloads.with_label_values(&[label]).inc();
-        if let Some(ReloadOutcome::Applied(_) | ReloadOutcome::Unchanged) = outcome {
-            self.succeed();
+        match outcome {
+            Some(ReloadOutcome::Applied(_) | ReloadOutcome::Unchanged) => self.succeed(),
+            Some(ReloadOutcome::Refused(_)) | None => self.file_in_force.set(0),
         }
     }
 
     fn succeed(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         self.succeeded_at.set(now.unwrap_or_default().as_secs_f64());
+        self.file_in_force.set(1);
     }
 }

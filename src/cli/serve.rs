@@ -19,15 +19,20 @@ use crate::{
 
 /// Serves as the file at `path` says.
 pub(super) fn run(path: &Path) -> ExitCode {
-    let Loaded { config, sources } = Loaded::of(path, &env);
+    let Loaded { config, text, sources } = Loaded::of(path, &env);
     exit(
         config
             .map_err(Into::into)
-            .and_then(|config| serve(path, config, sources)),
+            .and_then(|config| serve(path, config, text, sources)),
     )
 }
 
-fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Error>> {
+fn serve(
+    path: &Path,
+    config: Config,
+    text: String,
+    sources: Sources,
+) -> Result<(), Box<dyn Error>> {
     // Before there is another thread: it is taken out of the environment.
     let inherited = Inherited::take()?;
     let log = telemetry::init(config.restart_only.format, config.reloadable.telemetry.level)?;
@@ -35,8 +40,8 @@ fn serve(path: &Path, config: Config, sources: Sources) -> Result<(), Box<dyn Er
         // Before anything is announced: from then on, a hangup must not end the process.
         let (stop, hangups) = (stop_signal()?, signal(SignalKind::hangup())?);
         let app = App::build_on(config, inherited)?;
-        let reload =
-            Reload { path: path.to_owned(), env, control: app.control(), levels: log.levels() };
+        let (path, control, levels) = (path.to_owned(), app.control(), log.levels());
+        let reload = Reload { path, env, control, levels, text };
         let _reloading = AbortOnDropHandle::new(tokio::spawn(reload.run(sources, hangups)));
         let (gateway, admin) = app.addresses()?;
         info!(version = env!("CARGO_PKG_VERSION"), %gateway, %admin, "serving");

@@ -30,6 +30,15 @@ impl EffectiveConfig {
         &self.shown
     }
 
+    /// Takes over what `other`, which comes of the same text, knows of files that need a restart when
+    /// they change.
+    pub fn keep_restart_only(&mut self, other: &Self) {
+        self.hidden.retain(|key, _| !is_restart_only(key));
+        let kept = other.hidden.iter().filter(|(key, _)| is_restart_only(key));
+        self.hidden
+            .extend(kept.map(|(key, digest)| (key.clone(), *digest)));
+    }
+
     /// In which keys `new` differs.
     pub fn changes(&self, new: &Self) -> Changes {
         let mut changes = Changes::default();

@@ -19,6 +19,8 @@ use crate::{files::Sources, tls};
 pub struct Loaded {
     /// What it says.
     pub config: Result<Config, Problems>,
+    /// Its text; empty if it could not be read.
+    pub text: String,
     /// It and the files that it names, as they were.
     pub sources: Sources,
 }
@@ -70,16 +72,30 @@ impl Loaded {
     /// Reads and checks the file at `path`, and fetches the secrets that it names.
     pub fn of(path: &Path, env: Env<'_>) -> Self {
         let mut sources = Sources::default();
-        let text = match sources.read(path) {
+        let read = match sources.read(path) {
             Ok(bytes) => str::from_utf8(&bytes)
                 .map(str::to_owned)
                 .map_err(|_| "not UTF-8".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        let config = match text {
-            Ok(text) => Config::read(&text, path, env, tls::has_system_roots, &mut sources),
-            Err(found) => Err(Problems::whole(path.to_owned(), format!("cannot be read: {found}"))),
-        };
-        Self { config, sources }
+        match read {
+            Ok(text) => {
+                let mut loaded = Self::again(text, path, env);
+                loaded.sources.extend(sources);
+                loaded
+            }
+            Err(found) => {
+                let problems = Problems::whole(path.to_owned(), format!("cannot be read: {found}"));
+                Self { config: Err(problems), text: String::new(), sources }
+            }
+        }
+    }
+
+    /// Checks a text that was in the file at `path`, and fetches the secrets that it names, as they
+    /// are now.
+    pub fn again(text: String, path: &Path, env: Env<'_>) -> Self {
+        let mut sources = Sources::default();
+        let config = Config::read(&text, path, env, tls::has_system_roots, &mut sources);
+        Self { config, text, sources }
     }
 }

@@ -88,6 +88,11 @@ impl Sources {
         }
         found
     }
+
+    /// Remembers what `other` does, too.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
 }
 
 impl fmt::Debug for Sources {

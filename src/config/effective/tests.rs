@@ -161,6 +161,18 @@ fn what_is_in_other_files_belongs_to_the_key_that_names_them() {
     let (same, found) = load("hunter2\n");
     assert!(old.effective.changes(&same.effective).is_empty());
     assert_ne!(known, found);
+    // What needs a restart is taken over from what is in force.
+    let mut kept = new.effective.clone();
+    let hide = |config: &mut EffectiveConfig, key: &str, digest| {
+        config.hidden.insert(key.to_owned(), [digest; 32]);
+    };
+    let mut in_force = old.effective.clone();
+    hide(&mut in_force, "shared.secret", 1);
+    for key in ["shared.secret", "upstream.ca"] {
+        hide(&mut kept, key, 2);
+    }
+    kept.keep_restart_only(&in_force);
+    assert_eq!(in_force.changes(&kept), changes);
     for printed in [format!("{old:?}"), format!("{known:?}"), format!("{changes:?}")] {
         assert!(!printed.contains("hunter"), "{printed}");
     }

@@ -156,6 +156,41 @@ async fn a_hangup_reloads_what_is_fine_and_tells_what_is_not() {
     }
 }
 
+/// Who wrote the file meant it as a whole. Who changes a secret means now.
+#[tokio::test]
+async fn a_secret_is_read_again_although_the_file_is_not_in_force() {
+    let running = Running::with_a_file("waiting").await;
+    let sent = async || {
+        running.batch().await;
+        let calls = running.sandbox.calls();
+        calls.last().unwrap().headers["authorization"].clone()
+    };
+    assert_eq!(running.metric(IN_FORCE).await, 1.0);
+    let restart = "[cache]\ncapacity = \"1MiB\"\n[log]\nformat = \"text\"\n";
+    running.write(&(running.text(2) + restart));
+    running.until(REFUSED, 1.0).await;
+    assert_eq!(sent().await, "SYNC_OLD");
+    assert_eq!(running.metric(IN_FORCE).await, 0.0);
+    fs::write(running.folder.join("secret"), "SYNC_NEW\n").unwrap();
+    eventually(async || sent().await == "SYNC_NEW").await;
+    // A file that names no secret any more, since it is no TOML.
+    running.write("[");
+    running.until(FAILED, 1.0).await;
+    fs::write(running.folder.join("secret"), "SYNC_NEWEST\n").unwrap();
+    eventually(async || sent().await == "SYNC_NEWEST").await;
+    assert_eq!((running.chunk().await, running.metric(IN_FORCE).await), (1, 0.0));
+
+    running.write(&running.text(3));
+    running.until(APPLIED, 1.0).await;
+    assert_eq!((running.chunk().await, running.metric(IN_FORCE).await), (3, 1.0));
+    let written = running.stop().await;
+    for text in ["\"keys\":\"cache.capacity, log.format\"", "\"changed\":\"account[0].value\""] {
+        assert!(written.contains(text), "no {text} in\n{written}");
+    }
+    assert!(!written.contains("SYNC_"), "{written}");
+}
+
+const IN_FORCE: &str = "vingate_config_file_in_force";
 const LAST_SUCCESS: &str = "vingate_config_last_reload_success_timestamp_seconds";
 
 #[tokio::test]
