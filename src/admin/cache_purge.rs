@@ -9,12 +9,13 @@ use super::{
     responses::Error,
 };
 use crate::{
+    upstream::Account,
     vehicle::{Plate, Vin},
     vehicle_cache::{Partition, PurgeFilter},
 };
 
-/// The partition of each account, by its name.
-pub type Accounts = HashMap<String, Partition>;
+/// Each account by its name.
+pub type Accounts = HashMap<String, Account>;
 
 /// The body of a request. A member that is `null` is a mistake, not a wildcard.
 #[derive(Default, Deserialize)]
@@ -35,7 +36,7 @@ pub(super) fn read(body: &[u8], accounts: &Accounts) -> Result<PurgeFilter, Erro
     let plate = members.plate.map(|plate| Plate::parse(&plate)).transpose();
     Ok(PurgeFilter {
         partition: match members.account {
-            Some(name) => Some(partition(accounts, &name)?),
+            Some(name) => Some(Partition::new(&account(accounts, &name)?.0)),
             None => None,
         },
         vin: vin.map_err(|invalid| bad(format_args!("vin {invalid}")))?,
@@ -43,10 +44,10 @@ pub(super) fn read(body: &[u8], accounts: &Accounts) -> Result<PurgeFilter, Erro
     })
 }
 
-/// The partition of the account with this name.
-pub(super) fn partition(accounts: &Accounts, name: &str) -> Result<Partition, Error> {
-    let partition = accounts.get(name).copied();
-    partition.ok_or_else(|| bad("there is no such account"))
+/// The account with this name.
+pub(super) fn account(accounts: &Accounts, name: &str) -> Result<Account, Error> {
+    let account = accounts.get(name).copied();
+    account.ok_or_else(|| bad("there is no such account"))
 }
 
 #[cfg(test)]
@@ -55,7 +56,7 @@ mod tests {
     use crate::{admin::json_body::MAX_DETAIL, problem::Code};
 
     fn parse(json: &str) -> Result<PurgeFilter, Error> {
-        let fleet = ("fleet".to_owned(), Partition::new(&[1; 32]));
+        let fleet = ("fleet".to_owned(), Account([1; 32]));
         read(json.as_bytes(), &Accounts::from([fleet]))
     }
 

@@ -27,6 +27,7 @@ mod page;
 mod readiness;
 mod responses;
 mod service;
+mod words;
 
 #[cfg(test)]
 mod tests;

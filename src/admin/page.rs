@@ -72,6 +72,13 @@ mod tests {
         assert!(inner("style").contains("--ground") && inner("script").contains("poll()"));
     }
 
+    #[test]
+    fn shows_what_it_takes_to_understand_an_explanation() {
+        for figure in ["breaker", "replicas", "shared_valid", "file_not_in_force"] {
+            assert!(PAGE.contains(&format!("figures.{figure}")), "{figure}");
+        }
+    }
+
     /// A page whose URL has a password in it cannot ask for a path alone.
     #[test]
     fn asks_for_whole_urls() {

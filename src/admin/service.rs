@@ -34,6 +34,7 @@ use crate::{
     loader,
     problem::Code,
     request_id::{RequestId, RequestIds},
+    upstream::Upstream,
     vehicle_cache::{Cause, Moment, Reason, VehicleCache},
 };
 
@@ -56,6 +57,8 @@ pub struct Parts {
     pub cache: VehicleCache<loader::Failure>,
     /// Whose entries they are.
     pub accounts: Accounts,
+    /// Whether they are called for.
+    pub upstream: Upstream,
     /// A purge is one of these, so that it goes on when its client hangs up.
     pub tasks: TaskTracker,
     /// The effective configuration as JSON, its secrets masked.
@@ -231,8 +234,9 @@ impl Shared {
     async fn explain(&self, request: Request<Body>) -> Result<String, Error> {
         let (head, body) = request.into_parts();
         let body = json_body::read(&head.headers, body).await?;
-        let (vehicle, partitions) = explanation::read(&body, &self.parts.accounts)?;
-        let cache = &self.parts.cache;
-        Ok(explanation::explain(cache, vehicle, &partitions, Moment::now()).to_string())
+        let Parts { cache, upstream, accounts, .. } = &self.parts;
+        let (vehicle, asked) = explanation::read(&body, accounts)?;
+        let explanation = explanation::explain(cache, upstream, vehicle, &asked, Moment::now());
+        Ok(explanation.to_string())
     }
 }

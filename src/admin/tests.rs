@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     body::Body,
     loader,
+    upstream::tests::Fake,
     vehicle_cache::{self, Lifetimes, StaleWindows, Ttl, VehicleCache},
 };
 
@@ -29,6 +30,7 @@ fn fixture(token: Option<&str>) -> Fixture {
         registry,
         readiness: readiness.clone(),
         accounts: Accounts::new(),
+        upstream: Fake::new(|_| pending()).upstream(),
         tasks: TaskTracker::new(),
         config: Bytes::from_static(b"{\"secret\":\"***\"}"),
         started_at: Instant::now(),

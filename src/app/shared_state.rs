@@ -21,7 +21,7 @@ use crate::{
     telemetry::{self, TelemetryLayer},
     trace,
     upstream::{self, Origin, Upstream},
-    vehicle_cache::{self, Partition, Replicas, VehicleCache},
+    vehicle_cache::{self, Replicas, VehicleCache},
 };
 
 /// Why the gateway cannot start, for people.
@@ -148,7 +148,7 @@ impl SharedState {
         let accounts = reloadable
             .auth
             .account_digests()
-            .map(|(name, digest)| (name.to_owned(), Partition::new(&digest)))
+            .map(|(name, digest)| (name.to_owned(), upstream::Account(digest)))
             .collect();
         let rate = RateLimit::new(reloadable.limit.rate, self.replicas.clone(), self.limit.clone());
         let auth = reloadable
@@ -199,6 +199,7 @@ impl SharedState {
             readiness: self.readiness.clone(),
             cache: self.cache.clone(),
             accounts,
+            upstream: self.upstream.clone(),
             tasks: self.tasks.clone(),
             config: Bytes::from(effective.shown().to_string()),
             started_at: self.started_at,

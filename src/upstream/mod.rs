@@ -98,6 +98,11 @@ impl Upstream {
         self.0.admission.note_retry_after(account, rest);
     }
 
+    /// Nothing, or why no call for `account` is made now.
+    pub fn check(&self, account: Option<Account>) -> Result<(), Error> {
+        self.0.admission.check(account)
+    }
+
     /// So many gateways share the calls at once: each has its part.
     pub fn share_among(&self, replicas: u32) {
         self.0.admission.share_among(replicas);

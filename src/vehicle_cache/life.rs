@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What is known of one vehicle in one partition. Nothing of its results.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
     /// The entry, if one is held.
     pub held: Option<Held>,
@@ -17,6 +17,10 @@ pub struct Life {
     pub dropped: Option<LastDrop>,
     /// The last call that failed, as long as it is remembered.
     pub failed: Option<FailedCall>,
+    /// Whether other replicas may have what is not held here.
+    pub is_shared: bool,
+    /// Nothing older is served without a call, because it is not known what other replicas write.
+    pub doubt: Option<Duration>,
 }
 
 /// An entry in its life.
@@ -42,13 +46,14 @@ impl<F: Failure> VehicleCache<F> {
     /// What is known of `vehicle` in `partition`.
     pub fn life_of(&self, partition: Partition, vehicle: Vehicle, now: Moment) -> Life {
         let lifetimes = self.contents().lifetimes.load();
+        let (is_shared, doubt) = (self.contents().replicas.is_some(), self.doubt(now.instant));
         let held = self.get(partition, vehicle);
-        let held = held.map(|entry| Held::of(&entry, &lifetimes));
+        let held = held.map(|entry| Held::of(&entry, &lifetimes, doubt));
         // What is past every window is only not thrown away yet.
         let held = held.filter(|held| held.stale_if_error_until.max(held.stale_until) > now.wall);
         let dropped = self.contents().drops.last(partition, &vehicle);
         let failed = self.contents().failed_calls.last(partition, &vehicle);
-        Life { held, dropped, failed }
+        Life { held, dropped, failed, is_shared, doubt }
     }
 
     /// A call for `vehicles` has failed; `outcome` says how, in a word of a closed set.
@@ -64,7 +69,11 @@ impl<F: Failure> VehicleCache<F> {
 }
 
 impl Held {
-    fn of(results: &Results, Lifetimes { ttl, stale }: &Lifetimes) -> Self {
+    fn of(
+        results: &Results,
+        Lifetimes { ttl, stale }: &Lifetimes,
+        doubt: Option<Duration>,
+    ) -> Self {
         let (filled_at, class) = (results.filled_at(), results.classes().leading());
         let fresh_for = results
             .fresh_until()
@@ -73,13 +82,16 @@ impl Held {
         let fresh_until = after(filled_at.wall, fresh_for);
         let is_refreshed = results.classes().are_only(Class::Finished);
         let while_revalidate = if is_refreshed { stale.while_revalidate } else { Duration::ZERO };
+        let trusted = |until: SystemTime| {
+            doubt.map_or(until, |max_age| until.min(after(filled_at.wall, max_age)))
+        };
         Self {
             class,
             source: results.source(),
             stored_at: filled_at.wall,
             ttl: ttl.base(results.classes()),
-            fresh_until,
-            stale_until: after(fresh_until, while_revalidate),
+            fresh_until: trusted(fresh_until),
+            stale_until: trusted(after(fresh_until, while_revalidate)),
             stale_if_error_until: after(fresh_until, stale.if_error),
         }
     }

@@ -1,6 +1,7 @@
 //! `Retry-After` of Sync, kept to.
 
 use http::Request;
+use serde_json::Value;
 use vingate::sandbox::{Class, Faults, Only};
 
 use crate::{
@@ -24,6 +25,14 @@ async fn ask(gateway: &Gateway, subject: &str, vehicle: (&str, &str)) -> Respons
         .header("content-type", JSON)
         .header("authorization", gateway.token(subject, None));
     gateway.send_bare(request, batch_body(&[vehicle])).await
+}
+
+/// What is known of a vehicle for one account.
+async fn explain(gateway: &Gateway, account: &str, (vin, plate): (&str, &str)) -> Value {
+    let asked = serde_json::json!({ "vin": vin, "plate": plate, "account": account });
+    let request = Request::post("/explain").header("content-type", JSON);
+    let explained = gateway.admin(request, asked.to_string()).await.expect(200);
+    explained.json()["accounts"][0].clone()
 }
 
 #[tokio::test]
@@ -58,6 +67,12 @@ async fn an_account_that_is_asked_to_wait_waits_and_the_others_do_not() {
             assert!((at_most - 30..=at_most).contains(&rest), "{rest}");
             assert_eq!(response.field("proxy-status"), "vingate; error=destination_unavailable");
         }
+        let explained = explain(&gateway, "own", first).await;
+        let words = explained["words"].as_str().unwrap();
+        assert!(words.contains(" needs it from Sync; Sync is not called before "), "{words}");
+        assert!(words.contains(" UTC, because it asked for that; no drop "), "{words}");
+        assert!(explained["not_called_until"].is_string());
+        assert!(explain(&gateway, "rest", first).await["not_called_until"].is_null());
         assert_eq!(gateway.sandbox.calls().len(), calls, "nobody was called");
         ask(&gateway, "bob", first).await.expect(200);
         gateway.get("/api/vehicles").await.expect(200);

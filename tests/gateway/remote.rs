@@ -228,7 +228,7 @@ async fn says_why_a_vehicle_is_served_as_it_is() {
         ended(command(&gateway, &arguments).args(more).output()).await
     };
     let (status, out, _) = explain(&[]).await;
-    let never = "all: not held: the next request asks Sync; no drop is remembered\n";
+    let never = "all: not held: the next request needs it from Sync; no drop is remembered\n";
     assert_eq!((status, out.as_str()), (Some(0), never));
 
     let patch = http::Request::patch(format!("/api/v2/vehicles/{vin}/status"));

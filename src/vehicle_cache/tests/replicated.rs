@@ -232,6 +232,15 @@ async fn in_doubt_nothing_older_is_served_and_nothing_sent_is_joined() {
         let now = Instant::now() + 100 * SECOND;
         let stale = cache.stale_if_error(partition(0), one, &directives_of(""), now);
         assert!(stale.is_some(), "Sync fails, and that is all there is");
+
+        let life = cache.life_of(partition(0), one, Moment::now());
+        let held = life.held.unwrap();
+        assert_eq!((life.is_shared, life.doubt), (true, max_age));
+        for until in [held.fresh_until, held.stale_until] {
+            assert_eq!(until.duration_since(held.stored_at).ok(), max_age);
+        }
+        let until = held.stale_if_error_until;
+        assert_eq!(until.duration_since(held.stored_at).ok(), Some(3660 * SECOND));
     }
 }
 
