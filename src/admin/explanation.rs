@@ -74,11 +74,7 @@ fn pause(upstream: &Upstream, account: Account, now: SystemTime) -> Option<Pause
 }
 
 fn of_life(life: &Life, pause: Option<Pause>, now: SystemTime) -> Value {
-    let Life { held, dropped, failed, .. } = life;
-    let held_off_until = dropped
-        .as_ref()
-        .and_then(|drop| drop.held_off_until)
-        .filter(|until| *until > now);
+    let Life { held, dropped, held_off_until, failed, .. } = life;
     let mut said = json!({
         "held": held.is_some(),
         "held_off_until": held_off_until.map(rfc3339),

@@ -14,13 +14,17 @@ pub(super) struct Pause {
 
 /// A sentence without its full stop.
 pub(super) fn of(life: &Life, pause: Option<Pause>, now: SystemTime) -> String {
-    let Life { held: entry, dropped, failed, is_shared, doubt } = life;
+    let Life { held: entry, dropped, held_off_until, failed, is_shared, doubt } = life;
     let unheard = doubt.map(|max| {
         let max = humantime::format_duration(max);
         format!("writes of other replicas are not heard: nothing older than {max} is served without a call")
     });
     let pause = pause.map(|Pause { until, why }| {
         format!("Sync is not called before {}, because {why}", clock(until))
+    });
+    let held_off = held_off_until.map(|until| {
+        let until = clock(until);
+        format!("nothing is stored until {until}, because it is unknown what a write did")
     });
     let clauses = [
         Some(match entry {
@@ -29,7 +33,8 @@ pub(super) fn of(life: &Life, pause: Option<Pause>, now: SystemTime) -> String {
         }),
         unheard,
         pause,
-        Some(last_drop(dropped.as_ref(), now)),
+        Some(last_drop(dropped.as_ref())),
+        held_off,
         failed.and_then(|failed| failure(*entry, failed)),
     ];
     clauses.into_iter().flatten().collect::<Vec<_>>().join("; ")
@@ -65,22 +70,14 @@ fn held(held: &Held, in_doubt: bool, now: SystemTime) -> String {
     format!("held since {since} ({class}{from}), {until}")
 }
 
-fn last_drop(dropped: Option<&LastDrop>, now: SystemTime) -> String {
+fn last_drop(dropped: Option<&LastDrop>) -> String {
     let Some(drop) = dropped else {
         return "no drop is remembered".to_owned();
     };
-    let until = drop.held_off_until.filter(|until| *until > now);
-    let held_off = until.map(|until| {
-        format!(
-            ", nothing is stored until {}, because it is unknown what the write did",
-            clock(until)
-        )
-    });
     let (at, by) = (clock(drop.at), cause(drop.cause));
     let request = drop.request.as_ref();
     let request = request.map(|id| format!(" (request {id})"));
-    let [request, held_off] = [request, held_off].map(Option::unwrap_or_default);
-    format!("last dropped at {at} by {by}{request}{held_off}")
+    format!("last dropped at {at} by {by}{}", request.unwrap_or_default())
 }
 
 /// That the last call has failed, if it has.
@@ -214,25 +211,24 @@ mod tests {
 
     #[test]
     fn says_what_dropped_it() {
-        let drop = |request: Option<&str>, held_off_until| LastDrop {
-            cause: Cause::VehicleStatus,
-            request: request.map(Into::into),
-            at: at(90),
-            held_off_until,
+        let drop = |request: Option<&str>| {
+            let request = request.map(Into::into);
+            Some(LastDrop { cause: Cause::VehicleStatus, request, at: at(90) })
         };
+        let held_off_until = Some(at(110));
         for (life, now, expected) in [
             (
-                Life { dropped: Some(drop(Some("a-1"), None)), ..held(entry()) },
+                Life { dropped: drop(Some("a-1")), ..held(entry()) },
                 999,
                 "held since 00:01:40 UTC (finished), fresh until 00:16:40 UTC (15m); last dropped \
                  at 00:01:30 UTC by PATCH of a status (request a-1)",
             ),
             (
-                Life { dropped: Some(drop(None, Some(at(110)))), ..Life::default() },
+                Life { dropped: drop(None), held_off_until, ..Life::default() },
                 100,
                 "not held: the next request needs it from Sync; last dropped at 00:01:30 UTC by \
-                 PATCH of a status, nothing is stored until 00:01:50 UTC, because it is unknown \
-                 what the write did",
+                 PATCH of a status; nothing is stored until 00:01:50 UTC, because it is unknown \
+                 what a write did",
             ),
         ] {
             assert_eq!(of(&life, None, at(now)), expected);

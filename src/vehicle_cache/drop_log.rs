@@ -17,10 +17,12 @@ const ECHO: Duration = Duration::from_secs(1);
 pub struct DropLog(Recent<Dropped>);
 
 /// Entries that were dropped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Dropped {
     entries: PurgeFilter,
     last: LastDrop,
+    /// Until when nothing is stored, because nobody knows what a write did.
+    held_off_until: Option<SystemTime>,
 }
 
 /// When a vehicle was last dropped, and why.
@@ -32,24 +34,29 @@ pub struct LastDrop {
     pub request: Option<Arc<str>>,
     /// When.
     pub at: SystemTime,
-    /// Until when nothing is stored, because nobody knows what a write did.
-    pub held_off_until: Option<SystemTime>,
 }
 
 impl LastDrop {
     fn new(Reason { cause, request }: &Reason, at: SystemTime) -> Self {
         let request = request.as_ref().map(|id| id.as_str().into());
-        Self { cause: *cause, request, at, held_off_until: None }
+        Self { cause: *cause, request, at }
+    }
+}
+
+impl Dropped {
+    fn covers(&self, partition: Partition, vehicle: &Vehicle) -> bool {
+        let PurgeFilter { partition: of, vin, plate } = self.entries;
+        of.is_none_or(|it| it == partition)
+            && vin.is_none_or(|it| it == vehicle.vin)
+            && plate.is_none_or(|it| it == vehicle.plate)
     }
 
     /// Whether this replica may only have heard of `own`, which it had told the others.
     fn may_echo(&self, own: &Self) -> bool {
-        let is_soon = self
-            .at
-            .duration_since(own.at)
-            .is_ok_and(|after| after < ECHO);
+        let after = self.last.at.duration_since(own.last.at);
+        let is_soon = after.is_ok_and(|after| after < ECHO);
         let says_no_more = self.held_off_until.is_none() || own.held_off_until.is_some();
-        own.cause != Cause::Replica && is_soon && says_no_more
+        own.last.cause != Cause::Replica && is_soon && says_no_more
     }
 }
 
@@ -63,7 +70,7 @@ impl DropLog {
         at: SystemTime,
     ) {
         let held_off_until = fence_for.and_then(|fence| at.checked_add(fence));
-        let last = LastDrop { held_off_until, ..LastDrop::new(reason, at) };
+        let last = LastDrop::new(reason, at);
         let vins = scope.vins.iter();
         let vins = vins.map(|&vin| PurgeFilter { vin: Some(vin), ..PurgeFilter::default() });
         let plates = scope.plates.iter();
@@ -72,36 +79,47 @@ impl DropLog {
         let partition = scope
             .partition
             .map(|partition| PurgeFilter { partition: Some(partition), ..PurgeFilter::default() });
-        self.0.extend(
-            vins.chain(plates)
-                .chain(partition)
-                .map(|entries| Dropped { entries, last: last.clone() }),
-        );
+        self.0
+            .extend(vins.chain(plates).chain(partition).map(|entries| Dropped {
+                entries,
+                last: last.clone(),
+                held_off_until,
+            }));
     }
 
     /// Notes what is dropped for another reason than a write.
     pub(super) fn note_purge(&self, entries: PurgeFilter, reason: &Reason, at: SystemTime) {
         let last = LastDrop::new(reason, at);
-        self.0.extend([Dropped { entries, last }].into_iter());
+        self.0
+            .extend([Dropped { entries, last, held_off_until: None }].into_iter());
     }
 
     /// The last drop of the vehicle in this partition, if it is not forgotten. What may be the echo
     /// of a drop by a request of this replica says less than that.
     pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<LastDrop> {
-        let covers = |entries: &PurgeFilter| {
-            entries.partition.is_none_or(|it| it == partition)
-                && entries.vin.is_none_or(|it| it == vehicle.vin)
-                && entries.plate.is_none_or(|it| it == vehicle.plate)
+        let find = |counts: &dyn Fn(&Dropped) -> bool| {
+            let is_it = |drop: &Dropped| drop.covers(partition, vehicle) && counts(drop);
+            self.0.last(|drop| is_it(drop).then(|| drop.clone()))
         };
-        let find = |counts: &dyn Fn(&LastDrop) -> bool| {
-            let is_it = |drop: &Dropped| covers(&drop.entries) && counts(&drop.last);
-            self.0.last(|drop| is_it(drop).then(|| drop.last.clone()))
+        let drop = find(&|_| true)?;
+        let own = match drop.last.cause {
+            Cause::Replica => find(&|own| drop.may_echo(own)),
+            _ => None,
         };
-        let last = find(&|_| true)?;
-        match last.cause {
-            Cause::Replica => find(&|own| last.may_echo(own)).or(Some(last)),
-            _ => Some(last),
-        }
+        Some(own.unwrap_or(drop).last)
+    }
+
+    /// Until when nothing of the vehicle is stored, because nobody knows what some write did. Later
+    /// drops do not change that.
+    pub(super) fn held_off_until(
+        &self,
+        partition: Partition,
+        vehicle: &Vehicle,
+    ) -> Option<SystemTime> {
+        self.0.greatest(|drop| {
+            drop.held_off_until
+                .filter(|_| drop.covers(partition, vehicle))
+        })
     }
 }
 
@@ -140,7 +158,8 @@ mod tests {
         log.note(&Partition::new(&[1; 32]).into(), &Cause::Unauthorized.into(), None, at(3));
         assert_eq!(last(&one), Some((Cause::VehicleStatus, at(1))));
         assert_eq!(last(&other), Some((Cause::VehicleUpsert, at(2))));
-        assert_eq!(log.last(own(), &one).unwrap().held_off_until, Some(at(21)));
+        let held_off = |vehicle| log.held_off_until(own(), vehicle);
+        assert_eq!(held_off(&one), Some(at(21)));
         log.note_purge(
             PurgeFilter { vin: Some(one.vin), plate: Some(one.plate), partition: None },
             &Cause::Purge.into(),
@@ -148,6 +167,12 @@ mod tests {
         );
         assert_eq!(last(&one), Some((Cause::Purge, at(4))));
         assert_eq!(last(&other), Some((Cause::VehicleUpsert, at(2))));
+        assert_eq!(held_off(&one), Some(at(21)), "a purge stores nothing");
+        log.note(&own().into(), &Cause::TaxIdentity.into(), Some(Duration::from_secs(5)), at(5));
+        assert_eq!(held_off(&one), Some(at(21)), "as long as the longest");
+        let stranger = Partition::new(&[1; 32]);
+        let unrelated = Vehicle { vin: Vin::parse("1N4MUZFY2GA189462").unwrap(), ..other };
+        assert_eq!(log.held_off_until(stranger, &unrelated), None);
     }
 
     #[test]

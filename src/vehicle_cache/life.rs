@@ -15,6 +15,8 @@ pub struct Life {
     pub held: Option<Held>,
     /// The last drop, as long as it is remembered.
     pub dropped: Option<LastDrop>,
+    /// Until when nothing is stored, because nobody knows what a write did.
+    pub held_off_until: Option<SystemTime>,
     /// The last call that failed, as long as it is remembered.
     pub failed: Option<FailedCall>,
     /// Whether other replicas may have what is not held here.
@@ -51,9 +53,12 @@ impl<F: Failure> VehicleCache<F> {
         let held = held.map(|entry| Held::of(&entry, &lifetimes, doubt));
         // What is past every window is only not thrown away yet.
         let held = held.filter(|held| held.stale_if_error_until.max(held.stale_until) > now.wall);
-        let dropped = self.contents().drops.last(partition, &vehicle);
+        let drops = &self.contents().drops;
+        let dropped = drops.last(partition, &vehicle);
+        let held_off_until = drops.held_off_until(partition, &vehicle);
+        let held_off_until = held_off_until.filter(|until| *until > now.wall);
         let failed = self.contents().failed_calls.last(partition, &vehicle);
-        Life { held, dropped, failed, is_shared, doubt }
+        Life { held, dropped, held_off_until, failed, is_shared, doubt }
     }
 
     /// A call for `vehicles` has failed; `outcome` says how, in a word of a closed set.

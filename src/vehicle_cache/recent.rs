@@ -28,6 +28,11 @@ impl<T> Recent<T> {
         self.0.lock().iter().rev().find_map(of)
     }
 
+    /// The greatest of what there is to say of all that are not forgotten.
+    pub(super) fn greatest<R: Ord>(&self, of: impl FnMut(&T) -> Option<R>) -> Option<R> {
+        self.0.lock().iter().filter_map(of).max()
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.lock().len()

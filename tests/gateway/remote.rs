@@ -7,7 +7,7 @@ use tokio::{
     process::{Child, Command},
     time::timeout,
 };
-use vingate::sandbox::{Class, Faults};
+use vingate::sandbox::{Class, Faults, Only};
 
 use crate::support::{Gateway, PATIENCE, spelled};
 
@@ -301,6 +301,35 @@ async fn an_explanation_has_what_programs_want_and_no_result() {
         .admin(http::Request::get("/explain"), "")
         .await
         .expect(405);
+}
+
+/// A purge tells what dropped a vehicle last. What keeps it from being stored is still the write.
+#[tokio::test]
+async fn an_explanation_has_how_long_nothing_is_stored() {
+    let gateway = Gateway::start("").await;
+    let vehicle = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
+    let (vin, plate) = spelled(&vehicle);
+    let fails = Faults { only: Only::Writes, status: Some(503), ..Faults::default() };
+    gateway.sandbox.set_faults([fails]);
+    let patch = http::Request::patch(format!("/api/v2/vehicles/{vin}/status"));
+    let patch = patch.header("content-type", "application/json");
+    gateway
+        .send(patch, "{\"vehicleStatusId\":4}")
+        .await
+        .expect(503);
+    gateway.purge().await;
+    let ask = http::Request::post("/explain").header("content-type", "application/json");
+    let body = serde_json::json!({ "vin": vin, "plate": plate });
+    let said = gateway.admin(ask, body.to_string()).await.expect(200);
+    let account = &said.json()["accounts"][0];
+    assert_eq!(account["last_invalidation"]["cause"], "purge");
+    assert!(account["held_off_until"].is_string(), "{account}");
+    assert!(
+        account["words"]
+            .as_str()
+            .unwrap()
+            .contains("; nothing is stored until ")
+    );
 }
 
 #[tokio::test]
