@@ -24,6 +24,11 @@ macro_rules! codes {
                 match self { $(Self::$code => stringify!($code),)+ }
             }
 
+            /// The place in `ALL`.
+            pub fn index(self) -> usize {
+                self as usize
+            }
+
             /// The status of the response.
             pub fn status(self) -> StatusCode {
                 match self { $(Self::$code => StatusCode::$status,)+ }
@@ -132,6 +137,7 @@ mod tests {
     #[tokio::test]
     async fn every_code_is_written_with_its_status_and_the_reason_phrase_of_http() {
         for (nth, code) in Code::ALL.iter().enumerate() {
+            assert_eq!(code.index(), nth);
             assert!(
                 Code::ALL[..nth]
                     .iter()

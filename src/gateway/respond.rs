@@ -183,8 +183,10 @@ impl RequestInfo {
         let details = error.details();
         let (code, id) = (details.code.as_str(), self.id.as_ref().map(RequestId::as_str));
         let source = std::error::Error::source(error);
-        // What is refused for its quantity is counted: a line each would cost more than the refusal.
-        if details.code.status().is_server_error() && details.code != Code::Overloaded {
+        // What clients bring about themselves, with too much or with `only-if-cached`, is counted: a
+        // line each would cost more than the response.
+        let is_of_client = matches!(details.code, Code::Overloaded | Code::NotCached);
+        if details.code.status().is_server_error() && !is_of_client {
             error!(code, request_id = id, %error, source, "request failed");
         } else {
             debug!(code, request_id = id, %error, "request refused");

@@ -12,7 +12,7 @@ use prometheus::{
 };
 
 use super::request_labels::{MethodLabel, StatusLabel};
-use crate::route::Route;
+use crate::{problem::Code, route::Route};
 
 /// Seconds. Responses from the cache take well under a millisecond, calls to Sync up to a minute.
 const BUCKETS: [f64; 17] = [
@@ -31,8 +31,10 @@ type ByStatus = Box<[OnceLock<IntCounter>]>;
 struct Handles {
     in_flight: IntGauge,
     requests: IntCounterVec,
+    problems: IntCounterVec,
     seconds: HistogramVec,
     requests_by: [[OnceLock<ByStatus>; MethodLabel::COUNT]; Route::ALL.len()],
+    problems_by: [OnceLock<IntCounter>; Code::ALL.len()],
     seconds_by: [OnceLock<Histogram>; Route::ALL.len()],
 }
 
@@ -50,6 +52,12 @@ impl Metrics {
             &["route", "method", "status"],
             registry
         )?;
+        let problems = register_int_counter_vec_with_registry!(
+            "vingate_http_problems_total",
+            "Responses that are a problem of the gateway's own, by code",
+            &["code"],
+            registry
+        )?;
         let seconds = register_histogram_vec_with_registry!(
             "vingate_http_request_seconds",
             "Time from the head of a request to the last byte of its response",
@@ -60,8 +68,10 @@ impl Metrics {
         Ok(Self(Arc::new(Handles {
             in_flight,
             requests,
+            problems,
             seconds,
             requests_by: array::from_fn(|_| array::from_fn(|_| OnceLock::new())),
+            problems_by: array::from_fn(|_| OnceLock::new()),
             seconds_by: array::from_fn(|_| OnceLock::new()),
         })))
     }
@@ -75,6 +85,12 @@ impl Metrics {
         self.0.seconds_by[route.index()]
             .get_or_init(|| self.0.seconds.with_label_values(&[route.as_str()]))
             .observe(seconds);
+    }
+
+    pub(super) fn problem(&self, code: Code) {
+        self.0.problems_by[code.index()]
+            .get_or_init(|| self.0.problems.with_label_values(&[code.as_str()]))
+            .inc();
     }
 
     pub(super) fn requests(

@@ -202,6 +202,9 @@ impl Exchange {
         self.metrics
             .requests(self.route, self.method, StatusLabel::of(self.status))
             .inc();
+        if let Some(code) = self.problem {
+            self.metrics.problem(code);
+        }
     }
 
     fn is_logged(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, stream};
 use http::Request;
-use vingate::{sandbox::Class, vehicle::Vehicle};
+use vingate::{problem::Code, sandbox::Class, vehicle::Vehicle};
 
 use crate::support::{Dice, Exposition, Gateway, JSON, spelled};
 
@@ -88,6 +88,7 @@ async fn alerts_ask_for_labels_that_are_there() {
     let gateway = Gateway::start(&shared()).await;
     let vehicle = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
     gateway.batch(&[spelled(&vehicle)]).await.expect(200);
+    gateway.send_bare(Request::get("/x"), "").await.expect(401);
     let metrics = Exposition::parse(&metrics(&gateway).await).unwrap();
     let mut checked = 0;
     for (at, _) in ALERTS.match_indices('{') {
@@ -140,6 +141,13 @@ async fn the_documents_have_every_label() {
         }
     }
     assert!(checked > 100, "found the labels");
+    // Those are there when they have happened.
+    let problems = DOCUMENT
+        .lines()
+        .find(|line| line.contains("`vingate_http_problems_total`"));
+    for code in Code::ALL {
+        assert!(problems.unwrap().contains(&format!("`{}`", code.as_str())), "{code:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
@@ -18,12 +21,15 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tower::{Layer as _, ServiceExt as _, service_fn};
+use tracing::Level;
 
 use super::*;
 use crate::{
+    batch,
     gateway::leftover::{MAX_DRAINED, MAX_DRAINING},
     limit,
     rule::{self, Pass, Rule},
+    telemetry::{self, Format},
 };
 
 const KIB: usize = 1024;
@@ -39,6 +45,42 @@ async fn refuse_request(request: Request<Body>) -> Response<Body> {
     });
     let Ok(response) = Respond(refusing).oneshot(request).await;
     response
+}
+
+/// Counts the error lines of this thread.
+#[derive(Clone, Default)]
+struct ErrorLines(Arc<AtomicUsize>);
+
+impl io::Write for ErrorLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Relaxed);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_clients_bring_about_themselves_is_no_error_in_the_log() {
+    for (error, status, count) in [
+        ((|| limit::Error::Full.into()) as fn() -> Error, 503, 0),
+        (|| limit::Error::ClientFull { hold: Duration::ZERO }.into(), 503, 0),
+        (|| batch::Error::NotCached.into(), 504, 0),
+        (|| limit::Error::Deadline.into(), 504, 1),
+        (|| Error::Panic, 500, 1),
+    ] {
+        let lines = ErrorLines::default();
+        let writer = lines.clone();
+        let log = telemetry::subscriber(Format::Text, Level::INFO, move || writer.clone());
+        let _guard = tracing::subscriber::set_default(log);
+        let failing = service_fn(move |request: Request<Body>| async move {
+            Err::<Response<Body>, _>(Rejection::new(error(), request))
+        });
+        let Ok(response) = Respond(failing).oneshot(Request::default()).await;
+        assert_eq!((response.status().as_u16(), lines.0.load(Relaxed)), (status, count));
+    }
 }
 
 /// A body of frames of 1 KiB, one each `every`, and how many were taken.

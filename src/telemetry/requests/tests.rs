@@ -135,6 +135,28 @@ async fn adds_no_series_for_what_callers_make_up() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn counts_what_is_a_problem_of_the_gateways_own_by_its_code() {
+    let (registry, metrics) = metrics();
+    for problem in [Some(Code::NotCached), None, Some(Code::NotCached), Some(Code::Overloaded)] {
+        let layer = layer(metrics.clone(), Access::Off);
+        let service = layer.layer(answering(504, problem));
+        service.oneshot(request("GET", None)).await.unwrap();
+    }
+    let shown = shown(&registry);
+    let problems: Vec<_> = shown
+        .iter()
+        .filter(|line| line.contains("_problems_"))
+        .collect();
+    assert_eq!(
+        problems,
+        [
+            "vingate_http_problems_total{code=\"NotCached\"} 2",
+            "vingate_http_problems_total{code=\"Overloaded\"} 1",
+        ]
+    );
+}
+
 /// Collects the fields of log lines.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
