@@ -14,8 +14,8 @@
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
 //!   [`problem`], [`proxy_status`], [`gzip`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
-//!   `cache_control`, `connection_memory`, `digest`, `headers`, `hex`, `labels`, `last`, `long_work`, `refusals`, `seal`: what every room
-//!   speaks of
+//!   `cache_control`, `connection_memory`, `digest`, `headers`, `hex`, `labels`, `last`, `long_work`,
+//!   `refusal_log`, `refusals`, `seal`: what every room speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
 //!   [`limit`]: how much one moment, one client, one request may take · [`vehicle_cache`]: the
@@ -113,6 +113,7 @@ pub mod normalize;
 pub mod peer;
 pub mod problem;
 pub mod proxy_status;
+mod refusal_log;
 mod refusals;
 pub mod request_id;
 pub mod route;

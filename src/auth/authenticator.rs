@@ -2,17 +2,18 @@
 
 use std::{
     mem,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use http::{HeaderMap, Request, header::AUTHORIZATION};
 use tokio::time::timeout;
+use tracing::{field::display, info};
 
 use super::{
     Error, Identity, Metrics, Principal, TokenError,
     jwks::{self, Fetch},
-    refusal_log::RefusalLog,
     token_cache::TokenCache,
     verifier::{Unverified, Verifier},
 };
@@ -23,6 +24,7 @@ use crate::{
     headers::only,
     last::Last,
     peer::Peer,
+    refusal_log::{Kind, RefusalLog},
     rule::{Pass, Rejection, Rule},
 };
 
@@ -36,7 +38,7 @@ pub(super) struct Authenticator {
     /// `None`: tokens are not asked for.
     tokens: Option<Tokens>,
     metrics: Metrics,
-    refusals: RefusalLog,
+    refusals: RefusalLog<TokenError, IpAddr>,
 }
 
 #[derive(Debug)]
@@ -126,7 +128,11 @@ impl Authenticator {
     fn refuse(&self, error: Error, request: &Request<Body>) -> Error {
         if let Error::Token(reason) = error {
             let peer = request.extensions().get::<Peer>();
-            self.refusals.note(reason, peer.map(|peer| peer.client));
+            let lines = self.refusals.note(reason, peer.map(|peer| peer.client));
+            for (Kind { reason, client }, count) in lines {
+                let client = client.map(display);
+                info!(reason = reason.as_str(), client, count, "token refused: {reason}");
+            }
         }
         error
     }

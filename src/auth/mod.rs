@@ -21,7 +21,6 @@ pub mod jwks;
 mod keys;
 mod metrics;
 mod principal;
-mod refusal_log;
 mod scope;
 #[cfg(test)]
 mod testing;

@@ -53,7 +53,7 @@ where
 fn counted(error: Error, peer: Option<Peer>, rate: &RateLimit) -> Error {
     match (&error, peer) {
         (Error::Auth(refused), Some(peer)) if refused.is_unauthenticated() => rate
-            .count(Client::at(&peer))
+            .count(Client::at(&peer), || Some(&peer))
             .err()
             .map_or(error, Error::from),
         _ => error,

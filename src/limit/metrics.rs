@@ -10,6 +10,7 @@ pub struct Metrics {
 
 labels! {
     /// Why a request is refused; the label of `vingate_limit_refusals_total`.
+    #[derive(Hash)]
     pub(super) enum Reason {
         InFlight = "in_flight",
         ClientInFlight = "client_in_flight",

@@ -5,6 +5,7 @@ mod client;
 mod deadline;
 mod metrics;
 mod rate;
+mod refused_clients;
 mod share;
 
 use std::{num::NonZeroU32, time::Duration};

@@ -15,9 +15,10 @@ use governor::{
 };
 use http::Request;
 
-use super::{Client, Error, Metrics, Rate, metrics::Reason};
+use super::{Client, Error, Metrics, Rate, metrics::Reason, refused_clients::RefusedClients};
 use crate::{
     body::Body,
+    peer::Peer,
     rule::{Pass, Rule},
 };
 
@@ -30,6 +31,7 @@ pub struct RateLimit {
     replicas: ReplicaCount,
     clock: DefaultClock,
     metrics: Metrics,
+    refused: RefusedClients,
 }
 
 /// How many gateways share the rates: a handle, cheap to clone. One, unless it is told otherwise.
@@ -61,11 +63,16 @@ impl RateLimit {
             let quota = Quota::per_second(rate.requests_per_second).allow_burst(rate.burst);
             Arc::new(RateLimiter::keyed(quota))
         });
-        Self { buckets, burst, replicas, clock: DefaultClock::default(), metrics }
+        let (clock, refused) = (DefaultClock::default(), RefusedClients::default());
+        Self { buckets, burst, replicas, clock, metrics, refused }
     }
 
-    /// Counts one request of `client`.
-    pub fn count(&self, client: Client) -> Result<(), Error> {
+    /// Counts one request of `client`. Where it came `from` is asked for only if it is refused.
+    pub fn count<'p>(
+        &self,
+        client: Client,
+        from: impl FnOnce() -> Option<&'p Peer>,
+    ) -> Result<(), Error> {
         let Some(buckets) = &self.buckets else {
             return Ok(());
         };
@@ -77,6 +84,7 @@ impl RateLimit {
         };
         counted.map_err(|not_until| {
             self.metrics.refused(Reason::Rate);
+            self.refused.note(Reason::Rate, client, from());
             Error::Rate { retry_after: not_until.wait_time_from(self.clock.now()) }
         })
     }
@@ -101,8 +109,9 @@ impl Rule for RateLimit {
     type Error = Error;
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
-        if let Some(&client) = request.extensions().get::<Client>() {
-            self.count(client)?;
+        let extensions = request.extensions();
+        if let Some(&client) = extensions.get::<Client>() {
+            self.count(client, || extensions.get())?;
         }
         Ok(Pass::Now)
     }

@@ -8,7 +8,7 @@ use http::Request;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Client, Error, Metrics, metrics::Reason};
+use super::{Client, Error, Metrics, metrics::Reason, refused_clients::RefusedClients};
 use crate::{
     body::Body,
     refusals::Refusals,
@@ -21,6 +21,7 @@ pub struct Share {
     max: usize,
     shares: Arc<Shares>,
     metrics: Metrics,
+    refused: RefusedClients,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +50,8 @@ struct Permit {
 impl Share {
     /// Lets each client have a quarter of `max_in_flight` requests, at least one.
     pub fn new(max_in_flight: usize, metrics: Metrics) -> Self {
-        Self { max: share_of(max_in_flight), shares: Arc::default(), metrics }
+        let (shares, refused) = (Arc::default(), RefusedClients::default());
+        Self { max: share_of(max_in_flight), shares, metrics, refused }
     }
 
     /// The same with another limit: what either has admitted counts against both.
@@ -67,7 +69,10 @@ impl Rule for Share {
         let of_client = taken.entry(client).or_default();
         if of_client.requests >= self.max {
             let hold = of_client.refusals.hold(REFUSAL, Instant::now());
+            drop(taken);
             self.metrics.refused(Reason::ClientInFlight);
+            let from = request.extensions().get();
+            self.refused.note(Reason::ClientInFlight, client, from);
             return Err(Error::ClientFull { hold });
         }
         of_client.requests += 1;

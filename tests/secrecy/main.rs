@@ -19,7 +19,7 @@ mod secrets;
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod watch;
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::json;
 use vingate::sandbox::{Handle, Sandbox};
@@ -29,7 +29,7 @@ use self::{
     exchange::{exchange, operate, over_http2, searched, status},
     faults::faults,
     program::Program,
-    secrets::{ACCOUNT, ADMIN_TOKEN, JWT_SECRET, Secrets, TYPED, token},
+    secrets::{ACCOUNT, ADMIN_TOKEN, ISSUER, JWT_SECRET, SUBJECT, Secrets, TYPED, token},
 };
 
 #[tokio::test]
@@ -112,6 +112,43 @@ async fn nothing_shows(format: &str) {
         let found = secrets.found_in(text);
         assert!(found.is_empty(), "the {what} shows {found:?}:\n{text}");
     }
+}
+
+/// Operators know whom to speak with, and whoever else reads the log does not.
+#[tokio::test]
+async fn a_client_that_is_refused_is_named_for_those_who_know_it() {
+    let sandbox = Sandbox::spawn().await.unwrap();
+    let rate = "limit.rate = { requests_per_second = 1, burst = 1 }\nlimit.max_body";
+    let text = configuration("json", &sandbox.url()).replace("limit.max_body", rate);
+    let file = File::write("refused", &text);
+    let environment = [("SYNC", ACCOUNT), ("JWT", JWT_SECRET), ("ADMIN", ADMIN_TOKEN)];
+    let mut program = Program::start(&["serve", "--config", file.path()], &environment);
+    let (gateway, _) = program.addresses().await;
+    let token = token(json!({}));
+    let asks = Case::new("asks".into(), &token, (429, "GET", "/", &[], "")).request;
+    // On a slow machine one may come back meanwhile.
+    while status(&exchange(gateway, asks.as_bytes()).await) != 429 {}
+    let line = program.line_with("client refused").await;
+    let (_, written) = program.stop().await;
+    let secrets = Secrets::all([&*token]);
+    let found = secrets.found_in(&written);
+    assert!(found.is_empty(), "the log shows {found:?}:\n{written}");
+
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["reason"], &line["client"]), (&json!("rate"), &json!("127.0.0.1")));
+    let runbook = include_str!("../../deploy/runbook.md");
+    let tells = runbook
+        .lines()
+        .find(|line| line.starts_with("    python3 "));
+    let (tells, _) = tells.unwrap().trim().split_once(" https://").unwrap();
+    let told = Command::new("/bin/sh")
+        .args(["-c", &format!("{tells} {ISSUER} {SUBJECT}")])
+        .output();
+    let told = String::from_utf8(told.unwrap().stdout).unwrap();
+    let client_id = line["client_id"].as_str().unwrap();
+    assert_eq!(client_id.len(), 16);
+    // Without Python nothing is told.
+    assert!(told.is_empty() || told.trim() == client_id, "{told} and not {client_id}");
 }
 
 /// What is told of a broken configuration does not show the secrets that it leads to.

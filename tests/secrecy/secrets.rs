@@ -11,8 +11,9 @@ pub(crate) const ACCOUNT: &str = "Bearer sync-account-Zq7wXv2kPy";
 pub(crate) const JWT_SECRET: &str = "house-secret-Kx93vWqLmZ-house-secret-Kx93vWqLmZ";
 pub(crate) const ADMIN_TOKEN: &str = "operator-token-Wq5zXk81Ys";
 
-/// Whom tokens speak for.
-const SUBJECT: &str = "quentin.zywicki";
+/// Who issues tokens, and whom they speak for.
+pub(crate) const ISSUER: &str = "https://house.example";
+pub(crate) const SUBJECT: &str = "quentin.zywicki";
 
 /// Vehicles as they are typed, with letters that no hexadecimal number has.
 pub(crate) const TYPED: [(&str, &str); 4] = [
@@ -109,7 +110,7 @@ pub(crate) fn token(changed: Value) -> String {
 pub(crate) fn signed(header: &Header, changed: Value) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let mut claims = json!({
-        "iss": "https://house.example",
+        "iss": ISSUER,
         "sub": SUBJECT,
         "aud": "vingate",
         "exp": now.as_secs() + 3600,

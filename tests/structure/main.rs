@@ -39,6 +39,7 @@ const LEVELS: [Level; 12] = [
         "peer",
         "problem",
         "proxy_status",
+        "refusal_log",
         "refusals",
         "request_id",
         "route",

@@ -1,16 +1,13 @@
-//! The log of refused tokens: why and whose, without a line for each.
+//! The log of refusals: why and whose, without a line for each.
 //!
-//! Whoever configures an issuer needs to know which claim is wrong, at the log's default level; who
-//! sends a bad token in a loop must not fill the disk. So a line for the same reason and client
-//! comes once in [`EVERY`], and says for how many refusals it stands.
+//! Whoever runs the gateway needs to know who is refused and why, at the log's default level; who is
+//! refused in a loop must not fill the disk. So a line for the same reason and client comes once in
+//! [`EVERY`], and says for how many refusals it stands.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{collections::HashMap, hash::Hash, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use tracing::info;
-
-use super::TokenError;
 
 /// Between two lines for one reason and client.
 const EVERY: Duration = Duration::from_secs(10);
@@ -18,23 +15,23 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Reasons and clients that are told apart at once. Further clients share a line for each reason.
 const MAX_TRACKED: usize = 256;
 
-/// Logs refused tokens.
-#[derive(Debug, Default)]
-pub(super) struct RefusalLog(Mutex<Recent>);
-
-/// What was refused within [`EVERY`]. Pure: it is told the time and tells what to log.
-#[derive(Debug, Default)]
-struct Recent {
-    tracked: HashMap<Kind, Refusals, foldhash::fast::RandomState>,
-    swept_at: Option<Instant>,
-}
+/// Says when refusals are logged, by their reason and client.
+#[derive(Debug)]
+pub(crate) struct RefusalLog<R, C>(Mutex<Recent<R, C>>);
 
 /// What a line stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Kind {
-    reason: TokenError,
+pub(crate) struct Kind<R, C> {
+    pub(crate) reason: R,
     /// `None`: clients that are not known, or too many to be told apart.
-    client: Option<IpAddr>,
+    pub(crate) client: Option<C>,
+}
+
+/// What was refused within [`EVERY`]. Pure: it is told the time and tells what to log.
+#[derive(Debug)]
+struct Recent<R, C> {
+    tracked: HashMap<Kind<R, C>, Refusals, foldhash::fast::RandomState>,
+    swept_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -44,20 +41,29 @@ struct Refusals {
     omitted: u64,
 }
 
-impl RefusalLog {
-    /// A token of `client` was refused.
-    pub(super) fn note(&self, reason: TokenError, client: Option<IpAddr>) {
-        let lines = self.0.lock().note(Kind { reason, client }, Instant::now());
-        for (Kind { reason, client }, count) in lines {
-            let client = client.map(tracing::field::display);
-            info!(reason = reason.as_str(), client, count, "token refused: {reason}");
-        }
+impl<R: Copy + Eq + Hash, C: Copy + Eq + Hash> RefusalLog<R, C> {
+    /// One more was refused. Gives the lines to be logged, each with the number of refusals that it
+    /// stands for.
+    pub(crate) fn note(&self, reason: R, client: Option<C>) -> Vec<(Kind<R, C>, u64)> {
+        self.0.lock().note(Kind { reason, client }, Instant::now())
     }
 }
 
-impl Recent {
-    /// The lines to be logged, each with the number of refusals that it stands for.
-    fn note(&mut self, mut kind: Kind, now: Instant) -> Vec<(Kind, u64)> {
+impl<R, C> Default for RefusalLog<R, C> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<R, C> Default for Recent<R, C> {
+    fn default() -> Self {
+        Self { tracked: HashMap::default(), swept_at: None }
+    }
+}
+
+impl<R: Copy + Eq + Hash, C: Copy + Eq + Hash> Recent<R, C> {
+    /// The lines to be logged.
+    fn note(&mut self, mut kind: Kind<R, C>, now: Instant) -> Vec<(Kind<R, C>, u64)> {
         let mut lines = Vec::new();
         if self.swept_at.is_none_or(|at| now >= at + EVERY) {
             self.swept_at = Some(now);
@@ -89,14 +95,21 @@ impl Recent {
 mod tests {
     use super::*;
 
-    fn kind(reason: TokenError, client: u32) -> Kind {
-        Kind { reason, client: Some(IpAddr::from(client.to_be_bytes())) }
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    enum Reason {
+        Expired,
+        Audience,
+        Signature,
+    }
+
+    fn kind(reason: Reason, client: u32) -> Kind<Reason, u32> {
+        Kind { reason, client: Some(client) }
     }
 
     #[test]
     fn a_reason_and_a_client_have_one_line_in_ten_seconds_that_counts_the_rest() {
         let (mut recent, begin) = (Recent::default(), Instant::now());
-        let expired = kind(TokenError::Expired, 1);
+        let expired = kind(Reason::Expired, 1);
         assert_eq!(recent.note(expired, begin), [(expired, 1)]);
         for millisecond in [0, 1, 9_999] {
             let now = begin + Duration::from_millis(millisecond);
@@ -110,10 +123,10 @@ mod tests {
     fn another_reason_and_another_client_have_lines_of_their_own() {
         let (mut recent, now) = (Recent::default(), Instant::now());
         for kind in [
-            kind(TokenError::Expired, 1),
-            kind(TokenError::Expired, 2),
-            kind(TokenError::Audience, 1),
-            Kind { reason: TokenError::Expired, client: None },
+            kind(Reason::Expired, 1),
+            kind(Reason::Expired, 2),
+            kind(Reason::Audience, 1),
+            Kind { reason: Reason::Expired, client: None },
         ] {
             assert_eq!(recent.note(kind, now), [(kind, 1)]);
             assert_eq!(recent.note(kind, now), []);
@@ -123,7 +136,7 @@ mod tests {
     #[test]
     fn what_was_not_logged_is_counted_when_the_next_token_is_refused() {
         let (mut recent, begin) = (Recent::default(), Instant::now());
-        let (gone, other) = (kind(TokenError::Expired, 1), kind(TokenError::Signature, 2));
+        let (gone, other) = (kind(Reason::Expired, 1), kind(Reason::Signature, 2));
         recent.note(gone, begin);
         recent.note(gone, begin);
         recent.note(gone, begin);
@@ -138,14 +151,14 @@ mod tests {
         let mut lines = 0;
         for number in 0..100_000 {
             let now = begin + Duration::from_micros(u64::from(number));
-            for (_, count) in recent.note(kind(TokenError::Signature, number), now) {
+            for (_, count) in recent.note(kind(Reason::Signature, number), now) {
                 counted += count;
                 lines += 1;
             }
             assert!(recent.tracked.len() <= MAX_TRACKED + 1);
         }
         assert_eq!(lines, MAX_TRACKED + 1);
-        for (_, count) in recent.note(kind(TokenError::Expired, 0), begin + 2 * EVERY) {
+        for (_, count) in recent.note(kind(Reason::Expired, 0), begin + 2 * EVERY) {
             counted += count;
         }
         assert_eq!(counted, 100_001);

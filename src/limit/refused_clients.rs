@@ -1,0 +1,91 @@
+//! The log of refused clients: whom to speak with.
+
+use std::{net::IpAddr, sync::Arc};
+
+use tracing::{field::display, info};
+
+use super::{Client, metrics::Reason};
+use crate::{
+    hex::hex,
+    peer::Peer,
+    refusal_log::{Kind, RefusalLog},
+};
+
+/// Logs the clients that are refused for their quantity: a handle, cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RefusedClients(Arc<RefusalLog<Reason, (Client, Option<IpAddr>)>>);
+
+impl RefusedClients {
+    /// A request of `client` was refused, which came from there. An issuer and a subject may be a
+    /// person's name, so their hash is logged: whoever knows them can tell.
+    pub(super) fn note(&self, reason: Reason, client: Client, from: Option<&Peer>) {
+        let client = (client, from.map(|peer| peer.client));
+        for (Kind { reason, client }, count) in self.0.note(reason, Some(client)) {
+            let client_id = client.map(|(client, _)| hex(&client.hash().to_be_bytes()));
+            let client = client.and_then(|(_, address)| address).map(display);
+            info!(reason = reason.as_str(), client, client_id, count, "client refused");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+
+    use http::Request;
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::{
+        body::Body,
+        limit::{Error, Metrics, Rate, RateLimit, ReplicaCount, Share},
+        rule::Rule,
+    };
+
+    /// Counts lines.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<AtomicUsize>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.fetch_add(1, Relaxed);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn request(client: u128) -> Request<Body> {
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(Client::named(client));
+        let peer = Peer::new("192.0.2.7:1".parse().unwrap(), false);
+        request.extensions_mut().insert(peer);
+        request
+    }
+
+    #[test]
+    fn a_client_above_a_limit_has_a_line_and_not_one_for_each_request() {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let one = std::num::NonZeroU32::MIN;
+        let rate = Rate { requests_per_second: one, burst: one };
+        let rate = RateLimit::new(Some(rate), ReplicaCount::default(), metrics.clone());
+        let share = Share::new(4, metrics);
+        let _held = [1, 2].map(|client| share.check(&mut request(client)).ok());
+        for rule in [&rate as &dyn Rule<Error = Error>, &share] {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
+            let _guard = tracing::subscriber::set_default(log.finish());
+            for client in [1, 2] {
+                let refused = (0..50).filter(|_| rule.check(&mut request(client)).is_err());
+                assert!(refused.count() > 40);
+            }
+            assert_eq!(lines.0.load(Relaxed), 2);
+        }
+    }
+}
