@@ -65,9 +65,10 @@ struct State {
     adaptive: Option<Adaptive>,
     breaker: Breaker,
     retry_after: RetryAfterTable,
-    /// Calls under way, and how many of them are streaming.
+    /// Calls under way, how many of them are streaming, and how many have the head of their response.
     in_flight: usize,
     streaming: usize,
+    answered: usize,
     /// Calls under way of each client that has some.
     by_client: HashMap<Option<ClientId>, usize>,
     /// Of each [`Kind`].
@@ -106,6 +107,7 @@ pub(super) struct Admitted {
 pub(super) struct Slot {
     admission: Admission,
     client: Option<ClientId>,
+    is_answered: bool,
 }
 
 /// One of the streaming calls at once.
@@ -118,7 +120,7 @@ pub(super) struct Attempt {
     admission: Admission,
     account: Option<Account>,
     generation: Option<Generation>,
-    /// Calls at once when it was let in, with itself.
+    /// Calls that Sync works on since it was let in, with itself.
     under_way: usize,
 }
 
@@ -194,7 +196,7 @@ impl Admission {
         let Entrance { generation, under_way } = entrance;
         self.0.in_flight.inc();
         Admitted {
-            slot: Slot { admission: self.clone(), client },
+            slot: Slot { admission: self.clone(), client, is_answered: false },
             streaming: (kind == Kind::Streaming).then(|| StreamingSlot(self.clone())),
             attempt: Attempt {
                 admission: self.clone(),
@@ -272,6 +274,7 @@ impl State {
             retry_after: RetryAfterTable::new(),
             in_flight: 0,
             streaming: 0,
+            answered: 0,
             by_client: HashMap::new(),
             queues: Kind::ALL.map(|kind| Queue::new(limits.of(kind).saturating_mul(QUEUE))),
             turns: Turns::default(),
@@ -288,6 +291,9 @@ impl State {
         let Reservation { kind, account, .. } = reservation;
         if let Err(refused) = self.check(account, now) {
             return Entered::Refused(refused);
+        }
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.expire(now);
         }
         // Nobody overtakes who waits.
         if self.has_room(kind) && self.queues[kind as usize].is_empty() {
@@ -338,7 +344,16 @@ impl State {
 
     fn has_room(&self, kind: Kind) -> bool {
         let streaming = self.part(self.limits.streaming);
-        self.in_flight < self.calls() && (kind == Kind::Buffered || self.streaming < streaming)
+        self.in_flight < self.own
+            && self.at_work() < self.calls()
+            && (kind == Kind::Buffered || self.streaming < streaming)
+    }
+
+    /// Calls that Sync works on. Others go at their client's pace, for hours if they are tunnels, and
+    /// tell nothing of how many are too many.
+    fn at_work(&self) -> usize {
+        self.in_flight
+            .saturating_sub(self.streaming + self.answered)
     }
 
     /// Calls at once now.
@@ -367,11 +382,12 @@ impl State {
         self.in_flight += 1;
         self.streaming += usize::from(reservation.kind == Kind::Streaming);
         *self.by_client.entry(reservation.client).or_default() += 1;
-        Ok(Entrance { generation, under_way: self.in_flight })
+        Ok(Entrance { generation, under_way: self.at_work() })
     }
 
-    fn release(&mut self, client: Option<ClientId>) {
+    fn release(&mut self, client: Option<ClientId>, is_answered: bool) {
         self.in_flight -= 1;
+        self.answered -= usize::from(is_answered);
         if let Some(calls) = self.by_client.get_mut(&client) {
             *calls -= 1;
             if *calls == 0 {
@@ -391,11 +407,20 @@ impl Limits {
     }
 }
 
+impl Slot {
+    /// The head of the response is here, and more is still to come.
+    pub(super) fn answer(&mut self) {
+        self.is_answered = true;
+        self.admission.change(|state| state.answered += 1);
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         self.admission.0.in_flight.dec();
-        let client = self.client;
-        self.admission.change(|state| state.release(client));
+        let (client, is_answered) = (self.client, self.is_answered);
+        self.admission
+            .change(|state| state.release(client, is_answered));
     }
 }
 

@@ -76,23 +76,7 @@ impl Attempts {
             true => (None, Some(Arc::new(Held::new(slot, streaming)))),
             false => (Some(slot), None),
         };
-        let mut sent = None;
-        if !request.body().is_end_stream() {
-            let (sending, receiver) = oneshot::channel::<Infallible>();
-            // Dropped with the body, when the last of it was taken. Once the client has sent all,
-            // it sets the pace no more.
-            let body = mem::take(request.body_mut());
-            *request.body_mut() = match &held {
-                Some(held) => {
-                    let slow = Arc::clone(held);
-                    self.slow_senders
-                        .watch(body, Side::Sender, move || slow.give_back())
-                        .hold((sending, Sending(Arc::clone(held))))
-                }
-                None => body.hold(sending),
-            };
-            sent = Some(receiver);
-        }
+        let sent = self.watch_request(&mut request, held.as_ref());
         let began_at = Instant::now();
         let late = async {
             if let Some(sent) = sent {
@@ -121,12 +105,42 @@ impl Attempts {
         let response = response?;
         // A tunnel goes at its ends' pace.
         let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let slot = slot.or_else(|| held.as_ref().and_then(|held| held.take_slot()));
+        let mut slot = slot.or_else(|| held.as_ref().and_then(|held| held.take_slot()));
+        if let Some(slot) = &mut slot
+            && (is_tunnel || !response.body().is_buffered())
+        {
+            slot.answer();
+        }
         Ok(response.map(|body| match (is_tunnel, slot) {
             (true, slot) => body.hold((slot, held)),
             (false, Some(slot)) => self.slow_readers.watch(body, Side::Reader, || drop(slot)),
             (false, None) => body,
         }))
+    }
+
+    /// Sees when the last of the request is taken, unless it has no body. `held`: of one that goes at
+    /// its client's pace, up to that moment.
+    fn watch_request(
+        &self,
+        request: &mut Request<Body>,
+        held: Option<&Arc<Held>>,
+    ) -> Option<oneshot::Receiver<Infallible>> {
+        if request.body().is_end_stream() {
+            return None;
+        }
+        // Dropped with the body.
+        let (sending, sent) = oneshot::channel();
+        let body = mem::take(request.body_mut());
+        *request.body_mut() = match held {
+            Some(held) => {
+                let slow = Arc::clone(held);
+                self.slow_senders
+                    .watch(body, Side::Sender, move || slow.give_back())
+                    .hold((sending, Sending(Arc::clone(held))))
+            }
+            None => body.hold(sending),
+        };
+        Some(sent)
     }
 }
 
@@ -164,6 +178,8 @@ fn finish(
         Ok(response) => {
             let is_failure = response.status().is_server_error();
             let end = if is_failure { End::Failure } else { End::Success };
+            // What fails does so at once, or after all.
+            let timing = timing.filter(|_| response.status().is_success());
             attempt.finish(end, retry_after::of(response, SystemTime::now()), timing);
         }
         Err(error) if error.trips_breaker() => {

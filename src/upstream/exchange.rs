@@ -145,7 +145,7 @@ impl http_body::Body for ResponseBody {
         if let Some(failure) = this.failure.take() {
             return Poll::Ready(Some(Err(failure.into())));
         }
-        let mut frame = match &mut this.wire {
+        let mut frame = match &this.wire {
             Some(wire) => wire.take_frame(&mut this.incoming),
             None => Pin::new(&mut this.incoming).poll_frame(&mut silent()),
         };
@@ -153,7 +153,8 @@ impl http_body::Body for ResponseBody {
             && let Some(wire) = &mut this.wire
         {
             wire.poll(cx);
-            frame = wire.take_frame(&mut this.incoming);
+            // Not muted: nothing polls the connection after that.
+            frame = Pin::new(&mut this.incoming).poll_frame(&mut silent());
         }
         if let Poll::Ready(Some(Err(failure))) = frame {
             // A little later, so that what came before it is not dropped on its way out.

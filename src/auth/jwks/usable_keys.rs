@@ -23,8 +23,7 @@ const MAX_KEYS: usize = 256;
 /// Characters of a `kid` in the log.
 const MAX_NAME: usize = 64;
 
-/// Members of private and symmetric keys (RFC 7518 section 6). A key whose owner publishes them
-/// proves nothing.
+/// Members of secret keys (RFC 7518 section 6): a key that is published with them proves nothing.
 const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The usable keys of a set: at least one.

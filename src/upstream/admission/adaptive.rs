@@ -1,30 +1,26 @@
 //! How many calls Sync takes at once without becoming slower. Pure: time is an argument.
 //!
 //! Above what a server can do at once, calls wait for each other, and more of them at once only
-//! make all of them slower. So the limit grows while latency stays what it was, and shrinks when it
-//! grows with the load: additively near the limit that was too high, by half when it was far too
-//! high. Calls are compared with calls of their kind: of the same route, and of about as many
-//! vehicles, so that larger batches are no reason to make fewer calls.
+//! make all of them slower. So the limit grows while latency stays what it is with half of the
+//! calls, and shrinks when it grows with the load. The designs behind it are the gradient
+//! controllers of Netflix' concurrency-limits and of Envoy, whose normal latency is measured at
+//! times with fewer calls, too.
 //!
-//! What is normal for a kind is the least median of a few calls within the last minute. Under a load
-//! that never changes nothing less would ever be seen, so now and then the calls at once are halved
-//! for a moment. The designs behind it are the gradient controllers of Netflix' concurrency-limits
-//! and of Envoy, whose smallest latency is measured at times, too.
-//!
-//! Two things are added to them. A climb that ends too high goes back to where it began, and the
-//! next one begins half as soon: at the limit, little is lost by trying. And where a quarter of the
-//! calls are as slow as all of them were, load was not the reason: what is slow is the new normal,
-//! and the limit is what it was.
+//! But what is slow is not always slow because of the load. So nothing is ever shrunk for good
+//! without an experiment: fewer calls are made for a moment, and only if they are faster, by more
+//! than chance explains, the limit stays there. The same is tried now and then under a load that
+//! never changes. A climb is an experiment by itself: one that ends too high goes back towards
+//! where it began, and the next one begins half as soon, so that little is lost by trying.
 
-mod latency;
+mod sample;
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use tokio::time::Instant;
 
-use self::latency::{KindIndex, Latencies, Median};
+use self::sample::Sample;
 
-pub(in crate::upstream) use self::latency::Timing;
+pub(in crate::upstream) use self::sample::Timing;
 
 /// The limit, and what is known of latency.
 #[derive(Debug)]
@@ -36,43 +32,53 @@ pub(super) struct Adaptive {
     first_step: f64,
     /// The limit at which a climb began that has not doubled it yet.
     climbs_from: Option<f64>,
-    fall: Option<Fall>,
-    /// While fewer calls are made to see whether that changes anything: the limit before.
-    probes_from: Option<f64>,
-    probes_at: Instant,
-    /// Calls that began before say nothing of the limit as it is.
+    /// Calls that began since the limit is what it is.
+    sample: Sample,
     changed_at: Instant,
-    latencies: Latencies,
+    /// Of what ends before, the slow ones are still under way.
+    settles_at: Instant,
+    /// What a call took at most since the limit is what it is.
+    longest: Duration,
+    /// Fewer calls than now, at the end of the last experiment.
+    normal: Option<Sample>,
+    experiment: Option<Experiment>,
+    experiments_at: Instant,
+    heard_at: Instant,
 }
 
-/// Since when the limit has only shrunk.
-#[derive(Clone, Copy, Debug)]
-struct Fall {
+/// Fewer calls are made for a moment. What it was like before.
+#[derive(Debug)]
+struct Experiment {
     limit: f64,
-    kind: KindIndex,
-    median: f64,
-    under_way: f64,
+    sample: Sample,
 }
 
 /// The limit never falls below, and fewer calls at once are no load.
 pub(super) const LEAST: usize = 4;
 
-/// A median so many times the least is due to load, and not to chance.
-const TOLERANCE: f64 = 1.5;
+/// Each time so many calls more have ended, they are looked at.
+const CALLS: usize = 15;
 
-/// Up to so many times, one call fewer is enough.
-const SLIGHT: f64 = 2.5;
+/// What is not known after so many calls does not matter.
+const MOST_CALLS: usize = 150;
 
-/// The first step up after one down: a limit that was too high is tried again after eight medians,
-/// and when it often was, after 32.
+/// Calls that take so many times as long as normal may be too many, and from the second on by far.
+const SLOW: f64 = 1.35;
+const VERY_SLOW: f64 = 2.5;
+
+/// So many standard errors are no chance.
+const SURE: f64 = 3.0;
+
+/// The first step up after one down: a limit that was too high is tried again after 120 calls, and
+/// when it often was, after 480.
 const FIRST_STEP: f64 = 1.0 / 8.0;
 const LEAST_STEP: f64 = 1.0 / 32.0;
 
-/// How far the calls at once fall before it is asked whether that has helped.
-const FELL: f64 = 0.25;
-
 /// How often fewer calls are made for a moment.
-const PROBE_EVERY: Duration = Duration::from_secs(30);
+const EXPERIMENT_EVERY: Duration = Duration::from_secs(30);
+
+/// An experiment without calls ends, and so does the wait for slow calls.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Adaptive {
     /// At the most, which stays the limit until load shows that it is too high.
@@ -83,25 +89,32 @@ impl Adaptive {
             step: FIRST_STEP,
             first_step: FIRST_STEP,
             climbs_from: None,
-            fall: None,
-            probes_from: None,
-            probes_at: now,
+            sample: Sample::new(),
             changed_at: now,
-            latencies: Latencies::new(now),
+            settles_at: now,
+            longest: Duration::ZERO,
+            normal: None,
+            experiment: None,
+            experiments_at: now,
+            heard_at: now,
         }
     }
 
     /// There may be so many from now on. A limit that was at the most stays there.
     pub(super) fn set_most(&mut self, most: usize) {
-        let is_highest = self.limit >= self.most as f64;
-        self.most = most;
-        let bounded = |limit: f64| limit.min(most as f64);
-        self.limit = if is_highest { most as f64 } else { bounded(self.limit) };
+        let before = mem::replace(&mut self.most, most) as f64;
+        let bounded = |limit: f64| match limit >= before {
+            true => most as f64,
+            false => limit.min(most as f64),
+        };
         self.climbs_from = self.climbs_from.map(bounded);
-        self.probes_from = self.probes_from.map(bounded);
-        self.fall = self
-            .fall
-            .map(|fall| Fall { limit: bounded(fall.limit), ..fall });
+        match &mut self.experiment {
+            Some(experiment) => {
+                experiment.limit = bounded(experiment.limit);
+                self.limit = self.limit.min(most as f64);
+            }
+            None => self.limit = bounded(self.limit),
+        }
     }
 
     /// Calls at once.
@@ -109,46 +122,98 @@ impl Adaptive {
         self.limit as usize
     }
 
+    /// Ends an experiment that nobody takes part in.
+    pub(super) fn expire(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.heard_at) > PATIENCE
+            && let Some(experiment) = self.experiment.take()
+        {
+            self.normal = None;
+            self.set_limit(experiment.limit, now);
+        }
+    }
+
     /// A call has its response. `under_way`: calls at once when it began, with itself.
     pub(super) fn note(&mut self, timing: Timing, under_way: usize, now: Instant) {
+        self.heard_at = now;
         if timing.began_at < self.changed_at {
             return;
         }
-        let before = self.limit();
-        if let Some(median) = self.latencies.note(timing, under_way, now) {
-            self.adjust(median, now);
+        self.longest = self.longest.max(now - timing.began_at);
+        if now < self.settles_at {
+            return;
         }
-        if self.limit() != before {
-            self.changed_at = now;
-            // Samples are of one limit.
-            self.latencies.forget_samples();
+        self.sample.add(timing, under_way, now);
+        if !self.sample.calls().is_multiple_of(CALLS) {
+            return;
         }
-    }
-
-    fn adjust(&mut self, median: Median, now: Instant) {
-        let under_way = median.under_way.min(self.limit);
-        let is_slow = median.ratio > TOLERANCE;
-        if !is_slow {
-            self.fall = None;
-        }
-        let probes_from = self.probes_from.take();
-        if is_slow && (under_way > self.least() || self.fall.is_some()) {
-            let limit = probes_from.unwrap_or(self.limit);
-            self.shrink(Median { under_way, ..median }, limit);
-        } else if let Some(limit) = probes_from {
-            self.limit = limit;
-        } else if now >= self.probes_at && under_way > self.least() {
-            self.probes_from = Some(self.limit);
-            self.limit = (under_way / 2.0).ceil().max(self.least());
-            self.probes_at = now + PROBE_EVERY;
-        } else if !is_slow && under_way * 2.0 >= self.limit {
-            self.grow();
+        let under_way = self.sample.under_way().min(self.limit);
+        match self.experiment.take() {
+            Some(experiment) => self.conclude(experiment, under_way, now),
+            None => self.look(under_way, now),
         }
     }
 
-    fn grow(&mut self) {
+    /// Compares an experiment with what was before, if it has gone on for long enough.
+    fn conclude(&mut self, before: Experiment, under_way: f64, now: Instant) {
+        // Calls that wait for each other take as long as there are many of them.
+        let expected = before.sample.under_way().min(before.limit) / under_way.max(1.0);
+        let expected = expected.max(1.01).ln();
+        let saved = self.sample.compare(&before.sample);
+        let is_known = saved.is_some_and(|saved| saved.error < expected / 4.0);
+        if !is_known && self.sample.calls() < MOST_CALLS {
+            self.experiment = Some(before);
+            return;
+        }
+        self.experiments_at = now + EXPERIMENT_EVERY;
+        self.normal = Some(self.sample.clone());
+        if saved.is_some_and(|saved| saved.exceeds(expected / 2.0, SURE)) {
+            self.climbs_from = None;
+            (self.step, self.first_step) = (FIRST_STEP, FIRST_STEP);
+            if under_way > self.least() {
+                self.try_fewer(under_way / 2.0, now);
+            }
+        } else {
+            self.step = self.first_step;
+            self.set_limit(before.limit, now);
+        }
+    }
+
+    /// Compares calls with what is normal.
+    fn look(&mut self, under_way: f64, now: Instant) {
+        let slower = self
+            .normal
+            .as_ref()
+            .map(|normal| normal.compare(&self.sample));
+        // What is normal for other kinds of calls says nothing.
+        let is_due = now >= self.experiments_at || !matches!(slower, Some(Some(_)));
+        match slower.flatten() {
+            Some(slower) if slower.exceeds(SLOW.ln(), SURE) => {
+                let is_slight = slower.log < VERY_SLOW.ln();
+                if let Some(from) = self.climbs_from.take() {
+                    let lower = if is_slight { under_way.ceil() - 1.0 } else { under_way / 2.0 };
+                    self.first_step = (self.first_step / 2.0).max(LEAST_STEP);
+                    self.step = self.first_step;
+                    self.set_limit(lower.max(from).floor(), now);
+                } else if under_way > self.least() {
+                    let share = if is_slight { 0.75 } else { 0.5 };
+                    self.try_fewer(under_way * share, now);
+                }
+            }
+            _ if is_due && under_way > self.least() => self.try_fewer(under_way / 2.0, now),
+            _ if under_way * 2.0 >= self.limit => self.grow(now),
+            _ => {}
+        }
+    }
+
+    fn try_fewer(&mut self, limit: f64, now: Instant) {
+        let sample = mem::replace(&mut self.sample, Sample::new());
+        self.experiment = Some(Experiment { limit: self.limit, sample });
+        self.set_limit(limit.ceil().max(self.least()), now);
+    }
+
+    fn grow(&mut self, now: Instant) {
         let before = self.limit.floor();
-        self.limit = (self.limit + self.step).min(self.most as f64);
+        self.set_limit((self.limit + self.step).min(self.most as f64), now);
         if self.limit < before + 1.0 {
             return;
         }
@@ -160,45 +225,17 @@ impl Adaptive {
         }
     }
 
-    /// Calls take too long with so many under way. `limit`: without a probe.
-    fn shrink(&mut self, median: Median, limit: f64) {
-        let Median { kind, ratio, under_way, .. } = median;
-        let smaller = match ratio < SLIGHT {
-            true => (under_way - 1.0).ceil(),
-            false => (under_way * (TOLERANCE / ratio).clamp(0.5, 0.9)).floor(),
-        };
-        if let Some(from) = self.climbs_from.take() {
-            self.limit = smaller.max(from);
-            self.first_step = (self.first_step / 2.0).max(LEAST_STEP);
-            self.fall = None;
-        } else {
-            let median = median.seconds;
-            let begun = Fall { limit, kind, median, under_way };
-            let fall = *self.fall.get_or_insert(begun);
-            let has_fallen = under_way <= self.least().max(fall.under_way * FELL);
-            if has_fallen && kind == fall.kind && fall.is_in_vain(median, under_way) {
-                self.limit = fall.limit;
-                self.fall = None;
-                self.latencies.forget();
-            } else {
-                self.limit = smaller.max(self.least());
-            }
-            self.first_step = FIRST_STEP;
+    fn set_limit(&mut self, limit: f64, now: Instant) {
+        let before = mem::replace(&mut self.limit, limit);
+        if limit as usize != before as usize {
+            self.changed_at = now;
+            self.settles_at = now + mem::take(&mut self.longest).min(PATIENCE);
+            self.sample = Sample::new();
         }
-        self.step = self.first_step;
     }
 
     fn least(&self) -> f64 {
         LEAST.min(self.most) as f64
-    }
-}
-
-impl Fall {
-    /// Calls that wait for each other take as long as there are many of them. These take about as
-    /// long as they did.
-    fn is_in_vain(&self, median: f64, under_way: f64) -> bool {
-        let share = under_way / self.under_way;
-        share < 1.0 && median > self.median * f64::midpoint(share, 1.0)
     }
 }
 

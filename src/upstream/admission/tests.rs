@@ -86,13 +86,39 @@ fn clients_take_turns_whatever_kind_their_calls_are_of() {
     assert!(wait(1, Kind::Streaming, 0) && wait(3, Kind::Buffered, 100));
     assert!(wait(3, Kind::Streaming, 0));
     let mut turns = Vec::new();
-    scene.state.release(Some(ClientId(9)));
+    scene.state.release(Some(ClientId(9)), false);
     while let Some((Reservation { client, kind, .. }, ..)) = scene.state.next(scene.now) {
-        scene.state.release(client);
+        scene.state.release(client, false);
         scene.state.streaming -= usize::from(kind == Kind::Streaming);
         turns.push(client.unwrap().0);
     }
     assert_eq!(turns, [1, 2, 3, 1, 2, 1, 2, 1, 1, 3, 1]);
+}
+
+/// Tunnels and downloads would otherwise keep everybody else out for hours.
+#[test]
+fn what_goes_at_its_clients_pace_takes_no_part_of_the_adaptive_limit() {
+    let Scene { now, state, .. } = Scene::new();
+    let limits = Limits { calls: 8, streaming: 2, of_client: 8 };
+    let adaptive = Some(Adaptive::new(4, now));
+    let mut state = State { adaptive, own: 8, limits, ..state };
+    let admits = |state: &mut State, kind| match state.enter(Reservation::of(kind), now) {
+        Entered::Admitted(entrance) => Some(entrance.under_way),
+        Entered::Queued(..) => None,
+        Entered::Refused(error) => panic!("{error}"),
+    };
+    assert_eq!(admits(&mut state, Kind::Streaming), Some(0));
+    for under_way in 1..=4 {
+        assert_eq!(admits(&mut state, Kind::Buffered), Some(under_way));
+    }
+    assert_eq!(admits(&mut state, Kind::Buffered), None);
+    state.answered = 3;
+    assert!(state.next(now).is_some(), "three have their head");
+    assert_eq!(admits(&mut state, Kind::Buffered), Some(3));
+    assert_eq!(admits(&mut state, Kind::Buffered), Some(4), "all that may be at once");
+    assert_eq!(admits(&mut state, Kind::Buffered), None);
+    state.answered = 7;
+    assert!(state.next(now).is_none(), "more than may be at once");
 }
 
 impl Scene {
@@ -133,7 +159,7 @@ impl Scene {
             Step::End(nth) => {
                 let (client, kind) = CALLS[nth];
                 self.calls[nth] = Place::Over;
-                self.state.release(Some(ClientId(client)));
+                self.state.release(Some(ClientId(client)), false);
                 self.admit();
                 if kind == Kind::Streaming {
                     self.state.streaming -= 1;

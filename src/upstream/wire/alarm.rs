@@ -39,8 +39,9 @@ impl Alarm {
         Context::from_waker(&self.waker)
     }
 
-    /// Does something to the connection without waking anybody. What comes from outside meanwhile
-    /// is seen when the connection is polled next.
+    /// Does something to the connection without waking anybody. What comes from outside meanwhile,
+    /// on another thread, wakes nobody either: so whoever waits then has to poll the connection
+    /// after it.
     pub(super) fn mute<T>(&self, action: impl FnOnce() -> T) -> T {
         self.state.is_muted.store(true, Release);
         let result = action();

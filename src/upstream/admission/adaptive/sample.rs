@@ -1,0 +1,188 @@
+//! How long calls take, and whether some take longer than others. Pure: time is an argument.
+
+use tokio::time::Instant;
+
+use crate::route::Route;
+
+/// A call that has its response.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::upstream) struct Timing {
+    pub(in crate::upstream) route: Route,
+    pub(in crate::upstream) vehicles: usize,
+    pub(in crate::upstream) began_at: Instant,
+}
+
+/// The latencies of some calls, as logarithms: so a few very long ones say little, and a difference
+/// is a factor.
+#[derive(Clone, Debug)]
+pub(super) struct Sample {
+    kinds: Box<[Kind]>,
+    calls: usize,
+    /// Calls at once when each began, added up.
+    under_way: usize,
+}
+
+/// How much longer the calls of one sample take than those of another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Difference {
+    /// The logarithm of the factor.
+    pub(super) log: f64,
+    /// Its standard error.
+    pub(super) error: f64,
+}
+
+/// Calls that take about equally long: of one route, and of about as many vehicles.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kind {
+    calls: f64,
+    sum: f64,
+    squares: f64,
+}
+
+/// Sizes of batches between one vehicle and two, two and four, ….
+const SIZES_PER_DOUBLING: f64 = 2.0;
+
+/// Sizes that are told apart: up to 512 vehicles, and none.
+const SIZES: usize = 20;
+
+/// What is thought of the variance before anything is known of it: that latencies differ by a
+/// twentieth. It counts as much as so many calls.
+const PRIOR_VARIANCE: f64 = 0.05 * 0.05;
+const PRIOR_CALLS: f64 = 4.0;
+
+/// Seconds. Faster than that is nothing.
+const SHORTEST: f64 = 1e-6;
+
+impl Sample {
+    /// Of no calls.
+    pub(super) fn new() -> Self {
+        let kinds = vec![Kind::default(); Route::ALL.len() * SIZES].into();
+        Self { kinds, calls: 0, under_way: 0 }
+    }
+
+    /// Adds a call that ends now, and began when so many were under way, with itself.
+    pub(super) fn add(&mut self, timing: Timing, under_way: usize, now: Instant) {
+        let Timing { route, vehicles, began_at } = timing;
+        let log = (now - began_at).as_secs_f64().max(SHORTEST).ln();
+        let kind = &mut self.kinds[route.index() * SIZES + size(vehicles)];
+        kind.calls += 1.0;
+        kind.sum += log;
+        kind.squares += log * log;
+        self.calls += 1;
+        self.under_way += under_way;
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.calls
+    }
+
+    /// Calls at once when they began, on average.
+    pub(super) fn under_way(&self) -> f64 {
+        self.under_way as f64 / self.calls.max(1) as f64
+    }
+
+    /// How much longer the calls of `other` take. Calls are compared with those of their kind, so
+    /// `None`: there are none of one kind in both.
+    pub(super) fn compare(&self, other: &Self) -> Option<Difference> {
+        let (mut weights, mut logs) = (0.0, 0.0);
+        let (mut deviation, mut freedom) = (PRIOR_VARIANCE * PRIOR_CALLS, PRIOR_CALLS);
+        for (one, other) in self.kinds.iter().zip(&other.kinds) {
+            for kind in [one, other] {
+                deviation += kind.deviation();
+                freedom += (kind.calls - 1.0).max(0.0);
+            }
+            if one.calls > 0.0 && other.calls > 0.0 {
+                // The inverse of the variance of the difference of both means.
+                let weight = one.calls * other.calls / (one.calls + other.calls);
+                weights += weight;
+                logs += weight * (other.mean() - one.mean());
+            }
+        }
+        let error = (deviation / freedom / weights).sqrt();
+        (weights > 0.0).then(|| Difference { log: logs / weights, error })
+    }
+}
+
+impl Difference {
+    /// Whether it is more than `log`, and so many times what may be chance.
+    pub(super) fn exceeds(self, log: f64, errors: f64) -> bool {
+        self.log > log && self.log > self.error * errors
+    }
+}
+
+impl Kind {
+    fn mean(&self) -> f64 {
+        self.sum / self.calls
+    }
+
+    /// The squares of the distances from the mean, added up.
+    fn deviation(&self) -> f64 {
+        match self.calls > 1.0 {
+            true => (self.squares - self.sum * self.mean()).max(0.0),
+            false => 0.0,
+        }
+    }
+}
+
+/// Which size so many vehicles are.
+fn size(vehicles: usize) -> usize {
+    match vehicles {
+        0 => 0,
+        _ => (1 + ((vehicles as f64).log2() * SIZES_PER_DOUBLING) as usize).min(SIZES - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Calls of one route: their vehicles, and what they take in milliseconds.
+    fn sample(calls: &[(usize, u64)]) -> Sample {
+        let (mut sample, began_at) = (Sample::new(), Instant::now());
+        for &(vehicles, took) in calls {
+            let timing = Timing { route: Route::Batch, vehicles, began_at };
+            sample.add(timing, 4, began_at + Duration::from_millis(took));
+        }
+        sample
+    }
+
+    #[test]
+    fn tells_sizes_apart() {
+        assert_eq!([0, 1, 2, 3, 4, 250, 500, 10_000].map(size), [0, 1, 3, 4, 5, 16, 18, 19]);
+    }
+
+    #[test]
+    fn compares_calls_with_those_of_their_kind() {
+        let before = sample(&[(1, 50), (1, 52), (500, 900), (500, 880)]);
+        // Fewer small ones, each of which takes twice as long.
+        let after = sample(&[(1, 102), (500, 1_780), (500, 1_780), (500, 1_780)]);
+        let twice = before.compare(&after).unwrap();
+        assert!((twice.log - 2_f64.ln()).abs() < 0.02, "{twice:?}");
+        assert!(twice.exceeds(1.5_f64.ln(), 3.0));
+        assert!(!twice.exceeds(2.5_f64.ln(), 3.0));
+        assert!(before.compare(&sample(&[(20, 50)])).is_none());
+        assert!(before.compare(&Sample::new()).is_none());
+    }
+
+    #[test]
+    fn what_varies_has_to_differ_more() {
+        let varying = |factor: u64| sample(&[(1, 20 * factor), (1, 400 * factor)].repeat(8));
+        let twice = varying(1).compare(&varying(2)).unwrap();
+        assert!(twice.log > 0.6 && !twice.exceeds(0.0, 3.0), "{twice:?}");
+        let steady = sample(&[(1, 90)].repeat(16));
+        assert!(
+            sample(&[(1, 50)].repeat(16))
+                .compare(&steady)
+                .unwrap()
+                .exceeds(0.3, 3.0)
+        );
+    }
+
+    #[test]
+    fn takes_calls_that_take_no_time() {
+        let compared = sample(&[(1, 0), (1, 0)]).compare(&sample(&[(1, 1)]));
+        assert!(compared.unwrap().log.is_finite());
+    }
+}
