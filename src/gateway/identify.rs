@@ -11,10 +11,12 @@ use crate::{
     limit::Client,
     peer::Peer,
     rule::{Pass, Rule},
+    trace::RequestTrace,
 };
 
 /// Puts the [`Client`] into the extensions of a request: the issuer and subject of its token, else
-/// the address that it comes from. The connection remembers it.
+/// the address that it comes from. The connection remembers it, and so does what is noted of the
+/// request.
 #[derive(Debug)]
 pub(super) struct Identify;
 
@@ -31,6 +33,11 @@ impl Rule for Identify {
         if let Some(client) = named.or_else(at) {
             if let Some(memory) = extensions.get::<Arc<ConnectionMemory>>() {
                 memory.note_client(client.hash());
+            }
+            if let Some(trace) = extensions.get::<RequestTrace>()
+                && let Some(peer) = extensions.get::<Peer>()
+            {
+                trace.note_client(peer.client, client.hash());
             }
             extensions.insert(client);
         }

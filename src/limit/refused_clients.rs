@@ -6,7 +6,6 @@ use tracing::{field::display, info};
 
 use super::{Client, metrics::Reason};
 use crate::{
-    hex::hex,
     peer::Peer,
     refusal_log::{Kind, RefusalLog},
 };
@@ -21,7 +20,7 @@ impl RefusedClients {
     pub(super) fn note(&self, reason: Reason, client: Client, from: Option<&Peer>) {
         let client = (client, from.map(|peer| peer.client));
         for (Kind { reason, client }, count) in self.0.note(reason, Some(client)) {
-            let client_id = client.map(|(client, _)| hex(&client.hash().to_be_bytes()));
+            let client_id = client.map(|(client, _)| format!("{:016x}", client.hash()));
             let client = client.and_then(|(_, address)| address).map(display);
             info!(reason = reason.as_str(), client, client_id, count, "client refused");
         }

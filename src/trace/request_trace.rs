@@ -3,6 +3,7 @@
 
 use std::{
     fmt::Write as _,
+    net::IpAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -29,6 +30,7 @@ struct Notes {
     micros: [AtomicU64; Step::ALL.len()],
     calls: AtomicU32,
     vehicles: OnceLock<String>,
+    client: OnceLock<(IpAddr, u64)>,
 }
 
 labels! {
@@ -65,6 +67,7 @@ impl RequestTrace {
             micros: Default::default(),
             calls: AtomicU32::new(0),
             vehicles: OnceLock::new(),
+            client: OnceLock::new(),
         })))
     }
 
@@ -109,6 +112,18 @@ impl RequestTrace {
             }
             text
         });
+    }
+
+    /// It comes from this address, and from the client with this hash.
+    pub fn note_client(&self, address: IpAddr, hash: u64) {
+        if let Some(notes) = &self.0 {
+            let _ = notes.client.set((address, hash));
+        }
+    }
+
+    /// Its address and the hash of its client, if they were noted.
+    pub fn client(&self) -> Option<(IpAddr, u64)> {
+        self.0.as_ref()?.client.get().copied()
     }
 
     /// Where its vehicles came from, in words, if it is about vehicles.

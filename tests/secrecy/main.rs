@@ -147,6 +147,11 @@ async fn a_client_that_is_refused_is_named_for_those_who_know_it() {
     let told = String::from_utf8(told.unwrap().stdout).unwrap();
     let client_id = line["client_id"].as_str().unwrap();
     assert_eq!(client_id.len(), 16);
+    let ended = written
+        .lines()
+        .filter(|line| line.contains("request ended"));
+    let named = |line: &str| line.contains("127.0.0.1") && line.contains(client_id);
+    assert!(ended.clone().count() > 1 && ended.clone().all(named), "{written}");
     // Without Python nothing is told.
     assert!(told.is_empty() || told.trim() == client_id, "{told} and not {client_id}");
 }

@@ -213,13 +213,15 @@ async fn logs_the_requests_that_are_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn logs_where_vehicles_came_from_how_old_they_were_and_how_many_calls_that_took() {
+async fn logs_whose_it_was_where_vehicles_came_from_how_old_they_were_and_how_many_calls_that_took()
+{
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let serving = service_fn(|request: Request<Body>| async move {
         let trace = RequestTrace::of(request.extensions());
         trace.note_vehicles([("hit", 2), ("joined", 0), ("miss", 1)].into_iter());
         trace.note_call();
+        trace.note_client("192.0.2.7".parse().unwrap(), 0xa0);
         let mut response = Response::new(Body::empty());
         response.headers_mut().insert(AGE, 840.into());
         Ok(response)
@@ -228,6 +230,8 @@ async fn logs_where_vehicles_came_from_how_old_they_were_and_how_many_calls_that
     let response = layer.layer(serving).oneshot(request("GET", None)).await;
     drop(response);
     let lines = lines.0.lock();
+    let client = " client=192.0.2.7 client_id=\"00000000000000a0\" route=";
+    assert!(lines[0].contains(client), "{lines:?}");
     assert!(lines[0].contains(" vehicles=\"hit=2 miss=1\" age=840 calls=1 "), "{lines:?}");
 }
 
