@@ -11,7 +11,7 @@ use crate::{
 const QUERIES: [&str; 4] =
     ["alerts.yml", "recording.yml", "grafana/vingate.json", "kubernetes/monitoring/rules.yaml"];
 
-fn shipped(name: &str) -> String {
+pub(crate) fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("deploy")
         .join(name);

@@ -1,5 +1,6 @@
 //! Holds the sources to the house rules: imports go only downward, files stay small, and
-//! nothing is left for later. Holds the alerts and the documents to the sources.
+//! nothing is left for later. Holds the alerts and the documents to the sources, and manifests to
+//! the configuration.
 //!
 //! A module may use what stands on the levels below its own. Whether it may use its neighbours
 //! on the same level, the level says. Test code (`#[cfg(test)]` items, `tests.rs`, `tests/`,
@@ -8,10 +9,13 @@
 mod circles;
 mod deploy;
 mod documents;
+mod kubernetes;
+mod machine;
 mod names;
 mod paths;
 mod sizes;
 mod source;
+mod yaml;
 
 use self::{
     paths::paths,
