@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, stream};
 use http::Request;
+use serde_json::Value;
 use vingate::{problem::Code, sandbox::Class, vehicle::Vehicle};
 
 use crate::support::{Dice, Exposition, Gateway, JSON, spelled};
 
 const ALERTS: &str = include_str!("../../deploy/alerts.yml");
+const RECORDING: &str = include_str!("../../deploy/recording.yml");
+const DASHBOARD: &str = include_str!("../../deploy/grafana/vingate.json");
 
 const DOCUMENT: &str = include_str!("../../README.md");
 
@@ -82,30 +85,73 @@ async fn shows_every_metric_in_a_form_that_prometheus_accepts() {
     }
 }
 
-/// An alert that asks for a label that is not there is never raised, and nobody hears of it.
+/// The queries that are shipped: alerts and recording rules, each file as one, and those of the
+/// dashboard.
+fn queries() -> Vec<String> {
+    fn find(value: &Value, queries: &mut Vec<String>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|it| find(it, queries)),
+            Value::Object(members) => {
+                queries.extend(
+                    members
+                        .get("expr")
+                        .and_then(Value::as_str)
+                        .map(str::to_owned),
+                );
+                members.values().for_each(|it| find(it, queries));
+            }
+            _ => {}
+        }
+    }
+    let mut queries = Vec::from([ALERTS, RECORDING].map(str::to_owned));
+    find(&serde_json::from_str(DASHBOARD).unwrap(), &mut queries);
+    queries
+}
+
+/// Labels that Prometheus adds.
+const ADDED: [&str; 2] = ["instance", "job"];
+
+/// An alert that asks for a label that is not there is never raised, and a panel stays empty.
 #[tokio::test]
-async fn alerts_ask_for_labels_that_are_there() {
+async fn queries_ask_for_labels_that_are_there() {
     let gateway = Gateway::start(&shared()).await;
     let vehicle = gateway.sandbox.vehicles(Class::Finished).next().unwrap();
     gateway.batch(&[spelled(&vehicle)]).await.expect(200);
     gateway.send_bare(Request::get("/x"), "").await.expect(401);
     let metrics = Exposition::parse(&metrics(&gateway).await).unwrap();
-    let mut checked = 0;
-    for (at, _) in ALERTS.match_indices('{') {
-        let is_outside = |c: char| !c.is_ascii_alphanumeric() && c != '_';
-        let name = ALERTS[..at].rsplit(is_outside).next().unwrap();
-        if !name.starts_with("vingate_") {
-            continue;
+    let is_outside = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    let (mut matched, mut grouped) = (0, 0);
+    for query in queries() {
+        for (at, _) in query.match_indices('{') {
+            let name = query[..at].rsplit(is_outside).next().unwrap();
+            if !name.starts_with("vingate_") {
+                continue;
+            }
+            let (matchers, _) = query[at + 1..].split_once('}').unwrap();
+            let labels = matchers
+                .split(',')
+                .map(|it| it.trim().split(['=', '!']).next().unwrap());
+            for label in labels.filter(|label| !ADDED.contains(label)) {
+                let family = metrics.family(name);
+                let family = family.unwrap_or_else(|| panic!("no {name}"));
+                assert!(family.has_label(label), "{name} has no label {label}: {query}");
+                matched += 1;
+            }
         }
-        let family = metrics.family(name).unwrap_or_else(|| panic!("no {name}"));
-        let (matchers, _) = ALERTS[at + 1..].split_once('}').unwrap();
-        for matcher in matchers.split(',') {
-            let label = matcher.trim().split(['=', '!']).next().unwrap();
-            assert!(family.has_label(label), "{name} has no label {label}");
-            checked += 1;
+        let asked: Vec<_> = query
+            .split(is_outside)
+            .filter_map(|name| metrics.family(name))
+            .collect();
+        for labels in query.split(" by (").skip(1) {
+            let labels = labels.split(')').next().unwrap().split(',').map(str::trim);
+            for label in labels.filter(|label| !ADDED.contains(label)) {
+                let is_there = asked.iter().any(|family| family.has_label(label));
+                assert!(is_there, "nothing has the label {label}: {query}");
+                grouped += 1;
+            }
         }
     }
-    assert!(checked > 5, "found the matchers of the alerts");
+    assert!(matched > 15 && grouped > 15, "found {matched} matchers and {grouped} groups");
 }
 
 /// Labels whose values are described, not listed.
