@@ -60,15 +60,18 @@ impl Loader {
                 if is_large && !is_late {
                     self.queues().is_too_large(key, vehicles);
                 }
-                let may_cut = round < MAX_ROUNDS && !is_late;
-                let cut = Cut::of(&parts, &error).filter(|_| may_cut);
-                let more = cut.map_or(0, |cut| cut.calls(&parts));
-                let cut = cut.filter(|_| calls + more <= MAX_CALLS);
+                let cut = Cut::of(&parts, &error);
                 let isolates = cut.is_some() && !is_large;
-                if isolates && !self.may_isolate(key, round, more) {
+                let more = cut.map_or(0, |cut| cut.calls(&parts));
+                let may_cut = round < MAX_ROUNDS && !is_late && calls + more <= MAX_CALLS;
+                let may_cut = may_cut && (!isolates || self.may_isolate(key, round, more));
+                if isolates && !may_cut {
+                    // A refusal is the fault of one of them, and is not told to the others.
                     drop(parts);
                     continue;
                 }
+                let cut = cut.filter(|_| may_cut);
+                let more = if may_cut { more } else { 0 };
                 match cut {
                     Some(cut) => groups.extend(cut.apply(parts)),
                     None => {
