@@ -157,7 +157,7 @@ impl SlowClients {
         self.0.count.inc();
         let mut calls = self.0.calls.lock();
         if calls.len() >= self.0.max {
-            calls.retain(|call| call.strong_count() > 0);
+            calls.retain(|call| call.upgrade().is_some_and(|call| !self.has_left(&call)));
         }
         if calls.len() >= self.0.max
             && let Some(call) = calls.pop_front().and_then(|call| call.upgrade())
@@ -165,6 +165,17 @@ impl SlowClients {
             call.cut();
         }
         calls.push_back(Arc::downgrade(call));
+    }
+
+    /// Whether a call has gone on since it was one of them. It is none now, and may become one again.
+    fn has_left(&self, call: &Arc<Call>) -> bool {
+        let has_left = call.frames.load(Relaxed) != call.seen.load(Relaxed);
+        if has_left {
+            call.is_slow.store(false, Relaxed);
+            self.0.count.dec();
+            self.0.watched.lock().calls.push(Arc::downgrade(call));
+        }
+        has_left
     }
 }
 

@@ -204,6 +204,16 @@ async fn cuts_the_slowest_client_when_there_are_too_many() {
     assert!(unread[1].frame().await.unwrap().is_ok());
     unread.remove(0);
     assert_eq!(metrics.slow_clients.get(), 4);
+    // Who goes on is slow no more, and gives its place to another.
+    unread.push(plain(&upstream).await.unwrap().into_body());
+    for _ in 0..20 {
+        assert!(unread[0].frame().await.unwrap().is_ok());
+        sleep(SECOND / 20).await;
+    }
+    assert_eq!(metrics.slow_clients.get(), 4);
+    for body in &mut unread {
+        assert!(body.frame().await.unwrap().is_ok(), "it was cut");
+    }
     drop(unread);
     assert_eq!(metrics.slow_clients.get(), 0);
 }
