@@ -1,6 +1,7 @@
 //! `vingate warm`: a running gateway asked for all vehicles of a CSV, politely.
 
 mod fill;
+mod progress;
 mod vehicle_list;
 
 use std::{
@@ -13,7 +14,6 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +88,7 @@ async fn fill_all(
     pace: Pace,
     stop: &CancellationToken,
 ) -> Total {
-    let bar = progress(vehicles.len());
+    let bar = progress::bar(vehicles.len());
     let mut next_at = Instant::now();
     let batches = stream::iter(vehicles.chunks(pace.batch)).then(|batch| {
         let at = next_at.max(Instant::now());
@@ -139,14 +139,6 @@ fn lines(batch: &[Listed]) -> String {
         [one] => format!("line {}", one.line),
         [first, .., last] => format!("lines {} to {}", first.line, last.line),
     }
-}
-
-/// A bar on a terminal; elsewhere it is not drawn.
-fn progress(vehicles: usize) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{wide_bar} {pos}/{len} vehicles, {per_sec:.0}, {eta} left");
-    let bar = ProgressBar::new(vehicles as u64);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn summary(list: &VehicleList, total: &Total, elapsed: Duration) -> String {
