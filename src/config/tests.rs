@@ -66,7 +66,7 @@ fn gives_every_module_its_part() {
         "server.trusted_proxies = [\"10.0.0.0/8\", \"fd00::/8\"]\n",
         "server.body_idle_timeout = \"7s\"\n",
         "server.listen = \"127.0.0.1:0\"\n",
-        "admin = { listen = \"[::]:0\", token = { env = \"WORD\" }, hosts = [\"gate\"] }\n",
+        "admin = { listen = \"[::]:0\", token = { env = \"LONG\" }, hosts = [\"gate\"] }\n",
         "auth.scope = { read = \"r\", write = \"w\" }\n",
         "limit.rate.burst = 5\n",
         "limit.max_body = \"1KB\"\n",
@@ -248,7 +248,7 @@ fn keeps_limits_where_they_make_sense() {
 #[test]
 fn shows_the_effective_config_without_secrets() {
     let config = parse(&with(concat!(
-        "admin.token.env = \"WORD\"\n",
+        "admin.token.env = \"LONG\"\n",
         "server.listen = \"127.0.0.1:0\"\n",
         "auth.issuer = \"i\"\nauth.audience = [\"a\"]\n",
         "auth.jwks_url = \"https://login.example/jwks?code=hunter2\"\n",

@@ -333,8 +333,8 @@ async fn nobody_reaches_it_through_the_gateway() {
 
 #[tokio::test]
 async fn a_token_keeps_strangers_from_all_but_probes() {
-    let gateway = Gateway::start("[admin]\ntoken = { env = \"ADMIN_TOKEN\" }").await;
-    let token = "Bearer ADMIN_TOKEN";
+    let gateway = Gateway::start("[admin]\ntoken = { env = \"ADMIN_TOKEN_OF_TESTS\" }").await;
+    let token = "Bearer ADMIN_TOKEN_OF_TESTS";
     for (path, is_open) in [
         ("/metrics", true),
         ("/healthz", true),

@@ -45,7 +45,7 @@ fn command(gateway: &Gateway, arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env("VINGATE_TOKEN", token)
-        .env("VINGATE_ADMIN_TOKEN", "ADMIN")
+        .env("VINGATE_ADMIN_TOKEN", "ADMIN_TOKEN_OF_TESTS")
         .kill_on_drop(true);
     command
 }
@@ -183,7 +183,7 @@ async fn a_gateway_that_refuses_for_good_is_not_asked_again() {
 
 #[tokio::test]
 async fn a_purge_says_how_many() {
-    let gateway = Gateway::start("[admin]\ntoken = { env = \"ADMIN\" }").await;
+    let gateway = Gateway::start("[admin]\ntoken = { env = \"ADMIN_TOKEN_OF_TESTS\" }").await;
     let vehicles = gateway.hold(3).await;
     let admin = format!("http://{}", gateway.admin);
     let vin = vehicles[0].vin.as_str();

@@ -64,9 +64,12 @@ pub(super) fn origins(file: &File, context: &mut Context<'_>) -> Vec<HeaderValue
     written.collect()
 }
 
+/// Bytes of the admin token: more than anybody guesses.
+const MIN_TOKEN: usize = 16;
+
 /// What can be sent after `Bearer` (RFC 6750 section 2.1, and any other visible character).
 fn token(secret: &Secret, context: &mut Context<'_>) -> Checked<SecretString> {
-    let bytes = secret.fetch("admin.token", context)?;
+    let bytes = secret.fetch_long("admin.token", MIN_TOKEN, context)?;
     let text = str::from_utf8(&bytes).ok();
     let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
     text.map(SecretString::from).ok_or_else(|| {

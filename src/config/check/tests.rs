@@ -31,7 +31,11 @@ fn listeners_are_apart_and_not_open_by_accident() {
                 "3: admin.token: found nothing, expected a token, because 0.0.0.0:9090 is not loopback",
             ],
         ),
-        ("[admin]\nlisten = \"0.0.0.0:9090\"\ntoken = { env = \"WORD\" }", &[]),
+        ("[admin]\nlisten = \"0.0.0.0:9090\"\ntoken = { env = \"LONG\" }", &[]),
+        (
+            "[admin]\ntoken = { env = \"WORD\" }",
+            &["4: admin.token: found a secret of 7 bytes, expected at least 16 bytes"],
+        ),
         (ACCOUNT, &[open]),
         (&format!("auth.open = true\n{ACCOUNT}"), &[]),
         (&format!("server.listen = \"127.0.0.1:8080\"\n{ACCOUNT}"), &[]),

@@ -104,7 +104,7 @@ fn what_may_change_reaches_nothing_that_may_not() {
     let mut changed = Changes::default();
     for more in [
         "server.trusted_proxies = [\"10.0.0.0/8\"]",
-        "admin.token = { env = \"WORD\" }\nadmin.hosts = [\"vingate.internal\"]",
+        "admin.token = { env = \"LONG\" }\nadmin.hosts = [\"vingate.internal\"]",
         ACCOUNT,
         "auth.issuer = \"i\"\nauth.audience = [\"a\"]\nauth.leeway = \"1s\"",
         "auth.max_token = \"2KiB\"\nauth.subject_claims = [\"azp\"]\nauth.audience_claims = [\"azp\"]",

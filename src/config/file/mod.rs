@@ -59,8 +59,8 @@ table! {
     pub(crate) struct Admin {
         /// Where to listen. By default on this machine only, because it can empty the cache.
         listen: SocketAddr = (Ipv4Addr::LOCALHOST, 9090).into(),
-        /// The bearer token for everything but /metrics, /healthz and /readyz. If absent, none is
-        /// required, which is allowed on a loopback address only.
+        /// The bearer token for everything but /metrics, /healthz and /readyz, at least 16
+        /// characters. If absent, none is required, which is allowed on a loopback address only.
         [Reload] token: Option<Secret> = None,
         /// Names that this listener has, such as "vingate.internal", besides addresses and
         /// localhost. Without a token, requests for other hosts are refused: a foreign page may have

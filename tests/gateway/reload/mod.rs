@@ -290,9 +290,9 @@ async fn operators_see_what_is_in_force() {
     assert_eq!(changes.restart_only().collect::<Vec<_>>(), ["cache.capacity"]);
     assert_eq!(config().await["batch"]["chunk"], 7);
 
-    applied(gateway.reload("[admin]\ntoken = { env = \"OPERATORS\" }"));
+    applied(gateway.reload("[admin]\ntoken = { env = \"OPERATORS_OF_TESTS\" }"));
     gateway.admin(Request::get("/config"), "").await.expect(401);
-    let shown = Request::get("/config").header(AUTHORIZATION, "Bearer OPERATORS");
+    let shown = Request::get("/config").header(AUTHORIZATION, "Bearer OPERATORS_OF_TESTS");
     gateway.admin(shown, "").await.expect(200);
 }
 
