@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -9,15 +10,15 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use http::{
-    Method, Request, Response, StatusCode,
-    header::{ALLOW, CONTENT_SECURITY_POLICY, WWW_AUTHENTICATE},
+    Extensions, Method, Request, Response, StatusCode,
+    header::{ALLOW, AUTHORIZATION, CONTENT_SECURITY_POLICY, WWW_AUTHENTICATE},
 };
 use prometheus::{Registry, TextEncoder};
 use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tower::Service;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
     Config,
@@ -32,7 +33,9 @@ use crate::{
     body::Body,
     gateway::OPENAPI,
     loader,
+    peer::Peer,
     problem::Code,
+    refusal_log::{Kind, RefusalLog},
     request_id::{RequestId, RequestIds},
     upstream::Upstream,
     vehicle_cache::{Cause, Moment, Reason, VehicleCache},
@@ -73,6 +76,7 @@ struct Shared {
     config: Config,
     /// For purges, which the log has a line of.
     ids: RequestIds,
+    refusals: RefusalLog<(), IpAddr>,
     parts: Parts,
 }
 
@@ -125,7 +129,8 @@ impl Endpoint {
 impl Admin {
     /// A service with these parts.
     pub fn new(config: Config, parts: Parts) -> Self {
-        Self(Arc::new(Shared { config, ids: RequestIds::new(), parts }))
+        let (ids, refusals) = (RequestIds::new(), RefusalLog::default());
+        Self(Arc::new(Shared { config, ids, refusals, parts }))
     }
 }
 
@@ -153,6 +158,11 @@ fn page_response() -> Response<Body> {
     response
 }
 
+/// Who has sent a request.
+fn client(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Peer>().map(|peer| peer.client)
+}
+
 impl Shared {
     async fn respond(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
         let endpoint = Endpoint::of(request.uri().path());
@@ -166,6 +176,7 @@ impl Shared {
             && !is_open
             && !guard::is_authorized(&request, token)
         {
+            self.note_refusal(&request);
             let error = Error::new(Code::Unauthorized, "the admin token is needed");
             let challenges = guard::CHALLENGES.into_iter();
             return Err(challenges.fold(error, |error, it| error.with(WWW_AUTHENTICATE, it)));
@@ -186,6 +197,17 @@ impl Shared {
             Endpoint::Status => (JSON, self.status().into()),
         };
         Ok(response(StatusCode::OK, media_type, body))
+    }
+
+    /// Says in the log who sends another token. Who sends none may be a browser that does not know
+    /// yet that one is needed.
+    fn note_refusal(&self, request: &Request<Body>) {
+        if request.headers().contains_key(AUTHORIZATION) {
+            let lines = self.refusals.note((), client(request.extensions()));
+            for (Kind { client, .. }, count) in lines {
+                warn!(client = client.map(display), count, "admin token refused");
+            }
+        }
     }
 
     fn metrics(&self) -> Result<String, Error> {

@@ -107,6 +107,12 @@ async fn nothing_shows(format: &str) {
     for id in ids {
         assert!(written.contains(&id), "{id} is not in the log:\n{written}");
     }
+    // Two who guess within ten seconds, from one address.
+    let refused = written
+        .lines()
+        .filter(|line| line.contains("admin token refused"));
+    let refused: Vec<_> = refused.collect();
+    assert!(matches!(refused[..], [line] if line.contains("127.0.0.1")), "{refused:?}");
     assert!(written.contains("DEBUG") && written.contains("ERROR"), "{written}");
     for (what, text) in [("log", &written), ("operators' view", &shown)] {
         let found = secrets.found_in(text);
