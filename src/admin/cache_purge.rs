@@ -29,19 +29,41 @@ struct Members {
     plate: Option<String>,
 }
 
+/// What is to be dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Selection {
+    pub(super) filter: PurgeFilter,
+    /// The account whose partition it is.
+    pub(super) account: Option<String>,
+}
+
+impl Selection {
+    /// What narrows it, by name: no vehicle.
+    pub(super) fn named(&self) -> String {
+        let PurgeFilter { partition, vin, plate } = self.filter;
+        let members =
+            [("account", partition.is_some()), ("vin", vin.is_some()), ("plate", plate.is_some())];
+        let named = members.into_iter().filter(|(_, is_there)| *is_there);
+        let named: Vec<_> = named.map(|(name, _)| name).collect();
+        if named.is_empty() { "everything".to_owned() } else { named.join(", ") }
+    }
+}
+
 /// What the body of a request asks to drop.
-pub(super) fn read(body: &[u8], accounts: &Accounts) -> Result<PurgeFilter, Error> {
+pub(super) fn read(body: &[u8], accounts: &Accounts) -> Result<Selection, Error> {
     let members: Members = json_body::parse(body)?;
     let vin = members.vin.map(|vin| Vin::parse(&vin)).transpose();
     let plate = members.plate.map(|plate| Plate::parse(&plate)).transpose();
-    Ok(PurgeFilter {
-        partition: match members.account {
-            Some(name) => Some(Partition::new(&account(accounts, &name)?.0)),
-            None => None,
-        },
+    let account = members.account.as_deref();
+    let account = account
+        .map(|name| self::account(accounts, name))
+        .transpose()?;
+    let filter = PurgeFilter {
+        partition: account.map(|Account(digest)| Partition::new(&digest)),
         vin: vin.map_err(|invalid| bad(format_args!("vin {invalid}")))?,
         plate: plate.map_err(|invalid| bad(format_args!("plate {invalid}")))?,
-    })
+    };
+    Ok(Selection { filter, account: members.account })
 }
 
 /// The account with this name.
@@ -55,7 +77,7 @@ mod tests {
     use super::*;
     use crate::{admin::json_body::MAX_DETAIL, problem::Code};
 
-    fn parse(json: &str) -> Result<PurgeFilter, Error> {
+    fn parse(json: &str) -> Result<Selection, Error> {
         let fleet = ("fleet".to_owned(), Account([1; 32]));
         read(json.as_bytes(), &Accounts::from([fleet]))
     }
@@ -64,19 +86,23 @@ mod tests {
     fn reads_what_to_drop() {
         let all = PurgeFilter::default();
         let vin = Vin::parse("3VWFE21C04M000001").ok();
-        for (json, filter) in [
-            ("{}", all),
+        for (json, filter, named) in [
+            ("{}", all, "everything"),
             (
                 " {\"account\":\"fleet\"} ",
                 PurgeFilter { partition: Some(Partition::new(&[1; 32])), ..all },
+                "account",
             ),
-            ("{\"vin\":\"3vwfe21c04m000001\"}", PurgeFilter { vin, ..all }),
+            ("{\"vin\":\"3vwfe21c04m000001\"}", PurgeFilter { vin, ..all }, "vin"),
             (
                 "{\"vin\":\"3vw-fe21c04m000001\",\"plate\":\"mff 956 m\"}",
                 PurgeFilter { vin, plate: Plate::parse("MFF956M").ok(), ..all },
+                "vin, plate",
             ),
         ] {
-            assert_eq!(parse(json), Ok(filter), "{json}");
+            let selection = parse(json).unwrap();
+            assert_eq!((selection.filter, &*selection.named()), (filter, named), "{json}");
+            assert_eq!(selection.account.is_some(), filter.partition.is_some());
         }
     }
 

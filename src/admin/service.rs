@@ -241,15 +241,22 @@ impl Shared {
         self.ids.mark(&mut request);
         let (head, body) = request.into_parts();
         let body = json_body::read(&head.headers, body).await?;
-        let filter = cache_purge::read(&body, &self.parts.accounts)?;
-        let cache = self.parts.cache.clone();
+        let selection = cache_purge::read(&body, &self.parts.accounts)?;
+        let (cache, filter) = (self.parts.cache.clone(), selection.filter);
         let request: Option<RequestId> = head.extensions.get().cloned();
         let reason = Reason { cause: Cause::Purge, request: request.clone() };
         let purge = async move { cache.purge_vehicles(&filter, reason).await };
         // A panic is logged where it happens.
         let purged = self.parts.tasks.spawn(purge).await;
         let purged = purged.map_err(|_| Error::internal())?;
-        info!(request_id = request.as_ref().map(RequestId::as_str), purged, "cache purged");
+        info!(
+            request_id = request.as_ref().map(RequestId::as_str),
+            client = client(&head.extensions).map(display),
+            account = selection.account,
+            filter = selection.named(),
+            purged,
+            "cache purged"
+        );
         Ok(json!({ "purged": purged }).to_string())
     }
 

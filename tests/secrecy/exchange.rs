@@ -85,6 +85,7 @@ pub(crate) async fn operate(admin: SocketAddr, secrets: &Secrets) -> String {
     let mut shown = String::new();
     let [(vin, plate), ..] = TYPED;
     let purge = json!({"vin": vin, "plate": plate}).to_string();
+    let of_account = json!({"account": "fleet", "plate": plate}).to_string();
     let wrong = json!({"vin": WRONG.0}).to_string();
     let unknown = json!({vin: plate}).to_string();
     for (status, method, target, token, body) in [
@@ -96,6 +97,8 @@ pub(crate) async fn operate(admin: SocketAddr, secrets: &Secrets) -> String {
         (401, "GET", "/config", &ADMIN_TOKEN[1..], ""),
         (404, "GET", "/3vw-zx21c04m000001", ADMIN_TOKEN, ""),
         (200, "POST", "/cache/purge", ADMIN_TOKEN, &purge),
+        (200, "POST", "/cache/purge", ADMIN_TOKEN, &of_account),
+        (200, "POST", "/cache/purge", ADMIN_TOKEN, "{}"),
         (400, "POST", "/cache/purge", ADMIN_TOKEN, &wrong),
         (400, "POST", "/cache/purge", ADMIN_TOKEN, &unknown),
         (401, "POST", "/cache/purge", &ADMIN_TOKEN[1..], &purge),

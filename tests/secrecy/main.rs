@@ -113,6 +113,16 @@ async fn nothing_shows(format: &str) {
         .filter(|line| line.contains("admin token refused"));
     let refused: Vec<_> = refused.collect();
     assert!(matches!(refused[..], [line] if line.contains("127.0.0.1")), "{refused:?}");
+    let purges = written.lines().filter(|line| line.contains("cache purged"));
+    let purges: Vec<_> = purges.collect();
+    assert_eq!(purges.len(), 3, "{written}");
+    for (line, parts) in
+        purges
+            .iter()
+            .zip([&["vin, plate"][..], &["account, plate", "fleet"], &["everything"]])
+    {
+        assert!(line.contains("127.0.0.1") && parts.iter().all(|it| line.contains(it)), "{line}");
+    }
     assert!(written.contains("DEBUG") && written.contains("ERROR"), "{written}");
     for (what, text) in [("log", &written), ("operators' view", &shown)] {
         let found = secrets.found_in(text);
