@@ -57,7 +57,7 @@ impl Reload {
         let Loaded { config, text, mut sources } = loaded.ok()?;
         let is_in_force = match config {
             Ok(config) => self.apply(config),
-            Err(problems) => self.report(&problems),
+            Err(problems) => self.report(&problems.without_values()),
         };
         match is_in_force {
             true => self.text = text,

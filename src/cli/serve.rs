@@ -22,7 +22,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
     let Loaded { config, text, sources } = Loaded::of(path, &env);
     exit(
         config
-            .map_err(Into::into)
+            .map_err(|problems| problems.without_values().into())
             .and_then(|config| serve(path, config, text, sources)),
     )
 }

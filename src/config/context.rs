@@ -86,11 +86,15 @@ impl<'a> Context<'a> {
     /// Notes a problem with `key`, unless something else is wrong there already: a mistyped key is
     /// not missing as well.
     pub(crate) fn note(&mut self, key: &str, text: String) -> Reported {
+        self.note_found(key, None, text)
+    }
+
+    fn note_found(&mut self, key: &str, found: Option<String>, text: String) -> Reported {
         if self.has_no_error(key) && self.problems.len() < MAX_PROBLEMS {
             let start = key_path::ancestors(key).find_map(|key| self.starts.get(key));
             let line = start.map(|start| self.document.position(*start).0);
             self.problems
-                .push(Problem { key: key.to_owned(), line, column: None, text });
+                .push(Problem { key: key.to_owned(), line, column: None, found, text });
         }
         Reported
     }
@@ -104,9 +108,18 @@ impl<'a> Context<'a> {
         self.note(key, format!("found {found}, expected {expected}"))
     }
 
-    /// The same of a key that could not be read. Later problems there are a consequence.
-    pub(crate) fn unreadable(&mut self, key: &str, found: impl Display, expected: impl Display) {
-        self.expected(key, found, expected);
+    /// The same of what is `written` in the file itself.
+    pub(crate) fn expected_of(
+        &mut self,
+        key: &str,
+        written: impl Display,
+        expected: impl Display,
+    ) -> Reported {
+        self.note_found(key, Some(written.to_string()), format!("expected {expected}"))
+    }
+
+    /// The key could not be read. Later problems there are a consequence.
+    pub(crate) fn unreadable(&mut self, key: &str) {
         self.wrong.push(key.to_owned());
     }
 
@@ -132,7 +145,8 @@ impl<'a> Context<'a> {
         let mut first = HashMap::new();
         for (key, text) in texts {
             if let Some(first) = first.get(text) {
-                self.expected(&key, format_args!("{text:?}, already used by {first}"), expected);
+                let written = format_args!("{text:?}, already used by {first}");
+                self.expected_of(&key, written, expected);
             } else {
                 first.insert(text, key);
             }

@@ -11,7 +11,9 @@ pub struct Problem {
     pub line: Option<usize>,
     /// The column, from 1, where the text stops being TOML.
     pub column: Option<usize>,
-    /// What was found and what was expected; no secret.
+    /// What stands in the file instead of what was expected. It may be a secret in the wrong place.
+    pub found: Option<String>,
+    /// The rest: what was expected, or what else is wrong; no secret.
     pub text: String,
 }
 
@@ -29,6 +31,9 @@ impl fmt::Display for Problem {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
+        if let Some(found) = &self.found {
+            write!(f, "found {found}, ")?;
+        }
         f.write_str(&self.text)
     }
 }
@@ -42,8 +47,16 @@ impl Problems {
 
     /// A file of which nothing is known but this.
     pub(crate) fn whole(file: PathBuf, text: String) -> Self {
-        let problem = Problem { key: String::new(), line: None, column: None, text };
+        let problem = Problem { key: String::new(), line: None, column: None, found: None, text };
         Self { file, list: vec![problem] }
+    }
+
+    /// The same for a log, which quotes nothing of the file.
+    pub fn without_values(mut self) -> Self {
+        for found in self.list.iter_mut().filter_map(|it| it.found.as_mut()) {
+            "another value".clone_into(found);
+        }
+        self
     }
 }
 

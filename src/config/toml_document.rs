@@ -48,7 +48,8 @@ impl<'a> Document<'a> {
             if leaf.is_none() || leaf.as_ref() != document.broken.last() {
                 let key = leaf.clone().unwrap_or_default();
                 let text = describe(&error);
-                problems.push(Problem { key, line: Some(line), column: Some(column), text });
+                let (line, column) = (Some(line), Some(column));
+                problems.push(Problem { key, line, column, found: None, text });
                 document.broken.extend(leaf);
             }
         }

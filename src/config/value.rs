@@ -16,7 +16,7 @@ pub(crate) trait Value: Sized {
     /// What the file may have.
     fn form() -> Form;
 
-    /// Reads a string, or says what was found instead, in words that reveal no secret.
+    /// Reads a string, or says what was found instead. Only who has the file sees that.
     fn from_text(_text: &str) -> Result<Self, String> {
         Err("a string".to_owned())
     }
@@ -83,7 +83,9 @@ impl<'t> Node<'t> {
     pub(crate) fn is_not<T: Value>(&self, context: &mut Context<'_>) -> Option<T> {
         let name = self.value.type_str();
         let article = if name.starts_with(['a', 'i']) { "an" } else { "a" };
-        context.unreadable(&self.key, format_args!("{article} {name}"), T::form().expected);
+        let found = format_args!("{article} {name}");
+        context.expected(&self.key, found, T::form().expected);
+        context.unreadable(&self.key);
         None
     }
 
@@ -93,7 +95,10 @@ impl<'t> Node<'t> {
         value: Result<T, String>,
         context: &mut Context<'_>,
     ) -> Option<T> {
-        let noted = value.map_err(|found| context.unreadable(&self.key, found, T::form().expected));
+        let noted = value.map_err(|found| {
+            context.expected_of(&self.key, found, T::form().expected);
+            context.unreadable(&self.key);
+        });
         noted.ok()
     }
 }
@@ -168,7 +173,7 @@ impl Value for bool {
 /// Reads one value, or lists its problems.
 #[cfg(test)]
 pub(super) fn read<T: Value>(text: &str) -> Result<T, Vec<String>> {
-    use super::{context::Outside, toml_document::Document};
+    use super::{context::Outside, problems::Problem, toml_document::Document};
     use crate::files::Sources;
 
     let (text, mut problems) = (format!("key = {text}"), Vec::new());
@@ -180,5 +185,6 @@ pub(super) fn read<T: Value>(text: &str) -> Result<T, Vec<String>> {
     let mut context = Context::new(&document, &[], outside, &mut sources, &mut problems);
     let node = Node::enter("key".to_owned(), &root["key"], 0, &mut context);
     let value = node.and_then(|node| T::read(&node, &mut context));
-    value.ok_or_else(|| problems.into_iter().map(|problem| problem.text).collect())
+    let said = |problem: Problem| Problem { key: String::new(), ..problem }.to_string();
+    value.ok_or_else(|| problems.into_iter().map(said).collect())
 }

@@ -192,6 +192,14 @@ async fn a_refused_configuration_shows_no_secret() {
         assert!(written.contains("a secret") || written.contains("found"), "{written}");
         assert!(secrets.found_in(&written).is_empty(), "{written}");
     }
+    let pasted = text.replace("\"64KiB\"", &format!("\"{ACCOUNT}\""));
+    let file = File::write("pasted", &pasted);
+    let environment = [("SYNC", ACCOUNT), ("JWT", JWT_SECRET), ("ADMIN", ADMIN_TOKEN)];
+    let arguments = ["serve", "--config", file.path()];
+    let (code, written) = Program::start(&arguments, &environment).end().await;
+    assert_eq!(code, Some(2), "{written}");
+    assert!(written.contains("limit.max_body: found another value"), "{written}");
+    assert!(secrets.found_in(&written).is_empty(), "{written}");
     let misplaced = text
         .replace("{ env = \"SYNC\" }", &format!("\"{ACCOUNT}\""))
         .replace("{ env = \"ADMIN\" }", &format!("{{ env = \"{ADMIN_TOKEN}\" }}"));
