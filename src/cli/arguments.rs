@@ -123,7 +123,8 @@ Examples:
     Status {
         #[command(flatten)]
         admin: Admin,
-        /// Print them again every two seconds.
+        /// Print them again every two seconds, until you end it. If the gateway does not respond, say so
+        /// and go on.
         #[arg(long)]
         watch: bool,
         /// Print JSON.

@@ -49,9 +49,14 @@ fn exit(result: Result<(), Box<dyn Error>>) -> ExitCode {
         let _ = writeln!(io::stderr(), "{problems}");
         ExitCode::from(BAD_USAGE)
     } else {
-        let _ = writeln!(io::stderr(), "vingate: {error}");
+        report(&error);
         if error.is::<BadUsage>() { ExitCode::from(BAD_USAGE) } else { ExitCode::FAILURE }
     }
+}
+
+/// Says on standard error what went wrong.
+fn report(text: impl Display) {
+    let _ = writeln!(io::stderr(), "vingate: {text}");
 }
 
 /// Prints `text` to standard output, which may be closed or full, and flushes it.

@@ -12,7 +12,7 @@ use http::Method;
 use serde_json::{Map, Value};
 use tokio::time::sleep;
 
-use super::{exit, print, remote::Remote, serve::block_on, stop_signal};
+use super::{exit, print, remote::Remote, report, serve::block_on, stop_signal};
 
 /// How figures are shown.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +44,16 @@ pub(super) fn run(remote: Result<Remote, Box<dyn Error>>, form: Form) -> ExitCod
 
 async fn show(remote: &Remote, form: Form) -> Result<(), Box<dyn Error>> {
     loop {
-        let status = remote.json(Method::GET, "/status", "").await?;
-        let text = if form.json { status.to_string() } else { table(&status) };
-        let clears = form.watch && !form.json && stdout().is_terminal();
-        print(format_args!("{}{text}", if clears { CLEAR } else { "" }))?;
+        match remote.json(Method::GET, "/status", "").await {
+            Ok(status) => {
+                let text = if form.json { status.to_string() } else { table(&status) };
+                let clears = form.watch && !form.json && stdout().is_terminal();
+                print(format_args!("{}{text}", if clears { CLEAR } else { "" }))?;
+            }
+            // A gateway that restarts is there again soon.
+            Err(error) if form.watch => report(error),
+            Err(error) => return Err(error),
+        }
         if !form.watch {
             return Ok(());
         }

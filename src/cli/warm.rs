@@ -4,14 +4,7 @@ mod fill;
 mod progress;
 mod vehicle_list;
 
-use std::{
-    error::Error,
-    fs::File,
-    io::{self, Write as _},
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{error::Error, fs::File, io, path::Path, process::ExitCode, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
@@ -21,7 +14,7 @@ use self::{
     fill::{Counts, fill},
     vehicle_list::{Listed, VehicleList},
 };
-use super::{exit, print, remote::Remote, serve::block_on, stop_signal};
+use super::{exit, print, remote::Remote, report, serve::block_on, stop_signal};
 
 /// How a gateway is asked.
 #[derive(Clone, Copy, Debug)]
@@ -156,10 +149,6 @@ fn summary(list: &VehicleList, total: &Total, elapsed: Duration) -> String {
         lines => summary += &format!("; {lines} lines left out"),
     }
     summary
-}
-
-fn report(text: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "vingate: {text}");
 }
 
 #[cfg(test)]

@@ -1,9 +1,16 @@
 //! Subcommands that talk to a running gateway, as processes.
 
-use std::{fmt::Write as _, fs, path::PathBuf, process::Output, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
     process::{Child, Command},
     time::timeout,
 };
@@ -98,11 +105,8 @@ async fn what_was_interrupted_goes_on_where_it_stopped() {
     let url = format!("http://{}", gateway.address);
     let arguments = ["warm", "--url", &url, "--batch", "100", "--parallel", "1"];
     let mut command = command(&gateway, &arguments);
-    let command = command.arg(&csv.0).stdout(std::process::Stdio::piped());
-    let child = command
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let command = command.arg(&csv.0).stdout(Stdio::piped());
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
     gateway.until(|seen| seen.hanging == 1).await;
     interrupt(&child);
     // What is under way is waited for.
@@ -141,7 +145,7 @@ async fn standard_input_is_a_list_too() {
     let gateway = Gateway::start("").await;
     let url = format!("http://{}", gateway.address);
     let mut command = command(&gateway, &["warm", "--url", &url, "-"]);
-    let piped = std::process::Stdio::piped;
+    let piped = Stdio::piped;
     let mut child = command.stdin(piped()).stdout(piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"3VWFE21C04M000001,MFF956M").await.unwrap();
@@ -353,6 +357,41 @@ async fn shows_the_figures_of_a_running_gateway() {
     let values = status["history"]["figures"]["entries"].as_array().unwrap();
     assert_eq!(values.len(), status["history"]["at"].as_array().unwrap().len());
     assert_eq!(values.last(), Some(&3.0.into()));
+}
+
+/// A gateway that is restarted does not end it.
+#[tokio::test]
+async fn watches_a_gateway_that_does_not_respond_now_and_then() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let admin = format!("http://{}", listener.local_addr().unwrap());
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_vingate"))
+        .args(["status", "--watch", "--json", "--admin", &admin])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut errors = BufReader::new(watching.stderr.take().unwrap()).lines();
+    for _ in 0..2 {
+        // It hangs up.
+        drop(listener.accept().await.unwrap());
+        let line = timeout(PATIENCE, errors.next_line())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(line.unwrap().starts_with("vingate: cannot reach "));
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 1024];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        let response = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+        stream.write_all(response.as_bytes()).await.unwrap();
+        let line = timeout(PATIENCE, out.next_line()).await.unwrap().unwrap();
+        assert_eq!(line.as_deref(), Some("{}"));
+    }
+    interrupt(&watching);
+    let ended = timeout(PATIENCE, watching.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[tokio::test]
