@@ -151,7 +151,7 @@ Example:
 Examples:
   vingate purge --vin 3VWFE21C04M000001
   vingate purge --account fleet --plate MFF956M
-  vingate purge --all --admin https://vingate.internal:9090")]
+  vingate purge --all --admin http://10.0.0.7:9090")]
     Purge {
         #[command(flatten)]
         admin: Admin,
@@ -222,7 +222,9 @@ struct File {
 
 #[derive(Args)]
 struct Admin {
-    /// Admin listener of the gateway. $VINGATE_ADMIN_TOKEN is its token, if it has one.
+    /// Admin listener of the gateway. It has no TLS: reach it on its machine, over a network that
+    /// you trust, or through a tunnel or proxy of your own. $VINGATE_ADMIN_TOKEN is its token, if it
+    /// has one.
     #[arg(
         long = "admin",
         value_name = "URL",
@@ -288,6 +290,14 @@ mod tests {
     #[test]
     fn is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn no_example_asks_the_admin_listener_over_tls() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string);
+            assert!(!help.unwrap_or_default().contains("--admin https"), "{}", command.get_name());
+        }
     }
 
     #[test]
