@@ -80,6 +80,7 @@ impl SharedTier {
         let mut applying = Applying { tier: self.clone(), cache, upstream, holds: HashMap::new() };
         let (mut counting, mut reported) = (Counting::new(on_count), Reported::default());
         loop {
+            let dialled_at = Instant::now();
             let lost = match self.0.endpoint.dial().await {
                 Ok(link) => {
                     let all = (&mut follower, &mut applying, &mut counting);
@@ -92,7 +93,7 @@ impl SharedTier {
             let what = "shared tier not reached: other replicas are not heard";
             reported.trouble(what, &lost, now);
             applying.apply(follower.expire(now)).await;
-            sleep(if lost.is_refusal() { SOON } else { RETRY_AFTER }).await;
+            sleep_until(retry_at(dialled_at, &lost)).await;
         }
     }
 
@@ -252,6 +253,12 @@ impl SharedTier {
     }
 }
 
+/// When to connect again after the attempt at `dialled_at`: at once, if that connection stood for
+/// long.
+fn retry_at(dialled_at: Instant, lost: &LinkError) -> Instant {
+    dialled_at + if lost.is_refusal() { SOON } else { RETRY_AFTER }
+}
+
 impl<F: Failure> Applying<F> {
     async fn apply(&mut self, effects: Vec<Effect>) {
         let Self { tier, cache, upstream, holds } = self;
@@ -281,6 +288,27 @@ impl<F: Failure> Applying<F> {
                 Effect::Begin => tier.0.begin_log(),
                 Effect::Trust(until) => tier.0.trust().extend(until),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_stood_is_made_anew_at_once() {
+        let (at_once, dialled_at) = (Duration::ZERO, Instant::now());
+        for (what, kind, stood_for, waits_for) in [
+            ("lost", ErrorKind::ConnectionReset, Duration::from_secs(3600), at_once),
+            ("lost at once", ErrorKind::ConnectionReset, Duration::ZERO, RETRY_AFTER),
+            ("never made", ErrorKind::ConnectionRefused, Duration::ZERO, SOON),
+        ] {
+            let retry_at = retry_at(dialled_at, &LinkError::Io(kind.into()));
+            let waits = retry_at.saturating_duration_since(dialled_at + stood_for);
+            assert_eq!(waits, waits_for, "{what}");
         }
     }
 }
