@@ -182,7 +182,9 @@ async fn a_server_that_begins_anew_under_load_costs_one_call_for_each_vehicle() 
     until_asking(&replicas).await;
     let all = vehicles(&replicas.all[0], FLEET);
     for gateway in &replicas.all {
-        batch(gateway, &all).await;
+        for half in all.chunks(FLEET / 2) {
+            batch(gateway, half).await;
+        }
     }
     let before = asked(&replicas.all).await;
     let held = async |gateway: &Gateway| gateway.metric("vingate_cache_entries").await;
