@@ -1,5 +1,5 @@
 //! Calls that wait for their client: one that does not read its response, or does not send its
-//! request.
+//! request, or hardly.
 //!
 //! Sync does not work on such a call, so it stops counting as one: others would wait for a client
 //! that takes its time, or that means them harm. What that may cost is bounded: there are only so
@@ -64,8 +64,8 @@ struct Call {
     progress: Progress,
     /// Who is late when nothing passes.
     side: Side,
-    /// How many frames have passed, and had when it was looked at.
-    frames: AtomicU64,
+    /// How many bytes have passed, and had when it was looked at.
+    bytes: AtomicU64,
     seen: AtomicU64,
     reader: AtomicWaker,
     slow: SlowClients,
@@ -78,6 +78,10 @@ pub(super) enum Side {
     Reader,
     Sender,
 }
+
+/// Bytes that pass between two looks, at least, of a call that goes on: with less, a client could
+/// keep a permit for ever.
+const LEAST: u64 = 1024;
 
 /// It was never looked at.
 const UNSEEN: u64 = u64::MAX;
@@ -108,7 +112,7 @@ impl SlowClients {
             give_back: Mutex::new(Some(Box::new(give_back))),
             progress,
             side,
-            frames: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             seen: AtomicU64::new(UNSEEN),
             reader: AtomicWaker::new(),
             slow: self.clone(),
@@ -169,7 +173,7 @@ impl SlowClients {
 
     /// Whether a call has gone on since it was one of them. It is none now, and may become one again.
     fn has_left(&self, call: &Arc<Call>) -> bool {
-        let has_left = call.frames.load(Relaxed) != call.seen.load(Relaxed);
+        let has_left = call.bytes.load(Relaxed) >= call.seen.load(Relaxed) + LEAST;
         if has_left {
             call.is_slow.store(false, Relaxed);
             self.0.count.dec();
@@ -180,13 +184,13 @@ impl SlowClients {
 }
 
 impl Call {
-    /// Whether nothing has passed since this was asked last, and it is its side that was late.
+    /// Whether hardly anything has passed since this was asked last, and it is its side that was late.
     fn has_stood_still(&self) -> bool {
-        let frames = self.frames.load(Relaxed);
-        let seen = self.seen.swap(frames, Relaxed);
+        let bytes = self.bytes.load(Relaxed);
+        let seen = self.seen.swap(bytes, Relaxed);
         // The sender is late while it is waited for, and else the reader.
         let late = if self.progress.is_awaited() { Side::Sender } else { Side::Reader };
-        seen == frames && late == self.side
+        seen != UNSEEN && bytes < seen + LEAST && late == self.side
     }
 
     fn cut(&self) {
@@ -217,7 +221,10 @@ impl http_body::Body for WatchedBody {
         let mut body = call.body.lock();
         let Some(body) = body.as_mut() else { return Poll::Ready(Some(Err(TooSlow.into()))) };
         let frame = ready!(Pin::new(body).poll_frame(cx));
-        call.frames.fetch_add(1, Relaxed);
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            call.bytes.fetch_add(bytes as u64, Relaxed);
+        }
         Poll::Ready(frame)
     }
 

@@ -46,8 +46,9 @@ fn upstream_of(config: Config) -> (Upstream, Metrics, Reading) {
                 "busy" => response.status(503).header(RETRY_AFTER, "7"),
                 status => response.status(status),
             };
-            // Nobody knows its end before it is read.
-            let body = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("x")))]);
+            // Longer than what is read with the head: nobody knows its end before it is read.
+            let frame = || Ok::<_, Infallible>(Frame::data(Bytes::from("x")));
+            let body = stream::iter([frame(), frame(), frame()]);
             Ok(response.body(Body::new(StreamBody::new(body))).unwrap())
         }
     });
@@ -121,7 +122,7 @@ async fn a_response_that_nobody_reads_stops_counting_as_a_call() {
     });
     let slow_after = SECOND / 10;
     let (upstream, metrics) = fake.upstream_with(&Config { slow_after, ..config() });
-    let frame = || Ok::<_, Infallible>(Frame::data(Bytes::from("x")));
+    let frame = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 1024])));
     sender.send(frame()).unwrap();
     let mut body = plain(&upstream).await.unwrap().into_body();
     // While it is read, and while it is Sync that is awaited, it counts.
@@ -159,15 +160,19 @@ async fn a_request_that_nobody_sends_stops_counting_as_a_call() {
     let permit = upstream.reserve(STREAMING).await.unwrap();
     let request = Request::new(Body::new(StreamBody::new(frames)));
     let sending = tokio::spawn(permit.send(Call::new(Route::Other, request)));
-    let frame = || Ok::<_, Infallible>(Frame::data(Bytes::from("x")));
+    let frame = |size| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; size])));
     for _ in 0..20 {
-        sender.send(frame()).unwrap();
+        sender.send(frame(1024)).unwrap();
         sleep(slow_after / 2).await;
         assert_eq!((metrics.in_flight.get(), metrics.slow_clients.get()), (1, 0));
     }
-    sleep(3 * slow_after).await;
+    // A trickle is nothing.
+    for _ in 0..20 {
+        sender.send(frame(10)).unwrap();
+        sleep(slow_after / 5).await;
+    }
     assert_eq!((metrics.in_flight.get(), metrics.slow_clients.get()), (0, 1));
-    sender.send(frame()).unwrap();
+    sender.send(frame(1)).unwrap();
     drop(sender);
     let response = sending.await.unwrap().unwrap();
     assert_eq!(
@@ -178,7 +183,7 @@ async fn a_request_that_nobody_sends_stops_counting_as_a_call() {
             .unwrap()
             .to_bytes()
             .len(),
-        21
+        20 * 1024 + 20 * 10 + 1
     );
     assert_eq!((metrics.in_flight.get(), metrics.slow_clients.get()), (0, 0));
 }
@@ -187,8 +192,8 @@ async fn a_request_that_nobody_sends_stops_counting_as_a_call() {
 async fn cuts_the_slowest_client_when_there_are_too_many() {
     let config = Config { slow_after: SECOND / 10, max_in_flight: 1, ..config() };
     let fake = Fake::new(|_| async {
-        let frames = stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from("x"))));
-        Ok(Response::new(Body::new(StreamBody::new(frames))))
+        let frame = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 2048])));
+        Ok(Response::new(Body::new(StreamBody::new(stream::repeat_with(frame)))))
     });
     let (upstream, metrics) = fake.upstream_with(&config);
     let mut unread = Vec::new();
