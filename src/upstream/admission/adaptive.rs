@@ -62,6 +62,9 @@ const CALLS: usize = 15;
 /// What is not known after so many calls does not matter.
 const MOST_CALLS: usize = 150;
 
+/// Beside so many old ones, new ones would change nothing for long.
+const OLD_CALLS: usize = 400;
+
 /// Calls that take so many times as long as normal may be too many, and from the second on by far.
 const SLOW: f64 = 1.35;
 const VERY_SLOW: f64 = 2.5;
@@ -202,6 +205,9 @@ impl Adaptive {
             _ if is_due && under_way > self.least() => self.try_fewer(under_way / 2.0, now),
             _ if under_way * 2.0 >= self.limit => self.grow(now),
             _ => {}
+        }
+        if self.sample.calls() >= OLD_CALLS {
+            self.sample = Sample::new();
         }
     }
 

@@ -104,6 +104,10 @@ fn settles_at_the_knee_and_recovers_when_it_goes() {
         let (rate, _) = load.run(60 * SECOND, |_| 1, |_, _| 50 * MILLISECOND);
         println!("{rate} calls a second");
         assert!(rate >= 0.95 * wanted.min(64) as f64 / 0.05, "{wanted}: {rate}");
+        load.run(25 * SECOND, |_| 1, knee);
+        let (rate, limit) = load.run(30 * SECOND, |_| 1, knee);
+        println!("{rate} calls a second at a limit of {limit}, again");
+        assert!(rate >= 0.9 * 8.0 / 0.05, "{wanted}: {rate}");
     }
 }
 
