@@ -17,7 +17,7 @@ struct Source {
     value: fn(&Metric, MetricType) -> f64,
 }
 
-const SOURCES: [Source; 30] = [
+const SOURCES: [Source; 34] = [
     by("requests.", "vingate_http_requests_total", "route"),
     Source { value: count, ..by("request_count.", "vingate_http_request_seconds", "route") },
     by("request_seconds.", "vingate_http_request_seconds", "route"),
@@ -29,7 +29,10 @@ const SOURCES: [Source; 30] = [
     by("vehicles.", "vingate_cache_vehicles_total", "outcome"),
     all("entries", "vingate_cache_entries"),
     all("bytes", "vingate_cache_bytes"),
+    all("capacity", "vingate_cache_capacity_bytes"),
     by("invalidations.", "vingate_cache_invalidations_total", "cause"),
+    Source { value: count, ..all("batch_requests", "vingate_batch_vehicles") },
+    all("batch_vehicles", "vingate_batch_vehicles"),
     all("batch_calls", "vingate_batch_chunks_total"),
     all("call_vehicles", "vingate_batch_call_vehicles"),
     by("calls.", "vingate_upstream_requests_total", "outcome"),
@@ -47,6 +50,7 @@ const SOURCES: [Source; 30] = [
     all("log_lines_dropped", "vingate_log_dropped_lines_total"),
     all("replicas", "vingate_shared_replicas"),
     all("shared_valid", "vingate_shared_valid"),
+    all("shared_breaker", "vingate_shared_breaker_state"),
     all("memory", "process_resident_memory_bytes"),
     all("cpu_seconds", "process_cpu_seconds_total"),
 ];
@@ -56,10 +60,6 @@ const BUCKETS: [(&str, &str); 2] = [
     ("requests_within.", "vingate_http_request_seconds"),
     ("calls_within.", "vingate_upstream_request_seconds"),
 ];
-
-/// Every other figure of tokens is a reason for a refusal. They are shown as one, because there are
-/// too many for a chart.
-const ACCEPTED: &str = "tokens.accepted";
 
 const fn all(name: &'static str, family: &'static str) -> Source {
     Source { name, family, by: None, value: sum }
@@ -93,9 +93,6 @@ pub(super) fn of(families: &[MetricFamily]) -> Figures {
             }
         }
     }
-    let refused = total(&figures, "tokens.") - figures.get(ACCEPTED).copied().unwrap_or_default();
-    figures.retain(|name, _| !name.starts_with("tokens."));
-    figures.insert("tokens_refused".to_owned(), refused);
     figures
 }
 
@@ -121,6 +118,13 @@ fn count(metric: &Metric, _: MetricType) -> f64 {
 
 fn none(metric: &Metric, kind: MetricType) -> f64 {
     1.0 - sum(metric, kind)
+}
+
+/// The names of all figures, but for what a label adds.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let buckets = BUCKETS.iter().map(|(name, _)| *name);
+    SOURCES.iter().map(|source| source.name).chain(buckets)
 }
 
 #[cfg(test)]
@@ -164,7 +168,8 @@ mod tests {
             ("entries", 7.0),
             ("file_not_in_force", 1.0),
             ("requests.batch", 42.0),
-            ("tokens_refused", 3.0),
+            ("tokens.accepted", 9.0),
+            ("tokens.expired", 3.0),
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value));
         assert_eq!(figures, Figures::from(expected));

@@ -94,7 +94,7 @@ fn table(status: &Value) -> String {
 /// A figure as people read it: memory in MiB, points in time in UTC.
 fn shown(name: &str, value: f64) -> String {
     match name {
-        "bytes" | "memory" => format!("{:.1} MiB", value / f64::from(1 << 20)),
+        "bytes" | "capacity" | "memory" => format!("{:.1} MiB", value / f64::from(1 << 20)),
         "certificate_until" | "keys_fetched" | "last_reload"
             if (0.0..YEAR_10000).contains(&value) =>
         {

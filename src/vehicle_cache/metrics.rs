@@ -1,5 +1,6 @@
 use prometheus::{
-    IntCounter, Registry, register_int_counter_vec_with_registry, register_int_gauge_with_registry,
+    IntCounter, IntGauge, Registry, register_int_counter_vec_with_registry,
+    register_int_gauge_with_registry,
 };
 
 use super::{Cause, Class, Stored};
@@ -12,6 +13,7 @@ pub struct Metrics {
     invalidations: [IntCounter; Cause::ALL.len()],
     refreshes: [[IntCounter; 2]; Class::ALL.len()],
     pub(super) gauges: Gauges,
+    pub(super) capacity: IntGauge,
 }
 
 labels! {
@@ -64,7 +66,8 @@ impl Metrics {
             entries: gauge("vingate_cache_entries", "Vehicles held")?,
             bytes: gauge("vingate_cache_bytes", "Bytes held, bookkeeping counted")?,
         };
-        Ok(Self { vehicles, invalidations, refreshes, gauges })
+        let capacity = gauge("vingate_cache_capacity_bytes", "Bytes that may be held")?;
+        Ok(Self { vehicles, invalidations, refreshes, gauges, capacity })
     }
 
     /// The counter of vehicles that came from there.

@@ -127,6 +127,9 @@ impl<F: Failure> VehicleCache<F> {
         replicas: Option<Arc<dyn Replicas>>,
     ) -> Self {
         let gauges = metrics.gauges.clone();
+        metrics
+            .capacity
+            .set(config.capacity.try_into().unwrap_or(i64::MAX));
         let vehicles = Vehicles::new(config.enabled, lifetimes, metrics, replicas);
         Self::new(vehicles, config.capacity, gauges)
     }

@@ -354,6 +354,15 @@ async fn shows_the_figures_of_a_running_gateway() {
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&status["figures"]["entries"], &status["ready"]), (&3.0.into(), &true.into()));
     assert_eq!(status["sums"]["vehicles"], 3.0);
+    for (name, value) in [
+        ("capacity", f64::from(512 << 20)),
+        ("batch_requests", 1.0),
+        ("batch_vehicles", 3.0),
+        ("tokens.accepted", 1.0),
+        ("tokens.expired", 0.0),
+    ] {
+        assert_eq!(status["figures"][name], value, "{name}");
+    }
     let values = status["history"]["figures"]["entries"].as_array().unwrap();
     assert_eq!(values.len(), status["history"]["at"].as_array().unwrap().len());
     assert_eq!(values.last(), Some(&3.0.into()));
