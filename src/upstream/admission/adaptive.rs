@@ -51,6 +51,8 @@ pub(super) struct Adaptive {
 struct Experiment {
     limit: f64,
     sample: Sample,
+    /// It ends when no call has ended for so long.
+    patience: Duration,
 }
 
 /// The limit never falls below, and fewer calls at once are no load.
@@ -80,7 +82,8 @@ const LEAST_STEP: f64 = 1.0 / 32.0;
 /// How often fewer calls are made for a moment.
 const EXPERIMENT_EVERY: Duration = Duration::from_secs(30);
 
-/// An experiment without calls ends, and so does the wait for slow calls.
+/// An experiment without calls ends after that, or after two of the longest, and so does the wait
+/// for slow calls.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Adaptive {
@@ -127,11 +130,13 @@ impl Adaptive {
 
     /// Ends an experiment that nobody takes part in.
     pub(super) fn expire(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.heard_at) > PATIENCE
-            && let Some(experiment) = self.experiment.take()
+        let silence = now.saturating_duration_since(self.heard_at);
+        if let Some(Experiment { limit, .. }) = self
+            .experiment
+            .take_if(|experiment| silence > experiment.patience)
         {
-            self.normal = None;
-            self.set_limit(experiment.limit, now);
+            self.experiments_at = now + EXPERIMENT_EVERY;
+            self.set_limit(limit, now);
         }
     }
 
@@ -213,7 +218,8 @@ impl Adaptive {
 
     fn try_fewer(&mut self, limit: f64, now: Instant) {
         let sample = mem::replace(&mut self.sample, Sample::new());
-        self.experiment = Some(Experiment { limit: self.limit, sample });
+        let patience = PATIENCE.max(self.longest * 2);
+        self.experiment = Some(Experiment { limit: self.limit, sample, patience });
         self.set_limit(limit.ceil().max(self.least()), now);
     }
 

@@ -205,6 +205,20 @@ fn an_experiment_that_nobody_takes_part_in_ends() {
 }
 
 #[test]
+fn an_experiment_with_slow_calls_goes_on() {
+    let mut load = Load::new(64);
+    load.run(40 * SECOND, |_| 1, |_, _| 8 * SECOND);
+    while load.adaptive.experiment.is_none() {
+        load.run(MILLISECOND, |_| 1, |_, _| 8 * SECOND);
+    }
+    let limit = load.adaptive.limit();
+    load.adaptive.expire(load.now + 10 * SECOND);
+    assert_eq!(load.adaptive.limit(), limit);
+    load.adaptive.expire(load.now + 40 * SECOND);
+    assert_eq!(load.adaptive.limit(), 64);
+}
+
+#[test]
 fn is_no_smaller_for_larger_batches() {
     let latency = |vehicles: usize, _| MILLISECOND * (50 + 4 * vehicles as u32);
     let mut load = Load::new(64);
