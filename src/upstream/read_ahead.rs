@@ -27,7 +27,7 @@ const HEAD_WAIT: Duration = Duration::from_millis(50);
 
 /// A body of which the first frames have been read.
 struct Begun {
-    frames: [Option<Frame<Bytes>>; 2],
+    frames: [Option<Result<Frame<Bytes>, body::Error>>; 2],
     rest: Body,
 }
 
@@ -58,13 +58,14 @@ pub(super) async fn read_ahead(response: &mut Response<Body>) -> Result<(), Erro
     let (second, is_whole) = match second {
         Poll::Pending => (None, false),
         Poll::Ready(None) => (None, true),
-        Poll::Ready(Some(second)) => (Some(second.map_err(Error::Incomplete)?), false),
+        // A failure, too, is told behind the first frame.
+        Poll::Ready(Some(second)) => (Some(second), false),
     };
     *body = match first.into_data() {
         Ok(data) if is_whole => Body::full(data),
         first => {
             let first = first.map_or_else(|trailers| trailers, Frame::data);
-            Body::new(Begun { frames: [Some(first), second], rest: mem::take(body) })
+            Body::new(Begun { frames: [Some(Ok(first)), second], rest: mem::take(body) })
         }
     };
     Ok(())
@@ -84,7 +85,7 @@ impl http_body::Body for Begun {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, body::Error>>> {
         match self.frames.iter_mut().find_map(Option::take) {
-            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            Some(frame) => Poll::Ready(Some(frame)),
             None => Pin::new(&mut self.rest).poll_frame(cx),
         }
     }
@@ -95,7 +96,7 @@ impl http_body::Body for Begun {
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = self.rest.size_hint();
-        let frames = self.frames.iter().flatten();
+        let frames = self.frames.iter().flatten().flatten();
         let ahead = frames.filter_map(Frame::data_ref);
         let ahead = ahead.map(|data| data.len() as u64).sum();
         // The upper bound first: it is never below the lower.
@@ -149,9 +150,9 @@ mod tests {
     async fn fails_if_the_first_frame_does() {
         let torn = || Err(body::Error::from("torn"));
         assert!(matches!(begin(vec![torn()]).await, Err(Error::Incomplete(_))));
-        assert!(matches!(begin(vec![data("ab"), torn()]).await, Err(Error::Incomplete(_))));
-        let body = begin(vec![data("ab"), data("c"), torn()]).await.unwrap();
-        assert!(body.collect().await.is_err());
+        let mut body = begin(vec![data("ab"), torn()]).await.unwrap();
+        assert!(body.frame().await.unwrap().is_ok());
+        assert!(body.frame().await.unwrap().is_err());
     }
 
     #[tokio::test(start_paused = true)]
