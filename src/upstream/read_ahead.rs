@@ -25,55 +25,38 @@ use crate::body::{self, Body};
 /// than a person notices.
 const HEAD_WAIT: Duration = Duration::from_millis(50);
 
-/// A body of which the first frames have been read.
+/// A body of which the first frame has been read.
 struct Begun {
-    frames: [Option<Result<Frame<Bytes>, body::Error>>; 2],
+    first: Option<Frame<Bytes>>,
     rest: Body,
 }
 
 /// Begins with the body of `response`, if its beginning comes with the head. A small one is whole
-/// then, also a chunked one. Fails if the body breaks before that.
+/// then. Fails if the body breaks before that.
 pub(super) async fn read_ahead(response: &mut Response<Body>) -> Result<(), Error> {
     let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let body = response.body_mut();
     if is_tunnel || body.is_end_stream() {
         return Ok(());
     }
-    let first = match at_once(body).await {
+    let at_once = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+    let first = match at_once {
         Poll::Ready(first) => first,
         Poll::Pending => match timeout(HEAD_WAIT, body.frame()).await {
             Ok(first) => first,
             Err(_) => return Ok(()),
         },
     };
-    let Some(first) = first.transpose().map_err(Error::Incomplete)? else {
-        *body = Body::empty();
-        return Ok(());
-    };
-    // The end of a chunked one is a chunk of its own.
-    let second = match body.is_end_stream() {
-        true => Poll::Ready(None),
-        false => at_once(body).await,
-    };
-    let (second, is_whole) = match second {
-        Poll::Pending => (None, false),
-        Poll::Ready(None) => (None, true),
-        // A failure, too, is told behind the first frame.
-        Poll::Ready(Some(second)) => (Some(second), false),
-    };
-    *body = match first.into_data() {
-        Ok(data) if is_whole => Body::full(data),
-        first => {
-            let first = first.map_or_else(|trailers| trailers, Frame::data);
-            Body::new(Begun { frames: [Some(Ok(first)), second], rest: mem::take(body) })
+    let first = first.transpose().map_err(Error::Incomplete)?;
+    *body = match first.map(Frame::into_data) {
+        None => Body::empty(),
+        Some(Ok(data)) if body.is_end_stream() => Body::full(data),
+        Some(frame) => {
+            let first = Some(frame.map_or_else(|trailers| trailers, Frame::data));
+            Body::new(Begun { first, rest: mem::take(body) })
         }
     };
     Ok(())
-}
-
-/// The next frame, if it is there.
-async fn at_once(body: &mut Body) -> Poll<Option<Result<Frame<Bytes>, body::Error>>> {
-    poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await
 }
 
 impl http_body::Body for Begun {
@@ -84,21 +67,20 @@ impl http_body::Body for Begun {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, body::Error>>> {
-        match self.frames.iter_mut().find_map(Option::take) {
-            Some(frame) => Poll::Ready(Some(frame)),
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
             None => Pin::new(&mut self.rest).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frames.iter().all(Option::is_none) && self.rest.is_end_stream()
+        self.first.is_none() && self.rest.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = self.rest.size_hint();
-        let frames = self.frames.iter().flatten().flatten();
-        let ahead = frames.filter_map(Frame::data_ref);
-        let ahead = ahead.map(|data| data.len() as u64).sum();
+        let first = self.first.as_ref().and_then(Frame::data_ref);
+        let ahead = first.map_or(0, |data| data.len() as u64);
         // The upper bound first: it is never below the lower.
         if let Some(upper) = hint.upper() {
             hint.set_upper(upper.saturating_add(ahead));
@@ -135,24 +117,19 @@ mod tests {
         let frames = vec![data("ab"), data("c"), Ok(Frame::trailers(trailers.clone()))];
         let body = begin(frames).await.unwrap();
         assert!(!body.is_end_stream());
-        assert_eq!(body.size_hint().lower(), 3);
+        assert_eq!(body.size_hint().lower(), 2);
         let whole = body.collect().await.unwrap();
         assert_eq!(whole.trailers(), Some(&trailers));
         assert_eq!(whole.to_bytes(), "abc");
         assert!(begin(vec![]).await.unwrap().is_buffered());
-        // Nobody knew that this was all of it.
-        let whole = begin(vec![data("ab")]).await.unwrap();
-        assert!(whole.is_buffered());
-        assert_eq!(whole.collect().await.unwrap().to_bytes(), "ab");
     }
 
     #[tokio::test]
     async fn fails_if_the_first_frame_does() {
         let torn = || Err(body::Error::from("torn"));
         assert!(matches!(begin(vec![torn()]).await, Err(Error::Incomplete(_))));
-        let mut body = begin(vec![data("ab"), torn()]).await.unwrap();
-        assert!(body.frame().await.unwrap().is_ok());
-        assert!(body.frame().await.unwrap().is_err());
+        let body = begin(vec![data("ab"), torn()]).await.unwrap();
+        assert!(body.collect().await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
