@@ -243,13 +243,8 @@ impl Pace {
         }
     }
 
-    /// Since when nothing is served, the next one is late.
     fn gap(&self, now: Instant) -> Option<Duration> {
-        let late = |since| (now - since) / self.served.max(1);
-        match self.gap {
-            Some(gap) => Some(self.since.map_or(gap, |since| gap.max(late(since)))),
-            None => self.mean(now),
-        }
+        self.gap.or_else(|| self.mean(now))
     }
 
     fn mean(&self, now: Instant) -> Option<Duration> {
