@@ -63,25 +63,24 @@ impl Loader {
                 let cut = Cut::of(&parts, &error);
                 let isolates = cut.is_some() && !is_large;
                 let more = cut.map_or(0, |cut| cut.calls(&parts));
-                let may_cut = round < MAX_ROUNDS && !is_late && calls + more <= MAX_CALLS;
-                let may_cut = may_cut && (!isolates || self.may_isolate(key, round, more));
-                if isolates && !may_cut {
-                    // A refusal is the fault of one of them, and is not told to the others.
-                    drop(parts);
-                    continue;
-                }
-                let cut = cut.filter(|_| may_cut);
-                let more = if may_cut { more } else { 0 };
+                let may_cut = round < MAX_ROUNDS
+                    && !is_late
+                    && calls + more <= MAX_CALLS
+                    && (!isolates || self.may_isolate(key, round, more));
                 match cut {
-                    Some(cut) => groups.extend(cut.apply(parts)),
-                    None => {
+                    Some(cut) if may_cut => {
+                        calls += more;
+                        groups.extend(cut.apply(parts));
+                    }
+                    // A refusal is the fault of one of them, and is not told to the others.
+                    Some(_) if isolates => drop(parts),
+                    _ => {
                         if round > 0 && error.is_leaders_fault() {
                             self.suspect(key, &parts, &error);
                         }
                         self.fail(key, parts, error).await;
                     }
                 }
-                calls += more;
             }
             let attempts = groups
                 .into_iter()
