@@ -188,34 +188,28 @@ fn stays_where_it_is_when_some_calls_take_much_longer() {
     }
 }
 
-#[test]
-fn an_experiment_that_nobody_takes_part_in_ends() {
+/// In the midst of an experiment with calls that take so long.
+fn experimenting(took: Duration) -> Load {
     let mut load = Load::new(64);
-    load.run(SECOND, |_| 1, |_, _| 50 * MILLISECOND);
-    let changed_at = load.now;
+    load.run(SECOND, |_| 1, |_, _| took);
+    let begun_at = load.now;
     while load.adaptive.experiment.is_none() {
-        assert!(load.now < changed_at + 60 * SECOND, "no experiment has begun");
-        load.run(MILLISECOND, |_| 1, |_, _| 50 * MILLISECOND);
+        assert!(load.now < begun_at + 60 * SECOND, "no experiment has begun");
+        load.run(MILLISECOND, |_| 1, |_, _| took);
     }
-    let limit = load.adaptive.limit();
-    load.adaptive.expire(load.now + 4 * SECOND);
-    assert_eq!(load.adaptive.limit(), limit);
-    load.adaptive.expire(load.now + 6 * SECOND);
-    assert_eq!(load.adaptive.limit(), 64);
+    load
 }
 
 #[test]
-fn an_experiment_with_slow_calls_goes_on() {
-    let mut load = Load::new(64);
-    load.run(40 * SECOND, |_| 1, |_, _| 8 * SECOND);
-    while load.adaptive.experiment.is_none() {
-        load.run(MILLISECOND, |_| 1, |_, _| 8 * SECOND);
+fn an_experiment_that_nobody_takes_part_in_ends() {
+    for (took, waits, ends) in [(50 * MILLISECOND, 4, 6), (8 * SECOND, 10, 40)] {
+        let mut load = experimenting(took);
+        let limit = load.adaptive.limit();
+        load.adaptive.expire(load.now + waits * SECOND);
+        assert_eq!(load.adaptive.limit(), limit, "with slow calls it takes longer");
+        load.adaptive.expire(load.now + ends * SECOND);
+        assert_eq!(load.adaptive.limit(), 64);
     }
-    let limit = load.adaptive.limit();
-    load.adaptive.expire(load.now + 10 * SECOND);
-    assert_eq!(load.adaptive.limit(), limit);
-    load.adaptive.expire(load.now + 40 * SECOND);
-    assert_eq!(load.adaptive.limit(), 64);
 }
 
 #[test]
