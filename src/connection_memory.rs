@@ -1,8 +1,11 @@
 //! What earlier requests of a connection have shown.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
-use http::{HeaderValue, uri::Authority};
+use http::{Extensions, HeaderValue, uri::Authority};
 
 use crate::{digest::Digest, last::Last};
 
@@ -36,6 +39,11 @@ impl ConnectionMemory {
             last_forwarded: Last::new(),
             client: client.into(),
         }
+    }
+
+    /// That of the connection by which a request with these extensions came.
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get::<Arc<Self>>().map(|memory| &**memory)
     }
 
     /// The client of the last request, as a hash.

@@ -190,10 +190,7 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Error> {
 }
 
 fn last_digest(request: &Request<Body>) -> Option<&Last<Digest>> {
-    request
-        .extensions()
-        .get::<Arc<ConnectionMemory>>()
-        .map(|memory| &memory.last_digest)
+    ConnectionMemory::of(request.extensions()).map(|memory| &memory.last_digest)
 }
 
 /// Time since 1970. A clock before that is at its end: then every token has expired.

@@ -1,7 +1,5 @@
 //! The head of a request as the upstream gets it: the client's, changed in place.
 
-use std::sync::Arc;
-
 use http::{
     HeaderValue, Request, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TE},
@@ -53,8 +51,7 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
 
 /// What is said of the other end of the connection, which is the same for all that it sends.
 fn forwarded(request: &Request<Body>, peer: &Peer, host: Option<&HeaderValue>) -> Forwarded {
-    let memory = request.extensions().get::<Arc<ConnectionMemory>>();
-    match (memory, host) {
+    match (ConnectionMemory::of(request.extensions()), host) {
         (Some(memory), Some(host)) => memory
             .last_forwarded
             .of(host.as_bytes(), |host| describe(peer, Some(host))),

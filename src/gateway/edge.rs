@@ -3,8 +3,6 @@
 //! The parser has refused most of what is malformed before. Here is what it lets through and
 //! what somebody further on might read in another way than we do.
 
-use std::sync::Arc;
-
 use http::{
     HeaderMap, HeaderValue, Method, Request, Uri, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
@@ -74,8 +72,8 @@ impl Edge {
         let own = usize::from(headers.contains_key(X_REQUEST_ID));
         unless(headers.len() - own <= max_fields, Error::TooManyHeaders { limit: max_fields })?;
         check_method(request.method())?;
-        let memory = request.extensions().get::<Arc<ConnectionMemory>>();
-        check_host(request.version(), uri, headers, memory.map(|memory| &**memory))?;
+        let memory = ConnectionMemory::of(request.extensions());
+        check_host(request.version(), uri, headers, memory)?;
         check_framing(request.version(), headers)?;
         check_scheme(uri)?;
         check_expectation(headers)?;

@@ -1,6 +1,6 @@
 //! Which client a request counts against.
 
-use std::{convert::Infallible, sync::Arc};
+use std::convert::Infallible;
 
 use http::Request;
 
@@ -31,7 +31,7 @@ impl Rule for Identify {
             .map(Client::named);
         let at = || extensions.get::<Peer>().map(Client::at);
         if let Some(client) = named.or_else(at) {
-            if let Some(memory) = extensions.get::<Arc<ConnectionMemory>>() {
+            if let Some(memory) = ConnectionMemory::of(extensions) {
                 memory.note_client(client.hash());
             }
             if let Some(trace) = extensions.get::<RequestTrace>()
