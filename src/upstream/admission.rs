@@ -306,8 +306,10 @@ impl State {
         self.tickets += 1;
         let ticket = self.tickets;
         let waiting = Waiting { reservation, admitted };
-        // Those of a healthy upstream: while it is slow, more have to wait.
-        let permits = self.limits.of(kind);
+        // Those of a healthy upstream: while it is slow, more have to wait. So do those whose permits
+        // an experiment takes away.
+        let withheld = self.adaptive.as_ref().map_or(0, Adaptive::withheld);
+        let permits = self.limits.of(kind) + withheld;
         let (queue, turns) = (&mut self.queues[kind as usize], &mut self.turns);
         match queue.push(turns, reservation, ticket, waiting, permits, now) {
             Ok(()) => Entered::Queued(ticket, receiver),
