@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::queue::Demand;
 use crate::{
     trace::RequestTrace,
     upstream::{Account, ClientId, Kind, Reservation},
@@ -37,8 +38,7 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    /// For a call of about so many vehicles.
-    pub(super) fn reservation(&self, client: Option<ClientId>, vehicles: usize) -> Reservation {
+    pub(super) fn reservation(&self, Demand { client, vehicles }: Demand) -> Reservation {
         let Self { account, .. } = *self;
         Reservation { account, client, vehicles, ..Reservation::of(Kind::Buffered) }
     }

@@ -39,7 +39,7 @@ use self::{
     call_context::QueueKey,
     fetch::{Fetch, LARGE},
     metrics::Trigger,
-    queue::{Next, Taken, Ticket},
+    queue::{Demand, Next, Taken, Ticket},
     queues::Queues,
     riders::Riders,
 };
@@ -208,15 +208,10 @@ impl Loader {
                 }
                 Next::Call(trigger) => trigger,
             };
-            // What many share is no client's own, and takes no client's turn.
-            let client = context.client.filter(|_| trigger.is_none());
-            let vehicles = self.next_size(key, &ticket);
-            let reserving = self
-                .0
-                .upstream
-                .reserve(context.reservation(client, vehicles));
-            let Some(reserved) = self.unless_done(key, &ticket, reserving).await else {
-                return;
+            let Some(demand) = self.demand(key, &ticket) else { return };
+            let reserving = self.0.upstream.reserve(context.reservation(demand));
+            let Some(reserved) = self.unless_changed(key, &ticket, demand, reserving).await else {
+                continue;
             };
             match reserved {
                 Ok(permit) => {
@@ -242,11 +237,13 @@ impl Loader {
         }
     }
 
-    /// Waits, unless there is nothing more to do for the request before that.
-    async fn unless_done<T>(
+    /// Waits, unless there is nothing more to do for the request before that, or others than this
+    /// client want the call by then: they are not to wait for its turn.
+    async fn unless_changed<T>(
         &self,
         key: QueueKey,
         ticket: &Arc<Ticket>,
+        Demand { client, .. }: Demand,
         waiting: impl Future<Output = T>,
     ) -> Option<T> {
         let mut waiting = pin!(waiting);
@@ -255,7 +252,8 @@ impl Loader {
                 biased;
                 result = &mut waiting => return Some(result),
                 () = ticket.changed.notified() => {
-                    if matches!(self.next(key, ticket), Next::Done) {
+                    let demand = self.demand(key, ticket)?;
+                    if demand.client != client {
                         return None;
                     }
                 }
@@ -271,12 +269,10 @@ impl Loader {
         next.unwrap_or(Next::Done)
     }
 
-    /// How many vehicles of a request go into its next call.
-    fn next_size(&self, key: QueueKey, ticket: &Arc<Ticket>) -> usize {
-        let size = self
-            .queues()
-            .with(key, |queue, limits| queue.next_size(ticket, limits));
-        size.unwrap_or(0)
+    /// What the next call of a request needs a permit for; `None`: there is none.
+    fn demand(&self, key: QueueKey, ticket: &Arc<Ticket>) -> Option<Demand> {
+        self.queues()
+            .with(key, |queue, limits| queue.demand(ticket, limits))?
     }
 
     /// What goes into a call of a request, counted.

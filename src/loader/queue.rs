@@ -15,7 +15,7 @@ use super::{
     gathering::{First, Terms},
     suspicions::Suspicions,
 };
-use crate::{trace::RequestTrace, vehicle_cache::Leases};
+use crate::{trace::RequestTrace, upstream::ClientId, vehicle_cache::Leases};
 
 /// What waits for calls of one account, in the order in which it came.
 #[derive(Default)]
@@ -65,6 +65,15 @@ pub(super) enum Next {
     WaitUntil(Instant),
     /// Nothing more: all of it is in calls, or nobody wants it.
     Done,
+}
+
+/// What a call needs a permit for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Demand {
+    /// Whose turn it takes; `None`: what many share is no client's own.
+    pub(super) client: Option<ClientId>,
+    /// Those of the request that asks.
+    pub(super) vehicles: usize,
 }
 
 /// Leases of one request in a call.
@@ -159,6 +168,8 @@ impl Queue {
         let gathers = limits.gather.from > 0 && is_small && !is_alone;
         let small = gathers.then_some(First { since: now, has_waited: false });
         let refreshes = leases.extract(|lease| lease.is_refresh());
+        let first = self.first().map(|first| self.entries[first].context.client);
+        let is_of_others = gathers && first.is_some_and(|first| first != context.client);
         self.entries.push_back(Entry {
             ticket: Arc::clone(&ticket),
             context,
@@ -169,7 +180,7 @@ impl Queue {
             is_alone,
             due: None,
         });
-        if gathers && self.is_full(self.chunk(limits)) {
+        if is_of_others || gathers && self.is_full(self.chunk(limits)) {
             self.tell_first();
         }
         ticket
@@ -259,11 +270,16 @@ impl Queue {
         }
     }
 
-    /// How many vehicles of a request go into its next call.
-    pub(super) fn next_size(&self, ticket: &Arc<Ticket>, limits: Limits) -> usize {
-        let entry = self.entries.iter().find(|entry| entry.is_of(ticket));
-        let next = entry.and_then(|it| balanced(it.len(), self.chunk(limits)).next());
-        next.unwrap_or(0)
+    /// What the next call of a request needs a permit for.
+    pub(super) fn demand(&self, ticket: &Arc<Ticket>, limits: Limits) -> Option<Demand> {
+        let entry = self.entries.iter().find(|entry| entry.is_of(ticket))?;
+        let client = entry.context.client;
+        let mut small = self.entries.iter().filter(|entry| entry.small.is_some());
+        let is_of_many = entry.small.is_some() && small.any(|it| it.context.client != client);
+        Some(Demand {
+            client: client.filter(|_| !is_of_many),
+            vehicles: balanced(entry.len(), self.chunk(limits)).next()?,
+        })
     }
 
     /// Fills a call: with a balanced share of what the request waits for, and then with whatever

@@ -104,6 +104,40 @@ async fn the_wait_is_a_quarter_of_a_call_and_the_next_waits_when_the_first_leave
     assert_eq!(began_at.elapsed(), Duration::from_millis(50));
 }
 
+/// One call under way, and eight more that one client wants with credentials of its own.
+async fn greedy(loader: &Loader, calls: &mut Calls) -> (Call, Vec<Asking>) {
+    let asking: Vec<_> = (0..9)
+        .map(|n| ask_by(loader, &[n], Some(1), [100 + n as u8; 32], ""))
+        .collect();
+    (calls.next_for(&[0]).await, asking)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_alone_takes_a_turn_of_its_own() {
+    let (loader, mut calls) = loader(Sizes { max_in_flight: 1, ..GATHERING });
+    let (call, _greedy) = greedy(&loader, &mut calls).await;
+    let _other = ask_by(&loader, &[50], Some(2), MINE, "");
+    pass().await;
+    call.fill().await;
+    // Both have a turn, and who came first has the first one.
+    calls.next_for(&[1]).await.fill().await;
+    let _call = calls.next_for(&[50]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_another_joins_waits_no_more_for_the_turn_of_the_first() {
+    let (loader, mut calls) = loader(Sizes { max_in_flight: 1, ..GATHERING });
+    let (call, _greedy) = greedy(&loader, &mut calls).await;
+    let _last = ask_by(&loader, &[49], Some(1), MINE, "");
+    calls.are_none().await;
+    let _other = ask_by(&loader, &[50], Some(2), MINE, "");
+    pass().await;
+    call.fill().await;
+    // Both have a turn, and who came first has the first one.
+    calls.next_for(&[1]).await.fill().await;
+    let _call = calls.next_for(&[49, 50]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_everything_is_off_a_look_up_is_a_call() {
     let (loader, mut calls) = loader(MANY_AT_ONCE);
