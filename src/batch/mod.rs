@@ -50,7 +50,7 @@ use crate::{
     long_work,
     rule::Rejection,
     trace::RequestTrace,
-    upstream::ClientId,
+    upstream::{ClientId, VehicleCount},
     vehicle_cache::{CacheStatus, Directives, Partition},
 };
 
@@ -136,7 +136,8 @@ where
             }
             let bypassed = self.loader.cache().metrics().vehicles(CacheStatus::Bypass);
             bypassed.inc_by(asked.distinct.len() as u64);
-            let request = undocumented::request(head, body);
+            let mut request = undocumented::request(head, body);
+            request.extensions_mut().insert(VehicleCount(asked.count));
             let undocumented = self.undocumented.clone();
             let response = undocumented
                 .oneshot(request)

@@ -98,8 +98,9 @@ impl Fixture {
             let sync = Arc::clone(&sync);
             move |call: Request<Body>| response(Arc::clone(&sync), call)
         });
-        let undocumented = Undocumented::new(service_fn(async |_| {
-            Err(Error::TooManyToPass { found: 0, limit: 0 })
+        let undocumented = Undocumented::new(service_fn(async |request: Request<Body>| {
+            let VehicleCount(found) = *request.extensions().get().unwrap();
+            Err(Error::TooManyToPass { found, limit: 0 })
         }));
         let metrics = Metrics::register(&registry).unwrap();
         let calls = loader::Metrics::register(&registry).unwrap();
@@ -136,6 +137,18 @@ impl Fixture {
     fn set(&self, set: impl FnOnce(&mut Sync)) {
         set(&mut self.sync.lock());
     }
+}
+
+#[tokio::test]
+async fn says_how_many_vehicles_go_up_as_a_whole() {
+    let fixture = Fixture::new();
+    let body =
+        json!({"vehicles": [{"vin": VIN, "plate": "A1"}, {"vin": VIN, "plate": "A2"}], "x": 1});
+    let request = Request::get("/api/batch/scraping/").body(Body::full(body.to_string()));
+    let passed = fixture.batch.clone().oneshot(request.unwrap()).await;
+    let Err(Rejection { error: Error::TooManyToPass { found: 2, .. }, .. }) = passed else {
+        panic!("{:?}", passed.map(|_| ()));
+    };
 }
 
 /// Answers for every vehicle of a call.

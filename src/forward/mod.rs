@@ -50,7 +50,7 @@ use crate::{
     limit,
     route::Route,
     trace::{RequestTrace, Step},
-    upstream::{Account, Call, ClientId, Kind, Origin, Reservation, Upstream},
+    upstream::{Account, Call, ClientId, Kind, Origin, Reservation, Upstream, VehicleCount},
     vehicle_cache::{Cause, Invalidate},
 };
 
@@ -217,12 +217,14 @@ fn exchange(
 fn reservation(request: &Request<Body>, context: &ResponseContext) -> Reservation {
     let is_streaming = context.upgrade.is_some() || !request.body().is_buffered();
     let client = request.extensions().get::<limit::Client>();
+    let vehicles = request.extensions().get();
     let digest = context.credential.and_then(|credential| credential.digest);
     let kind = if is_streaming { Kind::Streaming } else { Kind::Buffered };
     let held = if is_streaming { 0 } else { request.body().size_hint().lower() };
     Reservation {
         account: digest.map(Account),
         client: client.map(|client| ClientId(client.id())),
+        vehicles: vehicles.map_or(0, |&VehicleCount(count)| count),
         bytes: held as usize,
         ..Reservation::of(kind)
     }

@@ -15,7 +15,7 @@ pub struct Call {
     pub route: Route,
     /// What is sent. Boxed, because it goes through many futures.
     pub request: Box<Request<Body>>,
-    /// How many vehicles a batch call asks for; 0: it is another one.
+    /// How many vehicles a batch call asks for that can be made in parts; 0: it is another one.
     pub vehicles: usize,
     /// What the spans of its attempts are children of.
     pub span: trace::Parent,
@@ -23,6 +23,10 @@ pub struct Call {
 
 /// So many vehicles are few: a call of them is not too large for Sync.
 pub const FEW_VEHICLES: usize = 25;
+
+/// How many vehicles a request asks for that is forwarded as a whole; it is among its extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct VehicleCount(pub usize);
 
 /// What is asked for before a call is made.
 #[derive(Clone, Copy, Debug)]

@@ -42,7 +42,7 @@ use self::{
 use crate::body::Body;
 
 pub use self::{
-    call::{Account, Call, ClientId, FEW_VEHICLES, Kind, Reservation},
+    call::{Account, Call, ClientId, FEW_VEHICLES, Kind, Reservation, VehicleCount},
     config::{BreakerConfig, Config, Origin, RetryConfig},
     error::Error,
     metrics::Metrics,
@@ -126,6 +126,7 @@ impl Permit {
         let Inner { admission, retry, attempts } = &*upstream.0;
         let retries = retry.of(&call);
         let Call { route, request, vehicles, span } = call;
+        let vehicles = if vehicles == 0 { reservation.vehicles } else { vehicles };
         let response = attempts
             .send(admitted, route, vehicles, request, &span)
             .await;

@@ -100,3 +100,13 @@ async fn ends_a_silent_body_of_a_client() {
     assert!(matches!(refused, Error::Body(Failure::Idle)));
     assert_eq!(dropped.lock()[0].2, Some(20 * SECOND), "nobody knows what was done");
 }
+
+#[test]
+fn a_call_is_reserved_for_as_many_vehicles_as_the_request_asks_for() {
+    let nothing = Arc::new(Recording(Dropped::default()));
+    let context = context(nothing, None, None);
+    let mut request = Request::new(Body::empty());
+    assert_eq!(reservation(&request, &context).vehicles, 0);
+    request.extensions_mut().insert(VehicleCount(300));
+    assert_eq!(reservation(&request, &context).vehicles, 300);
+}
