@@ -306,10 +306,9 @@ impl State {
         self.tickets += 1;
         let ticket = self.tickets;
         let waiting = Waiting { reservation, admitted };
-        // Those of a healthy upstream: while it is slow, more have to wait. So do those whose permits
-        // an experiment takes away.
-        let withheld = self.adaptive.as_ref().map_or(0, Adaptive::withheld);
-        let permits = self.limits.of(kind) + withheld;
+        // As many as are admitted while Sync is fast. A lower limit lets more wait here instead of at
+        // Sync, and refuses nobody.
+        let permits = self.limits.of(kind) + (self.own - self.calls());
         let (queue, turns) = (&mut self.queues[kind as usize], &mut self.turns);
         match queue.push(turns, reservation, ticket, waiting, permits, now) {
             Ok(()) => Entered::Queued(ticket, receiver),

@@ -128,15 +128,6 @@ impl Adaptive {
         self.limit as usize
     }
 
-    /// How many calls fewer than otherwise an experiment lets be made.
-    pub(super) fn withheld(&self) -> usize {
-        let otherwise = self
-            .experiment
-            .as_ref()
-            .map_or(self.limit, |before| before.limit);
-        (otherwise as usize).saturating_sub(self.limit())
-    }
-
     /// Ends an experiment that nobody takes part in.
     pub(super) fn expire(&mut self, now: Instant) {
         let silence = now.saturating_duration_since(self.heard_at);

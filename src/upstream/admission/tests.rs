@@ -95,6 +95,27 @@ fn clients_take_turns_whatever_kind_their_calls_are_of() {
     assert_eq!(turns, [1, 2, 3, 1, 2, 1, 2, 1, 1, 3, 1]);
 }
 
+#[test]
+fn a_lower_limit_lets_as_many_more_wait() {
+    for (limit, want) in [(8, 8), (4, 12)] {
+        let Scene { now, state, .. } = Scene::new();
+        let limits = Limits { calls: 8, streaming: 8, of_client: 8 };
+        let adaptive = Some(Adaptive::new(limit, now));
+        let queues = Kind::ALL.map(|_| Queue::new(8 * QUEUE));
+        let mut state = State { adaptive, own: 8, limits, queues, ..state };
+        let one = reservation((1, Kind::Buffered));
+        for _ in 0..limit + 2 {
+            assert!(!matches!(state.enter(one, now), Entered::Refused(_)));
+        }
+        // The queue is no burst, and its pace is known.
+        let later = now + Duration::from_millis(150);
+        state.release(one.client, false);
+        assert!(state.next(later).is_some());
+        let waiting = (1..100).find(|_| matches!(state.enter(one, later), Entered::Refused(_)));
+        assert_eq!(waiting, Some(want), "{limit}");
+    }
+}
+
 /// Tunnels and downloads would otherwise keep everybody else out for hours.
 #[test]
 fn what_goes_at_its_clients_pace_takes_no_part_of_the_adaptive_limit() {
