@@ -164,7 +164,11 @@ impl Admission {
         match timeout(self.0.patience, admitted).await {
             Ok(Ok(admitted)) => admitted,
             // Others had to go before, or its time is over.
-            Ok(Err(_)) | Err(_) => Err(Error::Full { rest: Duration::ZERO, hold: Duration::ZERO }),
+            Ok(Err(_)) | Err(_) => {
+                let rest =
+                    self.0.state.lock().queues[reservation.kind as usize].rest(Instant::now());
+                Err(Error::Full { rest, hold: Duration::ZERO })
+            }
         }
     }
 

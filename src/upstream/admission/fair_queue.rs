@@ -50,7 +50,7 @@ struct Pace {
 /// There is no room for a call, and that will be so for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full {
-    /// Until those who wait now are served.
+    /// See [`Queue::rest`].
     pub(super) rest: Duration,
     /// How long that is not said.
     pub(super) hold: Duration,
@@ -201,16 +201,21 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    fn full(&mut self, client: Client, now: Instant) -> Full {
+    /// Until those who wait now are served.
+    pub(super) fn rest(&self, now: Instant) -> Duration {
         let gap = self.pace.gap(now).unwrap_or_default();
-        let rest = gap.saturating_mul(u32::try_from(self.len).unwrap_or(u32::MAX));
+        let waiting = u32::try_from(self.len).unwrap_or(u32::MAX);
+        gap.saturating_mul(waiting).min(LONGEST)
+    }
+
+    fn full(&mut self, client: Client, now: Instant) -> Full {
         let nth = self.line_of(client);
         let hold = match client {
             Some(_) => self.lines[nth].refusals.hold(REFUSAL, now),
             // What clients share is refused for no one of them.
             None => Duration::ZERO,
         };
-        Full { rest: rest.min(LONGEST), hold }
+        Full { rest: self.rest(now), hold }
     }
 
     /// Drops the lines of clients that wait for nothing and have had no more than others.

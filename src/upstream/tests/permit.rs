@@ -245,7 +245,9 @@ async fn lets_only_so_many_wait_and_only_so_long() {
     assert!(admitted.iter().all(Result::is_ok));
     assert_eq!(metrics.in_flight.get(), 2);
     for late in join_all(waiting).await {
-        assert!(matches!(late, Err(Error::Full { .. })));
+        // Two were served meanwhile.
+        let Err(Error::Full { rest, .. }) = late else { panic!("admitted") };
+        assert!(rest >= PATIENCE / 2, "{rest:?}");
     }
     assert_eq!(began_at.elapsed().as_secs(), PATIENCE.as_secs());
     drop(admitted);
