@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::queue::Demand;
 use crate::{
     trace::RequestTrace,
     upstream::{Account, ClientId, Kind, Reservation},
@@ -38,7 +37,8 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    pub(super) fn reservation(&self, Demand { client, vehicles }: Demand) -> Reservation {
+    /// For a call of about so many vehicles, in the turn of this client.
+    pub(super) fn reservation(&self, client: Option<ClientId>, vehicles: usize) -> Reservation {
         let Self { account, .. } = *self;
         Reservation { account, client, vehicles, ..Reservation::of(Kind::Buffered) }
     }

@@ -44,7 +44,7 @@ use self::{
     riders::Riders,
 };
 use crate::{
-    upstream::Upstream,
+    upstream::{ClientId, Upstream},
     vehicle_cache::{Flight, Leases, Partition, VehicleCache},
 };
 
@@ -208,9 +208,10 @@ impl Loader {
                 }
                 Next::Call(trigger) => trigger,
             };
-            let Some(demand) = self.demand(key, &ticket) else { return };
-            let reserving = self.0.upstream.reserve(context.reservation(demand));
-            let Some(reserved) = self.unless_changed(key, &ticket, demand, reserving).await else {
+            let Some(Demand { client, vehicles }) = self.demand(key, &ticket) else { return };
+            let reservation = context.reservation(client, vehicles);
+            let reserving = self.0.upstream.reserve(reservation);
+            let Some(reserved) = self.unless_changed(key, &ticket, client, reserving).await else {
                 continue;
             };
             match reserved {
@@ -243,7 +244,7 @@ impl Loader {
         &self,
         key: QueueKey,
         ticket: &Arc<Ticket>,
-        Demand { client, .. }: Demand,
+        client: Option<ClientId>,
         waiting: impl Future<Output = T>,
     ) -> Option<T> {
         let mut waiting = pin!(waiting);
@@ -252,8 +253,7 @@ impl Loader {
                 biased;
                 result = &mut waiting => return Some(result),
                 () = ticket.changed.notified() => {
-                    let demand = self.demand(key, ticket)?;
-                    if demand.client != client {
+                    if self.demand(key, ticket)?.client != client {
                         return None;
                     }
                 }

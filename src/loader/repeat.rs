@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     CallError, Failure, Loader, balanced,
     call_context::QueueKey,
-    queue::{Demand, Part, Queue},
+    queue::{Part, Queue},
 };
 use crate::upstream::{self, FEW_VEHICLES};
 
@@ -129,8 +129,8 @@ impl Loader {
         let client = first.context.client;
         let is_of_many = parts.iter().any(|part| part.context.client != client);
         let client = client.filter(|_| !is_of_many);
-        let demand = Demand { client, vehicles: count(&parts) };
-        let reserving = self.0.upstream.reserve(first.context.reservation(demand));
+        let reservation = first.context.reservation(client, count(&parts));
+        let reserving = self.0.upstream.reserve(reservation);
         let reserved = timeout_at(deadline, reserving).await;
         match reserved.unwrap_or(Err(upstream::Error::Timeout)) {
             Ok(permit) => self.attempt(permit, parts, deadline).await,
