@@ -1,15 +1,12 @@
 //! What earlier requests of a connection have shown.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use http::{Extensions, HeaderValue, uri::Authority};
+use http::{HeaderValue, uri::Authority};
 
 use crate::{digest::Digest, last::Last};
 
-/// Of one connection, in the extensions of each of its requests.
+/// Of one connection; each of its requests knows it.
 pub(crate) struct ConnectionMemory {
     /// Of a token.
     pub(crate) last_digest: Last<Digest>,
@@ -39,11 +36,6 @@ impl ConnectionMemory {
             last_forwarded: Last::new(),
             client: client.into(),
         }
-    }
-
-    /// That of the connection by which a request with these extensions came.
-    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
-        extensions.get::<Arc<Self>>().map(|memory| &**memory)
     }
 
     /// The client of the last request, as a hash.

@@ -12,8 +12,8 @@
 //! From the bottom; a module imports only what stands above it in this list. Neighbours in one
 //! item do not import each other, but for the first (`tests/structure` holds the code to it).
 //!
-//! * [`vehicle`], [`route`], [`body`], [`peer`], [`request_id`], [`rule`], [`json`],
-//!   [`problem`], [`proxy_status`], [`gzip`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
+//! * [`vehicle`], [`route`], [`body`], [`peer`], [`client`], [`request_id`], [`request_context`],
+//!   [`rule`], [`json`], [`problem`], [`proxy_status`], [`gzip`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
 //!   `cache_control`, `connection_memory`, `digest`, `headers`, `hex`, `labels`, `last`, `long_work`,
 //!   `refusal_log`, `refusals`, `seal`: what every room speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
@@ -90,6 +90,7 @@ pub mod body;
 pub mod cache;
 mod cache_control;
 pub mod cli;
+pub mod client;
 pub mod config;
 mod connection_memory;
 mod digest;
@@ -115,6 +116,7 @@ pub mod problem;
 pub mod proxy_status;
 mod refusal_log;
 mod refusals;
+pub mod request_context;
 pub mod request_id;
 pub mod route;
 pub mod rule;

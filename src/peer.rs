@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// What is known of a request's sender without a token: an extension of every request, set by the
-/// server and completed where trusted proxies are known.
+/// What is known of a request's sender without a token: set by the server, and completed where
+/// trusted proxies are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The other end of the socket.

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue};
 
 use crate::{
     backoff::draw,
@@ -18,8 +18,7 @@ use crate::{
 
 const MAX_LENGTH: usize = 128;
 
-/// The value of `X-Request-Id`: the client's if it is valid, else made here. An extension of every
-/// request.
+/// The value of `X-Request-Id`: the client's if it is valid, else made here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(HeaderValue);
 
@@ -60,14 +59,13 @@ impl RequestIds {
         Self { process: draw(), next: Arc::default() }
     }
 
-    /// Gives `request` its ID, in its header and in its extensions.
-    pub fn mark<B>(&self, request: &mut Request<B>) {
-        let id = RequestId::of(request.headers()).unwrap_or_else(|| {
+    /// The ID of a request with these headers, which have it from then on.
+    pub fn mark(&self, headers: &mut HeaderMap) -> RequestId {
+        RequestId::of(headers).unwrap_or_else(|| {
             let id = self.make();
-            request.headers_mut().insert(X_REQUEST_ID, id.0.clone());
+            headers.insert(X_REQUEST_ID, id.0.clone());
             id
-        });
-        request.extensions_mut().insert(id);
+        })
     }
 
     /// 32 hexadecimal digits: the process, then a counter.
@@ -89,16 +87,15 @@ impl Default for RequestIds {
 mod tests {
     use super::*;
 
-    /// The ID that a request gets, which is the same in header and extension.
+    /// The ID that a request gets, which is the same in its header.
     fn mark(ids: &RequestIds, sent: &[&str]) -> String {
-        let mut request = Request::new(());
+        let mut headers = HeaderMap::new();
         for value in sent {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-            request.headers_mut().append(X_REQUEST_ID, value);
+            headers.append(X_REQUEST_ID, value);
         }
-        ids.mark(&mut request);
-        let id: &RequestId = request.extensions().get().unwrap();
-        let mut values = request.headers().get_all(X_REQUEST_ID).iter();
+        let id = ids.mark(&mut headers);
+        let mut values = headers.get_all(X_REQUEST_ID).iter();
         assert_eq!(values.next(), Some(id.as_header_value()));
         assert_eq!(values.next(), None);
         id.as_str().to_owned()

@@ -33,10 +33,10 @@ use crate::{
     body::Body,
     gateway::OPENAPI,
     loader,
-    peer::Peer,
     problem::Code,
     refusal_log::{Kind, RefusalLog},
-    request_id::{RequestId, RequestIds},
+    request_context::RequestContext,
+    request_id::RequestIds,
     upstream::Upstream,
     vehicle_cache::{Cause, Moment, Reason, VehicleCache},
 };
@@ -160,7 +160,7 @@ fn page_response() -> Response<Body> {
 
 /// Who has sent a request.
 fn client(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<Peer>().map(|peer| peer.client)
+    RequestContext::of(extensions).peer.map(|peer| peer.client)
 }
 
 impl Shared {
@@ -238,19 +238,18 @@ impl Shared {
     }
 
     async fn purge(&self, mut request: Request<Body>) -> Result<String, Error> {
-        self.ids.mark(&mut request);
+        let id = self.ids.mark(request.headers_mut());
         let (head, body) = request.into_parts();
         let body = json_body::read(&head.headers, body).await?;
         let selection = cache_purge::read(&body, &self.parts.accounts)?;
         let (cache, filter) = (self.parts.cache.clone(), selection.filter);
-        let request: Option<RequestId> = head.extensions.get().cloned();
-        let reason = Reason { cause: Cause::Purge, request: request.clone() };
+        let reason = Reason { cause: Cause::Purge, request: Some(id.clone()) };
         let purge = async move { cache.purge_vehicles(&filter, reason).await };
         // A panic is logged where it happens.
         let purged = self.parts.tasks.spawn(purge).await;
         let purged = purged.map_err(|_| Error::internal())?;
         info!(
-            request_id = request.as_ref().map(RequestId::as_str),
+            request_id = id.as_str(),
             client = client(&head.extensions).map(display),
             account = selection.account,
             filter = selection.named(),

@@ -19,12 +19,11 @@ use super::{
 };
 use crate::{
     body::Body,
-    connection_memory::ConnectionMemory,
     digest::{self, Digest},
     headers::only,
     last::Last,
-    peer::Peer,
     refusal_log::{Kind, RefusalLog},
+    request_context::RequestContext,
     rule::{Pass, Rejection, Rule},
 };
 
@@ -127,7 +126,7 @@ impl Authenticator {
     /// Says in the log why `request` is refused, if it had a token.
     fn refuse(&self, error: Error, request: &Request<Body>) -> Error {
         if let Error::Token(reason) = error {
-            let peer = request.extensions().get::<Peer>();
+            let peer = RequestContext::of(request.extensions()).peer;
             let lines = self.refusals.note(reason, peer.map(|peer| peer.client));
             for (Kind { reason, client }, count) in lines {
                 let client = client.map(display);
@@ -190,7 +189,8 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Error> {
 }
 
 fn last_digest(request: &Request<Body>) -> Option<&Last<Digest>> {
-    ConnectionMemory::of(request.extensions()).map(|memory| &memory.last_digest)
+    let memory = RequestContext::of(request.extensions()).memory.as_deref();
+    memory.map(|memory| &memory.last_digest)
 }
 
 /// Time since 1970. A clock before that is at its end: then every token has expired.

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     body::Body,
-    route::{Access, Route},
+    request_context::RequestContext,
+    route::Access,
     rule::{Pass, Rule},
 };
 
@@ -49,7 +50,7 @@ impl Authorize {
             return Ok(());
         };
         // A request that nobody routed is judged by its method alone.
-        let route = request.extensions().get().copied().unwrap_or(Route::Other);
+        let route = RequestContext::of(request.extensions()).route;
         let (allowed, needed) = match route.access(request.method()) {
             Access::Read => (identity.may_read, &scopes.read),
             Access::Write => (identity.may_write, &scopes.write),

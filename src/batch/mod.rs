@@ -45,12 +45,11 @@ use crate::{
     auth::Credential,
     body::Body,
     json::without_bom,
-    limit,
     loader::{self, Loader},
     long_work,
+    request_context::RequestContext,
     rule::Rejection,
-    trace::RequestTrace,
-    upstream::{ClientId, VehicleCount},
+    upstream::ClientId,
     vehicle_cache::{CacheStatus, Directives, Partition},
 };
 
@@ -137,7 +136,7 @@ where
             let bypassed = self.loader.cache().metrics().vehicles(CacheStatus::Bypass);
             bypassed.inc_by(asked.distinct.len() as u64);
             let mut request = undocumented::request(head, body);
-            request.extensions_mut().insert(VehicleCount(asked.count));
+            RequestContext::of_mut(request.extensions_mut()).vehicles = asked.count;
             let undocumented = self.undocumented.clone();
             let response = undocumented
                 .oneshot(request)
@@ -162,8 +161,7 @@ where
         let digest = credential.and_then(|credential| credential.digest);
         let partition = digest.map(|digest| Partition::new(&digest));
         let directives = Directives::of(&head.headers);
-        let client = head.extensions.get::<limit::Client>();
-        let trace = RequestTrace::of(&head.extensions);
+        let RequestContext { client, trace, .. } = RequestContext::of(&head.extensions);
         let wanted = Wanted {
             vehicles: &asked.distinct,
             partition: partition.filter(|_| self.loader.cache().is_enabled()),
@@ -171,7 +169,7 @@ where
             client: client.map(|client| ClientId(client.id())),
             directives: &directives,
             headers: &head.headers,
-            trace: &trace,
+            trace,
         };
         let gathered = gather(&self.loader, &wanted).await?;
 

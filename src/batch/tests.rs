@@ -99,7 +99,7 @@ impl Fixture {
             move |call: Request<Body>| response(Arc::clone(&sync), call)
         });
         let undocumented = Undocumented::new(service_fn(async |request: Request<Body>| {
-            let VehicleCount(found) = *request.extensions().get().unwrap();
+            let found = RequestContext::of(request.extensions()).vehicles;
             Err(Error::TooManyToPass { found, limit: 0 })
         }));
         let metrics = Metrics::register(&registry).unwrap();

@@ -13,15 +13,13 @@ use super::{
     upgrade,
 };
 use crate::{
-    body::Body,
-    connection_memory::{ConnectionMemory, Forwarded},
-    peer::Peer,
+    body::Body, connection_memory::Forwarded, peer::Peer, request_context::RequestContext,
 };
 
 /// Makes a client's head the one that the upstream gets, and returns the trailers that may follow.
 pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: bool) -> Trailers {
     let host = take_host(request);
-    let peer = request.extensions().get::<Peer>().copied();
+    let peer = RequestContext::of(request.extensions()).peer;
     let forwarded = peer.map(|peer| forwarded(request, &peer, host.as_ref()));
     let received = request.version();
     let is_length_known = request.body().size_hint().exact().is_some();
@@ -51,7 +49,7 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
 
 /// What is said of the other end of the connection, which is the same for all that it sends.
 fn forwarded(request: &Request<Body>, peer: &Peer, host: Option<&HeaderValue>) -> Forwarded {
-    match (ConnectionMemory::of(request.extensions()), host) {
+    match (&RequestContext::of(request.extensions()).memory, host) {
         (Some(memory), Some(host)) => memory
             .last_forwarded
             .of(host.as_bytes(), |host| describe(peer, Some(host))),

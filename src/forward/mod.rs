@@ -47,10 +47,9 @@ use self::{
 };
 use crate::{
     body::Body,
-    limit,
-    route::Route,
-    trace::{RequestTrace, Step},
-    upstream::{Account, Call, ClientId, Kind, Origin, Reservation, Upstream, VehicleCount},
+    request_context::RequestContext,
+    trace::Step,
+    upstream::{Account, Call, ClientId, Kind, Origin, Reservation, Upstream},
     vehicle_cache::{Cause, Invalidate},
 };
 
@@ -171,14 +170,14 @@ fn exchange(
         if !request.body().is_end_stream() && (cause.is_some() || !is_buffered) {
             context.body = Some(monitor_body(&mut request, trailers, cause, config));
         }
-        let route = request.extensions().get().copied().unwrap_or(Route::Other);
+        let RequestContext { route, trace, .. } = RequestContext::of(request.extensions());
+        let (route, trace) = (*route, trace.clone());
         let write = cause.map(|cause| {
             let ResponseContext { shared, credential, body, .. } = &context;
             Box::new(Write::new(&request, cause, shared, *credential, body.clone()))
         });
         // A write is its client's as long as it waits for a permit: whoever hangs up takes it
         // along, unsent. From then on it runs to its end.
-        let trace = RequestTrace::of(request.extensions());
         let waiting = trace.step(Step::Wait);
         let permit = upstream.reserve(reservation).await?;
         drop(waiting);
@@ -216,15 +215,14 @@ fn exchange(
 
 fn reservation(request: &Request<Body>, context: &ResponseContext) -> Reservation {
     let is_streaming = context.upgrade.is_some() || !request.body().is_buffered();
-    let client = request.extensions().get::<limit::Client>();
-    let vehicles = request.extensions().get();
+    let RequestContext { client, vehicles, .. } = RequestContext::of(request.extensions());
     let digest = context.credential.and_then(|credential| credential.digest);
     let kind = if is_streaming { Kind::Streaming } else { Kind::Buffered };
     let held = if is_streaming { 0 } else { request.body().size_hint().lower() };
     Reservation {
         account: digest.map(Account),
         client: client.map(|client| ClientId(client.id())),
-        vehicles: vehicles.map_or(0, |&VehicleCount(count)| count),
+        vehicles: *vehicles,
         bytes: held as usize,
         ..Reservation::of(kind)
     }

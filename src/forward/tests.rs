@@ -137,8 +137,11 @@ fn request(method: Method, uri: &str, body: Body) -> Request<Body> {
         .method(&method)
         .uri(uri)
         .header("host", "gate:8080")
-        .extension(Peer::new("203.0.113.9:5".parse().unwrap(), false))
-        .extension(Route::of(&method, &path, false))
+        .extension(RequestContext {
+            peer: Some(Peer::new("203.0.113.9:5".parse().unwrap(), false)),
+            route: Route::of(&method, &path, false),
+            ..RequestContext::default()
+        })
         .extension(Credential { digest: Some(MINE), is_account: false })
         .body(body)
         .unwrap()

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     auth::Credential,
     body::Body,
+    request_context::RequestContext,
     route::{Access, Route},
     upstream,
     vehicle_cache::{Cause, Invalidate, InvalidationScope, Partition, Reason},
@@ -55,7 +56,7 @@ pub(super) struct Pending(Option<Arc<Write>>);
 
 /// Why a request would drop entries; `None` if it changes nothing.
 pub(super) fn cause(request: &Request<Body>, harmless: &[HarmlessWrite]) -> Option<Cause> {
-    let route = request.extensions().get().copied().unwrap_or(Route::Other);
+    let route = RequestContext::of(request.extensions()).route;
     if route.access(request.method()) == Access::Read {
         return None;
     }
@@ -110,7 +111,7 @@ impl Write {
         }
         Self {
             cache: Arc::clone(&shared.cache),
-            reason: Reason { cause, request: request.extensions().get().cloned() },
+            reason: Reason { cause, request: RequestContext::of(request.extensions()).id.clone() },
             named_by_target,
             body,
             partition: credential.as_ref().and_then(partition),

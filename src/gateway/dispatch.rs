@@ -14,6 +14,7 @@ use crate::{
     batch,
     body::Body,
     forward::{self, Forward},
+    request_context::RequestContext,
     route::Route,
     rule::Rejection,
 };
@@ -57,7 +58,7 @@ impl Service<Request<Body>> for Dispatch {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if request.extensions().get() == Some(&Route::Batch) {
+        if RequestContext::of(request.extensions()).route == Route::Batch {
             Either::Right(self.batch.call(request))
         } else {
             Either::Left(

@@ -14,6 +14,7 @@ use crate::{
     body::Body,
     connection_memory::ConnectionMemory,
     headers::{X_REQUEST_ID, is_chunked, only},
+    request_context::RequestContext,
     route::is_batch_path,
     rule::{Pass, Rule},
 };
@@ -72,7 +73,7 @@ impl Edge {
         let own = usize::from(headers.contains_key(X_REQUEST_ID));
         unless(headers.len() - own <= max_fields, Error::TooManyHeaders { limit: max_fields })?;
         check_method(request.method())?;
-        let memory = ConnectionMemory::of(request.extensions());
+        let memory = RequestContext::of(request.extensions()).memory.as_deref();
         check_host(request.version(), uri, headers, memory)?;
         check_framing(request.version(), headers)?;
         check_scheme(uri)?;

@@ -10,6 +10,7 @@ use super::{Config, edge::Edge, routing::is_overridden};
 use crate::{
     body::Body,
     normalize::{self, Normalize},
+    request_context::RequestContext,
     route::{Route, vehicle_status_vin},
     rule,
     vehicle::{Vin, clean},
@@ -128,7 +129,7 @@ fn normalized(mut request: Request<Body>) -> Option<Request<Body>> {
     if route == Route::VehicleUpsert {
         return None;
     }
-    request.extensions_mut().insert(route);
+    RequestContext::of_mut(request.extensions_mut()).route = route;
     let config =
         normalize::Config { max_body: 0, body_idle_timeout: std::time::Duration::from_secs(1) };
     rule::apply_now(&Normalize(config), request).ok()

@@ -7,16 +7,13 @@ use http::Request;
 use crate::{
     auth::Principal,
     body::Body,
-    connection_memory::ConnectionMemory,
-    limit::Client,
-    peer::Peer,
+    client::Client,
+    request_context::RequestContext,
     rule::{Pass, Rule},
-    trace::RequestTrace,
 };
 
-/// Puts the [`Client`] into the extensions of a request: the issuer and subject of its token, else
-/// the address that it comes from. The connection remembers it, and so does what is noted of the
-/// request.
+/// Finds out the [`Client`] of a request: the issuer and subject of its token, else the address that
+/// it comes from. The connection remembers it, and so does what is noted of the request.
 #[derive(Debug)]
 pub(super) struct Identify;
 
@@ -25,21 +22,17 @@ impl Rule for Identify {
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Infallible>, Infallible> {
         let extensions = request.extensions_mut();
-        let named = extensions
-            .get::<Principal>()
-            .and_then(Principal::client_id)
-            .map(Client::named);
-        let at = || extensions.get::<Peer>().map(Client::at);
-        if let Some(client) = named.or_else(at) {
-            if let Some(memory) = ConnectionMemory::of(extensions) {
+        let named = extensions.get().and_then(Principal::client_id);
+        let context = RequestContext::of_mut(extensions);
+        let at = || context.peer.as_ref().map(Client::at);
+        context.client = named.map(Client::named).or_else(at);
+        if let Some(client) = context.client {
+            if let Some(memory) = &context.memory {
                 memory.note_client(client.hash());
             }
-            if let Some(trace) = extensions.get::<RequestTrace>()
-                && let Some(peer) = extensions.get::<Peer>()
-            {
-                trace.note_client(peer.client, client.hash());
+            if let Some(peer) = &context.peer {
+                context.trace.note_client(peer.client, client.hash());
             }
-            extensions.insert(client);
         }
         Ok(Pass::Now)
     }

@@ -28,6 +28,7 @@ use crate::{
     body::Body,
     headers::{ACCEPT_QUERY, X_REQUEST_ID},
     problem::Code,
+    request_context::RequestContext,
     request_id::RequestId,
     route::Route,
     rule::Rejection,
@@ -79,9 +80,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let context = RequestContext::of(request.extensions());
         let info = RequestInfo {
-            id: request.extensions().get().cloned(),
-            is_batch: request.extensions().get() == Some(&Route::Batch),
+            id: context.id.clone(),
+            is_batch: context.route == Route::Batch,
             version: request.version(),
             // Reading would ask for a body that is not sent before it is asked for.
             drains: !request.headers().contains_key(EXPECT),

@@ -7,12 +7,11 @@ use crate::{body::Body, route::Route};
 /// Says that a `POST` is a `GET`, for clients that cannot send a body with one.
 pub(super) const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// Puts the [`Route`] into the extensions of `request`.
-pub(super) fn mark(request: &mut Request<Body>) {
+/// The [`Route`] of `request`.
+pub(super) fn route_of(request: &Request<Body>) -> Route {
     let overridden =
         *request.method() == Method::POST && is_overridden(request.headers()) == Some(true);
-    let route = Route::of(request.method(), request.uri().path(), overridden);
-    request.extensions_mut().insert(route);
+    Route::of(request.method(), request.uri().path(), overridden)
 }
 
 /// Whether the method is overridden with `GET`; `None` if it is not overridden.

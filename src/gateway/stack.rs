@@ -14,7 +14,7 @@ use super::{
     error::Error,
     identify::Identify,
     respond::Respond,
-    routing,
+    routing::route_of,
     trusted_proxies::TrustProxies,
     unauthorized::CountUnauthorized,
 };
@@ -24,6 +24,7 @@ use crate::{
     forward::Forward,
     limit::{Admit, Deadline, RateLimit, Share},
     normalize::Normalize,
+    request_context::RequestContext,
     request_id::RequestIds,
     rule::{self, PassAll, Rule as _},
     telemetry::TelemetryLayer,
@@ -88,11 +89,13 @@ pub fn stack(parts: Parts) -> Gateway {
         // 400, 413: one spelling of every vehicle below this line.
         .and(normalize);
     let path = ServiceBuilder::new()
-        .map_request(move |mut request| {
+        .map_request(move |mut request: Request<Body>| {
             // First, so that every later line can name the request.
-            ids.mark(&mut request);
+            let id = ids.mark(request.headers_mut());
             // Decided once; labels, scopes and dispatch read it.
-            routing::mark(&mut request);
+            let route = route_of(&request);
+            let context = RequestContext::of_mut(request.extensions_mut());
+            (context.id, context.route) = (Some(id), route);
             request
         })
         // Counts refusals and panics too, so it stands above whatever makes them.

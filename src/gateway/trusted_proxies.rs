@@ -12,7 +12,7 @@ use super::Config;
 use crate::{
     body::Body,
     headers::{X_FORWARDED_FOR, tokens},
-    peer::Peer,
+    request_context::RequestContext,
     rule::{Pass, Rule},
 };
 
@@ -57,13 +57,13 @@ impl Rule for TrustProxies {
     type Error = Infallible;
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Infallible>, Infallible> {
-        let peer = request.extensions().get::<Peer>().copied();
+        let peer = RequestContext::of(request.extensions()).peer;
         if let Some(mut peer) = peer.filter(|peer| self.trusts(peer.address.ip())) {
             peer.is_trusted_proxy = true;
             if let Some(client) = self.client(request.headers()) {
                 peer.client = client.to_canonical();
             }
-            request.extensions_mut().insert(peer);
+            RequestContext::of_mut(request.extensions_mut()).peer = Some(peer);
         }
         Ok(Pass::Now)
     }
@@ -93,6 +93,7 @@ fn parse_node(node: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::Peer;
 
     fn client(peer: &str, fields: &[(&str, &str)]) -> String {
         let config = Config {
@@ -106,9 +107,10 @@ mod tests {
             request = request.header(*name, *value);
         }
         let peer = Peer::new(format!("{peer}:1").parse().unwrap(), false);
-        let mut request = request.extension(peer).body(Body::empty()).unwrap();
+        let context = RequestContext { peer: Some(peer), ..RequestContext::default() };
+        let mut request = request.extension(context).body(Body::empty()).unwrap();
         let Ok(_) = TrustProxies::new(config).check(&mut request);
-        let found = request.extensions().get::<Peer>().unwrap();
+        let found = RequestContext::of(request.extensions()).peer.unwrap();
         assert_eq!(found.is_trusted_proxy, !peer.address.ip().to_string().starts_with("192."));
         found.client.to_string()
     }

@@ -7,8 +7,10 @@ use http::Request;
 use super::error::Error;
 use crate::{
     body::Body,
-    limit::{Client, RateLimit},
+    client::Client,
+    limit::RateLimit,
     peer::Peer,
+    request_context::RequestContext,
     rule::{Pass, Rejection, Rule},
 };
 
@@ -33,7 +35,7 @@ where
     type Error = Error;
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
-        let peer = request.extensions().get().copied();
+        let peer = RequestContext::of(request.extensions()).peer;
         match self.inner.check(request) {
             Ok(Pass::Now) => Ok(Pass::Now),
             Ok(Pass::Holding(guard)) => Ok(Pass::Holding(guard)),
@@ -104,7 +106,7 @@ mod tests {
         for _ in 0..times {
             let mut request = Request::new(Body::empty());
             let address = "192.0.2.1:1".parse().unwrap();
-            request.extensions_mut().insert(Peer::new(address, false));
+            RequestContext::of_mut(request.extensions_mut()).peer = Some(Peer::new(address, false));
             last = rule::apply_now(&rule, request).err();
         }
         last.unwrap().error

@@ -1,7 +1,6 @@
 //! How many requests and how much time: bounds for everybody, for one client, for one request.
 
 mod admit;
-mod client;
 mod deadline;
 mod metrics;
 mod rate;
@@ -12,7 +11,6 @@ use std::{num::NonZeroU32, time::Duration};
 
 pub use self::{
     admit::Admit,
-    client::Client,
     deadline::Deadline,
     metrics::Metrics,
     rate::{RateLimit, ReplicaCount},

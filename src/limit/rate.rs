@@ -15,10 +15,12 @@ use governor::{
 };
 use http::Request;
 
-use super::{Client, Error, Metrics, Rate, metrics::Reason, refused_clients::RefusedClients};
+use super::{Error, Metrics, Rate, metrics::Reason, refused_clients::RefusedClients};
 use crate::{
     body::Body,
+    client::Client,
     peer::Peer,
+    request_context::RequestContext,
     rule::{Pass, Rule},
 };
 
@@ -109,9 +111,9 @@ impl Rule for RateLimit {
     type Error = Error;
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
-        let extensions = request.extensions();
-        if let Some(&client) = extensions.get::<Client>() {
-            self.count(client, || extensions.get())?;
+        let context = RequestContext::of(request.extensions());
+        if let Some(client) = context.client {
+            self.count(client, || context.peer.as_ref())?;
         }
         Ok(Pass::Now)
     }
@@ -135,7 +137,7 @@ mod tests {
 
     fn check(limit: &RateLimit, client: u128) -> Result<(), Error> {
         let mut request = Request::new(Body::empty());
-        request.extensions_mut().insert(Client::named(client));
+        RequestContext::of_mut(request.extensions_mut()).client = Some(Client::named(client));
         limit.check(&mut request).map(drop)
     }
 
@@ -171,7 +173,7 @@ mod tests {
         let limit = limit(Some((1, 1)));
         check(&limit, 1).unwrap();
         let mut request = Request::new(Body::full("unread"));
-        request.extensions_mut().insert(Client::named(1));
+        RequestContext::of_mut(request.extensions_mut()).client = Some(Client::named(1));
         let refused = rule::apply_now(&limit, request).unwrap_err();
         assert!(!http_body::Body::is_end_stream(&refused.unread));
     }

@@ -4,8 +4,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use tracing::{field::display, info};
 
-use super::{Client, metrics::Reason};
+use super::metrics::Reason;
 use crate::{
+    client::Client,
     peer::Peer,
     refusal_log::{Kind, RefusalLog},
 };
@@ -41,6 +42,7 @@ mod tests {
     use crate::{
         body::Body,
         limit::{Error, Metrics, Rate, RateLimit, ReplicaCount, Share},
+        request_context::RequestContext,
         rule::Rule,
     };
 
@@ -61,9 +63,9 @@ mod tests {
 
     fn request(client: u128) -> Request<Body> {
         let mut request = Request::new(Body::empty());
-        request.extensions_mut().insert(Client::named(client));
-        let peer = Peer::new("192.0.2.7:1".parse().unwrap(), false);
-        request.extensions_mut().insert(peer);
+        let context = RequestContext::of_mut(request.extensions_mut());
+        context.client = Some(Client::named(client));
+        context.peer = Some(Peer::new("192.0.2.7:1".parse().unwrap(), false));
         request
     }
 

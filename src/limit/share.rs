@@ -8,14 +8,16 @@ use http::Request;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Client, Error, Metrics, metrics::Reason, refused_clients::RefusedClients};
+use super::{Error, Metrics, metrics::Reason, refused_clients::RefusedClients};
 use crate::{
     body::Body,
+    client::Client,
     refusals::Refusals,
+    request_context::RequestContext,
     rule::{Pass, Rule},
 };
 
-/// Refuses the requests of a client above its share. The [`Client`] is an extension of the request.
+/// Refuses the requests of a client above its share. [`RequestContext`] has it.
 #[derive(Clone, Debug)]
 pub struct Share {
     max: usize,
@@ -64,15 +66,16 @@ impl Rule for Share {
     type Error = Error;
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
-        let Some(&client) = request.extensions().get::<Client>() else { return Ok(Pass::Now) };
+        let context = RequestContext::of(request.extensions());
+        let Some(client) = context.client else { return Ok(Pass::Now) };
         let mut taken = self.shares.taken.lock();
         let of_client = taken.entry(client).or_default();
         if of_client.requests >= self.max {
             let hold = of_client.refusals.hold(REFUSAL, Instant::now());
             drop(taken);
             self.metrics.refused(Reason::ClientInFlight);
-            let from = request.extensions().get();
-            self.refused.note(Reason::ClientInFlight, client, from);
+            self.refused
+                .note(Reason::ClientInFlight, client, context.peer.as_ref());
             return Err(Error::ClientFull { hold });
         }
         of_client.requests += 1;
@@ -115,7 +118,7 @@ mod tests {
         }));
         let send = async |client: u128| {
             let mut request = Request::new(Body::empty());
-            request.extensions_mut().insert(Client::named(client));
+            RequestContext::of_mut(request.extensions_mut()).client = Some(Client::named(client));
             share.clone().oneshot(request).await
         };
         let held = [send(1).await.unwrap(), send(1).await.unwrap()];

@@ -20,6 +20,7 @@ use http::{
 pub use self::error::Error;
 use crate::{
     body::Body,
+    request_context::RequestContext,
     route::Route,
     rule::{Pass, Rejection, Rule},
 };
@@ -35,7 +36,7 @@ pub struct Config {
 
 /// Brings vehicles into their one spelling, or refuses the request.
 ///
-/// Reads the [`Route`] from the request's extensions.
+/// Goes by the [`Route`] of the request.
 #[derive(Debug)]
 pub struct Normalize(pub Config);
 
@@ -43,7 +44,7 @@ impl Rule for Normalize {
     type Error = Error;
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
-        let route = request.extensions().get().copied().unwrap_or(Route::Other);
+        let route = RequestContext::of(request.extensions()).route;
         let clean = match (route, request.method()) {
             (Route::VehicleStatus, _) => path::normalize(request.uri())?,
             (Route::VehicleList, &Method::GET | &Method::HEAD) => query::normalize(request.uri()),

@@ -19,7 +19,10 @@ fn request(method: Method, uri: &str, body: &str) -> Request<Body> {
     let body = Body::full(body.to_owned());
     let request = Request::builder().method(&method).uri(uri);
     let route = Route::of(&method, uri.split('?').next().unwrap(), false);
-    request.extension(route).body(body).unwrap()
+    request
+        .extension(RequestContext::of_route(route))
+        .body(body)
+        .unwrap()
 }
 
 #[tokio::test]

@@ -27,7 +27,10 @@ use super::{
     http2_body::{Http2Body, has_padded_value},
     in_flight::{InFlight, ResponseBody},
 };
-use crate::{body::Body, connection_memory::ConnectionMemory, limit::Client, peer::Peer};
+use crate::{
+    body::Body, client::Client, connection_memory::ConnectionMemory, peer::Peer,
+    request_context::RequestContext,
+};
 
 pub(super) struct ConnectionService<S> {
     /// hyper calls by shared reference, and never twice at once.
@@ -96,8 +99,11 @@ where
         if let Some(upgrade) = request.extensions().get() {
             self.state.keep_upgrade(upgrade);
         }
-        request.extensions_mut().insert(self.peer);
-        request.extensions_mut().insert(Arc::clone(&self.memory));
+        request.extensions_mut().insert(RequestContext {
+            peer: Some(self.peer),
+            memory: Some(Arc::clone(&self.memory)),
+            ..RequestContext::default()
+        });
 
         // A clone costs a request more than everything else here, and the service is nearly
         // always ready.

@@ -22,7 +22,7 @@ use super::{
     serve,
     tls::Tls,
 };
-use crate::{body::Body, peer::Peer};
+use crate::{body::Body, peer::Peer, request_context::RequestContext};
 
 pub(super) const BIG: usize = 1024 * 1024;
 
@@ -37,7 +37,7 @@ pub(super) fn seconds(seconds: u64) -> Duration {
 /// `/` answers at once, `/tls` whether it was asked over TLS, `/slow` after 100 s, `/big` with more than anybody buffers, `/upgrade`
 /// sends back what comes.
 async fn answer(mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
-    let peer = request.extensions().get::<Peer>().copied();
+    let peer = RequestContext::of(request.extensions()).peer;
     assert_eq!(peer.unwrap().address.port(), 4711);
     let body = match request.uri().path() {
         "/big" => Body::full(vec![b'x'; BIG]),

@@ -25,6 +25,7 @@ use crate::{
     body::Body,
     headers::SERVER_TIMING,
     problem::Code,
+    request_context::RequestContext,
     request_id::RequestId,
     route::Route,
     trace::{self, Exporter, Recorder, RequestTrace, Span},
@@ -138,11 +139,13 @@ impl Exchange {
         metrics.begin();
         let begin = |recorder: &Recorder| recorder.begin(request);
         let (trace, span) = recorder.as_ref().map(begin).unwrap_or_default();
-        let extensions = request.extensions();
+        let method = MethodLabel::of(request.method());
+        let context = RequestContext::of_mut(request.extensions_mut());
+        context.trace = trace.clone();
         Self {
             metrics: metrics.clone(),
-            route: extensions.get().copied().unwrap_or(Route::Other),
-            method: MethodLabel::of(request.method()),
+            route: context.route,
+            method,
             started_at: Instant::now(),
             status: None,
             problem: None,
@@ -150,7 +153,7 @@ impl Exchange {
             access: *access,
             id: match (access, span.context()) {
                 (Access::Off, None) => None,
-                _ => extensions.get().cloned(),
+                _ => context.id.clone(),
             },
             trace,
             span,

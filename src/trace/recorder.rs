@@ -44,16 +44,13 @@ impl Recorder {
         })
     }
 
-    /// Begins the span of a request, if it is sampled, and puts what is noted of it into its
-    /// extensions.
+    /// Begins the span of a request, if it is sampled, and what is noted of it.
     pub fn begin<B>(&self, request: &mut Request<B>) -> (RequestTrace, Span) {
         let span = self.sample(request);
         if !self.notes_all && span.context().is_none() {
             return (RequestTrace::default(), span);
         }
-        let trace = RequestTrace::new(&span);
-        request.extensions_mut().insert(trace.clone());
-        (trace, span)
+        (RequestTrace::new(&span), span)
     }
 
     /// Whether responses say where their time went.

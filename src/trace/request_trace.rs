@@ -11,14 +11,13 @@ use std::{
     time::Duration,
 };
 
-use http::{Extensions, HeaderValue};
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::{Kind, Parent, Span, SpanContext, otlp::Value};
 use crate::labels::labels;
 
-/// What is noted of one request, or that nothing is: a handle, cheap to clone. An extension of
-/// requests of which something is.
+/// What is noted of one request, or that nothing is: a handle, cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct RequestTrace(Option<Arc<Notes>>);
 
@@ -60,6 +59,9 @@ struct Running {
 }
 
 impl RequestTrace {
+    /// Nothing is noted.
+    pub(crate) const NOTHING: Self = Self(None);
+
     /// Notes what happens to the request of this span.
     pub(super) fn new(span: &Span) -> Self {
         Self(Some(Arc::new(Notes {
@@ -69,11 +71,6 @@ impl RequestTrace {
             vehicles: OnceLock::new(),
             client: OnceLock::new(),
         })))
-    }
-
-    /// What is noted of the request with these extensions.
-    pub fn of(extensions: &Extensions) -> Self {
-        extensions.get().cloned().unwrap_or_default()
     }
 
     /// A step that begins now.
@@ -212,7 +209,7 @@ mod tests {
 
     #[test]
     fn notes_nothing_of_a_request_that_is_not_looked_at() {
-        let trace = RequestTrace::of(&Extensions::new());
+        let trace = RequestTrace::NOTHING;
         let step = trace.step(Step::Lookup);
         assert!(step.0.is_none());
         trace.note_call();

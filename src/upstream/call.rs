@@ -24,10 +24,6 @@ pub struct Call {
 /// So many vehicles are few: a call of them is not too large for Sync.
 pub const FEW_VEHICLES: usize = 25;
 
-/// How many vehicles a request asks for that is forwarded as a whole; it is among its extensions.
-#[derive(Clone, Copy, Debug)]
-pub struct VehicleCount(pub usize);
-
 /// What is asked for before a call is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Reservation {

@@ -42,7 +42,7 @@ use self::{
 use crate::body::Body;
 
 pub use self::{
-    call::{Account, Call, ClientId, FEW_VEHICLES, Kind, Reservation, VehicleCount},
+    call::{Account, Call, ClientId, FEW_VEHICLES, Kind, Reservation},
     config::{BreakerConfig, Config, Origin, RetryConfig},
     error::Error,
     metrics::Metrics,

@@ -6,7 +6,10 @@ use super::{
     super::{Identity, Metrics, testing::config},
     *,
 };
-use crate::rule::{Rejection, apply_now};
+use crate::{
+    route::Route,
+    rule::{Rejection, apply_now},
+};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -76,7 +79,7 @@ fn reading_and_writing_need_their_scopes() {
         let principal = Principal::Subject(Arc::new(Identity::new("", "s", may_read, may_write)));
         let mut request = request(principal, &[]);
         *request.method_mut() = method.clone();
-        request.extensions_mut().insert(route);
+        RequestContext::of_mut(request.extensions_mut()).route = route;
         let found = match apply_now(&rule, request) {
             Ok(_) => None,
             Err(Rejection { error: Error::Scope { needed }, .. }) => Some(needed),

@@ -39,9 +39,8 @@ async fn believes_a_trusted_proxy() {
         .headers_mut()
         .insert("x-forwarded-for", HeaderValue::from_static("1.1.1.1"));
     let peer = Peer::new("192.0.2.1:5".parse().unwrap(), true);
-    request
-        .extensions_mut()
-        .insert(Peer { is_trusted_proxy: true, ..peer });
+    RequestContext::of_mut(request.extensions_mut()).peer =
+        Some(Peer { is_trusted_proxy: true, ..peer });
     forward.oneshot(request).await.unwrap();
     assert_eq!(seen.lock()[0].headers()["x-forwarded-for"], "1.1.1.1, 192.0.2.1");
 }
@@ -107,6 +106,6 @@ fn a_call_is_reserved_for_as_many_vehicles_as_the_request_asks_for() {
     let context = context(nothing, None, None);
     let mut request = Request::new(Body::empty());
     assert_eq!(reservation(&request, &context).vehicles, 0);
-    request.extensions_mut().insert(VehicleCount(300));
+    RequestContext::of_mut(request.extensions_mut()).vehicles = 300;
     assert_eq!(reservation(&request, &context).vehicles, 300);
 }

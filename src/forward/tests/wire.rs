@@ -12,7 +12,7 @@ fn wire() -> (DuplexStream, DuplexStream, Dropped) {
     let (caller_here, caller_there) = duplex(4096);
     let (forward, dropped) = forward(connected(upstream_here));
     let service = hyper_service(move |mut request: Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(Route::Other);
+        RequestContext::of_mut(request.extensions_mut()).route = Route::Other;
         let forward = forward.clone();
         async move {
             let response = forward.oneshot(request.map(Body::incoming)).await;

@@ -37,7 +37,11 @@ async fn write(
     let credential = Credential { digest: Some(MINE), is_account: true };
     let request = Request::builder().method(&method).uri(path);
     let request = request
-        .extension(Route::of(&method, path.split('?').next().unwrap(), false))
+        .extension(RequestContext::of_route(Route::of(
+            &method,
+            path.split('?').next().unwrap(),
+            false,
+        )))
         .extension(credential);
     let request = request.body(Body::empty()).unwrap();
     let cause = cause(&request, &[]).unwrap();
@@ -207,7 +211,7 @@ fn only_unsafe_requests_are_writes() {
         (Method::from_bytes(b"PURGE").unwrap(), "/x", Some(Cause::OtherWrite)),
     ] {
         let request = Request::builder().method(&method).uri(path);
-        let request = request.extension(Route::of(&method, path, false));
+        let request = request.extension(RequestContext::of_route(Route::of(&method, path, false)));
         assert_eq!(
             cause(&request.body(Body::empty()).unwrap(), &harmless),
             want,

@@ -254,7 +254,8 @@ async fn every_response_has_the_id_of_its_request() {
             request
                 .headers_mut()
                 .insert(X_REQUEST_ID, HeaderValue::from_static("ours"));
-            crate::request_id::RequestIds::new().mark(&mut request);
+            let id = crate::request_id::RequestIds::new().mark(request.headers_mut());
+            RequestContext::of_mut(request.extensions_mut()).id = Some(id);
             let Ok(response) = Respond(inner).oneshot(request).await;
             let ids: Vec<_> = response.headers().get_all(X_REQUEST_ID).iter().collect();
             assert_eq!(ids, ["ours"], "{path}");

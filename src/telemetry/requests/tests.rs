@@ -41,7 +41,7 @@ fn request(method: &str, route: Option<Route>) -> Request<Body> {
         .body(Body::empty())
         .unwrap();
     if let Some(route) = route {
-        request.extensions_mut().insert(route);
+        RequestContext::of_mut(request.extensions_mut()).route = route;
     }
     request
 }
@@ -218,7 +218,7 @@ async fn logs_whose_it_was_where_vehicles_came_from_how_old_they_were_and_how_ma
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let serving = service_fn(|request: Request<Body>| async move {
-        let trace = RequestTrace::of(request.extensions());
+        let trace = &RequestContext::of(request.extensions()).trace;
         trace.note_vehicles([("hit", 2), ("joined", 0), ("miss", 1)].into_iter());
         trace.note_call();
         trace.note_client("192.0.2.7".parse().unwrap(), 0xa0);
@@ -248,7 +248,8 @@ async fn logs_nothing_but_names_from_closed_sets() {
         .header("x-request-id", "id-1")
         .body(Body::full("secret"))
         .unwrap();
-    RequestIds::new().mark(&mut request);
+    let id = RequestIds::new().mark(request.headers_mut());
+    RequestContext::of_mut(request.extensions_mut()).id = Some(id);
     drop(service.oneshot(request).await.unwrap());
     assert_eq!(
         lines.0.lock().as_slice(),

@@ -23,7 +23,7 @@ use super::{
     },
     Config, claims, config, counted,
 };
-use crate::rule;
+use crate::{peer::Peer, rule};
 
 type Response = Result<String, Rejection<Error>>;
 
@@ -269,7 +269,7 @@ async fn logs_which_claim_was_wrong_at_the_default_level_and_no_token() {
         let peer = Peer::new("192.0.2.7:5000".parse().unwrap(), false);
         let request = Request::get("/")
             .header(AUTHORIZATION, format!("Bearer {token}"))
-            .extension(peer)
+            .extension(RequestContext { peer: Some(peer), ..RequestContext::default() })
             .body(Body::empty())
             .unwrap();
         rule::apply(&auth.authenticate, request).await.unwrap_err();

@@ -1,3 +1,5 @@
+//! Who a request counts against.
+
 use std::net::IpAddr;
 
 use foldhash::fast::FixedState;

@@ -1,0 +1,73 @@
+//! What is known of a request besides what it says.
+
+use std::sync::Arc;
+
+use http::Extensions;
+
+use crate::{
+    client::Client, connection_memory::ConnectionMemory, peer::Peer, request_id::RequestId,
+    route::Route, trace::RequestTrace,
+};
+
+/// The extension of a request that everybody reads. It is one, because each more is an allocation,
+/// and each look-up a hash.
+#[derive(Clone)]
+pub struct RequestContext {
+    /// Where it comes from.
+    pub peer: Option<Peer>,
+    /// What was seen of its connection before.
+    pub(crate) memory: Option<Arc<ConnectionMemory>>,
+    /// What it is called by.
+    pub id: Option<RequestId>,
+    /// Which endpoint it is for.
+    pub route: Route,
+    /// Who it counts against.
+    pub client: Option<Client>,
+    /// What is noted of it.
+    pub trace: RequestTrace,
+    /// How many vehicles it asks for, if it is forwarded as a whole; 0: it is no batch.
+    pub vehicles: usize,
+}
+
+/// Of a request that nobody has looked at.
+static NOTHING: RequestContext = RequestContext {
+    peer: None,
+    memory: None,
+    id: None,
+    route: Route::Other,
+    client: None,
+    trace: RequestTrace::NOTHING,
+    vehicles: 0,
+};
+
+impl RequestContext {
+    /// That of a request with these extensions.
+    pub fn of(extensions: &Extensions) -> &Self {
+        extensions.get().unwrap_or(&NOTHING)
+    }
+
+    /// The same, to add what is found out.
+    pub fn of_mut(extensions: &mut Extensions) -> &mut Self {
+        extensions.get_or_insert_default()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_route(route: Route) -> Self {
+        Self { route, ..Self::default() }
+    }
+}
+
+impl Default for RequestContext {
+    fn default() -> Self {
+        NOTHING.clone()
+    }
+}
+
+impl std::fmt::Debug for RequestContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestContext")
+            .field("id", &self.id)
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
+}
