@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::rand;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     SharedTier,
@@ -68,8 +68,9 @@ impl SharedTier {
             if let Err(error) = self.look_around(link, counting).await {
                 return error;
             }
-            sleep(LOOK_AFTER).await;
+            let may_look_at = Instant::now() + LOOK_AFTER;
             let _ = timeout(LOOK_EVERY, self.0.looks.is_wanted.notified()).await;
+            sleep_until(may_look_at).await;
         }
     }
 

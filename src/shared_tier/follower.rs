@@ -46,7 +46,8 @@ pub(super) struct Times {
 pub(super) struct Read {
     /// When it was asked for.
     pub(super) sent_at: Instant,
-    /// From the last applied one on; without an entry: one that cannot be read.
+    /// From the last applied one on, which need not be read again. Without an entry: one that cannot
+    /// be read.
     pub(super) entries: Vec<(Position, Option<LogEntry>)>,
     /// Whether there was nothing more, and others know that it was asked for.
     pub(super) is_all: bool,

@@ -14,6 +14,7 @@ use super::{
     log_entry::{LogEntry, Pause, WriteId},
     position::Era,
     reported::Reported,
+    rhythm::READ_EVERY,
     rules::Strict,
     server_clock::ServerClock,
 };
@@ -29,10 +30,6 @@ struct Applying<F: Failure> {
     upstream: Upstream,
     holds: HashMap<WriteId, Hold<F>>,
 }
-
-/// Between two reads of the log. Five may be lost before a lease of 150 ms is over. Reads that
-/// block would be answered ten times a second only when nothing is written.
-const READ_EVERY: Duration = Duration::from_millis(25);
 
 /// Entries that are read at once.
 const PAGE: usize = 500;
@@ -199,8 +196,9 @@ impl SharedTier {
             if is_page {
                 continue;
             }
-            let next_at = sent_at + READ_EVERY;
-            if follower.next() != before {
+            let has_brought = follower.next() != before;
+            let next_at = sent_at + self.0.rhythm.next_after(has_brought);
+            if has_brought {
                 // At once: others wait for that. A server that is slow must not hold up reads.
                 let (sign, name) = (self.sign(follower.applied()), self.0.name());
                 let _ = timeout_at(next_at, link.sign(&self.0.signs, &name, &sign)).await;
@@ -241,14 +239,15 @@ impl SharedTier {
         let (entries, refused) = reading.await?;
         // Without a sign, others do not wait for this replica.
         let is_all = entries.len() < PAGE && refused.is_none();
-        let open = |bytes| {
-            let bytes = inner.sealer.open(inner.log.as_bytes(), bytes)?;
-            LogEntry::parse(&bytes)
+        let open = |(position, bytes)| {
+            // What is applied is only looked for.
+            if Some(position) == follower.next() {
+                return (position, None);
+            }
+            let bytes = inner.sealer.open(inner.log.as_bytes(), bytes);
+            (position, bytes.and_then(|bytes| LogEntry::parse(&bytes)))
         };
-        let entries = entries.into_iter();
-        let entries = entries
-            .map(|(position, bytes)| (position, open(bytes)))
-            .collect();
+        let entries = entries.into_iter().map(open).collect();
         Ok((Read { sent_at, entries, is_all }, refused))
     }
 }

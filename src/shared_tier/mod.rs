@@ -2,8 +2,8 @@
 //!
 //! **The log.** Replicas tell one another of writes in a log, a stream on the server: before a
 //! write is sent ([`LogEntry::Intent`](log_entry::LogEntry)), and when it is done. Each replica
-//! reads the log every 25 ms ([`following`]), drops what changed, and does not keep what is about
-//! to change ([`follower`]).
+//! reads the log every 25 ms, and less often where nothing happens ([`rhythm`]), drops what changed,
+//! and does not keep what is about to change ([`follower`]).
 //!
 //! **The lease.** Whoever has read the log to its end trusts what it holds for a lease from the
 //! moment it asked ([`trust`]). The response of a write leaves when a lease has passed since the
@@ -59,6 +59,7 @@ mod readers;
 mod reading;
 mod release;
 mod reported;
+mod rhythm;
 mod rules;
 mod searching;
 mod server_clock;
@@ -96,6 +97,7 @@ use self::{
     polls::Polls,
     position::Position,
     readers::Readers,
+    rhythm::Rhythm,
     server_clock::ServerClock,
     share_queue::ShareQueue,
     shared_leases::SharedLeases,
@@ -126,6 +128,7 @@ struct Inner {
     share_queue: ShareQueue,
     leases: SharedLeases,
     polls: Polls,
+    rhythm: Rhythm,
     metrics: Metrics,
     /// Tells the writes of this process from those of others.
     replica: u64,
@@ -155,6 +158,7 @@ impl SharedTier {
             leases: SharedLeases::new(share_queue.clone()),
             share_queue,
             polls: Polls::default(),
+            rhythm: Rhythm::new(config.write_wait),
             metrics,
             replica: u64::from_le_bytes(replica),
             writes: AtomicU64::new(0),

@@ -53,6 +53,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Replicas for SharedTier {
     fn max_age(&self, now: Instant) -> Option<Duration> {
+        self.0.rhythm.note_asked();
         (!self.0.trust().lasts(now)).then_some(self.0.config.when_lost)
     }
 

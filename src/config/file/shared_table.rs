@@ -37,7 +37,7 @@ table! {
         /// until the server responds in time again.
         timeout: Time<1, MINUTE> = Time::millis(10),
         /// How long a replica trusts what it last heard of writes. It asks every 25 ms, so that
-        /// five may be lost.
+        /// five may be lost, and every 50 ms while nothing is looked up or written.
         lease: Time<100, MINUTE> = Time::millis(150),
         /// How long after a write was announced its response leaves at the latest; not less than
         /// the lease. Mostly it leaves some 30 ms after that, when all other replicas have read of
