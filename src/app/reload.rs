@@ -41,9 +41,9 @@ impl Reload {
                 Some(()) = hangups.recv() => {}
                 () = watch.changed() => {}
             }
-            service_manager::reloading();
+            service_manager::reloading().await;
             let read = self.reload().await;
-            service_manager::ready();
+            service_manager::ready().await;
             if let Some(sources) = read {
                 watch = Watch::new(sources);
             }

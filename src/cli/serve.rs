@@ -45,11 +45,11 @@ fn serve(
         let _reloading = AbortOnDropHandle::new(tokio::spawn(reload.run(sources, hangups)));
         let (gateway, admin) = app.addresses()?;
         info!(version = env!("CARGO_PKG_VERSION"), %gateway, %admin, "serving");
-        service_manager::ready();
+        service_manager::ready().await;
         let _alive = AbortOnDropHandle::new(tokio::spawn(service_manager::keep_alive()));
         let stop = async {
             stop.await;
-            service_manager::stopping();
+            service_manager::stopping().await;
         };
         app.run(stop).await;
         Ok(())
