@@ -44,8 +44,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// ended.
 ///
 /// From `drain` on, connections are accepted for `drain_delay` more, so that load balancers have
-/// time to see that we are not ready. Then the listener closes, kept connections are told to
-/// close, and after `drain_timeout` what is left is cut.
+/// time to see that we are not ready, and a response is the last of its connection. Then the
+/// listener closes, kept connections are told to close, and after `drain_timeout` what is left is
+/// cut.
 pub async fn serve<S: Service>(
     listener: TcpListener,
     config: Config,
@@ -64,6 +65,7 @@ pub async fn serve<S: Service>(
     };
     let stop = pin!(async {
         drain.await;
+        connections.end_soon();
         sleep(config.drain_delay).await;
     });
     acceptor.run(listener, stop).await;

@@ -197,8 +197,14 @@ impl ConnectionState {
     }
 
     pub(super) fn close_after(&self, request: u64) {
+        self.state.lock().close_after(request);
+    }
+
+    /// The request that is in flight, or else the next one, is the last.
+    pub(super) fn close_soon(&self) {
         let mut state = self.state.lock();
-        state.last_request = Some(state.last_request.map_or(request, |last| last.min(request)));
+        let request = state.requests + u64::from(state.in_flight == 0);
+        state.close_after(request);
     }
 
     /// The target of the request of this number could not be read. It is the last one.
@@ -232,6 +238,10 @@ impl ConnectionState {
 }
 
 impl State {
+    fn close_after(&mut self, request: u64) {
+        self.last_request = Some(self.last_request.map_or(request, |last| last.min(request)));
+    }
+
     /// Whether it has not carried a request yet, nor a part of one.
     fn is_fresh(&self) -> bool {
         self.requests == 0 && self.head_since.is_none()
@@ -288,6 +298,22 @@ mod tests {
         tokio::time::advance(after(1)).await;
         state.note_written();
         assert_eq!(state.phase(), Phase::Idle(t0 + after(4)));
+    }
+
+    #[tokio::test]
+    async fn ends_with_the_request_in_flight_or_the_next() {
+        let state = ConnectionState::new();
+        state.note_begun();
+        state.close_soon();
+        assert!(state.is_last(), "its response has not begun");
+
+        let state = ConnectionState::new();
+        state.note_begun();
+        state.note_ended();
+        state.close_soon();
+        assert!(!state.is_last());
+        state.note_begun();
+        assert!(state.is_last());
     }
 
     #[tokio::test(start_paused = true)]

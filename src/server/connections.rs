@@ -41,6 +41,8 @@ pub(super) struct Connections {
 struct Open {
     states: HashMap<u64, Arc<ConnectionState>>,
     next: u64,
+    /// Each connection has one more response.
+    are_ending: bool,
 }
 
 /// A connection that the server knows until this is dropped.
@@ -80,6 +82,9 @@ impl Connections {
     pub(super) fn enter(self: &Arc<Self>) -> Entry {
         let state = Arc::new(ConnectionState::new());
         let mut open = self.open.lock();
+        if open.are_ending {
+            state.close_soon();
+        }
         let id = open.next;
         open.next += 1;
         open.states.insert(id, Arc::clone(&state));
@@ -107,6 +112,16 @@ impl Connections {
         }
         for (_, _, state) in idle {
             state.command(Command::MakeRoom);
+        }
+    }
+
+    /// Ends connections with their next responses, also those that are yet to come. A connection that
+    /// is closed between two requests may be so while the second is on its way.
+    pub(super) fn end_soon(&self) {
+        let mut open = self.open.lock();
+        open.are_ending = true;
+        for state in open.states.values() {
+            state.close_soon();
         }
     }
 

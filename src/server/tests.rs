@@ -1,3 +1,4 @@
+mod drain;
 mod http2_body;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
@@ -441,38 +442,6 @@ async fn finish(mut stream: TcpStream) -> io::Result<String> {
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
     Ok(text)
-}
-
-#[tokio::test]
-async fn finishes_what_is_in_flight_and_takes_nothing_new() {
-    let metrics = Metrics::unregistered().unwrap();
-    let (address, go, drain, mut task) = listener(config(), &metrics).await;
-    let stream = begin(address).await;
-    drain.send(()).unwrap();
-    while TcpStream::connect(address).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
-    assert!(timeout(Duration::from_millis(20), &mut task).await.is_err());
-    go.send(()).unwrap();
-    let answer = finish(stream).await.unwrap();
-    assert!(answer.ends_with("done") && answer.contains("connection: close"), "{answer}");
-    task.await.unwrap();
-}
-
-#[tokio::test]
-async fn cuts_what_does_not_finish_in_time() {
-    let metrics = Metrics::unregistered().unwrap();
-    let config = Config { drain_timeout: Duration::from_millis(50), ..config() };
-    let (address, _go, drain, task) = listener(config, &metrics).await;
-    let stream = begin(address).await;
-    drain.send(()).unwrap();
-    task.await.unwrap();
-    assert!(
-        finish(stream)
-            .await
-            .map_or(true, |answer| answer.is_empty())
-    );
-    assert_eq!(metrics.count(Reason::Drain), 1);
 }
 
 #[tokio::test]

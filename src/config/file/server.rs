@@ -28,8 +28,9 @@ table! {
         /// Kubernetes waits before it kills.
         drain_timeout: Timeout = Time::seconds(30),
         /// How long the listener stays open after /readyz has turned "not ready". Behind a load
-        /// balancer that polls /readyz, a little more than its interval. By default no time, since
-        /// nothing says that there is one.
+        /// balancer that polls /readyz, a little more than its interval. Meanwhile a connection
+        /// closes with its next response, so that none closes when a request is on its way. By
+        /// default no time, since nothing says that there is a load balancer.
         drain_delay: Time<0, HOUR> = Time::seconds(0),
         /// Bytes of request line and headers; above: 431. Room for a token of 8 KiB and some
         /// cookies.
