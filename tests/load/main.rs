@@ -20,6 +20,7 @@ mod issuer;
 mod keyserver;
 mod memory;
 mod process;
+mod restart;
 mod revalidation;
 mod rotation;
 mod slow;

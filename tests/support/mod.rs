@@ -3,6 +3,7 @@
 
 mod exposition;
 mod fleet;
+mod manager;
 mod program;
 pub(crate) mod watch;
 mod wire;
@@ -32,6 +33,7 @@ use vingate::{
 pub(crate) use self::{
     exposition::Exposition,
     fleet::{Dice, Typed, fleet},
+    manager::Manager,
     program::Program,
     wire::Wire,
 };
