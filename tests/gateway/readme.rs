@@ -20,11 +20,20 @@ const KEYS: &str =
     "[[auth.key]]\nid = \"house\"\nalgorithm = \"HS256\"\nsecret = { env = \"JWT_SECRET\" }\n";
 
 /// Of each client: the language of its block, what runs it, and the program that has to be there.
-const CLIENTS: [(&str, &[&str], &str); 3] = [
+const CLIENTS: [(&str, &[&str], &str); 4] = [
     ("sh", &["sh", "-c"], "curl"),
     ("js", &["node", "--input-type=module", "--eval"], "node"),
     ("python", &["python3", "-c"], "python3"),
+    ("csharp", &["sh", "-c", COMPILE_AND_RUN], "mcs"),
 ];
+
+/// What .NET would take a project for.
+const COMPILE_AND_RUN: &str = r#"
+    folder=$(mktemp -d)
+    trap 'rm -r "$folder"' EXIT
+    printf %s "$0" >"$folder/client.cs"
+    mcs -r:System.Net.Http -out:"$folder/client.exe" "$folder/client.cs" && mono "$folder/client.exe"
+"#;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,8 +42,7 @@ async fn clients_of_the_readme_look_up_a_vehicle() {
     let gateway = Gateway::start("").await;
     let url = format!("http://{}", gateway.address);
     let (_, token) = gateway.own_token().split_once(' ').unwrap();
-    // It takes a project and the SDK of .NET, which Debian does not have.
-    let mut left_out = vec!["csharp"];
+    let mut left_out = Vec::new();
     for (language, command, program) in CLIENTS {
         let code = snippet(language);
         if !is_there(program) {
@@ -53,13 +61,14 @@ async fn clients_of_the_readme_look_up_a_vehicle() {
         let said = String::from_utf8(ended.stdout).unwrap();
         assert!(said.contains("3VWFE21C04M000001"), "{language}: {said}");
     }
-    let (ran, calls) = (4 - left_out.len(), gateway.sandbox.counters().batches);
+    let (ran, calls) = (CLIENTS.len() - left_out.len(), gateway.sandbox.counters().batches);
     assert_eq!(calls, u64::from(ran > 0), "whoever comes second has a hit");
     assert_eq!(gateway.metric("vingate_batch_vehicles_count").await, ran as f64);
-    snippet("csharp");
-    // Past what the test harness keeps for itself.
-    let line = format!("left out: clients of the README in {}\n", left_out.join(", "));
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    if !left_out.is_empty() {
+        // Past what the test harness keeps for itself.
+        let line = format!("left out: clients of the README in {}\n", left_out.join(", "));
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
 }
 
 #[tokio::test]
