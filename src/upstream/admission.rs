@@ -413,6 +413,11 @@ impl Limits {
 }
 
 impl Slot {
+    /// Whose call it is.
+    pub(super) fn client(&self) -> Option<ClientId> {
+        self.client
+    }
+
     /// The head of the response is here, and more is still to come.
     pub(super) fn answer(&mut self) {
         self.is_answered = true;

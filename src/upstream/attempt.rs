@@ -113,7 +113,11 @@ impl Attempts {
         }
         Ok(response.map(|body| match (is_tunnel, slot) {
             (true, slot) => body.hold((slot, held)),
-            (false, Some(slot)) => self.slow_readers.watch(body, Side::Reader, || drop(slot)),
+            (false, Some(slot)) => {
+                let client = slot.client();
+                self.slow_readers
+                    .watch(body, Side::Reader, client, || drop(slot))
+            }
             (false, None) => body,
         }))
     }
@@ -133,9 +137,9 @@ impl Attempts {
         let body = mem::take(request.body_mut());
         *request.body_mut() = match held {
             Some(held) => {
-                let slow = Arc::clone(held);
+                let (slow, client) = (Arc::clone(held), held.client());
                 self.slow_senders
-                    .watch(body, Side::Sender, move || slow.give_back())
+                    .watch(body, Side::Sender, client, move || slow.give_back())
                     .hold((sending, Sending(Arc::clone(held))))
             }
             None => body.hold(sending),

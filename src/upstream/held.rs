@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::admission::{Slot, StreamingSlot};
+use super::{
+    ClientId,
+    admission::{Slot, StreamingSlot},
+};
 
 #[derive(Debug)]
 pub(super) struct Held {
@@ -18,6 +21,11 @@ pub(super) struct Sending(pub(super) Arc<Held>);
 impl Held {
     pub(super) fn new(slot: Slot, streaming: Option<StreamingSlot>) -> Self {
         Self { slot: Mutex::new(Some(slot)), streaming: Mutex::new(streaming) }
+    }
+
+    /// Whose call it is.
+    pub(super) fn client(&self) -> Option<ClientId> {
+        self.slot.lock().as_ref().and_then(Slot::client)
     }
 
     pub(super) fn take_slot(&self) -> Option<Slot> {

@@ -3,12 +3,11 @@
 //!
 //! Sync does not work on such a call, so it stops counting as one: others would wait for a client
 //! that takes its time, or that means them harm. What that may cost is bounded: there are only so
-//! many of them, and for one more the one that has been slow for longest is cut. Each has some
-//! buffers of its connections, `server.write_idle_timeout` and `server.body_idle_timeout` end it,
-//! and a client has only so many requests in flight.
+//! many of them, and for one more one is cut of the client that has most of them, that which has been
+//! slow for longest. Each has some buffers of its connections, `server.write_idle_timeout` and
+//! `server.body_idle_timeout` end it, and a client has only so many requests in flight.
 
 use std::{
-    collections::VecDeque,
     pin::Pin,
     sync::{
         Arc, Weak,
@@ -19,12 +18,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use foldhash::{HashMap, HashMapExt as _};
 use futures_util::task::AtomicWaker;
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use prometheus::IntGauge;
 use tokio::time::sleep;
 
+use super::ClientId;
 use crate::body::{Body, Error, Progress};
 
 /// The calls that wait for their clients: a handle, cheap to clone.
@@ -39,7 +40,7 @@ struct Inner {
     /// Those that may become slow; some of them have ended.
     watched: Mutex<Watched>,
     /// From the one that has been slow for longest on; some of them have ended.
-    calls: Mutex<VecDeque<Weak<Call>>>,
+    calls: Mutex<Vec<Weak<Call>>>,
     count: IntGauge,
 }
 
@@ -64,6 +65,7 @@ struct Call {
     progress: Progress,
     /// Who is late when nothing passes.
     side: Side,
+    client: Option<ClientId>,
     /// How many bytes have passed, and had when it was looked at.
     bytes: AtomicU64,
     seen: AtomicU64,
@@ -104,6 +106,7 @@ impl SlowClients {
         &self,
         mut body: Body,
         side: Side,
+        client: Option<ClientId>,
         give_back: impl FnOnce() + Send + 'static,
     ) -> Body {
         let Some(progress) = body.progress() else { return body };
@@ -112,6 +115,7 @@ impl SlowClients {
             give_back: Mutex::new(Some(Box::new(give_back))),
             progress,
             side,
+            client,
             bytes: AtomicU64::new(0),
             seen: AtomicU64::new(UNSEEN),
             reader: AtomicWaker::new(),
@@ -164,11 +168,12 @@ impl SlowClients {
             calls.retain(|call| call.upgrade().is_some_and(|call| !self.has_left(&call)));
         }
         if calls.len() >= self.0.max
-            && let Some(call) = calls.pop_front().and_then(|call| call.upgrade())
+            && let Some(nth) = victim(&calls)
+            && let Some(call) = calls.remove(nth).upgrade()
         {
             call.cut();
         }
-        calls.push_back(Arc::downgrade(call));
+        calls.push(Arc::downgrade(call));
     }
 
     /// Whether a call has gone on since it was one of them. It is none now, and may become one again.
@@ -181,6 +186,19 @@ impl SlowClients {
         }
         has_left
     }
+}
+
+/// Which of these calls is cut, so that none is for the many of another client: the first one of
+/// whoever has most of them.
+fn victim(calls: &[Weak<Call>]) -> Option<usize> {
+    let clients = calls.iter().map(|call| call.upgrade()?.client);
+    let clients: Vec<_> = clients.collect();
+    let mut counts = HashMap::new();
+    clients
+        .iter()
+        .for_each(|client| *counts.entry(client).or_insert(0) += 1);
+    let most = counts.values().copied().max()?;
+    clients.iter().position(|client| counts[client] == most)
 }
 
 impl Call {

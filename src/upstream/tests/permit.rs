@@ -221,6 +221,22 @@ async fn cuts_the_slowest_client_when_there_are_too_many() {
     }
     drop(unread);
     assert_eq!(metrics.slow_clients.get(), 0);
+
+    // It is one of the client that has most of them.
+    let mut unread = Vec::new();
+    for client in [1, 2, 3, 2, 1] {
+        let of_client = Reservation { client: Some(ClientId(client)), ..BUFFERED };
+        let response = call(&upstream, of_client, "/", "").await;
+        unread.push(response.unwrap().into_body());
+        sleep(SECOND).await;
+    }
+    let mut are_cut = Vec::new();
+    for body in &mut unread {
+        are_cut.push(body.frame().await.unwrap().is_err());
+    }
+    assert_eq!(are_cut, [false, true, false, false, false]);
+    drop(unread);
+    assert_eq!(metrics.slow_clients.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
