@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderName;
 use prometheus::Registry;
 use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -14,7 +15,7 @@ use crate::{
     config::{Changes, EffectiveConfig, ReloadableConfig, RestartOnlyConfig},
     forward::Forward,
     gateway::{self, Gateway},
-    limit::{self, Admit, RateLimit, ReplicaCount, Share},
+    limit::{self, Admit, QueueRefusals, RateLimit, ReplicaCount, Share},
     loader::{self, Loader},
     normalize::Normalize,
     shared_tier::{self, SharedTier},
@@ -48,6 +49,7 @@ pub(super) struct SharedState {
     /// What waits for calls, and is known of them.
     state: loader::State,
     limit: limit::Metrics,
+    queue_refusals: QueueRefusals,
     /// How many gateways share the rates of clients.
     pub(super) replicas: ReplicaCount,
     telemetry: telemetry::Metrics,
@@ -123,6 +125,7 @@ impl SharedState {
             batch: batch::Metrics::register(&registry)?,
             loader: loader::Metrics::register(&registry)?,
             state: loader::State::new(),
+            queue_refusals: QueueRefusals::new(limit.clone()),
             limit,
             replicas: ReplicaCount::default(),
             telemetry: telemetry::Metrics::register(&registry)?,
@@ -134,6 +137,25 @@ impl SharedState {
 
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    fn batch(
+        &self,
+        config: batch::Config,
+        credential: &[HeaderName],
+        forward: &Forward,
+    ) -> gateway::Batch {
+        let loader = Loader::new(
+            &config.loader,
+            self.state.clone(),
+            self.cache.clone(),
+            self.upstream.clone(),
+            credential,
+            self.loader.clone(),
+        );
+        let undocumented = gateway::undocumented(forward.clone());
+        let refusals = self.queue_refusals.clone();
+        Batch::new(config, loader, self.batch.clone(), undocumented, refusals)
     }
 
     /// The stacks for `reloadable`. `earlier` is what is known of clients under another configuration,
@@ -165,17 +187,9 @@ impl SharedState {
             self.upstream.clone(),
             Arc::new(self.cache.clone()),
             self.tasks.clone(),
+            self.queue_refusals.clone(),
         );
-        let loader = Loader::new(
-            &reloadable.batch.loader,
-            self.state.clone(),
-            self.cache.clone(),
-            self.upstream.clone(),
-            credential.names(),
-            self.loader.clone(),
-        );
-        let undocumented = gateway::undocumented(forward.clone());
-        let batch = Batch::new(reloadable.batch, loader, self.batch.clone(), undocumented);
+        let batch = self.batch(reloadable.batch, credential.names(), &forward);
         let gateway = gateway::stack(gateway::Parts {
             config: reloadable.gateway,
             telemetry: TelemetryLayer::new(

@@ -1,6 +1,11 @@
 //! Why a batch request fails.
 
-use crate::{body, json::NotJson, loader::Failure, problem::Violation};
+use crate::{
+    body,
+    json::NotJson,
+    loader::{CallError, Failure},
+    problem::Violation,
+};
 
 /// Why a batch request fails.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +71,18 @@ pub enum Error {
         /// Whether it went up with an account's credential, not the client's own.
         of_account: bool,
     },
+}
+
+impl Error {
+    /// Whether too many calls were waiting already.
+    pub(super) fn is_of_queue(&self) -> bool {
+        match self {
+            Self::Call { error, .. } => {
+                matches!(&**error, CallError::Upstream(error) if error.is_of_queue())
+            }
+            _ => false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ use crate::{
     auth::Credential,
     body::Body,
     json::without_bom,
+    limit::QueueRefusals,
     loader::{self, Loader},
     long_work,
     request_context::RequestContext,
@@ -81,6 +82,7 @@ struct Shared<U> {
     metrics: Metrics,
     undocumented: U,
     compressor: Arc<Compressor>,
+    queue_refusals: QueueRefusals,
 }
 
 /// What most Sync takes at once, also past the cache.
@@ -88,9 +90,15 @@ const MAX_UNDOCUMENTED: usize = 500;
 
 impl<U> Batch<U> {
     /// Answers from the cache that `loader` fills.
-    pub fn new(config: Config, loader: Loader, metrics: Metrics, undocumented: U) -> Self {
+    pub fn new(
+        config: Config,
+        loader: Loader,
+        metrics: Metrics,
+        undocumented: U,
+        queue_refusals: QueueRefusals,
+    ) -> Self {
         let compressor = Arc::default();
-        Self(Arc::new(Shared { config, loader, metrics, undocumented, compressor }))
+        Self(Arc::new(Shared { config, loader, metrics, undocumented, compressor, queue_refusals }))
     }
 }
 
@@ -161,7 +169,8 @@ where
         let digest = credential.and_then(|credential| credential.digest);
         let partition = digest.map(|digest| Partition::new(&digest));
         let directives = Directives::of(&head.headers);
-        let RequestContext { client, trace, .. } = RequestContext::of(&head.extensions);
+        let context = RequestContext::of(&head.extensions);
+        let RequestContext { client, trace, .. } = context;
         let wanted = Wanted {
             vehicles: &asked.distinct,
             partition: partition.filter(|_| self.loader.cache().is_enabled()),
@@ -171,7 +180,11 @@ where
             headers: &head.headers,
             trace,
         };
-        let gathered = gather(&self.loader, &wanted).await?;
+        let gathered = gather(&self.loader, &wanted).await.inspect_err(|error| {
+            if error.is_of_queue() {
+                self.queue_refusals.note(context);
+            }
+        })?;
 
         let now = Instant::now();
         let tally = Tally::of(&gathered.parts, now);

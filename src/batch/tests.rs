@@ -14,6 +14,7 @@ use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 use super::*;
 use crate::{
     auth::Credential,
+    limit,
     upstream::{self, tests::Fake},
     vehicle_cache::{self, VehicleCache},
 };
@@ -112,7 +113,8 @@ impl Fixture {
             &[],
             calls,
         );
-        let batch = Batch::new(config, loader, metrics, undocumented);
+        let queue_refusals = QueueRefusals::new(limit::Metrics::register(&registry).unwrap());
+        let batch = Batch::new(config, loader, metrics, undocumented, queue_refusals);
         Self { batch, sync }
     }
 

@@ -47,6 +47,7 @@ use self::{
 };
 use crate::{
     body::Body,
+    limit::QueueRefusals,
     request_context::RequestContext,
     trace::Step,
     upstream::{Account, Call, ClientId, Kind, Origin, Reservation, Upstream},
@@ -82,8 +83,10 @@ impl Forward {
         upstream: Upstream,
         cache: Arc<dyn Invalidate>,
         tasks: TaskTracker,
+        queue_refusals: QueueRefusals,
     ) -> Self {
-        Self { upstream, shared: Arc::new(Shared { config, origin, cache, tasks }) }
+        let shared = Shared { config, origin, cache, tasks, queue_refusals };
+        Self { upstream, shared: Arc::new(shared) }
     }
 }
 
@@ -179,7 +182,12 @@ fn exchange(
         // A write is its client's as long as it waits for a permit: whoever hangs up takes it
         // along, unsent. From then on it runs to its end.
         let waiting = trace.step(Step::Wait);
-        let permit = upstream.reserve(reservation).await?;
+        let permit = upstream.reserve(reservation).await.inspect_err(|error| {
+            if error.is_of_queue() {
+                let refused = RequestContext::of(request.extensions());
+                context.shared.queue_refusals.note(refused);
+            }
+        })?;
         drop(waiting);
         trace.note_call();
         let Some(mut write) = write else {

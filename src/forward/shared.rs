@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use super::Config;
-use crate::{upstream::Origin, vehicle_cache::Invalidate};
+use crate::{limit::QueueRefusals, upstream::Origin, vehicle_cache::Invalidate};
 
 /// What every request needs.
 pub(super) struct Shared {
@@ -11,4 +11,5 @@ pub(super) struct Shared {
     pub(super) origin: Origin,
     pub(super) cache: Arc<dyn Invalidate>,
     pub(super) tasks: TaskTracker,
+    pub(super) queue_refusals: QueueRefusals,
 }

@@ -26,6 +26,7 @@ use super::*;
 use crate::{
     auth::Credential,
     body::{Error as BodyError, Failure},
+    limit,
     peer::Peer,
     route::Route,
     upstream::{self, tests::Fake},
@@ -66,7 +67,10 @@ fn config() -> Config {
 fn shared(config: Config, cache: Arc<dyn Invalidate>) -> Arc<Shared> {
     let origin =
         Origin { scheme: http::uri::Scheme::HTTPS, authority: "sync.example".parse().unwrap() };
-    Arc::new(Shared { config, origin, cache, tasks: TaskTracker::new() })
+    let queue_refusals =
+        limit::Metrics::register(&prometheus::Registry::new()).map(QueueRefusals::new);
+    let queue_refusals = queue_refusals.unwrap();
+    Arc::new(Shared { config, origin, cache, tasks: TaskTracker::new(), queue_refusals })
 }
 
 fn forward(upstream: Upstream) -> (Forward, Dropped) {

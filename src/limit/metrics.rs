@@ -15,6 +15,7 @@ labels! {
         InFlight = "in_flight",
         ClientInFlight = "client_in_flight",
         Rate = "rate",
+        Queue = "queue",
     }
 }
 

@@ -3,6 +3,7 @@
 mod admit;
 mod deadline;
 mod metrics;
+mod queue_refusals;
 mod rate;
 mod refused_clients;
 mod share;
@@ -13,6 +14,7 @@ pub use self::{
     admit::Admit,
     deadline::Deadline,
     metrics::Metrics,
+    queue_refusals::QueueRefusals,
     rate::{RateLimit, ReplicaCount},
     share::Share,
 };

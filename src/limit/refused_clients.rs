@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        limit::{Error, Metrics, Rate, RateLimit, ReplicaCount, Share},
+        limit::{Error, Metrics, QueueRefusals, Rate, RateLimit, ReplicaCount, Share},
         request_context::RequestContext,
         rule::Rule,
     };
@@ -75,7 +75,8 @@ mod tests {
         let one = std::num::NonZeroU32::MIN;
         let rate = Rate { requests_per_second: one, burst: one };
         let rate = RateLimit::new(Some(rate), ReplicaCount::default(), metrics.clone());
-        let share = Share::new(4, metrics);
+        let share = Share::new(4, metrics.clone());
+        let queue = QueueRefusals::new(metrics);
         let _held = [1, 2].map(|client| share.check(&mut request(client)).ok());
         for rule in [&rate as &dyn Rule<Error = Error>, &share] {
             let lines = Lines::default();
@@ -88,5 +89,13 @@ mod tests {
             }
             assert_eq!(lines.0.load(Relaxed), 2);
         }
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        let _guard = tracing::subscriber::set_default(log.finish());
+        for nth in 0..50 {
+            queue.note(RequestContext::of(request(nth % 2).extensions()));
+        }
+        assert_eq!(lines.0.load(Relaxed), 2, "nor has one that finds the queue full");
     }
 }

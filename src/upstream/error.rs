@@ -69,6 +69,11 @@ impl Error {
         }
     }
 
+    /// Whether the upstream is well, and too much is asked of it.
+    pub fn is_of_queue(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
     /// How long the client is not told of it.
     pub fn hold(&self) -> Duration {
         match self {

@@ -8,7 +8,7 @@ use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use vingate::sandbox::{Class, Faults, Only};
 
-use crate::support::{Gateway, Wire, spelled};
+use crate::support::{Gateway, Wire, eventually, spelled};
 
 fn hang() -> Faults {
     Faults { only: Only::All, hang: true, ..Faults::default() }
@@ -38,9 +38,28 @@ async fn only_so_many_wait_for_a_permit_and_share_a_call_and_the_rest_is_refused
     assert_eq!(refused.json()["code"], "Overloaded");
     assert_eq!(refused.field("retry-after"), "1");
     assert_eq!(refused.field("proxy-status"), "vingate; error=connection_limit_reached");
+    let counted = "vingate_limit_refusals_total{reason=\"queue\"}";
+    assert_eq!(gateway.metric(counted).await, 1.0);
     assert!(responses.iter().all(|response| response.status == 200));
     // The first, and one with what all the others wait for.
     assert_eq!(gateway.sandbox.counters().batches, 2);
+}
+
+#[tokio::test]
+async fn a_forwarded_request_that_finds_the_queue_full_is_counted() {
+    let gateway = Gateway::start("[upstream]\nmax_in_flight = 1").await;
+    gateway.sandbox.set_faults(hang());
+    let all = join_all((0..40).map(|_| gateway.get("/sandbox/bytes/1")));
+    let (responses, refused) = tokio::join!(all, async {
+        let refused = "vingate_limit_refusals_total{reason=\"queue\"}";
+        eventually(async || gateway.metric(refused).await > 0.0).await;
+        gateway.until_metric("vingate_http_in_flight", 17.0).await;
+        let refused = gateway.metric(refused).await;
+        gateway.sandbox.clear_faults();
+        refused
+    });
+    let failed = responses.iter().filter(|response| response.status == 503);
+    assert_eq!(failed.count() as f64, refused);
 }
 
 #[tokio::test]
