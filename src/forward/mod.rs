@@ -56,10 +56,9 @@ use crate::{
 
 /// Forwards requests to the upstream.
 ///
-/// Takes authorized requests whose vehicles have their one spelling; reads [`Peer`](crate::peer::Peer), the
-/// [`Route`] and the [`Credential`](crate::auth::Credential) from their
-/// extensions. A write that is under way runs in a task of its own, to its end, whoever hangs
-/// up.
+/// Takes authorized requests whose vehicles have their one spelling, with the [`RequestContext`] and
+/// the [`Credential`](crate::auth::Credential) among their extensions. A write that is under way runs
+/// in a task of its own, to its end, whoever hangs up.
 #[derive(Clone)]
 pub struct Forward {
     upstream: Upstream,
