@@ -29,20 +29,21 @@ pub struct RequestContext {
     pub vehicles: usize,
 }
 
-/// Of a request that nobody has looked at.
-static NOTHING: RequestContext = RequestContext {
-    peer: None,
-    memory: None,
-    id: None,
-    route: Route::Other,
-    client: None,
-    trace: RequestTrace::NOTHING,
-    vehicles: 0,
-};
-
 impl RequestContext {
+    /// Of a request that nobody has looked at.
+    const NOTHING: Self = Self {
+        peer: None,
+        memory: None,
+        id: None,
+        route: Route::Other,
+        client: None,
+        trace: RequestTrace::NOTHING,
+        vehicles: 0,
+    };
+
     /// That of a request with these extensions.
     pub fn of(extensions: &Extensions) -> &Self {
+        static NOTHING: RequestContext = RequestContext::NOTHING;
         extensions.get().unwrap_or(&NOTHING)
     }
 
@@ -59,7 +60,7 @@ impl RequestContext {
 
 impl Default for RequestContext {
     fn default() -> Self {
-        NOTHING.clone()
+        Self::NOTHING
     }
 }
 
