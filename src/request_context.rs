@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Extensions;
+use tokio::time::Instant;
 
 use crate::{
     client::Client, connection_memory::ConnectionMemory, peer::Peer, request_id::RequestId,
@@ -21,6 +22,8 @@ pub struct RequestContext {
     pub id: Option<RequestId>,
     /// Which endpoint it is for.
     pub route: Route,
+    /// When its head was read.
+    pub began_at: Option<Instant>,
     /// Who it counts against.
     pub client: Option<Client>,
     /// What is noted of it.
@@ -36,6 +39,7 @@ impl RequestContext {
         memory: None,
         id: None,
         route: Route::Other,
+        began_at: None,
         client: None,
         trace: RequestTrace::NOTHING,
         vehicles: 0,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::HashSet;
 use http::HeaderMap;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Error;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     loader::{CallContext, CallError, Failure, Loader},
     long_work,
     trace::{RequestTrace, Step, StepSpan},
-    upstream::{Account, ClientId},
+    upstream::{self, Account, ClientId},
     vehicle::Vehicle,
     vehicle_cache::{
         CacheStatus, Class, Directives, Entry, Lookup, Lookups, Outcome, Partition, Source, Waiter,
@@ -31,6 +31,8 @@ pub(super) struct Wanted<'a> {
     pub(super) directives: &'a Directives,
     pub(super) headers: &'a HeaderMap,
     pub(super) trace: &'a RequestTrace,
+    /// When whatever is there by then has to do.
+    pub(super) deadline: Instant,
 }
 
 /// What was found of one vehicle.
@@ -199,7 +201,9 @@ impl<'a> Gathering<'a> {
         let waiting = self
             .waiting
             .get_or_insert_with(|| wanted.trace.step(Step::Wait));
-        let outcome = waiter.outcome().await;
+        let late = || Outcome::Failed(Arc::new(upstream::Error::Timeout.into()));
+        let outcome = timeout_at(wanted.deadline, waiter.outcome()).await;
+        let outcome = outcome.unwrap_or_else(|_| late());
         waiting.link(|| waiter.call());
         let failure = match outcome {
             Outcome::Filled(entry) => {

@@ -71,6 +71,18 @@ pub struct Config {
     pub loader: loader::Config,
 }
 
+/// The longest that a request has less for its calls than its client waits.
+const LAST_MOMENT: Duration = Duration::from_millis(250);
+
+impl Config {
+    /// How long a request waits for calls: not as long as for its response, which it has to make
+    /// from what is held then.
+    fn patience(&self) -> Duration {
+        let whole = self.loader.request_timeout;
+        whole - LAST_MOMENT.min(whole / 20)
+    }
+}
+
 /// Answers batch requests. `U` takes what is passed on past the cache.
 #[derive(Debug)]
 pub struct Batch<U>(Arc<Shared<U>>);
@@ -179,6 +191,7 @@ where
             directives: &directives,
             headers: &head.headers,
             trace,
+            deadline: context.began_at.unwrap_or_else(Instant::now) + self.config.patience(),
         };
         let gathered = gather(&self.loader, &wanted).await.inspect_err(|error| {
             if error.is_of_queue() {

@@ -141,12 +141,13 @@ impl Exchange {
         let (trace, span) = recorder.as_ref().map(begin).unwrap_or_default();
         let method = MethodLabel::of(request.method());
         let context = RequestContext::of_mut(request.extensions_mut());
-        context.trace = trace.clone();
+        let started_at = Instant::now();
+        (context.trace, context.began_at) = (trace.clone(), Some(started_at));
         Self {
             metrics: metrics.clone(),
             route: context.route,
             method,
-            started_at: Instant::now(),
+            started_at,
             status: None,
             problem: None,
             age: None,

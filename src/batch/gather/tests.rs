@@ -38,6 +38,7 @@ fn ask_with(
             directives: &directives,
             headers: &HeaderMap::new(),
             trace: &RequestTrace::default(),
+            deadline: Instant::now() + 60 * SECOND,
         };
         gather(&loader, &wanted).await
     })

@@ -89,6 +89,20 @@ async fn a_failure_is_made_good_with_what_is_held_within_its_window() {
     }
 }
 
+/// Also where its calls have as much time as the request.
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_there_before_the_client_waits_no_more() {
+    let fixture = Fixture::new();
+    fixture.ask("").await;
+    fixture.set(|sync| sync.latency = 3600 * SECOND);
+    advance(1300 * SECOND).await;
+    let began_at = Instant::now();
+    let saved = fixture.ask("").await;
+    assert_eq!(saved.from(), "fwd=stale");
+    let took = began_at.elapsed();
+    assert!(took < 60 * SECOND && took > 59 * SECOND, "{took:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fault_of_the_request_is_not_made_good() {
     let fixture = Fixture::new();
