@@ -28,6 +28,9 @@ pub(super) struct VehicleRefs {
     pub(super) is_sure: bool,
 }
 
+/// The longest text that could be a VIN or a plate, with all that may stand between its letters.
+const MAX_WORD: usize = 64;
+
 /// What a text stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -67,13 +70,32 @@ impl VehicleRefs {
     }
 
     /// Adds what the members of a JSON text name. Gives `false` if it could not be read to its
-    /// end; what it named until there counts all the same.
+    /// end; what it named until there counts all the same, and so does what any of its words could
+    /// name: another parser may read it.
     pub(super) fn add_json(&mut self, json: &[u8]) -> bool {
-        let mut json = serde_json::Deserializer::from_slice(without_bom(json));
-        Walk { refs: self, kind: Kind::Other }
-            .deserialize(&mut json)
-            .is_ok()
-            && json.end().is_ok()
+        let mut read = serde_json::Deserializer::from_slice(without_bom(json));
+        let walked = Walk { refs: self, kind: Kind::Other }.deserialize(&mut read);
+        let is_read = walked.is_ok() && read.end().is_ok();
+        if !is_read {
+            self.guess_words(json);
+        }
+        is_read
+    }
+
+    /// Adds every text between two quotes that could be a VIN, or a plate behind a name that says so.
+    fn guess_words(&mut self, json: &[u8]) {
+        let mut kind = Kind::Other;
+        for text in json.split(|byte| *byte == b'"') {
+            if text.trim_ascii() == b":" {
+                continue;
+            }
+            let text = match text.len() {
+                ..=MAX_WORD => String::from_utf8_lossy(text),
+                _ => Cow::default(),
+            };
+            self.add_guess(kind, &text);
+            kind = Kind::of(&text);
+        }
     }
 
     /// Adds what `text` names as a whole, and what parts of it could name: lists and texts within

@@ -140,6 +140,22 @@ fn says_when_a_body_could_not_be_read_to_its_end() {
     assert_eq!(found, refs(&[], &["A1"], true), "what it named until there counts");
 }
 
+#[test]
+fn finds_vehicles_where_another_parser_may_read_on() {
+    let deep = format!(r#"{{"n":{}{},"v":"{VIN}"}}"#, "[".repeat(128), "]".repeat(128));
+    for (json, plates) in [
+        (format!(r#"{{"n":1e400,"v":"{VIN}"}}"#), &[][..]),
+        (format!(r#"{{"owner":"Ana \ud83d", "vin" : "{VIN}","plate": "abc-123"}}"#), &["ABC123"]),
+        (deep, &[]),
+    ] {
+        let found = found(|refs| assert!(!refs.add_json(json.as_bytes()), "{json}"));
+        assert_eq!(found, refs(&[VIN], plates, false), "{json}");
+    }
+    let mut latin = b"{\"owner\":\"Mu\xf1oz\",\"vin\":\"".to_vec();
+    latin.extend(VIN.as_bytes());
+    assert_eq!(found(|refs| _ = refs.add_json(&latin)), refs(&[VIN], &[], false));
+}
+
 /// A vehicle's text as somebody may spell it.
 fn spelled(text: &str, spelling: usize) -> String {
     match spelling % 5 {
