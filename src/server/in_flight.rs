@@ -44,6 +44,10 @@ pub(super) struct ResponseBody {
     inner: Body,
     /// What is left of a frame that is handed out in pieces.
     rest: Bytes,
+    /// What it ends with, when all before that is on its way.
+    failure: Option<Error>,
+    /// Whether the server had time to write what it was given.
+    is_written: bool,
     http2: bool,
     _in_flight: InFlight,
 }
@@ -72,7 +76,31 @@ impl Drop for InFlight {
 
 impl ResponseBody {
     pub(super) fn new(inner: Body, http2: bool, in_flight: InFlight) -> Self {
-        Self { inner, rest: Bytes::new(), http2, _in_flight: in_flight }
+        let (rest, failure, is_written) = (Bytes::new(), None, false);
+        Self { inner, rest, failure, is_written, http2, _in_flight: in_flight }
+    }
+
+    /// hyper drops what it has not written yet, the head among it, when a body fails. It writes when
+    /// there is nothing more for a moment, so a failure comes after one.
+    fn poll_written(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: fn(&mut Self, &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        match poll(self, cx) {
+            Poll::Ready(Some(Err(failure))) if !self.is_written => {
+                (self.failure, self.is_written) = (Some(failure), true);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => {
+                self.is_written = polled.is_pending();
+                polled
+            }
+        }
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -103,9 +131,9 @@ impl http_body::Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if !self.http2 {
-            return Pin::new(&mut self.inner).poll_frame(cx);
+            return self.poll_written(cx, |body, cx| Pin::new(&mut body.inner).poll_frame(cx));
         }
-        let polled = self.poll_piece(cx);
+        let polled = self.poll_written(cx, Self::poll_piece);
         let flow = if polled.is_pending() { Flow::Waiting } else { Flow::Taken };
         // Only streams want to know.
         let _ = FLOW.try_with(|cell| cell.set(flow));
@@ -129,9 +157,22 @@ impl http_body::Body for ResponseBody {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
+    use futures_util::{FutureExt as _, stream};
+    use http_body_util::{BodyExt as _, StreamBody};
 
     use super::*;
+
+    #[test]
+    fn lets_the_server_write_before_it_fails() {
+        for http2 in [false, true] {
+            let torn = [Ok(Frame::data(Bytes::from("abc"))), Err(Error::from("torn"))];
+            let torn = StreamBody::new(stream::iter(torn));
+            let mut body = ResponseBody { inner: Body::new(torn), ..body(http2, 0).0 };
+            assert!(matches!(body.frame().now_or_never(), Some(Some(Ok(_)))));
+            assert!(body.frame().now_or_never().is_none(), "it can write here");
+            assert!(matches!(body.frame().now_or_never(), Some(Some(Err(_)))));
+        }
+    }
 
     fn body(http2: bool, length: usize) -> (ResponseBody, Arc<ConnectionState>) {
         let state = Arc::new(ConnectionState::new());
