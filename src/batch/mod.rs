@@ -146,12 +146,12 @@ where
             .await
             .map_err(Rejection::bare)?;
         if asked.has_unknown || head.uri.query().is_some() {
-            if Directives::of(&head.headers).only_if_cached {
-                return Err(Rejection::bare(Error::NotCached));
-            }
             if asked.count > MAX_UNDOCUMENTED {
                 let (found, limit) = (asked.count, MAX_UNDOCUMENTED);
                 return Err(Rejection::bare(Error::TooManyToPass { found, limit }));
+            }
+            if Directives::of(&head.headers).only_if_cached {
+                return Err(Rejection::bare(Error::NotCached));
             }
             let bypassed = self.loader.cache().metrics().vehicles(CacheStatus::Bypass);
             bypassed.inc_by(asked.distinct.len() as u64);

@@ -72,7 +72,7 @@ impl Fixture {
             vehicle_cache::Metrics::register(&registry).unwrap(),
         );
         let config = Config {
-            max_vehicles: 100,
+            max_vehicles: 1000,
             max_body: 1 << 20,
             body_idle_timeout: 30 * SECOND,
             gzip_from: 1024,
@@ -151,6 +151,27 @@ async fn says_how_many_vehicles_go_up_as_a_whole() {
     let Err(Rejection { error: Error::TooManyToPass { found: 2, .. }, .. }) = passed else {
         panic!("{:?}", passed.map(|_| ()));
     };
+}
+
+#[tokio::test]
+async fn judges_the_number_of_vehicles_before_only_if_cached() {
+    let fixture = Fixture::new();
+    for (count, is_too_many) in [(MAX_UNDOCUMENTED, false), (MAX_UNDOCUMENTED + 1, true)] {
+        let vehicles = vec![json!({"vin": VIN, "plate": "A1"}); count];
+        let request = Request::get("/api/batch/scraping/?x")
+            .header(CACHE_CONTROL, "only-if-cached")
+            .body(Body::full(json!({ "vehicles": vehicles }).to_string()))
+            .unwrap();
+        let error = fixture
+            .batch
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap_err()
+            .error;
+        assert_eq!(matches!(error, Error::TooManyToPass { .. }), is_too_many, "{error}");
+        assert_eq!(matches!(error, Error::NotCached), !is_too_many, "{error}");
+    }
 }
 
 /// Answers for every vehicle of a call.
