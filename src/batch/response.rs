@@ -155,10 +155,8 @@ fn matches(field: &HeaderValue, etag: &str) -> bool {
     // An entity tag may contain a comma, but none that is ours does.
     let Ok(field) = field.to_str() else { return false };
     let opaque = |tag: &str| tag.trim_start_matches("W/") == etag.trim_start_matches("W/");
-    field
-        .split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || opaque(tag))
+    // An asterisk stands for every tag only where it stands alone.
+    field.trim() == "*" || field.split(',').map(str::trim).any(opaque)
 }
 
 /// A field value of printable ASCII.
@@ -180,6 +178,10 @@ mod tests {
             ("\"b\", \"a1\"", true),
             ("\"b\",W/\"a1\" ,\"c\"", true),
             ("*", true),
+            (" * ", true),
+            ("\"x\", *,y", false),
+            ("*, \"x\"", false),
+            ("\"*\"", false),
             ("", false),
             ("a1", false),
             ("\"a\"", false),
