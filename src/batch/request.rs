@@ -12,7 +12,7 @@ use serde::de::{
 
 use super::error::Error;
 use crate::{
-    json::{Name, Names, without_bom},
+    json::{Name, Names},
     problem::Violation,
     vehicle::{Invalid, Plate, Vehicle, Vin},
 };
@@ -43,10 +43,11 @@ impl BatchRequest {
         body.len() / COMPACT_ENTRY
     }
 
-    /// Parses `{"vehicles":[{"vin":…,"plate":…},…]}` with 1 to `max_vehicles` entries.
+    /// Parses `{"vehicles":[{"vin":…,"plate":…},…]}` with 1 to `max_vehicles` entries, a byte order
+    /// mark before it already gone.
     pub fn parse(body: &[u8], max_vehicles: usize) -> Result<Self, Error> {
         // Once for all: strings in the JSON need not be checked one by one.
-        let text = std::str::from_utf8(without_bom(body)).map_err(|_| Error::NotUtf8)?;
+        let text = std::str::from_utf8(body).map_err(|_| Error::NotUtf8)?;
         // Most entries are written without blanks, and a set that need not grow is filled faster.
         let expected = Self::estimated_count(body).min(max_vehicles);
         let reader = RefCell::new(Reader::new(max_vehicles, expected));

@@ -154,6 +154,26 @@ async fn says_how_many_vehicles_go_up_as_a_whole() {
 }
 
 #[tokio::test]
+async fn ignores_one_byte_order_mark() {
+    let fixture = Fixture::new();
+    let vehicles = json!({"vehicles": [{"vin": VIN, "plate": "A1"}]});
+    for (marks, is_json) in [("", true), ("\u{feff}", true), ("\u{feff}\u{feff}", false)] {
+        let request = Request::get("/api/batch/scraping/?x");
+        let request = request.body(Body::full(format!("{marks}{vehicles}")));
+        let error = fixture
+            .batch
+            .clone()
+            .oneshot(request.unwrap())
+            .await
+            .unwrap_err()
+            .error;
+        // What is taken goes up, which this upstream refuses.
+        assert_eq!(matches!(error, Error::TooManyToPass { .. }), is_json, "{error}");
+        assert_eq!(matches!(error, Error::Json(_)), !is_json, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn judges_the_number_of_vehicles_before_only_if_cached() {
     let fixture = Fixture::new();
     for (count, is_too_many) in [(MAX_UNDOCUMENTED, false), (MAX_UNDOCUMENTED + 1, true)] {
