@@ -14,7 +14,7 @@ use std::{mem, time::Duration};
 
 use http::{
     HeaderValue, Method, Request,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING},
 };
 
 pub use self::error::Error;
@@ -74,6 +74,8 @@ async fn normalize_body(
     };
     let headers = request.headers_mut();
     headers.remove(TRANSFER_ENCODING);
+    // A body that was read to its end goes up without its trailers.
+    headers.remove(TRAILER);
     headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     Ok(request.map(|_| Body::full(bytes)))
 }

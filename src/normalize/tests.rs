@@ -49,6 +49,19 @@ async fn normalizes_where_sync_wants_a_vehicle() {
 }
 
 #[tokio::test]
+async fn announces_no_trailers_of_a_body_that_it_has_read() {
+    let mut request = request(Method::PUT, "/api/upsert-vehicle-info", "{}");
+    for (name, value) in [(TRANSFER_ENCODING, "chunked"), (TRAILER, "x-t")] {
+        request
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    let passed = rule::apply(&Normalize(CONFIG), request).await.unwrap();
+    let names: Vec<_> = passed.headers().keys().collect();
+    assert_eq!(names, [CONTENT_LENGTH]);
+}
+
+#[tokio::test]
 async fn refuses_a_body_beyond_its_limit() {
     let request = request(Method::PUT, "/api/upsert-vehicle-info", &" ".repeat(65));
     assert!(matches!(sent(request).await, Err(Error::Body(_))));
