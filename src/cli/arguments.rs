@@ -2,7 +2,7 @@
 
 use std::{error::Error, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use http::Uri;
 
 use super::{
@@ -92,13 +92,13 @@ Example:
         #[command(flatten)]
         file: File,
         /// The `sub` claim.
-        #[arg(long, value_name = "S")]
+        #[arg(long, value_name = "S", value_parser = NonEmptyStringValueParser::new())]
         subject: String,
         /// The `scope` claim: scopes, separated by spaces.
         #[arg(long, value_name = "A B")]
         scope: Option<String>,
-        /// How long the token is valid.
-        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
+        /// How long the token is valid: a second or longer.
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = lifetime)]
         ttl: Duration,
     },
     /// Print the JSON Schema of the configuration file, for editors.
@@ -266,6 +266,15 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => completions::run(shell, Arguments::command()),
         Command::Man { command } => man::run(command.as_deref(), Arguments::command()),
     }
+}
+
+/// Of a token, whose times are whole seconds.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if lifetime < Duration::from_secs(1) {
+        return Err("expected one second or more".into());
+    }
+    Ok(lifetime)
 }
 
 /// A number from 1 to `MAX`.
