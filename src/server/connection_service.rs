@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::future::Either;
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version,
-    header::{CONNECTION, COOKIE},
+    header::{CONNECTION, CONTENT_LENGTH, COOKIE},
 };
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -49,7 +49,8 @@ pin_project! {
         // `None` if the request is malformed.
         #[pin]
         inner: Option<Either<S::Future, Oneshot<S, Request<Body>>>>,
-        http2: bool,
+        // Of the request.
+        version: Version,
         // Set by the body.
         malformed: Option<Arc<AtomicBool>>,
         in_flight: Option<InFlight>,
@@ -78,9 +79,10 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (in_flight, has_target) = InFlight::begin(&self.state);
         let in_flight = Some(in_flight);
-        let http2 = request.version() == Version::HTTP_2;
+        let version = request.version();
+        let http2 = version == Version::HTTP_2;
         if http2 && has_padded_value(request.headers()) {
-            return ServiceFuture { inner: None, http2, malformed: None, in_flight };
+            return ServiceFuture { inner: None, version, malformed: None, in_flight };
         }
         let mut malformed = None;
         let mut request = match http2 && !request.body().is_end_stream() {
@@ -112,7 +114,7 @@ where
             Poll::Ready(Ok(())) => Either::Left(service.call(request)),
             Poll::Pending => Either::Right(service.clone().oneshot(request)),
         };
-        ServiceFuture { inner: Some(inner), http2, malformed, in_flight }
+        ServiceFuture { inner: Some(inner), version, malformed, in_flight }
     }
 }
 
@@ -156,16 +158,27 @@ where
             .in_flight
             .take()
             .expect("a future is not polled after its end");
+        let version = *this.version;
+        let http2 = version == Version::HTTP_2;
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switching {
             in_flight.hand_over();
-        } else if in_flight.is_last() && !*this.http2 {
+        } else if !http2 && (in_flight.is_last() || is_ended_by_closing(&response, version)) {
+            // With another version than the client's, hyper says `keep-alive` besides.
+            *response.version_mut() = version;
             response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, *this.http2, in_flight))))
+        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, http2, in_flight))))
     }
+}
+
+/// Whether only the end of the connection tells the end of `response`: HTTP/1.0 has no chunks.
+fn is_ended_by_closing(response: &Response<Body>, version: Version) -> bool {
+    version == Version::HTTP_10
+        && response.body().size_hint().exact().is_none()
+        && !response.headers().contains_key(CONTENT_LENGTH)
 }
 
 #[cfg(test)]

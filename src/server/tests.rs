@@ -3,8 +3,10 @@ mod http2_body;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
+use futures_util::{future::ready, stream::once};
 use http::{Request, Response, StatusCode, Version};
-use http_body_util::BodyExt as _;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
@@ -23,7 +25,11 @@ use super::{
     serve,
     tls::Tls,
 };
-use crate::{body::Body, peer::Peer, request_context::RequestContext};
+use crate::{
+    body::{self, Body},
+    peer::Peer,
+    request_context::RequestContext,
+};
 
 pub(super) const BIG: usize = 1024 * 1024;
 
@@ -35,7 +41,7 @@ pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// `/` answers at once, `/tls` whether it was asked over TLS, `/slow` after 100 s, `/big` with more than anybody buffers, `/upgrade`
+/// `/` answers at once, `/stream` the same without its length, `/tls` whether it was asked over TLS, `/slow` after 100 s, `/big` with more than anybody buffers, `/upgrade`
 /// sends back what comes.
 async fn answer(mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let peer = RequestContext::of(request.extensions()).peer;
@@ -53,6 +59,10 @@ async fn answer(mut request: Request<Body>) -> Result<Response<Body>, Infallible
                 .header("connection", "upgrade")
                 .header("upgrade", "echo");
             return Ok(response.body(Body::empty()).unwrap());
+        }
+        "/stream" => {
+            let frame = Ok::<_, body::Error>(Frame::data("hello".into()));
+            Body::new(StreamBody::new(once(ready(frame))))
         }
         "/tls" => Body::full(peer.unwrap().tls.to_string()),
         "/slow" => {
@@ -150,6 +160,19 @@ async fn serves_http_1_0_and_closes() {
     let mut served = Served::start();
     served.send("GET / HTTP/1.0\r\n\r\n").await;
     assert!(served.rest().await.starts_with("HTTP/1.0 200 OK\r\n"));
+    served.ended(&[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn says_to_http_1_0_whether_it_closes() {
+    let mut served = Served::start();
+    for (path, says) in [("/", "keep-alive"), ("/", "keep-alive"), ("/stream", "close")] {
+        let head = format!("GET {path} HTTP/1.0\r\nconnection: keep-alive\r\n\r\n");
+        served.send(&head).await;
+        let response = served.read_to("hello").await;
+        assert!(response.contains(&format!("\r\nconnection: {says}\r\n")), "{response}");
+    }
+    assert_eq!(served.rest().await, "");
     served.ended(&[]).await;
 }
 
