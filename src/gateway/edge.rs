@@ -3,6 +3,8 @@
 //! The parser has refused most of what is malformed before. Here is what it lets through and
 //! what somebody further on might read in another way than we do.
 
+use std::net::Ipv6Addr;
+
 use http::{
     HeaderMap, HeaderValue, Method, Request, Uri, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
@@ -144,14 +146,20 @@ fn check_host(
     unless(is_fine, Error::Host)
 }
 
-/// A host with or without port, and nothing else.
+/// A host with or without port, and nothing else. What is in brackets is an IPv6 address: nobody
+/// has defined a later one (RFC 3986 section 3.2.2).
 fn authority(bytes: &[u8]) -> Result<Authority, Error> {
     let authority = Authority::try_from(bytes).map_err(|_| Error::Host)?;
     let host = authority.host();
     let has_user = authority.as_str().contains('@');
     // `port_u16` gives none for a port that is not a number.
     let has_odd_port = authority.port_u16().is_none() && authority.as_str().len() != host.len();
-    unless(!host.is_empty() && !has_user && !has_odd_port, Error::Host)?;
+    let is_address = |host: &str| host.parse::<Ipv6Addr>().is_ok();
+    let is_host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(is_address),
+        None => !host.is_empty(),
+    };
+    unless(is_host && !has_user && !has_odd_port, Error::Host)?;
     Ok(authority)
 }
 
