@@ -70,7 +70,10 @@ impl Edge {
     fn check_request(&self, request: &Request<Body>) -> Result<(), Error> {
         let (uri, headers) = (request.uri(), request.headers());
         let (max_uri, max_fields) = (self.max_uri, self.max_fields);
-        unless(uri_length(uri) <= max_uri, Error::UriTooLong { limit: max_uri })?;
+        unless(
+            target_length(request.version(), uri) <= max_uri,
+            Error::UriTooLong { limit: max_uri },
+        )?;
         // The request ID may be ours.
         let own = usize::from(headers.contains_key(X_REQUEST_ID));
         unless(headers.len() - own <= max_fields, Error::TooManyHeaders { limit: max_fields })?;
@@ -95,9 +98,11 @@ impl Rule for Edge {
     }
 }
 
-fn uri_length(uri: &Uri) -> usize {
+/// The authority is a part of an absolute target, but not of HTTP/2's `:path`.
+fn target_length(version: Version, uri: &Uri) -> usize {
     let authority = uri
         .authority()
+        .filter(|_| version < Version::HTTP_2)
         .map_or(0, |authority| authority.as_str().len());
     uri.path_and_query()
         .map_or(0, |target| target.as_str().len())

@@ -147,6 +147,14 @@ fn serves_options_of_the_server_and_no_other_star() {
 fn bounds_targets_and_fields() {
     assert_eq!(get(&format!("/{}", "a".repeat(63))), Ok(()));
     assert_eq!(get(&format!("/{}", "a".repeat(64))), Err(Error::UriTooLong { limit: 64 }));
+    for (version, longest) in [(Version::HTTP_11, 57), (Version::HTTP_2, 64)] {
+        let get = |length: usize| {
+            let uri = format!("http://gateway/{}", "a".repeat(length - 1));
+            check(Method::GET, &uri, version, &[("host", "gateway")])
+        };
+        assert_eq!(get(longest), Ok(()), "{version:?}");
+        assert_eq!(get(longest + 1), Err(Error::UriTooLong { limit: 64 }), "{version:?}");
+    }
     let many = [("host", "a"), ("a", ""), ("b", ""), ("c", ""), ("d", "")];
     let check = |fields| check(Method::GET, "/", Version::HTTP_11, fields);
     assert_eq!(check(&many[..4]), Ok(()));
