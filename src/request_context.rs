@@ -18,6 +18,8 @@ pub struct RequestContext {
     pub peer: Option<Peer>,
     /// What was seen of its connection before.
     pub(crate) memory: Option<Arc<ConnectionMemory>>,
+    /// How many headers its client sent: one may have come to them, its ID.
+    pub headers: usize,
     /// What it is called by.
     pub id: Option<RequestId>,
     /// Which endpoint it is for.
@@ -37,6 +39,7 @@ impl RequestContext {
     const NOTHING: Self = Self {
         peer: None,
         memory: None,
+        headers: 0,
         id: None,
         route: Route::Other,
         began_at: None,

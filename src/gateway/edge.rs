@@ -15,7 +15,7 @@ use super::{Config, routing::is_overridden};
 use crate::{
     body::Body,
     connection_memory::ConnectionMemory,
-    headers::{X_REQUEST_ID, is_chunked, only},
+    headers::{is_chunked, only},
     request_context::RequestContext,
     route::is_batch_path,
     rule::{Pass, Rule},
@@ -74,12 +74,10 @@ impl Edge {
             target_length(request.version(), uri) <= max_uri,
             Error::UriTooLong { limit: max_uri },
         )?;
-        // The request ID may be ours.
-        let own = usize::from(headers.contains_key(X_REQUEST_ID));
-        unless(headers.len() - own <= max_fields, Error::TooManyHeaders { limit: max_fields })?;
+        let context = RequestContext::of(request.extensions());
+        unless(context.headers <= max_fields, Error::TooManyHeaders { limit: max_fields })?;
         check_method(request.method())?;
-        let memory = RequestContext::of(request.extensions()).memory.as_deref();
-        check_host(request.version(), uri, headers, memory)?;
+        check_host(request.version(), uri, headers, context.memory.as_deref())?;
         check_framing(request.version(), headers)?;
         check_scheme(uri)?;
         check_expectation(headers)?;

@@ -78,6 +78,8 @@ fn read(data: &[u8]) -> Option<Request<Body>> {
         let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
         request.headers_mut().append(name, value);
     }
+    let headers = request.headers().len();
+    RequestContext::of_mut(request.extensions_mut()).headers = headers;
     Some(request)
 }
 

@@ -90,12 +90,13 @@ pub fn stack(parts: Parts) -> Gateway {
         .and(normalize);
     let path = ServiceBuilder::new()
         .map_request(move |mut request: Request<Body>| {
+            let headers = request.headers().len();
             // First, so that every later line can name the request.
             let id = ids.mark(request.headers_mut());
             // Decided once; labels, scopes and dispatch read it.
             let route = route_of(&request);
             let context = RequestContext::of_mut(request.extensions_mut());
-            (context.id, context.route) = (Some(id), route);
+            (context.headers, context.id, context.route) = (headers, Some(id), route);
             request
         })
         // Counts refusals and panics too, so it stands above whatever makes them.

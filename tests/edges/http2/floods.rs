@@ -126,6 +126,10 @@ async fn large_heads_are_refused() {
         ("large fields", block(&[&pseudo("GET", "/a"), &[("x", &*large); 9][..]].concat())),
         ("many fields", block(&[&pseudo("GET", "/a"), &many[..]].concat())),
         ("too many fields", block(&[&pseudo("GET", "/a"), &many[..101]].concat())),
+        (
+            "an ID besides as many as there may be",
+            block(&[&pseudo("GET", "/a"), &many[..100], &[("x-request-id", "1")]].concat()),
+        ),
     ] {
         let mut peer = Peer::connect(gateway.address).await;
         let mut pieces = fields.chunks(16_000).peekable();
