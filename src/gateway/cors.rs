@@ -15,10 +15,10 @@ use std::{
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{
-        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
-        ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
-        AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, IF_NONE_MATCH, ORIGIN, VARY,
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+        ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, IF_NONE_MATCH,
+        ORIGIN, VARY,
     },
 };
 use pin_project_lite::pin_project;
@@ -77,15 +77,9 @@ const EXPOSED: HeaderValue =
 /// Seconds for which a browser need not ask again; no browser takes more.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
-/// What a response can say of origins.
-const SAID: [HeaderName; 6] = [
-    ACCESS_CONTROL_ALLOW_CREDENTIALS,
-    ACCESS_CONTROL_ALLOW_HEADERS,
-    ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_MAX_AGE,
-];
+/// What the names of all begin with that a response can say of origins. Browsers know more of them
+/// than the standard.
+const SAID: &str = "access-control-";
 
 impl Origins {
     /// These, or `None` if there are none: then CORS is the upstream's business.
@@ -176,7 +170,9 @@ where
         let mut response = ready!(this.inner.poll(cx))?;
         let headers = response.headers_mut();
         if !*this.is_preflight {
-            for name in SAID {
+            let is_of_origins = |name: &&HeaderName| name.as_str().starts_with(SAID);
+            let said: Vec<_> = headers.keys().filter(is_of_origins).cloned().collect();
+            for name in said {
                 headers.remove(name);
             }
         }
@@ -254,7 +250,16 @@ mod tests {
     async fn what_the_upstream_says_of_origins_is_dropped() {
         let inner = service_fn(async |_: Request<Body>| {
             let response = Response::builder().header(VARY, "accept");
-            let response = SAID
+            let said = [
+                "Access-Control-Allow-Credentials",
+                "Access-Control-Allow-Headers",
+                "Access-Control-Allow-Methods",
+                "Access-Control-Allow-Origin",
+                "Access-Control-Allow-Private-Network",
+                "Access-Control-Expose-Headers",
+                "Access-Control-Max-Age",
+            ];
+            let response = said
                 .into_iter()
                 .fold(response, |response, name| response.header(name, "*"));
             Ok::<_, Infallible>(response.body(Body::empty()).unwrap())
@@ -267,7 +272,11 @@ mod tests {
             let says = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap());
             assert_eq!(says(ACCESS_CONTROL_ALLOW_ORIGIN), allowed);
             assert_eq!(says(ACCESS_CONTROL_EXPOSE_HEADERS).is_some(), allowed.is_some());
-            assert_eq!(says(ACCESS_CONTROL_ALLOW_CREDENTIALS), None);
+            let said = headers
+                .keys()
+                .filter(|name| name.as_str().starts_with(SAID))
+                .count();
+            assert_eq!(said, if allowed.is_some() { 2 } else { 0 });
             let varies: Vec<_> = headers.get_all(VARY).iter().collect();
             assert_eq!(varies, ["accept", "origin"]);
         }
