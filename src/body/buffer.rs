@@ -15,7 +15,8 @@ impl Body {
     /// Reads this body to its end: at most `limit` bytes, with at most `idle_timeout` of silence.
     ///
     /// A body that is announced to be longer is refused before a byte of it is read. Trailers
-    /// are dropped. After a failure the rest is still in the body.
+    /// are dropped. After a failure the rest is still in the body, but of one that has stopped:
+    /// nobody should wait for it once more.
     pub async fn buffer(&mut self, limit: usize, idle_timeout: Duration) -> Result<Bytes, Failure> {
         let announced = self.size_hint().lower();
         if announced > limit as u64 {
@@ -25,7 +26,12 @@ impl Body {
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(frame) = poll_fn(|cx| idle.poll_frame(self, cx)).await {
-            let Ok(data) = frame?.into_data() else {
+            let frame = frame.inspect_err(|failure| {
+                if matches!(failure, Failure::Idle) {
+                    *self = Self::empty();
+                }
+            })?;
+            let Ok(data) = frame.into_data() else {
                 continue;
             };
             if data.len() > limit - all.len().max(first.len()) {
@@ -105,5 +111,6 @@ mod tests {
     async fn gives_up_on_a_silent_sender() {
         let mut body = Body::new(StreamBody::new(stream::pending::<Result<Frame<Bytes>, Error>>()));
         assert!(matches!(body.buffer(10, PATIENCE).await, Err(Failure::Idle)));
+        assert!(body.is_end_stream(), "nobody waits for it again");
     }
 }
