@@ -52,6 +52,9 @@ pub(super) struct ResponseBody {
     _in_flight: InFlight,
 }
 
+/// What comes of polling a body.
+type Polled = Option<Result<Frame<Bytes>, Error>>;
+
 impl InFlight {
     /// Also tells whether the target of the request is what the client sent.
     pub(super) fn begin(state: &Arc<ConnectionState>) -> (Self, bool) {
@@ -85,8 +88,8 @@ impl ResponseBody {
     fn poll_written(
         &mut self,
         cx: &mut Context<'_>,
-        poll: fn(&mut Self, &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        poll: fn(&mut Self, &mut Context<'_>) -> Poll<Polled>,
+    ) -> Poll<Polled> {
         if let Some(failure) = self.failure.take() {
             return Poll::Ready(Some(Err(failure)));
         }
@@ -103,7 +106,7 @@ impl ResponseBody {
         }
     }
 
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
         let mut data = std::mem::take(&mut self.rest);
         if data.is_empty() {
             let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
