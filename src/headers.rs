@@ -2,7 +2,10 @@
 
 use std::str;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING},
+};
 
 /// How the gateway calls itself in `Via`, `Cache-Status` and `Proxy-Status`.
 macro_rules! pseudonym {
@@ -46,6 +49,18 @@ pub(crate) fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item 
 /// The elements of a list as texts; one that is not UTF-8 is empty.
 pub(crate) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     list(headers, name).map(|element| str::from_utf8(element).unwrap_or_default())
+}
+
+/// Makes the headers of a request those of a body of `length` bytes that was made here: it has no
+/// trailers, and what its sender has said of its bytes (RFC 9530, and RFC 3230 and 1864 before it) is
+/// true no more.
+pub(crate) fn describe_body(headers: &mut HeaderMap, length: usize) {
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(TRAILER);
+    for name in ["content-digest", "repr-digest", "digest", "content-md5"] {
+        headers.remove(name);
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
 }
 
 /// Whether a `Transfer-Encoding` is `chunked` alone.

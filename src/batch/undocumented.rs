@@ -5,15 +5,12 @@
 //! spelling of its vehicles.
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Method, Request, Uri,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, TRAILER, TRANSFER_ENCODING},
-    request,
-};
+use http::{HeaderValue, Method, Request, Uri, header::CONTENT_TYPE, request};
 use serde_json::value::RawValue;
 
 use crate::{
     body::Body,
+    headers,
     json::{Edits, Member, Members},
     route::BATCH_PATH,
     vehicle::clean,
@@ -26,10 +23,7 @@ pub(super) fn request(mut head: request::Parts, body: Bytes) -> Request<Body> {
     let body = normalize(&body).unwrap_or(body);
     head.method = Method::GET;
     head.uri = uri(&head.uri);
-    head.headers.remove(TRANSFER_ENCODING);
-    head.headers.remove(TRAILER);
-    head.headers
-        .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers::describe_body(&mut head.headers, body.len());
     head.headers
         .entry(CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("application/json"));

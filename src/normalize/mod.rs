@@ -12,14 +12,12 @@ mod upsert;
 
 use std::{mem, time::Duration};
 
-use http::{
-    HeaderValue, Method, Request,
-    header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING},
-};
+use http::{Method, Request};
 
 pub use self::error::Error;
 use crate::{
     body::Body,
+    headers,
     request_context::RequestContext,
     route::Route,
     rule::{Pass, Rejection, Rule},
@@ -72,11 +70,7 @@ async fn normalize_body(
         Ok(bytes) => bytes,
         Err(error) => return Err(Rejection::new(error, request)),
     };
-    let headers = request.headers_mut();
-    headers.remove(TRANSFER_ENCODING);
-    // A body that was read to its end goes up without its trailers.
-    headers.remove(TRAILER);
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    headers::describe_body(request.headers_mut(), bytes.len());
     Ok(request.map(|_| Body::full(bytes)))
 }
 

@@ -1,3 +1,5 @@
+use http::header::CONTENT_LENGTH;
+
 use super::*;
 
 #[test]
