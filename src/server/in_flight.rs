@@ -5,10 +5,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
 
 use super::connection_state::ConnectionState;
 use crate::body::{Body, Error};
@@ -44,13 +46,16 @@ pub(super) struct ResponseBody {
     inner: Body,
     /// What is left of a frame that is handed out in pieces.
     rest: Bytes,
-    /// What it ends with, when all before that is on its way.
-    failure: Option<Error>,
+    /// What it ends with, and when: all before that is on its way then.
+    failure: Option<(Error, Pin<Box<Sleep>>)>,
     /// Whether the server had time to write what it was given.
     is_written: bool,
     http2: bool,
     _in_flight: InFlight,
 }
+
+/// How long the server has to write what it was given before a body fails.
+const WRITING: Duration = Duration::from_millis(10);
 
 /// What comes of polling a body.
 type Polled = Option<Result<Frame<Bytes>, Error>>;
@@ -83,27 +88,28 @@ impl ResponseBody {
         Self { inner, rest, failure, is_written, http2, _in_flight: in_flight }
     }
 
-    /// hyper drops what it has not written yet, the head among it, when a body fails. It writes when
-    /// there is nothing more for a moment, so a failure comes after one.
+    /// hyper drops what it has not written yet, the head among it, when a body fails. It writes while
+    /// it waits for more, so a failure comes after a moment of that.
     fn poll_written(
         &mut self,
         cx: &mut Context<'_>,
         poll: fn(&mut Self, &mut Context<'_>) -> Poll<Polled>,
     ) -> Poll<Polled> {
-        if let Some(failure) = self.failure.take() {
-            return Poll::Ready(Some(Err(failure)));
-        }
-        match poll(self, cx) {
-            Poll::Ready(Some(Err(failure))) if !self.is_written => {
-                (self.failure, self.is_written) = (Some(failure), true);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            polled => {
-                self.is_written = polled.is_pending();
-                polled
+        if self.failure.is_none() {
+            match poll(self, cx) {
+                Poll::Ready(Some(Err(failure))) if !self.is_written => {
+                    self.failure = Some((failure, Box::pin(sleep(WRITING))));
+                }
+                polled => {
+                    self.is_written = polled.is_pending();
+                    return polled;
+                }
             }
         }
+        if let Some((_, written)) = &mut self.failure {
+            ready!(written.as_mut().poll(cx));
+        }
+        Poll::Ready(self.failure.take().map(|(failure, _)| Err(failure)))
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
@@ -165,15 +171,16 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn lets_the_server_write_before_it_fails() {
+    #[tokio::test(start_paused = true)]
+    async fn lets_the_server_write_before_it_fails() {
         for http2 in [false, true] {
             let torn = [Ok(Frame::data(Bytes::from("abc"))), Err(Error::from("torn"))];
             let torn = StreamBody::new(stream::iter(torn));
             let mut body = ResponseBody { inner: Body::new(torn), ..body(http2, 0).0 };
             assert!(matches!(body.frame().now_or_never(), Some(Some(Ok(_)))));
             assert!(body.frame().now_or_never().is_none(), "it can write here");
-            assert!(matches!(body.frame().now_or_never(), Some(Some(Err(_)))));
+            assert!(matches!(body.frame().await, Some(Err(_))));
+            assert!(body.frame().await.is_none());
         }
     }
 
