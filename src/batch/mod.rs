@@ -16,6 +16,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gather;
+mod huge_numbers;
 mod media;
 mod metrics;
 mod request;

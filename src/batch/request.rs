@@ -10,7 +10,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::error::Error;
+use super::{error::Error, huge_numbers};
 use crate::{
     json::{Name, Names},
     problem::Violation,
@@ -46,6 +46,17 @@ impl BatchRequest {
     /// Parses `{"vehicles":[{"vin":…,"plate":…},…]}` with 1 to `max_vehicles` entries, a byte order
     /// mark before it already gone.
     pub fn parse(body: &[u8], max_vehicles: usize) -> Result<Self, Error> {
+        match Self::read(body, max_vehicles) {
+            // Only then, because looking for them costs.
+            Err(Error::Json(error)) => match huge_numbers::zeroed(body) {
+                Some(body) => Self::read(&body, max_vehicles),
+                None => Err(Error::Json(error)),
+            },
+            read => read,
+        }
+    }
+
+    fn read(body: &[u8], max_vehicles: usize) -> Result<Self, Error> {
         // Once for all: strings in the JSON need not be checked one by one.
         let text = std::str::from_utf8(body).map_err(|_| Error::NotUtf8)?;
         // Most entries are written without blanks, and a set that need not grow is filled faster.

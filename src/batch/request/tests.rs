@@ -61,6 +61,9 @@ fn names_what_is_not_even_a_vehicle() {
         (r#"{"vin":null,"plate":"A"}"#, "/vehicles/0/vin", "is not a string"),
         (r#"{"vin":{"a":[1]},"plate":"A"}"#, "/vehicles/0/vin", "is not a string"),
         (r#"{"vin":"3VWFE21C04M000001","plate":7}"#, "/vehicles/0/plate", "is not a string"),
+        (r#"{"vin":"3VWFE21C04M000001","plate":1e999}"#, "/vehicles/0/plate", "is not a string"),
+        (r#"{"vin":-1E+999,"plate":"A"}"#, "/vehicles/0/vin", "is not a string"),
+        ("1e999", "/vehicles/0", "is not an object"),
     ] {
         let found = problems(&format!(r#"{{"vehicles":[{entry}]}}"#));
         assert_eq!(found, [(pointer.into(), None, reason.into())], "{entry}");
@@ -86,6 +89,8 @@ fn refuses_what_is_not_the_documented_shape() {
         "[]",
         "null",
         "\u{feff}{}",
+        r#"{"vehicles":[1e999}"#,
+        "1e999",
         " \u{feff}{}",
         r#"{"vehicles":[]}x"#,
         r#"{"vehicles":{}}"#,
