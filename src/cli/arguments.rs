@@ -302,6 +302,23 @@ mod tests {
     }
 
     #[test]
+    fn a_token_needs_a_subject_and_a_life() {
+        for (subject, ttl, named) in [
+            ("", "1h", Some("--subject <S>")),
+            ("a", "0s", Some("--ttl <TIME>")),
+            ("a", "999ms", Some("one second or more")),
+            ("a", "1s", None),
+        ] {
+            let parsed =
+                Arguments::try_parse_from(["vingate", "token", "--subject", subject, "--ttl", ttl]);
+            let error = parsed.err().map(|error| error.to_string());
+            let is_named = |error: &String| named.is_some_and(|named| error.contains(named));
+            assert_eq!(error.is_some(), named.is_some(), "{error:?}");
+            assert!(error.iter().all(is_named), "{error:?}");
+        }
+    }
+
+    #[test]
     fn no_example_asks_the_admin_listener_over_tls() {
         for command in Arguments::command().get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string);

@@ -112,9 +112,6 @@ async fn what_cannot_be_understood_ends_with_status_2() {
         &["fly"],
         &["serve", "--fast"],
         &["completions", "x"],
-        &["token", "--subject", ""],
-        &["token", "--subject", "a", "--ttl", "0s"],
-        &["token", "--subject", "a", "--ttl", "999ms"],
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
         let ended = command.args(arguments).output().await.unwrap();
