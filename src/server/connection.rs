@@ -48,6 +48,7 @@ pub(super) struct Protocols {
     builder: auto::Builder<Streams>,
     tls: Option<Tls>,
     timeouts: Timeouts,
+    max_head: usize,
     clients: Clients,
     metrics: Metrics,
 }
@@ -56,12 +57,13 @@ impl Protocols {
     pub(super) fn new(config: &Config, tls: Option<Tls>, metrics: Metrics) -> Self {
         let streams = Streams::new(config.write_idle_timeout, metrics.clone());
         let mut builder = auto::Builder::new(streams);
+        let max_head = config.max_head.max(MIN_HEAD);
         let mut http1 = builder.http1();
         http1
             .timer(TokioTimer::new())
             // See `connection_state`.
             .header_read_timeout(None)
-            .max_buf_size(config.max_head.max(MIN_HEAD));
+            .max_buf_size(max_head);
         if config.max_fields != HEADERS_ON_STACK {
             http1.max_headers(config.max_fields);
         }
@@ -78,7 +80,7 @@ impl Protocols {
             idle: config.idle_timeout,
             write_idle: config.write_idle_timeout,
         };
-        Self { builder, tls, timeouts, clients: Clients::new(), metrics }
+        Self { builder, tls, timeouts, max_head, clients: Clients::new(), metrics }
     }
 
     /// Whether what comes is protected by TLS.
@@ -101,7 +103,7 @@ impl Protocols {
         let service = ConnectionService::new(service, peer, Arc::clone(&state));
         let reason = match &self.tls {
             None => {
-                let io = WatchedIo::new(socket, Arc::clone(&state), Negotiated::Nothing);
+                let io = self.watch(socket, &state, Negotiated::Nothing);
                 self.speak(io, service, &state).await
             }
             // Boxed, so that a connection without TLS does not take the room of one with it.
@@ -110,6 +112,15 @@ impl Protocols {
         if let Some(reason) = reason {
             self.metrics.note(reason);
         }
+    }
+
+    fn watch<I>(
+        &self,
+        io: I,
+        state: &Arc<ConnectionState>,
+        negotiated: Negotiated,
+    ) -> WatchedIo<I> {
+        WatchedIo::new(io, Arc::clone(state), negotiated, self.max_head)
     }
 
     async fn secure<I, S: Service>(
@@ -125,7 +136,7 @@ impl Protocols {
         let deadline = state.opened_at() + self.timeouts.header;
         match tls.accept(socket, state, deadline).await {
             Ok((stream, negotiated)) => {
-                let io = WatchedIo::new(stream, Arc::clone(state), negotiated);
+                let io = self.watch(stream, state, negotiated);
                 self.speak(io.with_goodbye(say_goodbye), service, state)
                     .await
             }

@@ -53,6 +53,8 @@ enum State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Head {
     has_begun: bool,
+    /// Bytes of the lines that have come as a whole.
+    size: usize,
     length: u64,
     is_chunked: bool,
 }
@@ -115,6 +117,18 @@ impl Framing {
             at += end + 1;
         }
         None
+    }
+
+    /// Bytes that may come next so that none of a head are beyond `max_head`: at least one.
+    pub(super) fn room(&self, max_head: usize) -> usize {
+        match self.state {
+            State::Head(head) => max_head.saturating_sub(head.size + self.line.len()).max(1),
+            State::Content(left) | State::Chunk(left) => {
+                max_head.saturating_add(usize::try_from(left).unwrap_or(usize::MAX))
+            }
+            State::Size | State::ChunkEnd | State::Trailers => max_head,
+            State::Lost => usize::MAX,
+        }
     }
 
     pub(super) fn heads(&self) -> u64 {
@@ -209,6 +223,7 @@ impl Head {
 
     /// Takes in the next line. What hyper refuses itself need not be understood.
     fn take(&mut self, line: &[u8]) {
+        self.size += line.len() + b"\r\n".len();
         if !self.has_begun {
             self.has_begun = true;
             return;
@@ -367,6 +382,33 @@ mod tests {
             let mut framing = Framing::default();
             assert!(follow(&mut framing, post + "\n").is_some());
         }
+    }
+
+    #[test]
+    fn has_room_for_the_rest_of_a_head() {
+        let max_head = 64;
+        for (bytes, room) in [
+            ("".to_owned(), 64),
+            ("\r\n".to_owned(), 64),
+            ("GET".to_owned(), 61),
+            (GET[..GET.len() - 2].to_owned(), 64 - 26),
+            (GET.to_owned(), 64),
+            (format!("{GET}GET"), 61),
+            (sized(" 100", ""), 164),
+            (sized(" 100", "hello"), 159),
+            (sized(" 5", "helloGET"), 61),
+            (sized(" 18446744073709551615", ""), usize::MAX),
+            (chunked("5\r\nhel"), 66),
+            (chunked("5\r\nhello\r\n0\r\n"), 64),
+            (format!("GET /{}", "a".repeat(100)), 1),
+        ] {
+            let mut framing = Framing::default();
+            assert_eq!(follow(&mut framing, &bytes), None);
+            assert_eq!(framing.room(max_head), room, "{bytes:?}");
+        }
+        let mut lost = Framing::default();
+        lost.lose();
+        assert_eq!(lost.room(max_head), usize::MAX);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pin_project! {
         inner: I,
         state: Arc<ConnectionState>,
         negotiated: Negotiated,
+        max_head: usize,
         protocol: Protocol,
         // The request whose body must not be read any further.
         malformed: Option<u64>,
@@ -63,9 +64,16 @@ enum Protocol {
 }
 
 impl<I> WatchedIo<I> {
-    pub(super) fn new(inner: I, state: Arc<ConnectionState>, negotiated: Negotiated) -> Self {
+    /// `max_head`: bytes of a head. hyper refuses one that is not whole with so many, but it would
+    /// take all that comes with the last of them.
+    pub(super) fn new(
+        inner: I,
+        state: Arc<ConnectionState>,
+        negotiated: Negotiated,
+        max_head: usize,
+    ) -> Self {
         let protocol = Protocol::Preface(0);
-        Self { inner, state, negotiated, protocol, malformed: None, goodbye: None }
+        Self { inner, state, negotiated, max_head, protocol, malformed: None, goodbye: None }
     }
 
     /// The same, with something to say before it is closed.
@@ -86,7 +94,8 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
             return refuse_body(request, this.state);
         }
         let before = buf.filled().len();
-        match ready!(this.inner.poll_read(cx, buf)) {
+        let room = this.protocol.room(*this.max_head);
+        match ready!(poll_read_some(this.inner, cx, buf, room)) {
             // TLS that ends without a close_notify. HTTP knows where its messages end, so none can
             // be cut short unseen (RFC 9112 §9.8).
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
@@ -129,6 +138,23 @@ impl<I: AsyncRead> AsyncRead for WatchedIo<I> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Reads at most `most` bytes.
+fn poll_read_some<I: AsyncRead>(
+    inner: Pin<&mut I>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+    most: usize,
+) -> Poll<io::Result<()>> {
+    if buf.remaining() <= most {
+        return inner.poll_read(cx, buf);
+    }
+    let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+    let read = inner.poll_read(cx, &mut part);
+    let filled = part.filled().len();
+    buf.advance(filled);
+    read
 }
 
 /// Ends the head that is in `buf` with the byte at `end`, so that hyper refuses it, with a response,
@@ -190,6 +216,14 @@ impl<I: AsyncWrite> AsyncWrite for WatchedIo<I> {
 }
 
 impl Protocol {
+    /// Bytes that may be read at once.
+    fn room(&self, max_head: usize) -> usize {
+        match self {
+            Self::Http1(framing) => framing.room(max_head),
+            Self::Preface(_) | Self::Http2 => usize::MAX,
+        }
+    }
+
     /// Takes in the next bytes. Tells once whether it is HTTP/2: when they complete its preface,
     /// or cannot any more.
     fn advance(&mut self, new: &[u8]) -> Option<bool> {
@@ -250,7 +284,7 @@ mod tests {
             (Negotiated::Http2, PREFACE, true),
             (Negotiated::Http2, GET, false),
         ] {
-            let mut io = WatchedIo::new(sent, Arc::new(ConnectionState::new()), negotiated);
+            let mut io = WatchedIo::new(sent, Arc::new(ConnectionState::new()), negotiated, 64);
             let end = io.read_to_end(&mut Vec::new()).await;
             assert_eq!(end.is_ok(), read, "{negotiated:?}");
         }

@@ -19,6 +19,9 @@ use crate::{
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n";
 const LAST: &str = "GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
+/// Bytes of a head that may come, if nothing else is configured.
+const MAX_HEAD: usize = 32 * 1024;
+
 const ONE: (&str, &str) = ("3VWFE21C04M000001", "MFF956M");
 
 #[tokio::test]
@@ -231,4 +234,26 @@ fn lines(upstream: &Upstream) -> Vec<String> {
         .into_iter()
         .map(|seen| seen.line)
         .collect()
+}
+
+#[tokio::test]
+async fn a_head_behind_another_may_be_no_larger() {
+    let (gateway, upstream) = gateway(OPEN).await;
+    let head = |size: usize| {
+        let (start, end) =
+            ("GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: ", "\r\n\r\n");
+        format!("{start}{}{end}", "y".repeat(size - start.len() - end.len()))
+    };
+    let sized = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    let chunked = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   5\r\nhello\r\n0\r\n\r\n";
+    let get = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+    for first in [get, sized, chunked] {
+        for (size, status) in [(MAX_HEAD, 200), (MAX_HEAD + 1, 431), (MAX_HEAD + 20_000, 431)] {
+            let responses = exchange(gateway.address, format!("{first}{}", head(size))).await;
+            assert_eq!(statuses(&responses), [200, status], "{first}{size}");
+        }
+    }
+    let large = lines(&upstream);
+    assert_eq!(large.iter().filter(|line| *line == "GET /large").count(), 3);
 }
