@@ -198,13 +198,22 @@ impl<'a> Gathering<'a> {
         asked_at: Instant,
     ) -> Result<Option<Part>, Error> {
         let Self { loader, wanted, .. } = *self;
-        let waiting = self
-            .waiting
+        self.waiting
             .get_or_insert_with(|| wanted.trace.step(Step::Wait));
-        let late = || Outcome::Failed(Arc::new(upstream::Error::Timeout.into()));
-        let outcome = timeout_at(wanted.deadline, waiter.outcome()).await;
-        let outcome = outcome.unwrap_or_else(|_| late());
-        waiting.link(|| waiter.call());
+        let outcome = match timeout_at(wanted.deadline, waiter.outcome()).await {
+            Ok(outcome) => outcome,
+            Err(_) => match self.stale(nth) {
+                Some(part) => {
+                    let late = upstream::Error::Timeout.into();
+                    self.masked_failure.get_or_insert_with(|| Arc::new(late));
+                    return Ok(Some(part));
+                }
+                None => waiter.outcome().await,
+            },
+        };
+        if let Some(waiting) = &mut self.waiting {
+            waiting.link(|| waiter.call());
+        }
         let failure = match outcome {
             Outcome::Filled(entry) => {
                 let cache = loader.cache();
@@ -222,19 +231,22 @@ impl<'a> Gathering<'a> {
         if is_others && self.retried.insert(nth) {
             return Ok(None);
         }
-        let partition = wanted.partition.filter(|_| failure.permits_stale());
-        let stale = partition.and_then(|partition| {
-            let (vehicle, now) = (wanted.vehicles[nth], Instant::now());
-            let cache = loader.cache();
-            cache.stale_if_error(partition, vehicle, wanted.directives, now)
-        });
-        match stale {
-            Some(entry) => {
+        match self.stale(nth).filter(|_| failure.permits_stale()) {
+            Some(part) => {
                 self.masked_failure.get_or_insert(failure);
-                Ok(Some(Part { entry, from: CacheStatus::StaleOnError }))
+                Ok(Some(part))
             }
             None => Err(wanted.failed(failure)),
         }
+    }
+
+    /// What is still held of the `nth` vehicle, if it may stand in.
+    fn stale(&self, nth: usize) -> Option<Part> {
+        let Self { loader, wanted, .. } = *self;
+        let (vehicle, now) = (wanted.vehicles[nth], Instant::now());
+        let cache = loader.cache();
+        let entry = cache.stale_if_error(wanted.partition?, vehicle, wanted.directives, now)?;
+        Some(Part { entry, from: CacheStatus::StaleOnError })
     }
 }
 
