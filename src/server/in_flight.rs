@@ -48,8 +48,6 @@ pub(super) struct ResponseBody {
     rest: Bytes,
     /// What it ends with, and when: all before that is on its way then.
     failure: Option<(Error, Pin<Box<Sleep>>)>,
-    /// Whether the server had time to write what it was given.
-    is_written: bool,
     http2: bool,
     _in_flight: InFlight,
 }
@@ -84,8 +82,7 @@ impl Drop for InFlight {
 
 impl ResponseBody {
     pub(super) fn new(inner: Body, http2: bool, in_flight: InFlight) -> Self {
-        let (rest, failure, is_written) = (Bytes::new(), None, false);
-        Self { inner, rest, failure, is_written, http2, _in_flight: in_flight }
+        Self { inner, rest: Bytes::new(), failure: None, http2, _in_flight: in_flight }
     }
 
     /// hyper drops what it has not written yet, the head among it, when a body fails. It writes while
@@ -97,13 +94,10 @@ impl ResponseBody {
     ) -> Poll<Polled> {
         if self.failure.is_none() {
             match poll(self, cx) {
-                Poll::Ready(Some(Err(failure))) if !self.is_written => {
+                Poll::Ready(Some(Err(failure))) => {
                     self.failure = Some((failure, Box::pin(sleep(WRITING))));
                 }
-                polled => {
-                    self.is_written = polled.is_pending();
-                    return polled;
-                }
+                polled => return polled,
             }
         }
         if let Some((_, written)) = &mut self.failure {
