@@ -111,6 +111,12 @@ pub(crate) fn fill(cache: &TestCache, vehicle: Vehicle, bytes: &str) {
     lead.fill(vec![element(bytes)], true, Moment::now());
 }
 
+/// How often what a new request sees was dropped as a whole, its own partition or one that shares
+/// its counter by chance.
+pub(crate) fn epoch(cache: &TestCache) -> u32 {
+    cache.0.epoch(partition(0))
+}
+
 /// What a new request sees of a vehicle.
 pub(crate) fn seen(cache: &TestCache, vehicle: Vehicle) -> Option<String> {
     match lookup_with(cache, &[vehicle], "only-if-cached")
