@@ -43,6 +43,13 @@ impl CallContext {
         Reservation { account, client, vehicles, ..Reservation::of(Kind::Buffered) }
     }
 
+    /// Whose turn a call for these takes; `None`: what many share is no client's own.
+    pub(super) fn only_client<'a>(contexts: impl Iterator<Item = &'a Self>) -> Option<ClientId> {
+        let mut clients = contexts.map(|context| context.client);
+        let client = clients.next()?;
+        client.filter(|_| clients.all(|other| other == client))
+    }
+
     /// Whether calls may carry what others wait for.
     pub(super) fn is_shared(&self) -> bool {
         self.partition.is_some() && !self.directives.no_store

@@ -70,7 +70,7 @@ pub(super) enum Next {
 /// What a call needs a permit for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Demand {
-    /// Whose turn it takes; `None`: what many share is no client's own.
+    /// Whose turn it takes.
     pub(super) client: Option<ClientId>,
     /// Those of the request that asks.
     pub(super) vehicles: usize,
@@ -273,11 +273,10 @@ impl Queue {
     /// What the next call of a request needs a permit for.
     pub(super) fn demand(&self, ticket: &Arc<Ticket>, limits: Limits) -> Option<Demand> {
         let entry = self.entries.iter().find(|entry| entry.is_of(ticket))?;
-        let client = entry.context.client;
-        let mut small = self.entries.iter().filter(|entry| entry.small.is_some());
-        let is_of_many = entry.small.is_some() && small.any(|it| it.context.client != client);
+        let goes = |it: &&Entry| it.is_of(ticket) || entry.small.is_some() && it.small.is_some();
+        let contexts = self.entries.iter().filter(goes).map(|it| &*it.context);
         Some(Demand {
-            client: client.filter(|_| !is_of_many),
+            client: CallContext::only_client(contexts),
             vehicles: balanced(entry.len(), self.chunk(limits)).next()?,
         })
     }

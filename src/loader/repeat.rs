@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    CallError, Failure, Loader, balanced,
+    CallContext, CallError, Failure, Loader, balanced,
     call_context::QueueKey,
     queue::{Part, Queue},
 };
@@ -126,9 +126,7 @@ impl Loader {
         let Some(first) = parts.first() else {
             return Ok(());
         };
-        let client = first.context.client;
-        let is_of_many = parts.iter().any(|part| part.context.client != client);
-        let client = client.filter(|_| !is_of_many);
+        let client = CallContext::only_client(parts.iter().map(|part| &*part.context));
         let reservation = first.context.reservation(client, count(&parts));
         let reserving = self.0.upstream.reserve(reservation);
         let reserved = timeout_at(deadline, reserving).await;
