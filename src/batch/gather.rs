@@ -231,7 +231,8 @@ impl<'a> Gathering<'a> {
         if is_others && self.retried.insert(nth) {
             return Ok(None);
         }
-        match self.stale(nth).filter(|_| failure.permits_stale()) {
+        let permits_stale = failure.permits_stale();
+        match permits_stale.then(|| self.stale(nth)).flatten() {
             Some(part) => {
                 self.masked_failure.get_or_insert(failure);
                 Ok(Some(part))
