@@ -29,7 +29,7 @@ pub(super) fn vehicle(vin: u8, plate: u8) -> Vehicle {
     }
 }
 
-pub(super) fn partition(n: u8) -> Partition {
+pub(crate) fn partition(n: u8) -> Partition {
     Partition::new(&[n + 1; 32])
 }
 
@@ -109,12 +109,6 @@ fn lookup_in(
 pub(crate) fn fill(cache: &TestCache, vehicle: Vehicle, bytes: &str) {
     let lead = lookup_with(cache, &[vehicle], "no-cache").lead.unwrap();
     lead.fill(vec![element(bytes)], true, Moment::now());
-}
-
-/// How often what a new request sees was dropped as a whole, its own partition or one that shares
-/// its counter by chance.
-pub(crate) fn epoch(cache: &TestCache) -> u32 {
-    cache.0.epoch(partition(0))
 }
 
 /// What a new request sees of a vehicle.
