@@ -24,12 +24,13 @@ pub(crate) struct Gateway {
 pub(crate) struct Counts(HashMap<String, i64>);
 
 impl Gateway {
-    /// Starts one whose upstream listens on this port of the loopback.
-    pub(crate) fn start(upstream: u16) -> Self {
+    /// Starts one whose upstream listens on this port of the loopback, and takes its traces too.
+    pub(crate) fn start(upstream: u16, is_traced: bool) -> Self {
         let folder = env::temp_dir().join(format!("vingate-instructions-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder can be made");
         let config = folder.join("vingate.toml");
-        fs::write(&config, configuration(upstream)).expect("a file can be written");
+        let trace = if is_traced { tracing(upstream) } else { String::new() };
+        fs::write(&config, configuration(upstream) + &trace).expect("a file can be written");
         let mut child = Command::new("valgrind")
             .arg("--tool=callgrind")
             .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
@@ -217,6 +218,16 @@ burst = 10000000
 [log]
 access = "off"
 format = "json"
+"#
+    )
+}
+
+fn tracing(collector: u16) -> String {
+    format!(
+        r#"
+[trace]
+otlp = "http://127.0.0.1:{collector}"
+sample = 0.01
 "#
     )
 }

@@ -17,6 +17,8 @@ pub(crate) struct Exchange {
     /// How many are made, so that a run takes some seconds.
     pub(crate) requests: usize,
     kind: Kind,
+    /// Whether one in a hundred is traced.
+    pub(crate) is_traced: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -32,13 +34,14 @@ enum Kind {
 }
 
 /// Every exchange.
-pub(crate) const ALL: [Exchange; 6] = [
-    Exchange { name: "forward", requests: 4_000, kind: Kind::Forward },
-    Exchange { name: "hit1", requests: 6_000, kind: Kind::Hit { batch: 1, of: 1_000 } },
-    Exchange { name: "hit500", requests: 200, kind: Kind::Hit { batch: 500, of: 1_000 } },
-    Exchange { name: "fresh500", requests: 100, kind: Kind::Hit { batch: 500, of: 20_000 } },
-    Exchange { name: "304", requests: 200, kind: Kind::NotModified { batch: 500, of: 1_000 } },
-    Exchange { name: "cold500", requests: 40, kind: Kind::Miss { batch: 500 } },
+pub(crate) const ALL: [Exchange; 7] = [
+    Exchange::new("forward", 4_000, Kind::Forward),
+    Exchange::new("hit1", 6_000, Kind::Hit { batch: 1, of: 1_000 }),
+    Exchange::new("traced1", 12_000, Kind::Hit { batch: 1, of: 1_000 }).traced(),
+    Exchange::new("hit500", 200, Kind::Hit { batch: 500, of: 1_000 }),
+    Exchange::new("fresh500", 100, Kind::Hit { batch: 500, of: 20_000 }),
+    Exchange::new("304", 200, Kind::NotModified { batch: 500, of: 1_000 }),
+    Exchange::new("cold500", 40, Kind::Miss { batch: 500 }),
 ];
 
 /// Vehicles that are asked for at once to have them cached.
@@ -62,6 +65,14 @@ struct Response {
 }
 
 impl Exchange {
+    const fn new(name: &'static str, requests: usize, kind: Kind) -> Self {
+        Self { name, requests, kind, is_traced: false }
+    }
+
+    const fn traced(self) -> Self {
+        Self { is_traced: true, ..self }
+    }
+
     /// Makes so many of the requests.
     pub(crate) fn run(&self, gateway: SocketAddr, requests: usize) {
         let mut connection = Connection::new(gateway);
