@@ -91,13 +91,17 @@ impl Counts {
         let (mut names, mut counts) = (HashMap::new(), HashMap::new());
         let (mut place, mut is_called) = (String::new(), false);
         for line in out.lines() {
-            if let Some(("fl" | "fi" | "fe", value)) = line.split_once('=') {
+            if let Some((key @ ("fl" | "fi" | "fe" | "cfi" | "cfl"), value)) = line.split_once('=')
+            {
                 // `(id) name` at first, later `(id)`.
                 let (id, name) = value.split_once(' ').unwrap_or((value, ""));
                 if !name.is_empty() {
                     names.insert(id.to_owned(), self::place(name));
                 }
-                place = names.get(id).cloned().unwrap_or_default();
+                // What begins with `c` is where the next call goes.
+                if !key.starts_with('c') {
+                    place = names.get(id).cloned().unwrap_or_default();
+                }
             } else if line.starts_with("calls=") {
                 is_called = true;
             } else if line.starts_with(|c: char| c.is_ascii_digit() || "+-*".contains(c)) {
