@@ -81,7 +81,7 @@ fn main() -> ExitCode {
 /// What one request of an exchange takes.
 fn count(exchange: &Exchange, upstream: u16) -> Counts {
     let run = |requests| {
-        let running = callgrind::Gateway::start(upstream, exchange.is_traced);
+        let running = callgrind::Gateway::start(upstream, exchange.gateway);
         exchange.run(running.address(), requests);
         running.stop()
     };

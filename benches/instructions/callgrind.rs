@@ -10,6 +10,8 @@ use std::{
     thread,
 };
 
+use super::exchange::Variant;
+
 /// The secret of the tokens. It is no secret.
 pub(crate) const SECRET: &str = "a secret for measuring, of 32 bytes or more";
 
@@ -25,12 +27,11 @@ pub(crate) struct Counts(HashMap<String, i64>);
 
 impl Gateway {
     /// Starts one whose upstream listens on this port of the loopback, and takes its traces too.
-    pub(crate) fn start(upstream: u16, is_traced: bool) -> Self {
+    pub(crate) fn start(upstream: u16, variant: Variant) -> Self {
         let folder = env::temp_dir().join(format!("vingate-instructions-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder can be made");
         let config = folder.join("vingate.toml");
-        let trace = if is_traced { tracing(upstream) } else { String::new() };
-        fs::write(&config, configuration(upstream) + &trace).expect("a file can be written");
+        fs::write(&config, configuration(upstream, variant)).expect("a file can be written");
         let mut child = Command::new("valgrind")
             .arg("--tool=callgrind")
             .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
@@ -188,8 +189,9 @@ fn place(file: &str) -> String {
     file.rsplit('/').next().unwrap_or(file).to_owned()
 }
 
-fn configuration(upstream: u16) -> String {
-    format!(
+fn configuration(upstream: u16, variant: Variant) -> String {
+    let rate = if variant == Variant::Limited { 1 } else { 10_000_000 };
+    let common = format!(
         r#"
 [server]
 listen = "127.0.0.1:0"
@@ -217,21 +219,19 @@ write = "vehicles:write"
 [cache.ttl]
 finished = "1h"
 [limit.rate]
-requests_per_second = 10000000
-burst = 10000000
+requests_per_second = {rate}
+burst = {rate}
 [log]
 access = "off"
 format = "json"
 "#
-    )
-}
-
-fn tracing(collector: u16) -> String {
-    format!(
+    );
+    let trace = format!(
         r#"
 [trace]
-otlp = "http://127.0.0.1:{collector}"
+otlp = "http://127.0.0.1:{upstream}"
 sample = 0.01
 "#
-    )
+    );
+    if variant == Variant::Traced { common + &trace } else { common }
 }

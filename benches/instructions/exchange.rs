@@ -17,8 +17,17 @@ pub(crate) struct Exchange {
     /// How many are made, so that a run takes some seconds.
     pub(crate) requests: usize,
     kind: Kind,
-    /// Whether one in a hundred is traced.
-    pub(crate) is_traced: bool,
+    pub(crate) gateway: Variant,
+}
+
+/// What is different about the gateway.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Variant {
+    Plain,
+    /// One request in a hundred is traced.
+    Traced,
+    /// A client has one request a second.
+    Limited,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -29,15 +38,18 @@ enum Kind {
     Hit { batch: usize, of: usize },
     /// The same, and the client has the response already.
     NotModified { batch: usize, of: usize },
+    /// The same `GET`, by a client that has no more requests.
+    Refused,
     /// Batches of vehicles that nobody has asked for before.
     Miss { batch: usize },
 }
 
 /// Every exchange.
-pub(crate) const ALL: [Exchange; 7] = [
+pub(crate) const ALL: [Exchange; 8] = [
     Exchange::new("forward", 4_000, Kind::Forward),
     Exchange::new("hit1", 6_000, Kind::Hit { batch: 1, of: 1_000 }),
-    Exchange::new("traced1", 12_000, Kind::Hit { batch: 1, of: 1_000 }).traced(),
+    Exchange::new("traced1", 12_000, Kind::Hit { batch: 1, of: 1_000 }).with(Variant::Traced),
+    Exchange::new("refused", 6_000, Kind::Refused).with(Variant::Limited),
     Exchange::new("hit500", 200, Kind::Hit { batch: 500, of: 1_000 }),
     Exchange::new("fresh500", 100, Kind::Hit { batch: 500, of: 20_000 }),
     Exchange::new("304", 200, Kind::NotModified { batch: 500, of: 1_000 }),
@@ -55,6 +67,8 @@ const STRIDE: usize = 37;
 /// large fleet are asked for again, or what a batch costs would depend on the machine.
 const TELLING: Duration = Duration::from_millis(1_100);
 
+const FORWARDED: &str = "GET /api/resources HTTP/1.1";
+
 /// Responses that a client has already.
 const KNOWN: usize = 16;
 
@@ -66,11 +80,11 @@ struct Response {
 
 impl Exchange {
     const fn new(name: &'static str, requests: usize, kind: Kind) -> Self {
-        Self { name, requests, kind, is_traced: false }
+        Self { name, requests, kind, gateway: Variant::Plain }
     }
 
-    const fn traced(self) -> Self {
-        Self { is_traced: true, ..self }
+    const fn with(self, gateway: Variant) -> Self {
+        Self { gateway, ..self }
     }
 
     /// Makes so many of the requests.
@@ -79,8 +93,13 @@ impl Exchange {
         match self.kind {
             Kind::Forward => {
                 for _ in 0..requests {
-                    connection.ok("GET /api/resources HTTP/1.1", "", "");
+                    connection.ok(FORWARDED, "", "");
                 }
+            }
+            Kind::Refused => {
+                let statuses = (0..requests).map(|_| connection.exchange(FORWARDED, "", "").status);
+                let refused = statuses.filter(|status| status == "429").count();
+                assert!(refused > requests / 2, "{refused} of {requests}");
             }
             Kind::Hit { batch, of } | Kind::NotModified { batch, of } => {
                 let fleet = fleet::fleet(of);
@@ -163,6 +182,12 @@ impl Connection {
 
     /// The response to a request; it must not be an error.
     fn ok(&mut self, line: &str, headers: &str, body: &str) -> Response {
+        let response = self.exchange(line, headers, body);
+        assert!(matches!(&*response.status, "200" | "304"), "{}", response.status);
+        response
+    }
+
+    fn exchange(&mut self, line: &str, headers: &str, body: &str) -> Response {
         let length = match body.len() {
             0 => String::new(),
             length => format!("Content-Length: {length}\r\n"),
@@ -174,9 +199,7 @@ impl Connection {
         // In one piece, so that it is read in one.
         let sent = self.stream.get_mut().write_all(request.as_bytes());
         sent.expect("the gateway reads");
-        let response = self.head();
-        assert!(matches!(&*response.status, "200" | "304"), "{}", response.status);
-        response
+        self.head()
     }
 
     fn head(&mut self) -> Response {
