@@ -91,6 +91,9 @@ struct Document<'a> {
     problems: &'a [Violation],
 }
 
+/// Bytes that a document mostly has at most.
+const USUAL: usize = 512;
+
 /// The response that says what is wrong. `detail` becomes a sentence.
 pub fn response(
     code: Code,
@@ -108,7 +111,8 @@ pub fn response(
         request_id: id.map(RequestId::as_str),
         problems,
     };
-    let json = serde_json::to_vec(&document).expect("strings and numbers make JSON");
+    let mut json = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut json, &document).expect("strings and numbers make JSON");
     let mut response = Response::new(Body::full(json));
     *response.status_mut() = status;
     response.extensions_mut().insert(code);

@@ -31,7 +31,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{Method, Request, Response, header::TRAILER};
+use http::{
+    Method, Request, Response,
+    header::{CONTENT_LENGTH, TRAILER},
+};
 use http_body::Body as _;
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -108,14 +111,13 @@ impl Service<Request<Body>> for Forward {
         }
         let upgrade = upgrade::take(&mut request);
         let cause = write::cause(&request, &self.shared.config.harmless_writes);
-        let trailers = head::prepare(&mut request, &self.shared.config, upgrade.is_some());
         let context = ResponseContext {
             shared: Arc::clone(&self.shared),
             credential: request.extensions().get().copied(),
             upgrade,
             body: None,
         };
-        exchange(self.upstream.clone(), request, trailers, cause, context)
+        exchange(self.upstream.clone(), request, cause, context)
     }
 }
 
@@ -146,19 +148,24 @@ fn must_be_buffered(request: &Request<Body>, max_body: usize) -> bool {
 
 async fn buffer(request: &mut Request<Body>, config: &Config) -> Result<(), Error> {
     let body = request.body_mut();
+    let was_length_known = body.size_hint().exact().is_some();
     let buffered = body.buffer(config.max_body, config.body_idle_timeout).await;
     *body = Body::full(buffered.map_err(Error::Body)?);
-    request.headers_mut().remove(TRAILER);
+    let headers = request.headers_mut();
+    headers.remove(TRAILER);
+    if !was_length_known {
+        headers.remove(CONTENT_LENGTH);
+    }
     Ok(())
 }
 
-/// Sends a request whose head is the upstream's, and looks over the response.
+/// Sends a request, and looks over the response. Its head is made the upstream's when it has a
+/// permit: what is refused for want of one is to cost little.
 ///
 /// No `async fn`: it would keep each argument twice.
 fn exchange(
     upstream: Upstream,
     mut request: Box<Request<Body>>,
-    trailers: Trailers,
     cause: Option<Cause>,
     mut context: ResponseContext,
 ) -> ResponseFuture {
@@ -167,27 +174,27 @@ fn exchange(
         if must_be_buffered(&request, config.max_body) {
             buffer(&mut request, config).await?;
         }
-        let is_buffered = request.body().is_buffered();
-        let reservation = reservation(&request, &context);
-        if !request.body().is_end_stream() && (cause.is_some() || !is_buffered) {
-            context.body = Some(monitor_body(&mut request, trailers, cause, config));
-        }
         let RequestContext { route, trace, .. } = RequestContext::of(request.extensions());
         let (route, trace) = (*route, trace.clone());
-        let write = cause.map(|cause| {
-            let ResponseContext { shared, credential, body, .. } = &context;
-            Box::new(Write::new(&request, cause, shared, *credential, body.clone()))
-        });
         // A write is its client's as long as it waits for a permit: whoever hangs up takes it
         // along, unsent. From then on it runs to its end.
         let waiting = trace.step(Step::Wait);
-        let permit = upstream.reserve(reservation).await.inspect_err(|error| {
+        let reserving = upstream.reserve(reservation(&request, &context));
+        let permit = reserving.await.inspect_err(|error| {
             if error.is_of_queue() {
                 let refused = RequestContext::of(request.extensions());
                 context.shared.queue_refusals.note(refused);
             }
         })?;
         drop(waiting);
+        let trailers = head::prepare(&mut request, config, context.upgrade.is_some());
+        if !request.body().is_end_stream() && (cause.is_some() || !request.body().is_buffered()) {
+            context.body = Some(monitor_body(&mut request, trailers, cause, config));
+        }
+        let write = cause.map(|cause| {
+            let ResponseContext { shared, credential, body, .. } = &context;
+            Box::new(Write::new(&request, cause, shared, *credential, body.clone()))
+        });
         trace.note_call();
         let Some(mut write) = write else {
             let calling = trace.step(Step::Call);
