@@ -114,6 +114,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::Unauthorized => "Sync, which refused the credential",
         Cause::Purge => "a purge",
         Cause::Replica => "another replica",
+        Cause::Lost => "the gateway, because it may have missed writes of other replicas",
     }
 }
 

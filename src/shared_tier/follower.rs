@@ -69,6 +69,8 @@ pub(super) enum Effect {
     Drop(InvalidationScope, Option<Duration>),
     /// Drop everything that is held.
     DropAll,
+    /// The same, because others may have written anything: it cannot be read.
+    Forget,
     /// The log is empty: put an entry into it.
     Begin,
     /// Call nobody for an account.
@@ -125,7 +127,7 @@ impl<R: Rules> Follower<R> {
         if is_all {
             self.heard_at = Some(sent_at);
             // Only now, when others can be asked for it and believed.
-            effects.extend(mem::take(&mut self.is_anew).then_some(Effect::DropAll));
+            effects.extend(mem::take(&mut self.is_anew).then_some(Effect::Forget));
             effects.push(Effect::Trust(sent_at + self.times.lease));
         }
         effects
@@ -177,7 +179,7 @@ impl<R: Rules> Follower<R> {
                 );
             }
             // Whoever wrote it meant something.
-            None => effects.push(Effect::DropAll),
+            None => effects.push(Effect::Forget),
         }
     }
 }
@@ -213,7 +215,7 @@ mod tests {
         let (mut follower, now) = (Follower::new(TIMES), Instant::now());
         assert_eq!(follower.connected(era("a")), [Effect::Doubt, Effect::BeginAnew(era("a"))]);
         let effects = read(&mut follower, &[(at(1), LogEntry::Beginning)], now);
-        assert_eq!(effects, [Effect::DropAll, Effect::Trust(now + SECOND)]);
+        assert_eq!(effects, [Effect::Forget, Effect::Trust(now + SECOND)]);
         (follower, now)
     }
 
@@ -267,7 +269,7 @@ mod tests {
         let mut new = Follower::<Strict>::new(TIMES);
         new.connected(era("a"));
         let trust = Effect::Trust(now + SECOND);
-        assert_eq!(read(&mut new, &log(1), now), [Effect::DropAll, trust]);
+        assert_eq!(read(&mut new, &log(1), now), [Effect::Forget, trust]);
     }
 
     #[test]
@@ -295,9 +297,9 @@ mod tests {
         let effects = follower.read(part(vec![(at(1), Some(LogEntry::Beginning))]), now);
         assert!(effects.is_empty());
         let effects = follower.read(part(vec![(at(1), None), (at(2), None)]), now);
-        assert_eq!(effects, [Effect::DropAll], "what cannot be read may mean anything");
+        assert_eq!(effects, [Effect::Forget], "what cannot be read may mean anything");
         assert_eq!(follower.next(), Some(at(2)));
         let effects = read(&mut follower, &[(at(2), LogEntry::Beginning)], now);
-        assert_eq!(effects, [Effect::DropAll, Effect::Trust(now + SECOND)], "what was before");
+        assert_eq!(effects, [Effect::Forget, Effect::Trust(now + SECOND)], "what was before");
     }
 }

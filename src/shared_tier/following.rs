@@ -278,7 +278,8 @@ impl<F: Failure> Applying<F> {
                         .invalidate_here(scope, Cause::Replica, fence_for)
                         .await;
                 }
-                Effect::DropAll => cache.forget_vehicles(),
+                Effect::DropAll => cache.forget_vehicles(Cause::Replica),
+                Effect::Forget => cache.forget_vehicles(Cause::Lost),
                 Effect::Pause(Pause { replica, account, rest }) => {
                     if replica != tier.0.replica {
                         upstream.note_retry_after(account, rest);

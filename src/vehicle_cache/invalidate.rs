@@ -29,6 +29,8 @@ labels! {
         Purge = "purge",
         /// Another replica said so.
         Replica = "replica",
+        /// Other replicas may have written anything: their log was joined, lost or emptied.
+        Lost = "lost",
     }
 }
 
@@ -156,9 +158,11 @@ impl<F: Failure> VehicleCache<F> {
         self.hold(&scope.into())
     }
 
-    /// Drops everything at once: other replicas may have written anything.
-    pub fn forget_vehicles(&self) {
-        self.note_purge(PurgeFilter::default(), &Cause::Replica.into());
+    /// Drops everything at once.
+    pub fn forget_vehicles(&self, cause: Cause) {
+        if self.metrics().gauges.entries.get() > 0 {
+            self.note_purge(PurgeFilter::default(), &cause.into());
+        }
         self.forget();
     }
 

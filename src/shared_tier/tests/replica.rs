@@ -134,7 +134,7 @@ impl<R: Rules> Replica<R> {
                 Effect::LetGo(write) => {
                     self.holds.remove(&write.number);
                 }
-                Effect::Drop(..) | Effect::DropAll => self.forget(),
+                Effect::Drop(..) | Effect::DropAll | Effect::Forget => self.forget(),
                 Effect::Begin | Effect::Pause(_) => unreachable!("no log here has that"),
                 Effect::Trust(until) => {
                     let left = until.saturating_duration_since(*NOW);

@@ -244,6 +244,20 @@ async fn in_doubt_nothing_older_is_served_and_nothing_sent_is_joined() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lost_log_drops_what_is_held_and_nobody_is_blamed_for_it() {
+    let cache = replicated(&Recorder::default());
+    let one = vehicle(1, 1);
+    let life = || cache.life_of(partition(0), one, Moment::now());
+    cache.forget_vehicles(Cause::Lost);
+    assert_eq!(life().dropped, None, "nothing was held");
+    fill(&cache, one, "a");
+    cache.forget_vehicles(Cause::Lost);
+    assert!(life().held.is_none());
+    assert_eq!(life().dropped.map(|drop| drop.cause), Some(Cause::Lost));
+    assert_eq!(cache.metrics().invalidations(Cause::Lost).get(), 1);
+}
+
 /// What another replica has had for so long, and would have for a minute.
 fn found(age: Duration) -> Option<Found> {
     let results = Results::new(element("theirs"), 60 * SECOND, Moment::now());
