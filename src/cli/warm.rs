@@ -31,8 +31,8 @@ pub(super) struct Pace {
 #[derive(Debug, Default)]
 struct Total {
     counts: Counts,
-    /// Vehicles whose batch failed.
-    failed: usize,
+    /// Vehicles whose batch failed, or that were served stale because Sync did.
+    failed: u64,
     /// Vehicles that were not asked for.
     skipped: usize,
 }
@@ -61,9 +61,9 @@ async fn warm(
     let started_at = Instant::now();
     let total = fill_all(&remote, &list.vehicles, pace, &stop).await;
     print(summary(&list, &total, started_at.elapsed()))?;
-    match list.left_out.is_empty() && total.failed + total.skipped == 0 {
+    match list.left_out.is_empty() && total.failed == 0 && total.skipped == 0 {
         true => Ok(()),
-        false => Err("not all vehicles were asked for".into()),
+        false => Err("not all vehicles were fetched or held".into()),
     }
 }
 
@@ -104,16 +104,20 @@ async fn fill_all(
         let vehicles = batch.len();
         asked += vehicles;
         bar.inc(vehicles as u64);
+        let tell = |why: String| {
+            bar.suspend(|| report(format_args!("{} failed: {why}", lines(batch))));
+        };
         match outcome {
-            Ok(counts) => {
-                total.counts.held += counts.held;
-                total.counts.fetched += counts.fetched;
+            Ok(filled) => {
+                total.counts.held += filled.counts.held;
+                total.counts.fetched += filled.counts.fetched;
+                total.failed += filled.stale;
+                filled.failure(vehicles).into_iter().for_each(tell);
             }
             Err(failure) => {
-                total.failed += vehicles;
+                total.failed += vehicles as u64;
                 if !stop.is_cancelled() {
-                    let lines = lines(batch);
-                    bar.suspend(|| report(format_args!("{lines} failed: {failure}")));
+                    tell(failure.to_string());
                 }
                 if failure.is_lasting() {
                     stop.cancel();

@@ -167,6 +167,22 @@ async fn a_gateway_that_says_when_is_asked_then() {
     assert!(out.ends_with(": 10 fetched, 0 held before, 0 failed\n"), "{out}");
 }
 
+/// The gateway responds as if all were well, but for its `Cache-Status`.
+#[tokio::test]
+async fn what_stays_stale_because_sync_fails_has_failed() {
+    let lifetimes = "[cache]\nstale_while_revalidate = \"0s\"\n[cache.ttl]\nfinished = \"0s\"";
+    let gateway = Gateway::start(&format!("{lifetimes}\n[upstream.retry]\nmax_attempts = 1")).await;
+    let csv = Csv::of_vehicles("stale", &gateway, 2);
+    assert_eq!(warm(&gateway, &csv, &[]).await.0, Some(0));
+    let fails = Faults { status: Some(500), ..Faults::default() };
+    gateway.sandbox.set_faults([fails]);
+    let (status, out, errors) = warm(&gateway, &csv, &[]).await;
+    assert_eq!(status, Some(1), "{out}");
+    assert!(out.ends_with(": 0 fetched, 0 held before, 2 failed\n"), "{out}");
+    let why = "vingate: lines 2 to 3 failed: 2 of 2 vehicles stay stale: Sync responded 500\n";
+    assert!(errors.starts_with(why), "{errors}");
+}
+
 #[tokio::test]
 async fn a_gateway_that_refuses_for_good_is_not_asked_again() {
     let gateway = Gateway::start("").await;

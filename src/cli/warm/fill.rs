@@ -25,6 +25,16 @@ pub(super) struct Counts {
     pub(super) fetched: u64,
 }
 
+/// What came of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filled {
+    pub(super) counts: Counts,
+    /// Vehicles that were served stale because Sync failed: the next request asks Sync again.
+    pub(super) stale: u64,
+    /// The status of Sync's response then, if there was one.
+    pub(super) sync: Option<String>,
+}
+
 /// How often a gateway is asked that says to come later.
 const TRIES: u32 = 10;
 
@@ -36,7 +46,7 @@ pub(super) async fn fill(
     remote: &Remote,
     vehicles: &[Listed],
     stop: &CancellationToken,
-) -> Result<Counts, Failure> {
+) -> Result<Filled, Failure> {
     let entry = |Listed { vehicle: Vehicle { vin, plate }, .. }: &Listed| json!({ "vin": vin.as_str(), "plate": plate.as_str() });
     let body = json!({ "vehicles": vehicles.iter().map(entry).collect::<Vec<_>>() }).to_string();
     let mut tries = 1;
@@ -48,41 +58,61 @@ pub(super) async fn fill(
         };
         tokio::select! {
             () = sleep(after) => tries += 1,
-            () = stop.cancelled() => return sent.map(|_| Counts::default()),
+            () = stop.cancelled() => return sent.map(|_| Filled::default()),
         }
     }
 }
 
 /// Reads the response to its end: only then is all of it held.
-async fn read(response: Response<Incoming>) -> Result<Counts, Failure> {
-    let counts = counts(response.headers());
+async fn read(response: Response<Incoming>) -> Result<Filled, Failure> {
+    let filled = filled(response.headers());
     let mut body = response.into_body();
     let early = || Failure::Unreachable("the response of the gateway ended early".to_owned());
     while let Some(frame) = timeout(IDLE, body.frame()).await.map_err(|_| early())? {
         frame.map_err(|_| early())?;
     }
-    Ok(counts)
+    Ok(filled)
 }
 
-/// What `Cache-Status` says: `vingate; hit; detail="hit=2 stale=0 joined=0 miss=0 absent=0"`.
-fn counts(headers: &HeaderMap) -> Counts {
+/// What `Cache-Status` says: `vingate; hit; detail="hit=2 stale=0 joined=0 miss=0 absent=0"`, or
+/// `vingate; fwd=stale; fwd-status=500; detail=…` when Sync failed. What is stale is held otherwise:
+/// it is refreshed behind the response.
+fn filled(headers: &HeaderMap) -> Filled {
     let status = headers
         .get("cache-status")
         .and_then(|status| status.to_str().ok());
-    let detail = status.and_then(|status| status.split('"').nth(1));
-    let mut counts = Counts::default();
+    let (said, detail) = status
+        .and_then(|status| status.split_once("; detail="))
+        .unwrap_or_default();
+    let sync_failed = said.contains("fwd=stale");
+    let sync = said.split_once("fwd-status=");
+    let mut filled =
+        Filled { sync: sync.map(|(_, status)| status.to_owned()), ..Filled::default() };
     for (name, number) in detail
-        .unwrap_or_default()
+        .trim_matches('"')
         .split(' ')
         .filter_map(|it| it.split_once('='))
     {
         let number: u64 = number.parse().unwrap_or_default();
         match name {
-            "miss" | "joined" => counts.fetched += number,
-            _ => counts.held += number,
+            "miss" | "joined" => filled.counts.fetched += number,
+            "stale" if sync_failed => filled.stale += number,
+            _ => filled.counts.held += number,
         }
     }
-    counts
+    filled
+}
+
+impl Filled {
+    /// Why some of so many vehicles failed.
+    pub(super) fn failure(&self, vehicles: usize) -> Option<String> {
+        let why = match &self.sync {
+            Some(status) => format!("Sync responded {status}"),
+            None => "Sync did not respond".to_owned(),
+        };
+        let Self { stale, .. } = self;
+        (*stale > 0).then(|| format!("{stale} of {vehicles} vehicles stay stale: {why}"))
+    }
 }
 
 #[cfg(test)]
@@ -91,10 +121,24 @@ mod tests {
 
     #[test]
     fn counts_what_the_gateway_says() {
-        let said = "vingate; fwd=partial; detail=\"hit=3 stale=1 joined=2 miss=5 absent=4\"";
-        let headers =
-            HeaderMap::from_iter([("cache-status".parse().unwrap(), said.parse().unwrap())]);
-        assert_eq!(counts(&headers), Counts { held: 8, fetched: 7 });
-        assert_eq!(counts(&HeaderMap::new()), Counts::default());
+        for (said, held, fetched, stale, sync) in [
+            ("fwd=partial; detail=\"hit=3 stale=1 joined=2 miss=5 absent=4\"", 8, 7, 0, None),
+            ("hit; ttl=-3; detail=\"hit=0 stale=2 joined=0 miss=0 absent=0\"", 2, 0, 0, None),
+            (
+                "fwd=stale; fwd-status=500; detail=\"hit=3 stale=1 joined=2 miss=5 absent=4\"",
+                7,
+                7,
+                1,
+                Some("500"),
+            ),
+            ("fwd=stale; detail=\"hit=0 stale=2 joined=0 miss=0 absent=0\"", 0, 0, 2, None),
+        ] {
+            let value = format!("vingate; {said}").parse().unwrap();
+            let headers = HeaderMap::from_iter([("cache-status".parse().unwrap(), value)]);
+            let counts = Counts { held, fetched };
+            let expected = Filled { counts, stale, sync: sync.map(str::to_owned) };
+            assert_eq!(filled(&headers), expected, "{said}");
+        }
+        assert_eq!(filled(&HeaderMap::new()), Filled::default());
     }
 }
