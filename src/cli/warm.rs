@@ -116,9 +116,7 @@ async fn fill_all(
             }
             Err(failure) => {
                 total.failed += vehicles as u64;
-                if !stop.is_cancelled() {
-                    tell(failure.to_string());
-                }
+                tell(failure.to_string());
                 if failure.is_lasting() {
                     stop.cancel();
                 }

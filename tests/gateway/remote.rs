@@ -202,6 +202,32 @@ async fn a_gateway_that_refuses_for_good_is_not_asked_again() {
 }
 
 #[tokio::test]
+async fn what_was_under_way_when_a_gateway_refused_for_good_is_named() {
+    let gateway = Gateway::start("").await;
+    let csv = Csv::of_vehicles("under-way", &gateway, 20);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let arguments = ["warm", "--url", &url, "--batch", "1", "--parallel", "2"];
+    let refuse = async {
+        let (mut first, _) = listener.accept().await.unwrap();
+        let (mut second, _) = listener.accept().await.unwrap();
+        for stream in [&mut first, &mut second] {
+            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+            let response = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(response).await.unwrap();
+        }
+    };
+    let mut command = command(&gateway, &arguments);
+    let warm = ended(command.arg(&csv.0).output());
+    let ((status, out, errors), ()) = tokio::join!(warm, refuse);
+    assert_eq!(status, Some(1));
+    assert!(out.ends_with(" 2 failed, 18 not asked for\n"), "{out}");
+    for line in ["line 2", "line 3"] {
+        assert!(errors.contains(&format!("vingate: {line} failed: ")), "{errors}");
+    }
+}
+
+#[tokio::test]
 async fn a_purge_says_how_many() {
     let gateway = Gateway::start("[admin]\ntoken = { env = \"ADMIN_TOKEN_OF_TESTS\" }").await;
     let vehicles = gateway.hold(3).await;
