@@ -44,7 +44,8 @@ const SOURCES: [Source; 34] = [
     all("breaker", "vingate_upstream_breaker_state"),
     by("refusals.", "vingate_limit_refusals_total", "reason"),
     by("reloads.", "vingate_config_reloads_total", "outcome"),
-    // Not zero when there is something to do: what is zero is not shown in a terminal.
+    // Not zero when there is something to do: a terminal shows of figures only those that are not
+    // zero. Where others tell of trouble, the state says so in words.
     Source { value: none, ..all("file_not_in_force", "vingate_config_file_in_force") },
     all("last_reload", "vingate_config_last_reload_success_timestamp_seconds"),
     all("log_lines_dropped", "vingate_log_dropped_lines_total"),

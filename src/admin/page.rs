@@ -7,7 +7,10 @@ use http::HeaderValue;
 use prometheus::proto::MetricFamily;
 use serde_json::{Value, json};
 
-use super::{figures, history::History};
+use super::{
+    figures::{self, Figures},
+    history::History,
+};
 use crate::digest;
 
 /// One self-contained file.
@@ -45,6 +48,7 @@ pub(super) fn status(
         "uptime_seconds": uptime.as_secs(),
         "ready": reasons.is_empty(),
         "reasons": reasons,
+        "state": state(reasons, &figures),
         "sums": {
             "requests": sum("requests."),
             "vehicles": sum("vehicles."),
@@ -56,9 +60,44 @@ pub(super) fn status(
     })
 }
 
+/// Whether all is well, which is "ready" alone, in words for people.
+fn state(reasons: &[&str], figures: &Figures) -> String {
+    let figure = |name| figures.get(name).copied();
+    let mut state = match reasons {
+        [] => "ready".to_owned(),
+        _ => format!("not ready: {}", reasons.join(", ")),
+    };
+    if figure("breaker").is_some_and(|breaker| breaker > 0.0) {
+        state += "; Sync fails, and is not called for now";
+    }
+    if figure("shared_valid") == Some(0.0) {
+        state += "; writes of other replicas are not heard";
+    }
+    state
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn says_whether_all_is_well() {
+        for (reasons, figures, said) in [
+            (&[][..], &[][..], "ready"),
+            (&[], &[("breaker", 0.0), ("shared_valid", 1.0)], "ready"),
+            (&["starting", "jwks"], &[], "not ready: starting, jwks"),
+            (&[], &[("breaker", 1.0)], "ready; Sync fails, and is not called for now"),
+            (&[], &[("breaker", 2.0)], "ready; Sync fails, and is not called for now"),
+            (&[], &[("shared_valid", 0.0)], "ready; writes of other replicas are not heard"),
+        ] {
+            let figures = figures
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), *value));
+            assert_eq!(state(reasons, &figures.collect()), said);
+        }
+        let words = |text: &str| inner("script").contains(text);
+        assert!(!words("Sync fails") && words("state === \"ready\""), "the page says the same");
+    }
 
     #[test]
     fn is_one_small_file_that_asks_nobody_else() {

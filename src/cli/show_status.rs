@@ -61,22 +61,13 @@ async fn show(remote: &Remote, form: Form) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A line for what is there at all, and for each figure that is not zero.
+/// A line for whether all is well, and one for each figure that is not zero.
 fn table(status: &Value) -> String {
-    let reasons = status["reasons"].as_array();
-    let reasons = reasons
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect::<Vec<_>>();
-    let state = match status["ready"].as_bool() {
-        Some(true) => "ready".to_owned(),
-        _ => format!("not ready: {}", reasons.join(", ")),
-    };
     let uptime = Duration::from_secs(status["uptime_seconds"].as_u64().unwrap_or_default());
-    let version = status["version"].as_str().unwrap_or_default();
-    let mut text =
-        format!("vingate {version}, {state}, running for {}", humantime::format_duration(uptime));
+    let text = |name: &str| status[name].as_str().unwrap_or_default();
+    let (version, state) = (text("version"), text("state"));
+    let uptime = humantime::format_duration(uptime);
+    let mut text = format!("vingate {version}, running for {uptime}\n{state}");
     let none = Map::new();
     let figures = status["figures"].as_object().unwrap_or(&none);
     for (name, value) in figures {
@@ -115,7 +106,7 @@ mod tests {
     #[test]
     fn shows_what_is_not_zero() {
         let status = json!({
-            "version": "1.2.3", "ready": false, "reasons": ["jwks"], "uptime_seconds": 90,
+            "version": "1.2.3", "state": "not ready: jwks", "uptime_seconds": 90,
             "figures": {
                 "requests.batch": 40.0, "breaker": 0.0, "call_seconds": 1.5, "bytes": 3145728,
                 "last_reload": 1.0, "calls_within.0.5": 3,
@@ -127,7 +118,8 @@ mod tests {
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
         let expected = [
-            "vingate 1.2.3, not ready: jwks, running for 1m 30s",
+            "vingate 1.2.3, running for 1m 30s",
+            "not ready: jwks",
             "bytes 3.0 MiB",
             "call seconds 1.500",
             "last reload 1970-01-01T00:00:01Z",
