@@ -11,7 +11,10 @@ use prometheus::Registry;
 use serde_json::{Map, Value, json};
 use tokio::time::interval;
 
-use super::figures::{self, Figures};
+use super::{
+    figures::{self, Figures},
+    last_minute,
+};
 
 /// What the figures were: a handle, cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +31,9 @@ const EVERY: Duration = Duration::from_secs(15);
 
 /// 15 minutes.
 const SAMPLES: usize = 60;
+
+/// In seconds.
+const MINUTE: u64 = 60;
 
 impl History {
     /// Takes a sample of the metrics now and then. Never ends.
@@ -55,6 +61,22 @@ impl History {
             .map(|name| (name.clone(), json!(values(name))))
             .collect();
         json!({ "at": samples.iter().map(|sample| sample.at).collect::<Vec<_>>(), "figures": figures })
+    }
+
+    /// The last minute, or what there is of it, in rates; null as long as there is nothing.
+    pub(super) fn last_minute(&self, now: &Figures) -> Value {
+        let at = seconds();
+        let before = self.before(at.saturating_sub(MINUTE));
+        before.map_or(Value::Null, |before| {
+            last_minute::of(at.saturating_sub(before.at), &before.figures, now)
+        })
+    }
+
+    /// The last sample that is as old as `at`, else the oldest.
+    fn before(&self, at: u64) -> Option<Sample> {
+        let samples = self.0.lock();
+        let before = samples.iter().rfind(|sample| sample.at <= at);
+        before.or(samples.front()).cloned()
     }
 
     fn note(&self, sample: Sample) {
@@ -107,5 +129,17 @@ mod tests {
             (Some(0.0), Some(7.0))
         );
         assert_eq!(shown["at"].as_array().unwrap().len(), SAMPLES + 1);
+    }
+
+    #[test]
+    fn finds_how_it_was_before() {
+        let history = History::default();
+        assert!(history.before(7).is_none());
+        for at in [10, 20, 30] {
+            history.note(Sample { at, figures: Figures::new() });
+        }
+        for (at, found) in [(7, 10), (10, 10), (29, 20), (99, 30)] {
+            assert_eq!(history.before(at).unwrap().at, found, "{at}");
+        }
     }
 }

@@ -9,7 +9,7 @@
 //!   results
 //! * `GET /config` – the effective configuration, without its secrets
 //! * `GET /` – a page for people, live
-//! * `GET /status` – its figures, with those of the last 15 minutes
+//! * `GET /status` – its figures, with those of the last 15 minutes, and the last minute in rates
 //! * `GET /openapi.json` – the description of the public listener
 //!
 //! All but the first three need `admin.token` if there is one. Without it, a foreign page in a
@@ -23,6 +23,7 @@ mod figures;
 mod guard;
 mod history;
 mod json_body;
+mod last_minute;
 mod page;
 mod readiness;
 mod responses;

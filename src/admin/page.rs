@@ -55,6 +55,7 @@ pub(super) fn status(
             "calls": sum("calls."),
             "refusals": sum("refusals."),
         },
+        "last_minute": history.last_minute(&figures),
         "figures": figures,
         "history": history.shown(figures.clone()),
     })

@@ -16,7 +16,7 @@ use tokio::{
 };
 use vingate::sandbox::{Class, Faults, Only};
 
-use crate::support::{Gateway, PATIENCE, spelled};
+use crate::support::{Gateway, PATIENCE, eventually, spelled};
 
 /// A CSV that is gone with the test.
 struct Csv(PathBuf);
@@ -383,6 +383,12 @@ async fn shows_the_figures_of_a_running_gateway() {
     let gateway = Gateway::start("").await;
     gateway.hold(3).await;
     let admin = format!("http://{}", gateway.admin);
+    // It takes its first figures when it starts.
+    eventually(async || {
+        let status = gateway.admin(http::Request::get("/status"), "").await;
+        status.expect(200).json()["last_minute"]["requests_per_second"].is_number()
+    })
+    .await;
     let arguments = ["status", "--admin", &admin];
     let (status, out, errors) = ended(command(&gateway, &arguments).output()).await;
     assert_eq!(status, Some(0), "{errors}");
@@ -392,6 +398,7 @@ async fn shows_the_figures_of_a_running_gateway() {
             .any(|line| line.split_whitespace().eq(["entries", "3"])),
         "{out}"
     );
+    assert!(out.contains("\nin the last "), "{out}");
     let (_, out, _) = ended(command(&gateway, &arguments).arg("--json").output()).await;
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&status["figures"]["entries"], &status["ready"]), (&3.0.into(), &true.into()));
