@@ -64,7 +64,8 @@ Examples:
   vingate demo --listen 127.0.0.1:8000
   vingate demo --replicas 2 --redis redis://127.0.0.1:6379")]
     Demo {
-        /// Address that the gateway listens on; further replicas take free ports of the loopback.
+        /// Address that the gateway listens on; further replicas take free ports of the loopback. The
+        /// page is on port 9090, or on a free one if that is taken.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
         /// So many gateways in front of one sandbox. More than one share a Redis.
@@ -173,7 +174,7 @@ Examples:
         #[arg(
             long,
             value_name = "URL",
-            default_value = "http://127.0.0.1:8080",
+            default_value = remote::GATEWAY,
             value_parser = remote::url
         )]
         url: Uri,
@@ -229,7 +230,7 @@ struct Admin {
     #[arg(
         long = "admin",
         value_name = "URL",
-        default_value = "http://127.0.0.1:9090",
+        default_value = remote::ADMIN,
         value_parser = remote::url
     )]
     url: Uri,

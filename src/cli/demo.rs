@@ -7,15 +7,16 @@ use std::{
 use aws_lc_rs::rand;
 use futures_util::{FutureExt as _, future::join_all};
 
-use super::{exit, print, serve::block_on, since_epoch, stop_signal};
+use super::{exit, print, remote::ADMIN, serve::block_on, since_epoch, stop_signal};
 use crate::{
     app::App, config::Config, hex::hex, sandbox::Sandbox, shared_tier::ServerUrl, telemetry,
 };
 
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Serves on `listen`; the sandbox, the admin listeners and further `replicas`, which share the
-/// Redis at `redis`, take any free port of the loopback.
+/// Serves on `listen`. Its admin listener is where commands look for it, unless something else is
+/// there: then it takes any free port of the loopback, as do the sandbox and further `replicas`,
+/// which share the Redis at `redis`.
 pub(super) fn run(listen: SocketAddr, replicas: u8, redis: Option<&ServerUrl>) -> ExitCode {
     exit(demo(listen, replicas, redis))
 }
@@ -27,18 +28,18 @@ fn demo(listen: SocketAddr, replicas: u8, redis: Option<&ServerUrl>) -> Result<(
         let sandbox = Sandbox::bind(LOOPBACK.into()).await?;
         let sandbox = sandbox.with_recording(0).start();
         let (secret, shared) = (secret()?, redis.map(shared).unwrap_or_default());
-        let others = (1..replicas).map(|_| LOOPBACK.into());
-        let configs = [listen].into_iter().chain(others);
-        let configs = configs.map(|listen| config(listen, &sandbox.url(), &secret, &shared));
-        let configs = configs.collect::<Result<Vec<_>, _>>()?;
-        let [Config { restart_only, reloadable, .. }, ..] = &configs[..] else {
-            return Ok(());
+        let config = |listen: SocketAddr, admin: &str| {
+            config(listen, admin, &sandbox.url(), &secret, &shared)
         };
+        let build = |listen, admin: &str| App::build(config(listen, admin)?);
+        let Config { restart_only, reloadable, .. } = config(listen, ADMIN)?;
         let _log = telemetry::init(restart_only.format, reloadable.telemetry.level)?;
         let scope = Some("vehicles:read vehicles:write");
         let token = reloadable.auth.issue("demo", scope, TTL, since_epoch())?;
-        let apps = configs.into_iter().map(App::build);
-        let apps = apps.collect::<Result<Vec<_>, _>>()?;
+        let mut apps = vec![build(listen, ADMIN).or_else(|_| build(listen, ANY_ADMIN))?];
+        for _ in 1..replicas {
+            apps.push(build(LOOPBACK.into(), ANY_ADMIN)?);
+        }
         let addresses = apps.iter().map(App::addresses);
         let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
         print(greeting(&addresses, &sandbox.url(), &token))?;
@@ -62,19 +63,23 @@ namespace = "demo"
 
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
+const ANY_ADMIN: &str = "http://127.0.0.1:0";
+
 /// What an operator would write into the file.
 fn config(
     listen: SocketAddr,
+    admin: &str,
     upstream: &str,
     secret: &str,
     shared: &str,
 ) -> Result<Config, Box<dyn Error>> {
+    let admin = admin.trim_start_matches("http://");
     let text = format!(
         r#"
 [server]
 listen = "{listen}"
 [admin]
-listen = "127.0.0.1:0"
+listen = "{admin}"
 [upstream]
 url = "{upstream}"
 [[account]]
@@ -122,6 +127,8 @@ fn greeting(replicas: &[(SocketAddr, SocketAddr)], sandbox: &str, token: &str) -
         format!("  replica  http://{gateway}\n    admin  http://{admin}\n")
     });
     let others: String = others.collect();
+    let at = format!("http://{admin}");
+    let option = if at == ADMIN { String::new() } else { format!(" --admin {at}") };
     format!(
         r#"vingate demo
   gateway  http://{gateway}
@@ -143,9 +150,11 @@ A write, after which the first vehicle is fetched again:
   curl -i -X PATCH http://{gateway}/api/v2/vehicles/3vw-fe21c04m000001/status -H "Authorization: Bearer $TOKEN" \
     -H 'Content-Type: application/json' -d '{{"vehicleStatusId":4}}'
 
-The metrics of the cache:
+What the gateway does, on a page with charts: {at}
+And in a terminal, also why a vehicle is served as it is:
 
-  curl -s http://{admin}/metrics | grep ^vingate_cache
+  vingate status --watch{option}
+  vingate explain --vin 3VWFE21C04M000001 --plate MFF956M{option}
 "#
     )
 }

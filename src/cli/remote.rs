@@ -36,6 +36,12 @@ pub(super) enum Failure {
     Refused { status: StatusCode, detail: String, retry_after: Option<Duration> },
 }
 
+/// Where a gateway is by default.
+pub(super) const GATEWAY: &str = "http://127.0.0.1:8080";
+
+/// Where its admin listener is by default.
+pub(super) const ADMIN: &str = "http://127.0.0.1:9090";
+
 /// What is read of a response that a program or a person reads.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 

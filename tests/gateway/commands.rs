@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+    time::timeout,
+};
 
 use crate::support::{SECRET, configuration};
 
@@ -86,6 +90,51 @@ async fn a_check_finds_that_nobody_is_trusted() {
         assert_eq!(is_named, status != 0, "{url}: {errors}");
     }
     fs::remove_dir_all(folder).unwrap();
+}
+
+/// Of two, at least one has no admin listener where commands look for it.
+#[tokio::test]
+async fn commands_that_a_demo_prints_can_be_pasted() {
+    let mut demos = Vec::new();
+    for _ in 0..2 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
+        let demo = command.args(["demo", "--listen", "127.0.0.1:0"]);
+        let mut demo = demo
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        let (mut pasted, mut admin) = (Vec::new(), None);
+        while pasted.len() < 2 {
+            let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
+            let line = line.expect("the demo prints commands");
+            if let Some(address) = line.strip_prefix("  admin    ") {
+                admin = Some(address.to_owned());
+            }
+            let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+            if words.first().is_some_and(|word| word == "vingate") && line.starts_with("  ") {
+                pasted.push(words);
+            }
+        }
+        demos.push((demo, pasted, admin.unwrap()));
+    }
+    assert_ne!(demos[0].2, demos[1].2);
+    for (_, pasted, admin) in &demos {
+        assert!(pasted.iter().any(|words| words[1] == "status"), "{pasted:?}");
+        assert!(pasted.iter().any(|words| words[1] == "explain"), "{pasted:?}");
+        for words in pasted {
+            let has_option = words.contains(admin) && words.iter().any(|word| word == "--admin");
+            assert_eq!(has_option, admin != "http://127.0.0.1:9090", "{words:?}");
+            // Which would not end.
+            let words = words[1..].iter().filter(|word| *word != "--watch");
+            let ran = Command::new(env!("CARGO_BIN_EXE_vingate"))
+                .args(words)
+                .output();
+            let ran = timeout(PATIENCE, ran).await.expect("it ends").unwrap();
+            assert!(ran.status.success() && !ran.stdout.is_empty(), "{ran:?}");
+        }
+    }
 }
 
 #[tokio::test]
