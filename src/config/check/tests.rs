@@ -328,12 +328,12 @@ fn what_ties_replicas_together_is_complete_and_fits() {
 
 #[test]
 fn a_snapshot_has_a_place_and_a_secret() {
-    let config = parse(&with("cache.snapshot = { file = \"a\", secret = { env = \"LONG\" } }"));
+    let config = parse(&with("cache.snapshot = { file = \"/a\", secret = { env = \"LONG\" } }"));
     let snapshot = config.unwrap().restart_only.snapshot.unwrap();
     assert!(snapshot.file.ends_with("a"));
     assert!(parse(&with("")).unwrap().restart_only.snapshot.is_none());
     let both = parse(&with(
-        "cache.snapshot = { file = \"a\", secret = { env = \"LONG\" } }\n\
+        "cache.snapshot = { file = \"/a\", secret = { env = \"LONG\" } }\n\
                             shared = { url = \"redis://cache\", secret = { env = \"LONG\" } }",
     ));
     let both = both.unwrap().restart_only;
@@ -349,8 +349,22 @@ fn a_snapshot_has_a_place_and_a_secret() {
             ],
         ),
         (
-            "cache.snapshot = { file = \"a\", secret = { env = \"WORD\" } }",
+            "cache.snapshot = { file = \"/a\", secret = { env = \"WORD\" } }",
             vec!["3: cache.snapshot.secret: found a secret of 7 bytes, expected at least 32 bytes"],
+        ),
+        (
+            "cache.snapshot = { file = \"absent/a\", secret = { env = \"LONG\" } }",
+            vec![
+                "3: cache.snapshot.file: found etc/absent: No such file or directory (os error 2), \
+                 expected a file in a folder that is there",
+            ],
+        ),
+        (
+            "cache.snapshot = { file = \"/dev/null/a\", secret = { env = \"LONG\" } }",
+            vec![
+                "3: cache.snapshot.file: found /dev/null: Not a directory (os error 20), expected \
+                 a file in a folder that is there",
+            ],
         ),
     ] {
         assert_eq!(problems(&with(more)), want, "{more}");
