@@ -15,17 +15,18 @@ pub(super) fn run(path: &Path) -> ExitCode {
     )
 }
 
-/// Prints what is to be known of `key`, and its value in the file at `path` if that is in order.
+/// Prints what is to be known of `key`, and its value in the file at `path` if that is in order: of a
+/// key in a list of tables, its value in each.
 pub(super) fn explain(path: &Path, key: &str) -> ExitCode {
     let described = describe(key).map_err(|error| BadUsage(error).into());
     exit(described.and_then(|mut text| {
         let config = Config::load(path, &env).ok();
-        let pointer = format!("/{}", key.replace('.', "/"));
-        let shown = config
-            .as_ref()
-            .and_then(|config| config.effective.shown().pointer(&pointer));
-        if let Some(value) = shown {
-            text += &format!("\n  in {}: {value}", path.display());
+        let values = config
+            .iter()
+            .flat_map(|config| config.effective.values(key));
+        let values: Vec<_> = values.map(ToString::to_string).collect();
+        if !values.is_empty() {
+            text += &format!("\n  in {}: {}", path.display(), values.join(", "));
         }
         print(text)
     }))

@@ -138,7 +138,7 @@ impl<T: Table> Value for T {
                 (key.read)(&mut read, &Node { key: at, value }, context);
             } else if key.marks.contains(&Mark::Required) && (key.show)(&read).is_null() {
                 // Of a list, the check reports that it is empty.
-                context.expected(&at, "nothing", (key.form)().expected);
+                context.expected(&at, "nothing", (key.form)().expected_at(&at));
             }
         }
         for name in table.keys() {

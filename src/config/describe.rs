@@ -76,6 +76,10 @@ mod tests {
             ("server.listen", &["default: \"0.0.0.0:8080\"", "a change takes a restart"]),
             ("account", &["keys: header, name, subjects, value", "a change is taken up"]),
             ("account.name", &["example: \"fleet\""]),
+            ("cache.snapshot.file", &["example: \"cache.snapshot\""]),
+            ("trace.otlp", &["example: \"http://127.0.0.1:4318\""]),
+            ("cors.origins", &["example: \"https://fleet.example.internal\""]),
+            ("auth.audience", &["example: \"vingate\""]),
             ("log", &["keys: access, format, level", "its keys say what a change takes"]),
         ] {
             let text = describe(key).unwrap();

@@ -30,6 +30,11 @@ impl EffectiveConfig {
         &self.shown
     }
 
+    /// What is shown of `key`: of one in a list of tables, the value in each.
+    pub fn values(&self, key: &str) -> Vec<&Json> {
+        key_path::find(&self.shown, key)
+    }
+
     /// Takes over what `other`, which comes of the same text, knows of files that need a restart when
     /// they change.
     pub fn keep_restart_only(&mut self, other: &Self) {

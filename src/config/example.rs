@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::{
     Config,
     context::{Context, Outside},
+    example_file::{TEXT, uncommented},
     file::{Account, File, Rate},
     json_schema::{self, schema},
     key_path,
@@ -14,17 +15,6 @@ use super::{
     value::{Node, Value as _},
 };
 use crate::files::Sources;
-
-const TEXT: &str = include_str!("../../config/vingate.toml");
-
-/// The example with every commented key switched on.
-fn uncommented() -> String {
-    let key = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if !rest.starts_with(' ') => rest.to_owned(),
-        _ => line.to_owned(),
-    };
-    TEXT.lines().map(|line| key(line) + "\n").collect()
-}
 
 /// Reads the example as a whole, and looks at what was read.
 fn read_all<T>(look: impl FnOnce(&File, &Context<'_>) -> T) -> T {

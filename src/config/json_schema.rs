@@ -1,12 +1,13 @@
 //! The JSON Schema of the file, for editors, and the list of its keys.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::{declaration::RELOADABLE, file::File, key_path, value::Value};
+use super::{declaration::RELOADABLE, example_file::example, file::File, key_path, value::Value};
 
 /// The schema of what [`Config::load`](super::Config::load) takes, as far as a schema can say it.
 pub fn schema() -> Json {
     let mut schema = File::form().schema;
+    give_examples(&mut schema, "");
     // Every editor understands draft 7 without references.
     schema["$schema"] = "http://json-schema.org/draft-07/schema#".into();
     schema["title"] = "vingate".into();
@@ -25,6 +26,20 @@ pub(crate) fn reloadable() -> Vec<String> {
     let mut keys = Vec::new();
     collect(&File::form().schema, "", &|schema| schema[RELOADABLE] == true, &mut keys);
     keys
+}
+
+/// Puts the example of a key in the place of that of its type.
+fn give_examples(schema: &mut Json, key: &str) {
+    if let Some(elements) = schema.get_mut("items") {
+        return give_examples(elements, key);
+    }
+    if let Some(example) = example(key, schema) {
+        schema["examples"] = json!([example]);
+    }
+    let properties = schema.get_mut("properties").and_then(Json::as_object_mut);
+    for (name, schema) in properties.into_iter().flatten() {
+        give_examples(schema, &key_path::join(key, name));
+    }
 }
 
 fn collect(schema: &Json, table: &str, is_wanted: &dyn Fn(&Json) -> bool, keys: &mut Vec<String>) {

@@ -1,5 +1,7 @@
 //! How a key is written in messages and compared: `account[1].value`.
 
+use serde_json::Value as Json;
+
 /// The key `name` of the table `table`; the top of the file has no name.
 pub(crate) fn join(table: &str, name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -26,8 +28,25 @@ pub(crate) fn covers(above: &str, key: &str) -> bool {
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
+/// What `json` has at `key`, in each element of an array that the key leads through.
+pub(crate) fn find<'j>(json: &'j Json, key: &str) -> Vec<&'j Json> {
+    let mut found = vec![json];
+    for name in key.split('.') {
+        let name = name.split('[').next().unwrap_or_default();
+        let within = |json: &'j Json| match json {
+            Json::Array(elements) => elements.iter().collect(),
+            _ => vec![json],
+        };
+        let tables = found.into_iter().flat_map(within);
+        found = tables.filter_map(|table| table.get(name)).collect();
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -57,6 +76,22 @@ mod tests {
             ("cache", "cached", false),
         ] {
             assert_eq!(covers(above, below), is_covered, "{above} {below}");
+        }
+    }
+
+    #[test]
+    fn finds_what_is_in_a_list_of_tables() {
+        let json = json!({ "a": { "b": [1, 2] }, "c": [{ "d": 3 }, {}, { "d": 4 }], "e": [] });
+        for (key, found) in [
+            ("a", json!([{ "b": [1, 2] }])),
+            ("a.b", json!([[1, 2]])),
+            ("a.b[1]", json!([[1, 2]])),
+            ("c.d", json!([3, 4])),
+            ("c[7].d", json!([3, 4])),
+            ("e.d", json!([])),
+            ("f", json!([])),
+        ] {
+            assert_eq!(json!(find(&json, key)), found, "{key}");
         }
     }
 }

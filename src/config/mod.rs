@@ -19,6 +19,7 @@ mod context;
 mod declaration;
 mod describe;
 mod effective;
+mod example_file;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

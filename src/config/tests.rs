@@ -122,10 +122,10 @@ fn tells_all_problems_at_once_each_with_its_line() {
         problems(text),
         [
             r#" auth.key: found none, expected at least one key to verify tokens with"#,
-            r#"2: server.listen: found "everywhere", expected an address and a port, such as "127.0.0.1:8080""#,
+            r#"2: server.listen: found "everywhere", expected an address and a port, such as "0.0.0.0:8080""#,
             r#"3: server.workers: found -1, expected a whole number from 0 to 1024"#,
             r#"4: server.max_head: found "1KiB", expected a size from "8KiB" to "1MiB""#,
-            r#"5: upstream.url: found nothing, expected scheme, host and optionally a port, such as "https://sync.example""#,
+            r#"5: upstream.url: found nothing, expected scheme, host and optionally a port, such as "https://api-sync-resser.azurewebsites.net""#,
             r#"6: upstream.attempt_timeout: found "15 parsecs", expected a duration from "1ms" to "1h""#,
             r#"8: cache.capacty: unknown key, did you mean "cache.capacity"?"#,
             r#"9: cache.ttl.finished: found an integer, expected a duration from "0s" to "30days""#,
@@ -134,7 +134,7 @@ fn tells_all_problems_at_once_each_with_its_line() {
             r#"12: account[0].subjects: found none, expected the subjects that use the account, or "*" for all others"#,
             r#"15: account[1].name: found "a", already used by account[0].name, expected a different name for each account"#,
             r#"16: account[1].value: found no environment variable UNSET, expected a secret"#,
-            r#"17: account[1].subjects[1]: found an integer, expected a string that is not blank, such as "fleet""#,
+            r#"17: account[1].subjects[1]: found an integer, expected a string that is not blank, such as "billing""#,
             r#"19: log.level: found "loud", expected one of "error", "warn", "info", "debug", "trace""#,
             r#"20: retry: unknown key, did you mean "upstream.retry"?"#,
         ]

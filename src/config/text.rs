@@ -66,13 +66,14 @@ const NO_CREDENTIAL_HEADERS: [&str; 21] = [
     "x-request-id",
 ];
 
-/// Makes a type a value by what its strings are, an example, and how they are read and shown.
+/// Makes a type a value by what its strings are, how they are read and shown, and an example for keys
+/// of which `config/vingate.toml` has none.
 macro_rules! text {
     ($type:ident: $expected:literal, $example:literal, $read:expr, $show:expr) => {
         impl Value for $type {
             fn form() -> Form {
                 Form::new(
-                    concat!($expected, ", such as \"", $example, "\""),
+                    $expected,
                     json!({ "type": "string", "minLength": 1, "examples": [$example] }),
                 )
             }
@@ -89,8 +90,8 @@ macro_rules! text {
     };
 }
 
-text!(String: "a string that is not blank", "fleet", visible, Self::clone);
-text!(PathBuf: "the path of a file", "tls/cert.pem", path, |path| path.display().to_string());
+text!(String: "a string that is not blank", "vingate", visible, Self::clone);
+text!(PathBuf: "the path of a file", "secrets/sync-token", path, |path| path.display().to_string());
 text!(SocketAddr: "an address and a port", "127.0.0.1:8080", parsed, Self::to_string);
 text!(IpNet: "a CIDR", "10.0.0.0/8", parsed, Self::to_string);
 text!(Origin: "scheme, host and optionally a port", "https://sync.example", origin, Self::to_string);

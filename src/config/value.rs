@@ -7,7 +7,7 @@ use std::ops::Deref;
 use serde_json::{Value as Json, json};
 use toml::{Spanned, de::DeValue};
 
-use super::{context::Context, key_path};
+use super::{context::Context, example_file::example, key_path};
 
 pub(crate) trait Value: Sized {
     /// Whether it is a table, which has keys and defaults even if it is absent.
@@ -63,6 +63,14 @@ impl Form {
     pub(crate) fn new(expected: impl Into<String>, schema: Json) -> Self {
         Self { expected: expected.into(), schema }
     }
+
+    /// What is expected at `key`, with an example if its type has one.
+    pub(crate) fn expected_at(&self, key: &str) -> String {
+        match example(key, &self.schema) {
+            Some(example) => format!("{}, such as {example:?}", self.expected),
+            None => self.expected.clone(),
+        }
+    }
 }
 
 impl<'t> Node<'t> {
@@ -84,7 +92,7 @@ impl<'t> Node<'t> {
         let name = self.value.type_str();
         let article = if name.starts_with(['a', 'i']) { "an" } else { "a" };
         let found = format_args!("{article} {name}");
-        context.expected(&self.key, found, T::form().expected);
+        context.expected(&self.key, found, T::form().expected_at(&self.key));
         context.unreadable(&self.key);
         None
     }
@@ -96,7 +104,7 @@ impl<'t> Node<'t> {
         context: &mut Context<'_>,
     ) -> Option<T> {
         let noted = value.map_err(|found| {
-            context.expected_of(&self.key, found, T::form().expected);
+            context.expected_of(&self.key, found, T::form().expected_at(&self.key));
             context.unreadable(&self.key);
         });
         noted.ok()

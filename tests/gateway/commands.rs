@@ -138,6 +138,33 @@ async fn commands_that_a_demo_prints_can_be_pasted() {
 }
 
 #[tokio::test]
+async fn a_key_is_explained_with_its_value_in_every_table_of_a_list() {
+    let file = std::env::temp_dir().join(format!("vingate-explained-{}", std::process::id()));
+    let account = |name: &str| {
+        let value = "value = { env = \"SYNC_ALL\" }";
+        format!("[[account]]\nname = \"{name}\"\n{value}\nsubjects = [\"{name}\"]\n")
+    };
+    let accounts = account("rental") + &account("fleet");
+    fs::write(&file, configuration(&accounts, "http://127.0.0.1:1")).unwrap();
+    for (key, values) in [
+        ("account.name", "\"rental\", \"fleet\""),
+        ("account.value", "\"***\", \"***\""),
+        ("auth.key.algorithm", "\"HS256\""),
+        ("upstream.url", "\"http://127.0.0.1:1\""),
+    ] {
+        let explain = Command::new(env!("CARGO_BIN_EXE_vingate"))
+            .args(["check", "--explain", key, "--config"])
+            .arg(&file)
+            .envs([("SYNC_ALL", "Bearer a"), ("JWT_SECRET", SECRET)])
+            .output();
+        let explained = String::from_utf8(explain.await.unwrap().stdout).unwrap();
+        let line = format!("\n  in {}: {values}\n", file.display());
+        assert!(explained.ends_with(&line), "{key}: {explained}");
+    }
+    fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
 async fn the_documents_have_every_command() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
     let help = command.arg("--help").output().await.unwrap();

@@ -52,7 +52,7 @@ fn browser_applications_are_listed() {
             "cors.origins = [\"*\"]",
             &[
                 "3: cors.origins[0]: found a string without scheme and host, expected scheme, host and \
-               optionally a port, such as \"https://sync.example\"",
+               optionally a port, such as \"https://fleet.example.internal\"",
             ],
         ),
     ]);
@@ -76,7 +76,7 @@ fn accounts_are_complete_and_share_no_subject() {
             "11: account[1].subjects[0]: found \"*\", already used by account[0].subjects[1], expected each subject in one account",
             "11: account[1].subjects[2]: found \"y\", already used by account[1].subjects[1], expected each subject in one account",
             "14: account[2].value: found a line break or another control character in environment variable LINES, expected a secret",
-            "16: account[2].header: found \"Host\", which frames or routes messages or is the gateway's own, expected the name of a header that can carry a credential, such as \"X-API-Key\"",
+            "16: account[2].header: found \"Host\", which frames or routes messages or is the gateway's own, expected the name of a header that can carry a credential, such as \"Authorization\"",
         ],
     )]);
 }
@@ -104,7 +104,7 @@ fn keys_fit_their_algorithms() {
             "9: auth.key[1].public_key: found a public_key for HS384, expected a secret",
             "13: auth.key[2].secret: found a secret for ES256, expected a public_key",
             "16: auth.key[3].algorithm: found \"none\", expected one of \"HS256\", \"HS384\", \"HS512\", \"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"EdDSA\"",
-            "19: auth.key[4].id: found nothing, expected a string that is not blank, such as \"fleet\"",
+            "19: auth.key[4].id: found nothing, expected a string that is not blank, such as \"house\"",
             "21: auth.key[4].public_key: found etc/absent.pem: No such file or directory (os error 2), expected a secret",
             "22: auth.key[4].subjects: found none, expected at least one subject, or no subjects key to allow any",
         ],
@@ -137,14 +137,14 @@ fn tokens_need_a_key_and_scopes_come_in_pairs() {
         (
             "[auth.scope]\nread = \"r\"",
             &[
-                "3: auth.scope.write: found nothing, expected one scope, without quotes and backslashes, such as \"vehicles:read\"",
+                "3: auth.scope.write: found nothing, expected one scope, without quotes and backslashes, such as \"vehicles:write\"",
             ],
         ),
         (
             "[auth.scope]\nread = \"a b\"\nwrite = '\"'",
             &[
                 "4: auth.scope.read: found \"a b\", expected one scope, without quotes and backslashes, such as \"vehicles:read\"",
-                "5: auth.scope.write: found \"\\\"\", expected one scope, without quotes and backslashes, such as \"vehicles:read\"",
+                "5: auth.scope.write: found \"\\\"\", expected one scope, without quotes and backslashes, such as \"vehicles:write\"",
             ],
         ),
         (
@@ -203,7 +203,7 @@ fn tls_needs_a_certificate_and_its_key() {
             "[server.tls]\nclient_ca = \"ca.pem\"",
             &[
                 "3: server.tls.certificate: found nothing, expected the path of a file, such as \"tls/cert.pem\"",
-                "3: server.tls.key: found nothing, expected the path of a file, such as \"tls/cert.pem\"",
+                "3: server.tls.key: found nothing, expected the path of a file, such as \"tls/key.pem\"",
             ],
         ),
         (
@@ -343,7 +343,7 @@ fn a_snapshot_has_a_place_and_a_secret() {
             "cache.snapshot = {}",
             vec![
                 "3: cache.snapshot.file: found nothing, expected the path of a file, such as \
-                 \"tls/cert.pem\"",
+                 \"cache.snapshot\"",
                 "3: cache.snapshot.secret: found nothing, expected { env = \"NAME\" } or \
                  { file = \"PATH\" }",
             ],
@@ -386,7 +386,7 @@ fn traces_go_to_a_collector() {
         found,
         [
             "3: trace.otlp: found nothing, expected scheme, host and optionally a port, such as \
-             \"https://sync.example\"",
+             \"http://127.0.0.1:4318\"",
             "3: trace.sample: found 2, expected a number from 0 to 1",
         ]
     );
