@@ -20,10 +20,10 @@ pub(super) fn of(life: &Life, pause: Option<Pause>, now: SystemTime) -> String {
         format!("writes of other replicas are not heard: nothing older than {max} is served without a call")
     });
     let pause = pause.map(|Pause { until, why }| {
-        format!("Sync is not called before {}, because {why}", clock(until))
+        format!("Sync is not called before {}, because {why}", clock(until, now))
     });
     let held_off = held_off_until.map(|until| {
-        let until = clock(until);
+        let until = clock(until, now);
         format!("nothing is stored until {until}, because it is unknown what a write did")
     });
     let clauses = [
@@ -33,9 +33,9 @@ pub(super) fn of(life: &Life, pause: Option<Pause>, now: SystemTime) -> String {
         }),
         unheard,
         pause,
-        Some(last_drop(dropped.as_ref())),
+        Some(last_drop(dropped.as_ref(), now)),
         held_off,
-        failed.and_then(|failed| failure(*entry, failed)),
+        failed.and_then(|failed| failure(*entry, failed, now)),
     ];
     clauses.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
@@ -48,19 +48,19 @@ fn not_held(is_shared: bool) -> &'static str {
 }
 
 fn held(held: &Held, in_doubt: bool, now: SystemTime) -> String {
-    let (class, since) = (held.class.as_str(), clock(held.stored_at));
+    let (class, since) = (held.class.as_str(), clock(held.stored_at, now));
     let until = match held {
         _ if held.fresh_until > now && in_doubt => {
-            format!("fresh until {}", clock(held.fresh_until))
+            format!("fresh until {}", clock(held.fresh_until, now))
         }
         _ if held.fresh_until > now => {
-            format!("fresh until {} ({})", clock(held.fresh_until), lifetime(held))
+            format!("fresh until {} ({})", clock(held.fresh_until, now), lifetime(held))
         }
         _ if held.stale_until > now => {
-            let until = clock(held.stale_until);
+            let until = clock(held.stale_until, now);
             format!("stale, served until {until} while it is refreshed")
         }
-        _ => format!("stale, served until {} if Sync fails", clock(held.stale_if_error_until)),
+        _ => format!("stale, served until {} if Sync fails", clock(held.stale_if_error_until, now)),
     };
     let from = match held.source {
         Source::Call => "",
@@ -70,20 +70,24 @@ fn held(held: &Held, in_doubt: bool, now: SystemTime) -> String {
     format!("held since {since} ({class}{from}), {until}")
 }
 
-fn last_drop(dropped: Option<&LastDrop>) -> String {
+fn last_drop(dropped: Option<&LastDrop>, now: SystemTime) -> String {
     let Some(drop) = dropped else {
         return "no drop is remembered".to_owned();
     };
-    let (at, by) = (clock(drop.at), cause(drop.cause));
+    let (at, by) = (clock(drop.at, now), cause(drop.cause));
     let request = drop.request.as_ref();
     let request = request.map(|id| format!(" (request {id})"));
     format!("last dropped at {at} by {by}{}", request.unwrap_or_default())
 }
 
 /// That the last call has failed, if it has.
-fn failure(held: Option<Held>, FailedCall { outcome, at }: FailedCall) -> Option<String> {
+fn failure(
+    held: Option<Held>,
+    FailedCall { outcome, at }: FailedCall,
+    now: SystemTime,
+) -> Option<String> {
     let is_last = held.is_none_or(|held| at > held.stored_at);
-    is_last.then(|| format!("the last call, at {}, failed: {outcome}", clock(at)))
+    is_last.then(|| format!("the last call, at {}, failed: {outcome}", clock(at, now)))
 }
 
 /// How long it is fresh, and how far its jitter makes that differ from what is configured.
@@ -118,12 +122,14 @@ fn cause(cause: Cause) -> &'static str {
     }
 }
 
-/// The time of day, UTC.
-fn clock(time: SystemTime) -> String {
-    let text = humantime::format_rfc3339_seconds(time).to_string();
-    text.get(11..19)
-        .map(|clock| format!("{clock} UTC"))
-        .unwrap_or(text)
+/// The time of day, UTC, and which day unless it is the one of `now`.
+fn clock(time: SystemTime, now: SystemTime) -> String {
+    let [time, now] = [time, now].map(|time| humantime::format_rfc3339_seconds(time).to_string());
+    let (Some((day, clock)), Some((today, _))) = (time.split_once('T'), now.split_once('T')) else {
+        return time;
+    };
+    let clock = clock.trim_end_matches('Z');
+    if day == today { format!("{clock} UTC") } else { format!("{clock} UTC on {day}") }
 }
 
 #[cfg(test)]
@@ -208,6 +214,16 @@ mod tests {
         let expected = "not held: the next request needs it from Sync; Sync is not called before \
                         00:01:30 UTC, because it asked for that; no drop is remembered";
         assert_eq!(of(&Life::default(), Some(pause), at(80)), expected);
+    }
+
+    #[test]
+    fn says_which_day_it_was_if_not_today() {
+        let life = Life {
+            dropped: Some(LastDrop { cause: Cause::Purge, request: None, at: at(90) }),
+            ..Life::default()
+        };
+        let said = of(&life, None, at(86_400));
+        assert!(said.ends_with("last dropped at 00:01:30 UTC on 1970-01-01 by a purge"), "{said}");
     }
 
     #[test]
