@@ -198,6 +198,7 @@ where
             if error.is_of_queue() {
                 self.queue_refusals.note(context);
             }
+            trace.note_vehicles([("failed", asked.distinct.len() as u64)].into_iter());
         })?;
 
         let now = Instant::now();

@@ -118,15 +118,19 @@ impl Fixture {
         Self { batch, sync }
     }
 
-    /// Asks for one vehicle with this `Cache-Control`.
-    async fn ask(&self, directives: &str) -> Answered {
+    fn request(directives: &str) -> Request<Body> {
         let mut request = Request::get("/api/batch/scraping/")
             .header(CACHE_CONTROL, directives)
             .body(Body::full(json!({"vehicles": [{"vin": VIN, "plate": "A1"}]}).to_string()))
             .unwrap();
         let credential = Credential { digest: Some([1; 32]), is_account: true };
         request.extensions_mut().insert(credential);
-        match self.batch.clone().oneshot(request).await {
+        request
+    }
+
+    /// Asks for one vehicle with this `Cache-Control`.
+    async fn ask(&self, directives: &str) -> Answered {
+        match self.batch.clone().oneshot(Self::request(directives)).await {
             Ok(response) => Answered::read(response).await,
             Err(Rejection { error, .. }) => Answered::of_error(&error),
         }

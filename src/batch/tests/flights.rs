@@ -3,6 +3,7 @@
 use futures_util::{FutureExt as _, future::join_all};
 
 use super::*;
+use crate::trace::{self, Recorder};
 
 #[tokio::test(start_paused = true)]
 async fn followers_of_one_call_are_answered_with_it() {
@@ -31,6 +32,18 @@ async fn a_failure_is_told_to_all_who_wait_at_the_same_moment() {
     }
     assert_eq!(began_at.elapsed(), SECOND);
     assert_eq!(fixture.calls(), 1, "and is not repeated one by one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn vehicles_that_failed_are_noted_of_their_request() {
+    let fixture = Fixture::new();
+    fixture.set(|sync| sync.status = StatusCode::BAD_GATEWAY);
+    let recorder = Recorder::new(trace::Config::default(), None, true).unwrap();
+    let mut request = Fixture::request("");
+    let (trace, _) = recorder.begin(&mut request);
+    RequestContext::of_mut(request.extensions_mut()).trace = trace.clone();
+    fixture.refuse(request).await;
+    assert_eq!((trace.vehicles(), trace.calls()), (Some("failed=1"), Some(1)));
 }
 
 #[tokio::test(start_paused = true)]
