@@ -56,7 +56,8 @@ impl Dropped {
         let after = self.last.at.duration_since(own.last.at);
         let is_soon = after.is_ok_and(|after| after < ECHO);
         let says_no_more = self.held_off_until.is_none() || own.held_off_until.is_some();
-        own.last.cause != Cause::Replica && is_soon && says_no_more
+        let is_own = !matches!(own.last.cause, Cause::Replica | Cause::Lost);
+        is_own && is_soon && says_no_more
     }
 }
 
@@ -190,6 +191,9 @@ mod tests {
         assert_eq!(last(), Some((Cause::Replica, at(2) + ECHO / 2)), "that is another's");
         heard(None, at(2) + ECHO);
         assert_eq!(last(), Some((Cause::Replica, at(2) + ECHO)));
+        log.note_purge(PurgeFilter::default(), &Cause::Lost.into(), at(5));
+        heard(None, at(5) + ECHO / 2);
+        assert_eq!(last(), Some((Cause::Replica, at(5) + ECHO / 2)), "nobody here has told it");
     }
 
     #[test]
