@@ -74,7 +74,7 @@ fn pause(upstream: &Upstream, account: Account, now: SystemTime) -> Option<Pause
 }
 
 fn of_life(life: &Life, pause: Option<Pause>, now: SystemTime) -> Value {
-    let Life { held, dropped, held_off_until, failed, .. } = life;
+    let Life { held, dropped, held_off_until, fetched_at, .. } = life;
     let mut said = json!({
         "held": held.is_some(),
         "held_off_until": held_off_until.map(rfc3339),
@@ -86,8 +86,9 @@ fn of_life(life: &Life, pause: Option<Pause>, now: SystemTime) -> Value {
         })),
         "words": words::of(life, pause, now),
     });
-    if let Some(failed) = failed {
-        said["last_call"] = json!({ "outcome": failed.outcome, "at": rfc3339(failed.at) });
+    let failed = life.last_failure().map(|call| (call.outcome, call.at));
+    if let Some((outcome, at)) = failed.or(fetched_at.map(|at| ("2xx", at))) {
+        said["last_call"] = json!({ "outcome": outcome, "at": rfc3339(at) });
     }
     if let Some(held) = held {
         said["class"] = held.class.as_str().into();
@@ -96,10 +97,6 @@ fn of_life(life: &Life, pause: Option<Pause>, now: SystemTime) -> Value {
         said["stale_until"] = rfc3339(held.stale_until).into();
         said["stale_if_error_until"] = rfc3339(held.stale_if_error_until).into();
         said["from"] = held.source.as_str().into();
-        // Whoever called, only a 200 fills an entry.
-        if failed.is_none_or(|failed| failed.at <= held.stored_at) {
-            said["last_call"] = json!({ "outcome": "2xx", "at": rfc3339(held.stored_at) });
-        }
     }
     said
 }
@@ -117,6 +114,22 @@ mod tests {
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn knows_the_last_call_for_what_is_not_held() {
+        let failed = Some(FailedCall { outcome: "timeout", at: at(60) });
+        for (failed, fetched, outcome) in
+            [(None, 50, "2xx"), (failed, 50, "timeout"), (failed, 70, "2xx")]
+        {
+            let life = Life { failed, fetched_at: Some(at(fetched)), ..Life::default() };
+            assert_eq!(of_life(&life, None, at(80))["last_call"]["outcome"], outcome, "{fetched}");
+        }
+        let life = Life { fetched_at: Some(at(70)), ..Life::default() };
+        let shown = of_life(&life, None, at(80));
+        assert_eq!(shown["last_call"]["at"], "1970-01-01T00:01:10.000Z");
+        let said = shown["words"].as_str().unwrap();
+        assert!(said.ends_with("; the last call, at 00:01:10 UTC, brought results"), "{said}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) struct Pause {
 
 /// A sentence without its full stop.
 pub(super) fn of(life: &Life, pause: Option<Pause>, now: SystemTime) -> String {
-    let Life { held: entry, dropped, held_off_until, failed, is_shared, doubt } = life;
+    let Life { held: entry, dropped, held_off_until, is_shared, doubt, .. } = life;
     let unheard = doubt.map(|max| {
         let max = humantime::format_duration(max);
         format!("writes of other replicas are not heard: nothing older than {max} is served without a call")
@@ -35,7 +35,7 @@ pub(super) fn of(life: &Life, pause: Option<Pause>, now: SystemTime) -> String {
         pause,
         Some(last_drop(dropped.as_ref(), now)),
         held_off,
-        failed.and_then(|failed| failure(*entry, failed, now)),
+        last_call(life, now),
     ];
     clauses.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
@@ -80,14 +80,13 @@ fn last_drop(dropped: Option<&LastDrop>, now: SystemTime) -> String {
     format!("last dropped at {at} by {by}{}", request.unwrap_or_default())
 }
 
-/// That the last call has failed, if it has.
-fn failure(
-    held: Option<Held>,
-    FailedCall { outcome, at }: FailedCall,
-    now: SystemTime,
-) -> Option<String> {
-    let is_last = held.is_none_or(|held| at > held.stored_at);
-    is_last.then(|| format!("the last call, at {}, failed: {outcome}", clock(at, now)))
+/// How the last call ended, unless that is what is held.
+fn last_call(life: &Life, now: SystemTime) -> Option<String> {
+    if let Some(FailedCall { outcome, at }) = life.last_failure() {
+        return Some(format!("the last call, at {}, failed: {outcome}", clock(at, now)));
+    }
+    let at = life.fetched_at.filter(|_| life.held.is_none())?;
+    Some(format!("the last call, at {}, brought results", clock(at, now)))
 }
 
 /// How long it is fresh, and how far its jitter makes that differ from what is configured.

@@ -95,7 +95,12 @@ impl<F: Failure> VehicleCache<F> {
             let Some((leases, elements)) = called.take() else {
                 return Vec::new();
             };
-            let stored = leases.fill(elements, may_store, Moment::now());
+            let now = Moment::now();
+            if let Some(partition) = partition {
+                let fetched = &self.contents().fetched;
+                fetched.note(partition, leases.items(), now.wall);
+            }
+            let stored = leases.fill(elements, may_store, now);
             self.metrics().refreshed(&stored);
             if let Some(partition) = partition {
                 note(partition, &stored);

@@ -19,6 +19,8 @@ pub struct Life {
     pub held_off_until: Option<SystemTime>,
     /// The last call that failed, as long as it is remembered.
     pub failed: Option<FailedCall>,
+    /// When results came last, held or not, as long as that is remembered.
+    pub fetched_at: Option<SystemTime>,
     /// Whether other replicas may have what is not held here.
     pub is_shared: bool,
     /// Nothing older is served without a call, because it is not known what other replicas write.
@@ -58,7 +60,10 @@ impl<F: Failure> VehicleCache<F> {
         let held_off_until = drops.held_off_until(partition, &vehicle);
         let held_off_until = held_off_until.filter(|until| *until > now.wall);
         let failed = self.contents().failed_calls.last(partition, &vehicle);
-        Life { held, dropped, held_off_until, failed, is_shared, doubt }
+        // Whoever called, only a 200 fills an entry.
+        let fetched_at = self.contents().fetched.last(partition, &vehicle);
+        let fetched_at = fetched_at.max(held.map(|held| held.stored_at));
+        Life { held, dropped, held_off_until, failed, fetched_at, is_shared, doubt }
     }
 
     /// A call for `vehicles` has failed; `outcome` says how, in a word of a closed set.
@@ -70,6 +75,14 @@ impl<F: Failure> VehicleCache<F> {
     ) {
         let call = FailedCall { outcome, at: SystemTime::now() };
         self.contents().failed_calls.note(partition, vehicles, call);
+    }
+}
+
+impl Life {
+    /// The last call that failed, unless a later one did not.
+    pub fn last_failure(&self) -> Option<FailedCall> {
+        let is_last = |failed: &FailedCall| self.fetched_at.is_none_or(|at| failed.at > at);
+        self.failed.filter(is_last)
     }
 }
 

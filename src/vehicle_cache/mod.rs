@@ -6,13 +6,13 @@ mod classes;
 mod compressed;
 mod directives;
 mod drop_log;
-mod failed_calls;
 mod from_replicas;
 mod invalidate;
 mod life;
 mod lifetimes;
 mod metrics;
 mod recent;
+mod recent_calls;
 mod record;
 mod replicas;
 mod results;
@@ -34,12 +34,12 @@ pub use self::{
     compressed::Compressed,
     directives::Directives,
     drop_log::{DropLog, LastDrop},
-    failed_calls::{FailedCall, FailedCalls},
     from_replicas::FromReplicas,
     invalidate::{Cause, Invalidate, Reason},
     life::{Held, Life},
     lifetimes::{Lifetimes, StaleWindows, Ttl},
     metrics::{CacheStatus, Metrics},
+    recent_calls::{FailedCall, FailedCalls, FetchedVehicles},
     record::Record,
     replicas::{Found, Replicas, Search, Sought, Stamp, Tell, Unheard, Unwritten},
     results::{ContentHash, Element, Freshness, Results, Source},
@@ -90,6 +90,7 @@ pub struct Vehicles<F> {
     metrics: Metrics,
     drops: DropLog,
     failed_calls: FailedCalls,
+    fetched: FetchedVehicles,
     replicas: Option<Arc<dyn Replicas>>,
     failure: PhantomData<fn() -> F>,
 }
@@ -228,8 +229,9 @@ impl<F> Vehicles<F> {
         replicas: Option<Arc<dyn Replicas>>,
     ) -> Self {
         let lifetimes = ArcSwap::from_pointee(lifetimes);
-        let (drops, failed_calls) = Default::default();
-        Self { is_enabled, lifetimes, metrics, drops, failed_calls, replicas, failure: PhantomData }
+        let (drops, failed_calls, fetched) = Default::default();
+        let failure = PhantomData;
+        Self { is_enabled, lifetimes, metrics, drops, failed_calls, fetched, replicas, failure }
     }
 }
 

@@ -1,13 +1,18 @@
-//! Calls that failed of late: for whoever asks about one vehicle.
+//! Calls of late: for whoever asks about one vehicle.
 
 use std::time::SystemTime;
 
 use super::{Partition, recent::Recent};
 use crate::vehicle::Vehicle;
 
-/// The latest failures.
+/// The latest calls that failed.
 #[derive(Debug, Default)]
 pub struct FailedCalls(Recent<(Partition, Vehicle, FailedCall)>);
+
+/// When the latest results came, be they stored or not. Apart from failures, which are rare, so that
+/// those are not forgotten for them.
+#[derive(Debug, Default)]
+pub struct FetchedVehicles(Recent<(Partition, Vehicle, SystemTime)>);
 
 /// A call for a vehicle that brought nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +38,25 @@ impl FailedCalls {
     pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<FailedCall> {
         self.0.last(|(in_partition, of, call)| {
             (*in_partition == partition && of == vehicle).then_some(*call)
+        })
+    }
+}
+
+impl FetchedVehicles {
+    pub(super) fn note(
+        &self,
+        partition: Partition,
+        vehicles: impl Iterator<Item = Vehicle>,
+        at: SystemTime,
+    ) {
+        self.0
+            .extend(vehicles.map(|vehicle| (partition, vehicle, at)));
+    }
+
+    /// When the last results of the vehicle in this partition came, if that is not forgotten.
+    pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<SystemTime> {
+        self.0.last(|(in_partition, of, at)| {
+            (*in_partition == partition && of == vehicle).then_some(*at)
         })
     }
 }

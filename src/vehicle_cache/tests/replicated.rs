@@ -308,6 +308,12 @@ async fn what_others_have_is_taken_if_it_is_wanted_and_the_rest_is_fetched() {
     let called = vec![element("called"), element("called")];
     cache.fill_from_call(Some(partition(0)), rest, called, true, |_, _| {});
     assert_eq!(*recorder.shared.lock(), [vehicles[3], vehicles[1]]);
+    let fetched_at = |vehicle| {
+        cache
+            .life_of(partition(0), vehicle, Moment::now())
+            .fetched_at
+    };
+    assert!(fetched_at(vehicles[1]).is_some());
     let Some(super::Outcome::Filled(entry)) = joined[0].outcome().await else {
         panic!("it is there")
     };
