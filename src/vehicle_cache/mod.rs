@@ -17,7 +17,11 @@ mod record;
 mod replicas;
 mod results;
 
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    marker::PhantomData,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
@@ -39,7 +43,7 @@ pub use self::{
     life::{Held, Life},
     lifetimes::{Lifetimes, StaleWindows, Ttl},
     metrics::{CacheStatus, Metrics},
-    recent_calls::{FailedCall, FailedCalls, FetchedVehicles},
+    recent_calls::{FailedCall, RecentCalls},
     record::Record,
     replicas::{Found, Replicas, Search, Sought, Stamp, Tell, Unheard, Unwritten},
     results::{ContentHash, Element, Freshness, Results, Source},
@@ -89,8 +93,9 @@ pub struct Vehicles<F> {
     lifetimes: ArcSwap<Lifetimes>,
     metrics: Metrics,
     drops: DropLog,
-    failed_calls: FailedCalls,
-    fetched: FetchedVehicles,
+    failed_calls: RecentCalls<FailedCall>,
+    /// When results came, be they stored or not.
+    fetched: RecentCalls<SystemTime>,
     replicas: Option<Arc<dyn Replicas>>,
     failure: PhantomData<fn() -> F>,
 }

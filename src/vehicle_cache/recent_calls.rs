@@ -5,14 +5,10 @@ use std::time::SystemTime;
 use super::{Partition, recent::Recent};
 use crate::vehicle::Vehicle;
 
-/// The latest calls that failed.
-#[derive(Debug, Default)]
-pub struct FailedCalls(Recent<(Partition, Vehicle, FailedCall)>);
-
-/// When the latest results came, be they stored or not. Apart from failures, which are rare, so that
-/// those are not forgotten for them.
-#[derive(Debug, Default)]
-pub struct FetchedVehicles(Recent<(Partition, Vehicle, SystemTime)>);
+/// What the latest calls came to, be it that they failed or when they brought results. Each kind has
+/// its own: failures are rare, and are not forgotten for the others.
+#[derive(Debug)]
+pub struct RecentCalls<T>(Recent<(Partition, Vehicle, T)>);
 
 /// A call for a vehicle that brought nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,41 +19,28 @@ pub struct FailedCall {
     pub at: SystemTime,
 }
 
-impl FailedCalls {
+impl<T: Copy> RecentCalls<T> {
     pub(super) fn note(
         &self,
         partition: Partition,
         vehicles: impl Iterator<Item = Vehicle>,
-        call: FailedCall,
+        call: T,
     ) {
         self.0
             .extend(vehicles.map(|vehicle| (partition, vehicle, call)));
     }
 
     /// The last one for the vehicle in this partition, if it is not forgotten.
-    pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<FailedCall> {
+    pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<T> {
         self.0.last(|(in_partition, of, call)| {
             (*in_partition == partition && of == vehicle).then_some(*call)
         })
     }
 }
 
-impl FetchedVehicles {
-    pub(super) fn note(
-        &self,
-        partition: Partition,
-        vehicles: impl Iterator<Item = Vehicle>,
-        at: SystemTime,
-    ) {
-        self.0
-            .extend(vehicles.map(|vehicle| (partition, vehicle, at)));
-    }
-
-    /// When the last results of the vehicle in this partition came, if that is not forgotten.
-    pub(super) fn last(&self, partition: Partition, vehicle: &Vehicle) -> Option<SystemTime> {
-        self.0.last(|(in_partition, of, at)| {
-            (*in_partition == partition && of == vehicle).then_some(*at)
-        })
+impl<T> Default for RecentCalls<T> {
+    fn default() -> Self {
+        Self(Recent::default())
     }
 }
 
@@ -82,7 +65,7 @@ mod tests {
             outcome,
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
         };
-        let calls = FailedCalls::default();
+        let calls = RecentCalls::default();
         let (one, two) = (vehicle("A1"), vehicle("B2"));
         calls.note(own, [one, two].into_iter(), call("timeout", 1));
         calls.note(own, [one].into_iter(), call("5xx", 2));
