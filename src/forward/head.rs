@@ -2,9 +2,8 @@
 
 use http::{
     HeaderValue, Request, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, HOST, TE},
+    header::{CONNECTION, HOST, TE},
 };
-use http_body::Body as _;
 
 use super::{
     Config, header_filter,
@@ -22,7 +21,6 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
     let peer = RequestContext::of(request.extensions()).peer;
     let forwarded = peer.map(|peer| forwarded(request, &peer, host.as_ref()));
     let received = request.version();
-    let is_length_known = request.body().size_hint().exact().is_some();
     make_origin_form(request.uri_mut());
     *request.version_mut() = Version::HTTP_11;
 
@@ -31,9 +29,6 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
         headers.contains_key(TE) && header_filter::has_token(headers, TE, "trailers");
     let trusted = peer.is_some_and(|peer| peer.is_trusted_proxy);
     header_filter::strip_request(headers, &config.credential_headers, trusted);
-    if !is_length_known {
-        headers.remove(CONTENT_LENGTH);
-    }
     if is_upgrade {
         upgrade::announce(headers);
     } else if wants_trailers {

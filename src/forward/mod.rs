@@ -148,14 +148,9 @@ fn must_be_buffered(request: &Request<Body>, max_body: usize) -> bool {
 
 async fn buffer(request: &mut Request<Body>, config: &Config) -> Result<(), Error> {
     let body = request.body_mut();
-    let was_length_known = body.size_hint().exact().is_some();
     let buffered = body.buffer(config.max_body, config.body_idle_timeout).await;
     *body = Body::full(buffered.map_err(Error::Body)?);
-    let headers = request.headers_mut();
-    headers.remove(TRAILER);
-    if !was_length_known {
-        headers.remove(CONTENT_LENGTH);
-    }
+    request.headers_mut().remove(TRAILER);
     Ok(())
 }
 
@@ -171,6 +166,10 @@ fn exchange(
 ) -> ResponseFuture {
     Box::pin(async move {
         let config = &context.shared.config;
+        // The body is of another, or it would be known. Before it is buffered, and has one.
+        if request.body().size_hint().exact().is_none() {
+            request.headers_mut().remove(CONTENT_LENGTH);
+        }
         if must_be_buffered(&request, config.max_body) {
             buffer(&mut request, config).await?;
         }
