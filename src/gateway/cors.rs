@@ -188,12 +188,13 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{collections::BTreeMap, convert::Infallible};
 
+    use serde_json::Value;
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
-    use crate::rule::apply_now;
+    use crate::{gateway::OPENAPI, rule::apply_now};
 
     const LISTED: &str = "https://fleet.example";
 
@@ -244,6 +245,33 @@ mod tests {
             "authorization, content-type, if-none-match, cache-control, x-http-method-override, \
              x-tenant, traceparent"
         );
+    }
+
+    #[tokio::test]
+    async fn the_description_of_a_preflight_has_its_headers() {
+        let asks = [("origin", LISTED), ("access-control-request-method", "QUERY")];
+        let inner = service_fn(async |request: Request<Body>| {
+            Ok::<_, Infallible>(Preflight::of(request.headers()).response())
+        });
+        let cors = Cors { origins: origins(), inner };
+        let Ok(response) = cors.oneshot(request(Method::OPTIONS, &asks)).await;
+        let document: Value = serde_json::from_str(OPENAPI).unwrap();
+        let described = &document["components"]["responses"]["Preflight"]["headers"];
+        // The edge adds the last to every response.
+        let described = described.as_object().unwrap().iter();
+        let described = described.filter(|(name, _)| *name != "X-Request-Id");
+        let described = described.map(|(name, header)| {
+            let pointer = header["$ref"].as_str().map(|to| to.trim_start_matches('#'));
+            let header = pointer.map_or(header, |to| document.pointer(to).unwrap());
+            let value = header["schema"].get("const").unwrap_or(&header["example"]);
+            (name.to_lowercase(), value.as_str().unwrap().to_owned())
+        });
+        let sent = response.headers().keys().map(|name| {
+            let lines: Vec<_> = response.headers().get_all(name).iter().collect();
+            let lines: Vec<_> = lines.iter().map(|line| line.to_str().unwrap()).collect();
+            (name.to_string(), lines.join(", "))
+        });
+        assert_eq!(sent.collect::<BTreeMap<_, _>>(), described.collect());
     }
 
     #[tokio::test]
