@@ -38,7 +38,7 @@ pub enum Outcome<C: Contents> {
 /// Waits for one item of a flight. Dropped, it waits no more.
 pub struct Waiter<C: Contents> {
     flight: Arc<Flight<C>>,
-    index: usize,
+    index: u32,
     /// Whether it is counted among those who have joined, and has to be taken off.
     is_counted: bool,
 }
@@ -46,7 +46,7 @@ pub struct Waiter<C: Contents> {
 /// Where others find the flight that an item is in.
 pub(super) struct InFlight<C: Contents> {
     pub(super) flight: Arc<Flight<C>>,
-    pub(super) index: usize,
+    pub(super) index: u32,
     /// Whether what comes may be stored, as far as is known when the lease is given out.
     pub(super) may_store: bool,
 }
@@ -71,10 +71,11 @@ impl<C: Contents> Flight<C> {
     }
 
     /// Takes in one more item, and gives its index.
-    pub(super) fn add(&self) -> usize {
+    pub(super) fn add(&self) -> u32 {
         let mut items = self.items.lock();
         items.push(State { is_sent: false, call: None, joined: 0, outcome: None });
-        items.len() - 1
+        // A request has fewer items by far.
+        (items.len() - 1) as u32
     }
 
     /// The request that leads does not wait any more. What only it has waited for need not be
@@ -83,33 +84,29 @@ impl<C: Contents> Flight<C> {
         self.has_leader.store(false, Relaxed);
     }
 
-    pub(super) fn mark_sent(
-        &self,
-        indices: impl Iterator<Item = usize>,
-        call: Option<SpanContext>,
-    ) {
+    pub(super) fn mark_sent(&self, indices: impl Iterator<Item = u32>, call: Option<SpanContext>) {
         let mut items = self.items.lock();
         indices.for_each(|index| {
-            items[index].is_sent = true;
-            items[index].call = call;
+            items[index as usize].is_sent = true;
+            items[index as usize].call = call;
         });
     }
 
     /// Whether somebody waits for the item.
-    pub(super) fn is_awaited(&self, index: usize) -> bool {
+    pub(super) fn is_awaited(&self, index: u32) -> bool {
         self.has_leader.load(Relaxed) || self.is_joined(index)
     }
 
     /// Whether somebody has joined, and waits for the item.
-    pub(super) fn is_joined(&self, index: usize) -> bool {
-        self.items.lock()[index].joined > 0
+    pub(super) fn is_joined(&self, index: u32) -> bool {
+        self.items.lock()[index as usize].joined > 0
     }
 
     /// Finishes those that are not finished yet, and wakes who waits for them.
-    pub(super) fn finish(&self, outcomes: impl Iterator<Item = (usize, Outcome<C>)>) {
+    pub(super) fn finish(&self, outcomes: impl Iterator<Item = (u32, Outcome<C>)>) {
         let mut items = self.items.lock();
         for (index, outcome) in outcomes {
-            items[index].outcome.get_or_insert(outcome);
+            items[index as usize].outcome.get_or_insert(outcome);
         }
         drop(items);
         self.finished.notify_waiters();
@@ -118,7 +115,7 @@ impl<C: Contents> Flight<C> {
 
 impl<C: Contents> Waiter<C> {
     /// The waiter of the request that leads.
-    pub(super) fn leading(flight: &Arc<Flight<C>>, index: usize) -> Self {
+    pub(super) fn leading(flight: &Arc<Flight<C>>, index: u32) -> Self {
         Self { flight: Arc::clone(flight), index, is_counted: false }
     }
 
@@ -127,7 +124,10 @@ impl<C: Contents> Waiter<C> {
         loop {
             // From here on no end is missed, also if it comes before the wait.
             let finished = self.flight.finished.notified();
-            if let Some(outcome) = self.flight.items.lock()[self.index].outcome.clone() {
+            if let Some(outcome) = self.flight.items.lock()[self.index as usize]
+                .outcome
+                .clone()
+            {
                 self.is_counted = false;
                 return outcome;
             }
@@ -137,11 +137,11 @@ impl<C: Contents> Waiter<C> {
 
     /// The last call that was made for the item, if that is traced.
     pub fn call(&self) -> Option<SpanContext> {
-        self.flight.items.lock()[self.index].call
+        self.flight.items.lock()[self.index as usize].call
     }
 
     #[cfg(test)]
-    pub(super) fn is_at(&self, flight: &Arc<Flight<C>>, index: usize) -> bool {
+    pub(super) fn is_at(&self, flight: &Arc<Flight<C>>, index: u32) -> bool {
         self.index == index && Arc::ptr_eq(&self.flight, flight)
     }
 }
@@ -149,7 +149,7 @@ impl<C: Contents> Waiter<C> {
 impl<C: Contents> Drop for Waiter<C> {
     fn drop(&mut self) {
         if self.is_counted {
-            self.flight.items.lock()[self.index].joined -= 1;
+            self.flight.items.lock()[self.index as usize].joined -= 1;
         }
     }
 }
@@ -157,15 +157,15 @@ impl<C: Contents> Drop for Waiter<C> {
 impl<C: Contents> InFlight<C> {
     /// One more waits for it.
     pub(super) fn join(&self) -> Waiter<C> {
-        self.flight.items.lock()[self.index].joined += 1;
+        self.flight.items.lock()[self.index as usize].joined += 1;
         Waiter { flight: Arc::clone(&self.flight), index: self.index, is_counted: true }
     }
 
     pub(super) fn is_sent(&self) -> bool {
-        self.flight.items.lock()[self.index].is_sent
+        self.flight.items.lock()[self.index as usize].is_sent
     }
 
-    pub(super) fn is_at(&self, flight: &Arc<Flight<C>>, index: usize) -> bool {
+    pub(super) fn is_at(&self, flight: &Arc<Flight<C>>, index: u32) -> bool {
         self.index == index && Arc::ptr_eq(&self.flight, flight)
     }
 }

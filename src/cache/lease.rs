@@ -23,7 +23,7 @@ pub struct Leases<C: Contents> {
 pub struct Lease<C: Contents> {
     hashed: Hashed<C::Item>,
     flight: Arc<Flight<C>>,
-    index: usize,
+    index: u32,
     is_refresh: bool,
     /// What is dropped with it.
     guard: Option<Guard>,
@@ -49,7 +49,7 @@ impl<C: Contents> Lease<C> {
     pub(super) fn new(
         hashed: Hashed<C::Item>,
         flight: Arc<Flight<C>>,
-        index: usize,
+        index: u32,
         is_refresh: bool,
     ) -> Self {
         Self { hashed, flight, index, is_refresh, guard: None }

@@ -249,7 +249,7 @@ impl<C: Contents, R: Rules<C::Value>> Pass<'_, C, R> {
         hashed: Hashed<C::Item>,
         flight: &'f mut FlightBuilder<C>,
         is_refresh: bool,
-    ) -> (&'f Arc<Flight<C>>, usize) {
+    ) -> (&'f Arc<Flight<C>>, u32) {
         self.store.note_miss(hashed.hash);
         flight.lead(self.store, table, hashed, is_refresh, self.now)
     }
@@ -268,7 +268,7 @@ impl<C: Contents> FlightBuilder<C> {
         hashed: Hashed<C::Item>,
         is_refresh: bool,
         now: Instant,
-    ) -> (&Arc<Flight<C>>, usize) {
+    ) -> (&Arc<Flight<C>>, u32) {
         let (flight, index) = self.add(hashed, is_refresh);
         let Key { partition, item } = hashed.key;
         // Asked under the shard's lock, and a write raises its hold or fence before it takes that
@@ -285,7 +285,7 @@ impl<C: Contents> FlightBuilder<C> {
 
     /// Adds an item, and a lease on it. The pass neither awaits nor calls anything that may
     /// panic, so no item is left in the table without its lease.
-    fn add(&mut self, hashed: Hashed<C::Item>, is_refresh: bool) -> (&Arc<Flight<C>>, usize) {
+    fn add(&mut self, hashed: Hashed<C::Item>, is_refresh: bool) -> (&Arc<Flight<C>>, u32) {
         let flight = self
             .flight
             .get_or_insert_with(|| Flight::new(self.epoch, self.is_private));

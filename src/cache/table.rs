@@ -274,7 +274,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::vehicle_cache::tests::{Contents as Vehicles, key, results};
+    use crate::vehicle_cache::{
+        Results,
+        tests::{Contents as Vehicles, key, results},
+    };
 
     /// A slot per key is kept, or given up, and every list is compared with a plain set.
     #[derive(Clone, Debug)]
@@ -331,6 +334,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What there is of as many as there are vehicles.
+    #[test]
+    fn takes_no_more_memory_for_a_vehicle_than_it_has_to() {
+        let counts = 2 * size_of::<usize>();
+        assert_eq!(counts + size_of::<Entry<Results>>(), 128, "in its `Arc`: two cache lines");
+        assert_eq!(size_of::<Slot<Vehicles>>(), 96);
     }
 
     #[test]

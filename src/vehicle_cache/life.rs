@@ -93,11 +93,8 @@ impl Held {
         doubt: Option<Duration>,
     ) -> Self {
         let (filled_at, class) = (results.filled_at(), results.classes().leading());
-        let fresh_for = results
-            .fresh_until()
-            .saturating_duration_since(filled_at.instant);
         let after = |time: SystemTime, span: Duration| time.checked_add(span).unwrap_or(time);
-        let fresh_until = after(filled_at.wall, fresh_for);
+        let fresh_until = after(filled_at.wall, results.fresh_for());
         let is_refreshed = results.classes().are_only(Class::Finished);
         let while_revalidate = if is_refreshed { stale.while_revalidate } else { Duration::ZERO };
         let trusted = |until: SystemTime| {

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
-    Class, Classes, Compressed, ContentHash, Element, Failure, Results, Source, VehicleCache,
-};
+use super::{Class, Classes, ContentHash, Element, Failure, Results, Source, VehicleCache};
 use crate::cache::Moment;
 
 /// What was held of a vehicle when it was written down.
@@ -30,10 +28,8 @@ const HEAD: usize = 8 + 4 + 1 + size_of::<ContentHash>();
 impl Record {
     /// Appends the record of `results` to `bytes`.
     pub fn write(results: &Results, fetched_at: u64, bytes: &mut Vec<u8>) {
-        let fresh_for = results
-            .fresh_until()
-            .saturating_duration_since(results.filled_at().instant);
-        let fresh_for = u32::try_from(fresh_for.as_millis()).unwrap_or(u32::MAX);
+        let fresh_for = results.fresh_for().as_millis();
+        let fresh_for = u32::try_from(fresh_for).unwrap_or(u32::MAX);
         bytes.reserve_exact(HEAD + results.bytes().len());
         bytes.extend_from_slice(&fetched_at.to_le_bytes());
         bytes.extend_from_slice(&fresh_for.to_le_bytes());
@@ -82,9 +78,8 @@ impl<F: Failure> VehicleCache<F> {
             .longest(element.classes);
         let instant = now.instant.checked_sub(age)?;
         let filled_at = Moment { instant, wall: now.wall.checked_sub(age)? };
-        let fresh_until = instant + fresh_for.min(longest);
-        let compressed = Compressed::default();
-        Some(Results { element, content_hash, filled_at, fresh_until, source, compressed })
+        let fresh_for = fresh_for.min(longest);
+        Some(Results::from_parts(element, content_hash, filled_at, fresh_for, source))
     }
 
     /// How long after they were fetched results are served at most.
