@@ -2,7 +2,10 @@
 
 use std::{io, time::Duration};
 
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection, cmd, pipe};
+use redis::{
+    Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection, cmd,
+    pipe,
+};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -71,9 +74,8 @@ impl Link {
 
     /// Which run of which server this is, and what its clock shows since 1970.
     pub(super) async fn server(&self) -> Result<(Era, Duration), LinkError> {
-        let Value::BulkString(info) = self.ask(cmd("INFO").arg("server")).await? else {
-            return Err(LinkError::Unexpected("INFO"));
-        };
+        let info: Vec<u8> =
+            read_as(self.ask(cmd("INFO").arg("server"), MAX_RESPONSE).await?, "INFO")?;
         let find = |name: &[u8]| {
             let mut lines = info.split(|&byte| byte == b'\n');
             let value = lines.find_map(|line| line.trim_ascii_end().strip_prefix(name));
@@ -96,23 +98,12 @@ impl Link {
     ) -> Result<(), LinkError> {
         let mut command = cmd("HSET");
         command.arg(signs).arg(name).arg(sign);
-        self.ask(&command).await.map(drop)
+        self.ask(&command, MAX_RESPONSE).await.map(drop)
     }
 
     /// All signs there, each with its name.
     pub(super) async fn signs(&self, signs: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LinkError> {
-        let Value::Array(words) = self.ask(cmd("HGETALL").arg(signs)).await? else {
-            return Err(LinkError::Unexpected("HGETALL"));
-        };
-        let (pairs, _) = words.as_chunks();
-        let pairs = pairs.iter().map(|pair| match pair {
-            [Value::BulkString(name), Value::BulkString(sign)] => {
-                Some((name.clone(), sign.clone()))
-            }
-            _ => None,
-        });
-        let pairs = pairs.collect::<Option<_>>();
-        pairs.ok_or(LinkError::Unexpected("HGETALL"))
+        read_as(self.ask(cmd("HGETALL").arg(signs), MAX_RESPONSE).await?, "HGETALL")
     }
 
     /// Removes the signs of these names.
@@ -121,7 +112,10 @@ impl Link {
         signs: &str,
         names: &[Vec<u8>],
     ) -> Result<(), LinkError> {
-        self.ask(cmd("HDEL").arg(signs).arg(names)).await.map(drop)
+        let mut command = cmd("HDEL");
+        self.ask(command.arg(signs).arg(names), MAX_RESPONSE)
+            .await
+            .map(drop)
     }
 
     /// The values of these names, of which all that are asked for may take so many bytes.
@@ -130,12 +124,8 @@ impl Link {
         names: &[Vec<u8>],
         max_bytes: usize,
     ) -> Result<Vec<Option<Vec<u8>>>, LinkError> {
-        let mut command = cmd("MGET");
-        command.arg(names);
-        self.allowance.set(max_bytes);
-        let mut link = self.commands.clone();
-        let response = within(link.send_packed_command(&command)).await?;
-        values(response.extract_error()?, names.len())
+        let response = self.ask(cmd("MGET").arg(names), max_bytes).await?;
+        values(response, names.len())
     }
 
     /// Keeps values under their names for so long each. Gives for each whether it is kept.
@@ -182,13 +172,18 @@ impl Link {
         let read = commands.cmd("XRANGE").arg(log).arg(first).arg("+");
         read.arg("COUNT").arg(count);
         let responses = self.ask_all(&commands, MAX_RESPONSE).await?;
-        let [signed, read] =
+        let [signed, entries] =
             <[_; 2]>::try_from(responses).map_err(|_| LinkError::Unexpected("HSET and XRANGE"))?;
-        let Value::Array(entries) = read.extract_error()? else {
-            return Err(LinkError::Unexpected("XRANGE"));
-        };
-        let entries = entries.into_iter().map(raw_entry).collect::<Option<_>>();
-        let entries = entries.ok_or(LinkError::Unexpected("XRANGE"))?;
+        let entries: Vec<(Vec<u8>, Vec<Vec<u8>>)> = read_as(entries.extract_error()?, "XRANGE")?;
+        let entries = entries.into_iter().map(|(id, fields)| {
+            // What has other fields nobody here can read.
+            let bytes = match <[_; 2]>::try_from(fields) {
+                Ok([field, bytes]) if field == FIELD.as_bytes() => bytes,
+                _ => Vec::new(),
+            };
+            Ok((position(&id, "XRANGE")?, bytes))
+        });
+        let entries = entries.collect::<Result<_, LinkError>>()?;
         Ok((entries, signed.extract_error().err()))
     }
 
@@ -211,24 +206,21 @@ impl Link {
                 .arg(FIELD)
                 .arg(entry);
         }
-        let (mut link, count) = (self.commands.clone(), commands.len());
-        let responses = within(link.send_packed_commands(&commands, 0, count)).await?;
-        let mut positions = Vec::with_capacity(count);
+        let responses = self.ask_all(&commands, MAX_RESPONSE).await?;
+        let mut positions = Vec::with_capacity(responses.len());
         for response in responses {
             match response.extract_error() {
-                Ok(Value::BulkString(id)) => {
-                    positions.push(position(&id).ok_or(LinkError::Unexpected("XADD"))?);
-                }
-                Ok(_) => return Err(LinkError::Unexpected("XADD")),
+                Ok(id) => positions.push(position(&read_as::<Vec<u8>>(id, "XADD")?, "XADD")?),
                 Err(refused) => return Ok((positions, Some(refused))),
             }
         }
         Ok((positions, None))
     }
 
-    async fn ask(&self, command: &Cmd) -> Result<Value, LinkError> {
+    /// The response to `command`, which may take so many bytes.
+    async fn ask(&self, command: &Cmd, max_bytes: usize) -> Result<Value, LinkError> {
         // One is asked at a time; beside it, only the short responses to what is appended come.
-        self.allowance.set(MAX_RESPONSE);
+        self.allowance.set(max_bytes);
         let mut link = self.commands.clone();
         Ok(within(link.send_packed_command(command))
             .await?
@@ -244,41 +236,21 @@ async fn within<T>(asking: impl Future<Output = RedisResult<T>>) -> Result<T, Li
 
 /// What an MGET of so many names gives.
 pub(super) fn values(response: Value, count: usize) -> Result<Vec<Option<Vec<u8>>>, LinkError> {
-    let Value::Array(values) = response else {
-        return Err(LinkError::Unexpected("MGET"));
-    };
-    let values = values.into_iter().map(|value| match value {
-        Value::BulkString(bytes) => Ok(Some(bytes)),
-        Value::Nil => Ok(None),
-        _ => Err(LinkError::Unexpected("MGET")),
-    });
-    let values: Vec<_> = values.collect::<Result<_, _>>()?;
+    let values: Vec<_> = read_as(response, "MGET")?;
     match values.len() == count {
         true => Ok(values),
         false => Err(LinkError::Unexpected("MGET")),
     }
 }
 
-fn position(id: &[u8]) -> Option<Position> {
-    str::from_utf8(id).ok()?.parse().ok()
+/// What `command` gives, if it is of this shape.
+fn read_as<T: FromRedisValue>(response: Value, command: &'static str) -> Result<T, LinkError> {
+    T::from_redis_value(response).map_err(|_| LinkError::Unexpected(command))
 }
 
-fn raw_entry(entry: Value) -> Option<RawEntry> {
-    let Value::Array(entry) = entry else {
-        return None;
-    };
-    let [Value::BulkString(id), Value::Array(fields)] = <[_; 2]>::try_from(entry).ok()? else {
-        return None;
-    };
-    let position = position(&id)?;
-    // What has other fields nobody here can read.
-    let bytes = match <[_; 2]>::try_from(fields) {
-        Ok([Value::BulkString(field), Value::BulkString(bytes)]) if field == FIELD.as_bytes() => {
-            bytes
-        }
-        _ => Vec::new(),
-    };
-    Some((position, bytes))
+fn position(id: &[u8], command: &'static str) -> Result<Position, LinkError> {
+    let position = str::from_utf8(id).ok().and_then(|id| id.parse().ok());
+    position.ok_or(LinkError::Unexpected(command))
 }
 
 #[cfg(test)]
