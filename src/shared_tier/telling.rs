@@ -10,9 +10,14 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
-use tokio::time::{Instant, timeout, timeout_at};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use tokio::{
+    sync::oneshot::error::RecvError,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
     SharedTier,
@@ -36,15 +41,9 @@ struct Announced {
     tier: SharedTier,
     write: WriteId,
     sent_at: Instant,
-    intent: Mutex<Intent>,
+    intent: Shared<Pending>,
     /// Whether the log says that it is over, or will.
     is_over: AtomicBool,
-}
-
-/// Whether a write is announced.
-enum Intent {
-    Pending(Pending),
-    Known(Option<Receipt>),
 }
 
 /// How long a write waits for an entry to be in the log. It takes a millisecond, or something is
@@ -95,17 +94,11 @@ impl Replicas for SharedTier {
                 return Arc::new(tier) as Arc<dyn Tell>;
             }
             let (write, sent_at) = (tier.0.next_write(), Instant::now());
-            let mut intent = Intent::Pending(tier.0.push(LogEntry::Intent(write, scope)));
+            let intent = tier.0.push(LogEntry::Intent(write, scope)).shared();
             // From here on it is said that it is over, also if nobody waits here any more.
-            let mut announced = Announced {
-                tier,
-                write,
-                sent_at,
-                intent: Mutex::new(Intent::Known(None)),
-                is_over: AtomicBool::new(false),
-            };
-            announced.tier.wait_for(&mut intent).await;
-            announced.intent = Mutex::new(intent);
+            let is_over = AtomicBool::new(false);
+            let announced = Announced { tier, write, sent_at, intent, is_over };
+            announced.tier.receipt(announced.intent.clone()).await;
             Arc::new(announced)
         })
     }
@@ -134,9 +127,7 @@ impl RetryAfterListener for SharedTier {
 impl SharedTier {
     /// Ready when the response of a write may leave of which `told` was told so far.
     async fn wait_for_release(&self, mut told: Told, done: Pending) {
-        let mut done = Intent::Pending(done);
-        self.wait_for(&mut done).await;
-        told.done = done.receipt();
+        told.done = self.receipt(done).await;
         let wait = self.0.config.write_wait;
         let Release { at, told } = told.release::<Strict>(self.0.outbox.link(), wait);
         if told.is_none() {
@@ -159,11 +150,14 @@ impl SharedTier {
     }
 
     /// Waits for an entry to be in the log, as long as that makes sense.
-    async fn wait_for(&self, entry: &mut Intent) {
-        if let (Intent::Pending(pending), LinkState::Up(_)) = (&mut *entry, self.0.outbox.link())
-            && let Ok(receipt) = timeout(PATIENCE, pending).await
-        {
-            *entry = Intent::Known(receipt.ok());
+    async fn receipt(
+        &self,
+        pending: impl Future<Output = Result<Receipt, RecvError>>,
+    ) -> Option<Receipt> {
+        match self.0.outbox.link() {
+            LinkState::Up(_) => timeout(PATIENCE, pending).await.ok()?.ok(),
+            // It may be there all the same.
+            LinkState::Down(_) => pending.now_or_never()?.ok(),
         }
     }
 }
@@ -175,7 +169,7 @@ impl Tell for Announced {
             self.is_over.store(true, Ordering::Relaxed);
         }
         let done = self.tier.0.push(entry);
-        let intent = self.intent.lock().receipt();
+        let intent = self.intent.clone().now_or_never().and_then(Result::ok);
         let told = Told { sent_at: self.sent_at, intent, done: None };
         let tier = self.tier.clone();
         Box::pin(async move { tier.wait_for_release(told, done).await })
@@ -187,21 +181,6 @@ impl Drop for Announced {
         if !*self.is_over.get_mut() {
             let nothing = Change::Of(InvalidationScope::default());
             drop(self.tier.0.push(LogEntry::Done(Some(self.write), nothing)));
-        }
-    }
-}
-
-impl Intent {
-    /// What is known by now.
-    fn receipt(&mut self) -> Option<Receipt> {
-        if let Self::Pending(pending) = self
-            && let Ok(receipt) = pending.try_recv()
-        {
-            *self = Self::Known(Some(receipt));
-        }
-        match self {
-            Self::Known(receipt) => *receipt,
-            Self::Pending(_) => None,
         }
     }
 }
