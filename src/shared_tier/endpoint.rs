@@ -10,7 +10,7 @@ use redis::{
 use rustls::pki_types::{IpAddr, ServerName};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{self, AsyncRead, AsyncWrite},
     net::TcpStream,
     time::timeout,
 };
@@ -108,7 +108,8 @@ impl Endpoint {
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let allowance = Allowance::default();
         allowance.set(MAX_LOGIN);
-        let stream = Bounded::new(stream, allowance.clone());
+        let (reader, writer) = io::split(stream);
+        let stream = io::join(Bounded::new(reader, allowance.clone()), writer);
         let (commands, driver) =
             MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
