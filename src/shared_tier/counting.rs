@@ -43,15 +43,15 @@ impl SharedTier {
     pub(super) async fn acknowledged(&self, receipt: Receipt) {
         let inner = &*self.0;
         loop {
-            let has_come = inner.looks.has_come.notified();
+            let has_come = inner.signs_have_come.notified();
             let now = Instant::now();
-            let reached = inner.looks.acknowledgements.lock().reached(now);
+            let reached = inner.acknowledgements.lock().reached(now);
             // Whoever hears of writes knows when the log was lost.
             let hears = inner.trust().lasts(now);
             if hears && receipt.is_acknowledged(inner.outbox.link(), reached) {
                 return;
             }
-            inner.looks.is_wanted.notify_one();
+            inner.signs_wanted.notify_one();
             has_come.await;
         }
     }
@@ -69,7 +69,7 @@ impl SharedTier {
                 return error;
             }
             let may_look_at = Instant::now() + LOOK_AFTER;
-            let _ = timeout(LOOK_EVERY, self.0.looks.is_wanted.notified()).await;
+            let _ = timeout(LOOK_EVERY, self.0.signs_wanted.notified()).await;
             sleep_until(may_look_at).await;
         }
     }
@@ -80,7 +80,7 @@ impl SharedTier {
         counting: &mut Counting<F>,
     ) -> Result<(), LinkError> {
         let (inner, Counting { census, last, on_count }) = (&*self.0, counting);
-        let asked_for = inner.looks.acknowledgements.lock().ask();
+        let asked_for = inner.acknowledgements.lock().ask();
         let signs = self.read_signs(link.signs(&inner.signs).await?);
         if signs.mark.is_none() {
             let mut mark = [0; 16];
@@ -91,7 +91,8 @@ impl SharedTier {
         let others = signs.others.iter();
         let others = others.map(|(name, sign)| (name.clone(), sign.bytes.clone()));
         let (others, now) = (others.collect(), Instant::now());
-        inner.looks.note(asked_for, signs);
+        inner.acknowledgements.lock().note(asked_for, signs, now);
+        inner.signs_have_come.notify_waiters();
         let count = census.note(others, now) + 1;
         let gone = census.gone(now);
         if !gone.is_empty() {

@@ -115,7 +115,7 @@ impl SharedTier {
         let effects = follower.connected(era);
         let is_another = !effects.is_empty();
         applying.apply(effects).await;
-        self.0.looks.connected(era);
+        self.0.acknowledgements.lock().connected(era);
         self.0.outbox.link_up();
         tokio::select! {
             // First, so that what was appended to a log counts before its loss shows.

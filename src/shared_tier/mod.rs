@@ -50,7 +50,6 @@ mod known_writes;
 mod lease_commands;
 mod link;
 mod log_entry;
-mod looks;
 mod metrics;
 mod outbox;
 mod polls;
@@ -80,7 +79,7 @@ use std::{
 
 use aws_lc_rs::rand;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 pub use self::{
     config::{Config, InvalidUrl, ServerUrl},
@@ -88,11 +87,11 @@ pub use self::{
     metrics::Metrics,
 };
 use self::{
+    acknowledgements::Acknowledgements,
     endpoint::Endpoint,
     follower::Times,
     known_writes::KnownWrites,
     log_entry::{LogEntry, WriteId},
-    looks::Looks,
     outbox::{Outbox, Outgoing, Pending},
     polls::Polls,
     position::Position,
@@ -120,7 +119,10 @@ struct Inner {
     signs: String,
     sealer: Sealer,
     outbox: Outbox,
-    looks: Looks,
+    acknowledgements: Mutex<Acknowledgements>,
+    /// Told when somebody waits for signs, and when some have come.
+    signs_wanted: Notify,
+    signs_have_come: Notify,
     known: Mutex<KnownWrites>,
     clock: Mutex<ServerClock>,
     values: ValueCodec,
@@ -150,7 +152,9 @@ impl SharedTier {
             signs: format!("{{vg1:{}}}:seen", config.namespace),
             sealer: secrets.sealer(b"log"),
             outbox: Outbox::new(Instant::now()),
-            looks: Looks::new(config.lease),
+            acknowledgements: Mutex::new(Acknowledgements::new(config.lease)),
+            signs_wanted: Notify::new(),
+            signs_have_come: Notify::new(),
             known: Mutex::new(KnownWrites::new()),
             clock: Mutex::default(),
             values: ValueCodec::new(&config.namespace, secrets),
@@ -224,7 +228,9 @@ impl Inner {
             known.logged(sent.number, &sent.entry, *position);
         }
         drop(known);
-        positions.iter().for_each(|at| self.looks.logged(*at));
+        let mut acknowledgements = self.acknowledgements.lock();
+        positions.iter().for_each(|at| acknowledgements.logged(*at));
+        drop(acknowledgements);
         // Now responses may leave that wait for it.
         self.outbox.done(sent, positions);
     }
