@@ -2,8 +2,8 @@
 
 /// Declares an enum whose variants are the values of a metric label.
 ///
-/// It gets `ALL`, every variant in order, `as_str`, the label, and `index`, the place in `ALL`:
-/// what an array of handles that are resolved once is indexed by.
+/// It gets `ALL`, every variant in order, `as_str`, the label, and `index`, the place in `ALL`. An
+/// array with a value for each, such as handles that are resolved once, is indexed by it.
 ///
 /// `counters` registers a counter with this label and resolves each.
 macro_rules! labels {
@@ -43,6 +43,14 @@ macro_rules! labels {
                 self as usize
             }
         }
+
+        impl<T> std::ops::Index<$name> for [T; $name::ALL.len()] {
+            type Output = T;
+
+            fn index(&self, label: $name) -> &T {
+                &self.as_slice()[label.index()]
+            }
+        }
     };
 }
 
@@ -57,7 +65,7 @@ mod tests {
     #[test]
     fn every_label_has_its_place() {
         for (index, fruit) in Fruit::ALL.into_iter().enumerate() {
-            assert_eq!(fruit.index(), index);
+            assert_eq!((fruit.index(), ["apple", "pear"][fruit]), (index, fruit.as_str()));
         }
         assert_eq!(Fruit::ALL.map(Fruit::as_str), ["apple", "pear"]);
     }

@@ -13,7 +13,7 @@ pub struct Metrics {
     pub(super) isolations: IntCounter,
     pub(super) call_vehicles: Histogram,
     pub(super) gather_seconds: Histogram,
-    gathered: [IntCounter; Trigger::ALL.len()],
+    pub(super) gathered: [IntCounter; Trigger::ALL.len()],
     riders: [IntCounter; RiderEnd::ALL.len()],
 }
 
@@ -96,17 +96,12 @@ impl Metrics {
     /// A vehicle that was fetched in the free room of a call has expired or is replaced.
     pub(super) fn rider_ended(&self, was_served: bool) {
         let end = if was_served { RiderEnd::Served } else { RiderEnd::InVain };
-        self.riders[end.index()].inc();
+        self.riders[end].inc();
     }
 
     #[cfg(test)]
     pub(super) fn riders_ended(&self, was_served: bool) -> u64 {
         let end = if was_served { RiderEnd::Served } else { RiderEnd::InVain };
-        self.riders[end.index()].get()
-    }
-
-    /// The counter of calls that left because of that.
-    pub(super) fn gathered(&self, trigger: Trigger) -> &IntCounter {
-        &self.gathered[trigger.index()]
+        self.riders[end].get()
     }
 }

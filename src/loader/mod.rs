@@ -282,7 +282,7 @@ impl Loader {
             .with(key, |queue, limits| queue.take(ticket, trigger, limits));
         let mut taken = take.unwrap_or_default();
         if let Some(trigger) = taken.trigger {
-            self.0.metrics.gathered(trigger).inc();
+            self.0.metrics.gathered[trigger].inc();
             let now = Instant::now();
             for since in taken.parts.iter().filter_map(|part| part.gathered_since) {
                 let waited = now.saturating_duration_since(since);

@@ -70,7 +70,7 @@ impl Metrics {
 
     /// Counts and logs a failure. The line carries nothing that the other end has sent.
     pub(super) fn note(&self, reason: Reason) {
-        self.errors[reason.index()].inc();
+        self.errors[reason].inc();
         debug!(reason = reason.as_str(), "connection failed");
     }
 
@@ -90,7 +90,7 @@ impl Metrics {
 
     #[cfg(test)]
     pub(super) fn count(&self, reason: Reason) -> u64 {
-        self.errors[reason.index()].get()
+        self.errors[reason].get()
     }
 }
 

@@ -45,7 +45,7 @@ impl Asking {
         let pieces = pieces.map(|piece| self.find_piece(piece.to_vec()));
         let mut found = self.in_time(pieces).await;
         let metrics = &self.tier.0.metrics;
-        metrics.looked_up(Lookup::Late, vehicles.len() - found.len());
+        metrics.lookups[Lookup::Late].inc_by((vehicles.len() - found.len()) as u64);
         metrics.seconds.observe(began_at.elapsed().as_secs_f64());
         found.resize_with(vehicles.len(), || None);
         found
@@ -98,7 +98,7 @@ impl Asking {
             let found = opened.map(|((vehicle, name), sealed)| {
                 let found = tier.open(&codec, partition, vehicle, &name, sealed);
                 let outcome = found.as_ref().err().copied();
-                tier.0.metrics.looked_up(outcome.unwrap_or(Lookup::Hit), 1);
+                tier.0.metrics.lookups[outcome.unwrap_or(Lookup::Hit)].inc();
                 found.ok()
             });
             let _ = sender.send(found.collect());

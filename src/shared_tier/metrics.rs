@@ -18,11 +18,11 @@ pub struct Metrics {
     pub(super) seconds: Histogram,
     pub(super) breaker: IntGauge,
     pub(super) replicas: IntGauge,
-    lookups: [IntCounter; Lookup::ALL.len()],
-    fills: [IntCounter; Fill::ALL.len()],
-    leases: [IntCounter; LeaseOutcome::ALL.len()],
-    released: [IntCounter; Released::ALL.len()],
-    trust: Arc<Trust>,
+    pub(super) lookups: [IntCounter; Lookup::ALL.len()],
+    pub(super) fills: [IntCounter; Fill::ALL.len()],
+    pub(super) leases: [IntCounter; LeaseOutcome::ALL.len()],
+    pub(super) released: [IntCounter; Released::ALL.len()],
+    pub(super) trust: Arc<Trust>,
 }
 
 labels! {
@@ -159,26 +159,6 @@ impl Metrics {
             )?,
             trust,
         })
-    }
-
-    pub(super) fn looked_up(&self, outcome: Lookup, vehicles: usize) {
-        self.lookups[outcome.index()].inc_by(vehicles as u64);
-    }
-
-    pub(super) fn filled(&self, outcome: Fill, vehicles: usize) {
-        self.fills[outcome.index()].inc_by(vehicles as u64);
-    }
-
-    pub(super) fn leased(&self, outcome: LeaseOutcome, vehicles: usize) {
-        self.leases[outcome.index()].inc_by(vehicles as u64);
-    }
-
-    pub(super) fn released(&self, outcome: Released) {
-        self.released[outcome.index()].inc();
-    }
-
-    pub(super) fn trust(&self) -> &Arc<Trust> {
-        &self.trust
     }
 }
 

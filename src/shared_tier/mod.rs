@@ -183,7 +183,7 @@ const AHEAD: u64 = 2_000;
 
 impl Inner {
     fn trust(&self) -> &Trust {
-        self.metrics.trust()
+        &self.metrics.trust
     }
 
     fn times(&self) -> Times {

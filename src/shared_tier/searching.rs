@@ -54,7 +54,7 @@ impl SharedTier {
         let (inner, now) = (&self.0, Instant::now());
         let is_trusting = inner.trust().lasts(now);
         let Some(lines) = inner.readers.lines().filter(|_| is_trusting) else {
-            inner.metrics.looked_up(Lookup::Skipped, vehicles);
+            inner.metrics.lookups[Lookup::Skipped].inc_by(vehicles as u64);
             return None;
         };
         let (number, deadline) = (lines.quieter(), now + inner.config.timeout);
@@ -108,14 +108,14 @@ impl Searching {
             false => timeout_at(until, self.poll(&vehicles)).await.ok(),
         };
         let Some(sought) = looked.flatten() else {
-            inner.metrics.leased(LeaseOutcome::InVain, vehicles.len());
+            inner.metrics.leases[LeaseOutcome::InVain].inc_by(vehicles.len() as u64);
             let missing = iter::repeat_with(|| Sought::Missing(None));
             return missing.take(vehicles.len()).collect();
         };
         let is_found = |it: &&Sought| matches!(it, Sought::Found(_));
         let brought = sought.iter().filter(is_found).count();
         if brought > 0 {
-            inner.metrics.leased(LeaseOutcome::Brought, brought);
+            inner.metrics.leases[LeaseOutcome::Brought].inc_by(brought as u64);
             self.heard_at = Some(Instant::now());
         }
         sought
@@ -200,7 +200,7 @@ impl SharedTier {
         let sought: Vec<_> = sought.collect();
         let is_taken = |it: &&Sought| matches!(it, Sought::Missing(Some(_)));
         let taken = sought.iter().filter(is_taken).count();
-        inner.metrics.leased(LeaseOutcome::Taken, taken);
+        inner.metrics.leases[LeaseOutcome::Taken].inc_by(taken as u64);
         Ok(sought)
     }
 }

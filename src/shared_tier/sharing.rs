@@ -45,7 +45,7 @@ impl SharedTier {
         entries.retain(|(_, entry)| entry.bytes().len() <= MAX_ELEMENT);
         let count = entries.len();
         if !place.put(stamp, partition, entries) {
-            self.0.metrics.filled(Fill::Dropped, count);
+            self.0.metrics.fills[Fill::Dropped].inc_by(count as u64);
         }
     }
 
@@ -88,7 +88,7 @@ impl SharedTier {
                 }
             }
             if !is_sent {
-                self.0.metrics.filled(Fill::Failed, entries.len());
+                self.0.metrics.fills[Fill::Failed].inc_by(entries.len() as u64);
             }
         }
     }
@@ -127,8 +127,8 @@ impl SharedTier {
         }
         let kept = link.keep(values.into_iter()).await?;
         let failed = kept.iter().filter(|kept| kept.is_err()).count();
-        self.0.metrics.filled(Fill::Stored, kept.len() - failed);
-        self.0.metrics.filled(Fill::Failed, failed);
+        self.0.metrics.fills[Fill::Stored].inc_by((kept.len() - failed) as u64);
+        self.0.metrics.fills[Fill::Failed].inc_by(failed as u64);
         Ok(())
     }
 }

@@ -134,7 +134,7 @@ impl SharedTier {
             self.0.metrics.unannounced.inc();
         }
         if wait.is_zero() || at <= Instant::now() {
-            return self.0.metrics.released(Released::AtOnce);
+            return self.0.metrics.released[Released::AtOnce].inc();
         }
         let acknowledged = async {
             match told {
@@ -146,7 +146,7 @@ impl SharedTier {
             Ok(()) => Released::Acknowledged,
             Err(_) => Released::Waited,
         };
-        self.0.metrics.released(by);
+        self.0.metrics.released[by].inc();
     }
 
     /// Waits for an entry to be in the log, as long as that makes sense.

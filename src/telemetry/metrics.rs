@@ -82,7 +82,7 @@ impl Metrics {
 
     pub(super) fn end(&self, route: Route, seconds: f64) {
         self.0.in_flight.dec();
-        self.0.seconds_by[route.index()]
+        self.0.seconds_by[route]
             .get_or_init(|| self.0.seconds.with_label_values(&[route.as_str()]))
             .observe(seconds);
     }
@@ -99,7 +99,7 @@ impl Metrics {
         method: MethodLabel,
         status: StatusLabel,
     ) -> &IntCounter {
-        let by_status = self.0.requests_by[route.index()][method.index()]
+        let by_status = self.0.requests_by[route][method.index()]
             .get_or_init(|| (0..StatusLabel::COUNT).map(|_| OnceLock::new()).collect());
         by_status[status.index()].get_or_init(|| {
             let labels = [route.as_str(), method.as_str(), status.as_str()];

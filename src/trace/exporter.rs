@@ -115,7 +115,7 @@ impl Exporter {
     pub(super) fn export(&self, span: SpanData) {
         let Inner { queue, metrics } = &*self.0;
         if queue.try_send(Queued::Span(Box::new(span))).is_err() {
-            metrics.count(SpanOutcome::Dropped, 1);
+            metrics.spans[SpanOutcome::Dropped].inc();
         }
     }
 
@@ -144,7 +144,7 @@ impl Sending {
                 let count = spans.len();
                 let is_taken = self.collector.send(spans).await;
                 let outcome = if is_taken { SpanOutcome::Exported } else { SpanOutcome::Failed };
-                self.metrics.count(outcome, count);
+                self.metrics.spans[outcome].inc_by(count as u64);
             }
             if let Some(flushed) = flushed {
                 let _ = flushed.send(());

@@ -5,7 +5,7 @@ use crate::labels::labels;
 /// What traces are counted by.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    spans: [IntCounter; SpanOutcome::ALL.len()],
+    pub(super) spans: [IntCounter; SpanOutcome::ALL.len()],
 }
 
 labels! {
@@ -30,9 +30,5 @@ impl Metrics {
             "Spans that have ended, by what became of them",
         )?;
         Ok(Self { spans })
-    }
-
-    pub(super) fn count(&self, outcome: SpanOutcome, spans: usize) {
-        self.spans[outcome.index()].inc_by(spans as u64);
     }
 }

@@ -138,7 +138,7 @@ impl RequestTrace {
         let notes = self.0.as_ref()?;
         let mut text = String::new();
         for step in Step::ALL {
-            let micros = notes.micros[step.index()].load(Relaxed);
+            let micros = notes.micros[step].load(Relaxed);
             if micros > 0 {
                 let _ = write!(text, "{};dur={}, ", step.as_str(), millis(micros));
             }
@@ -183,7 +183,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         // Rounded up, so that each step that was taken is there.
         let micros = self.began_at.elapsed().as_micros() as u64 + 1;
-        self.notes.micros[self.step.index()].fetch_add(micros, Relaxed);
+        self.notes.micros[self.step].fetch_add(micros, Relaxed);
     }
 }
 

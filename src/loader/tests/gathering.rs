@@ -60,7 +60,7 @@ async fn a_gathering_goes_when_a_call_returns_when_it_is_full_and_with_a_larger_
     let larger = ask(&loader, &[4, 5, 6]);
     let _along = calls.next_for(&[4, 5, 6, 3]).await;
     assert_eq!(began_at.elapsed(), Duration::ZERO);
-    let counted = |trigger| loader.0.metrics.gathered(trigger).get();
+    let counted = |trigger: Trigger| loader.0.metrics.gathered[trigger].get();
     let counts = Trigger::ALL.map(counted);
     assert_eq!(counts, [2, 1, 1, 0, 1], "{:?}", Trigger::ALL);
     drop((returned, full, along, larger));
