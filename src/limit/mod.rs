@@ -5,7 +5,6 @@ mod deadline;
 mod metrics;
 mod queue_refusals;
 mod rate;
-mod refused_clients;
 mod share;
 
 use std::{num::NonZeroU32, time::Duration};

@@ -1,27 +1,25 @@
-//! Requests that find the queue for calls full: it is not a limit of this room, but whoever runs the
-//! gateway looks for them here.
-
-use std::sync::Arc;
-
-use super::{Metrics, metrics::Reason, refused_clients::RefusedClients};
+use super::{Metrics, metrics::Reason};
 use crate::request_context::RequestContext;
 
-/// Counts and logs them: a handle, cheap to clone.
+/// Notes requests that find the queue for calls full: it is not a limit of this room, but whoever
+/// runs the gateway looks for them here. A handle, cheap to clone.
 #[derive(Clone, Debug)]
-pub struct QueueRefusals(Arc<(Metrics, RefusedClients)>);
+pub struct QueueRefusals(Metrics);
 
 impl QueueRefusals {
-    /// With none yet.
+    /// Notes them there.
     pub fn new(metrics: Metrics) -> Self {
-        Self(Arc::new((metrics, RefusedClients::default())))
+        Self(metrics)
     }
 
     /// A request with this context found the queue full.
     pub fn note(&self, context: &RequestContext) {
-        let (metrics, refused) = &*self.0;
-        metrics.refused(Reason::Queue);
-        if let Some(client) = context.client {
-            refused.note(Reason::Queue, client, context.peer.as_ref());
+        match context.client {
+            Some(client) => {
+                let peer = context.peer.as_ref();
+                self.0.refused_client(Reason::Queue, client, peer);
+            }
+            None => self.0.refused(Reason::Queue),
         }
     }
 }

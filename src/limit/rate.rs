@@ -15,7 +15,7 @@ use governor::{
 };
 use http::Request;
 
-use super::{Error, Metrics, Rate, metrics::Reason, refused_clients::RefusedClients};
+use super::{Error, Metrics, Rate, metrics::Reason};
 use crate::{
     body::Body,
     client::Client,
@@ -33,7 +33,6 @@ pub struct RateLimit {
     replicas: ReplicaCount,
     clock: DefaultClock,
     metrics: Metrics,
-    refused: RefusedClients,
 }
 
 /// How many gateways share the rates: a handle, cheap to clone. One, unless it is told otherwise.
@@ -65,8 +64,7 @@ impl RateLimit {
             let quota = Quota::per_second(rate.requests_per_second).allow_burst(rate.burst);
             Arc::new(RateLimiter::keyed(quota))
         });
-        let (clock, refused) = (DefaultClock::default(), RefusedClients::default());
-        Self { buckets, burst, replicas, clock, metrics, refused }
+        Self { buckets, burst, replicas, clock: DefaultClock::default(), metrics }
     }
 
     /// Counts one request of `client`. Where it came `from` is asked for only if it is refused.
@@ -85,8 +83,7 @@ impl RateLimit {
             return Ok(());
         };
         counted.map_err(|not_until| {
-            self.metrics.refused(Reason::Rate);
-            self.refused.note(Reason::Rate, client, from());
+            self.metrics.refused_client(Reason::Rate, client, from());
             Error::Rate { retry_after: not_until.wait_time_from(self.clock.now()) }
         })
     }

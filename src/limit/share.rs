@@ -8,7 +8,7 @@ use http::Request;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Error, Metrics, metrics::Reason, refused_clients::RefusedClients};
+use super::{Error, Metrics, metrics::Reason};
 use crate::{
     body::Body,
     client::Client,
@@ -21,16 +21,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Share {
     max: usize,
-    shares: Arc<Shares>,
+    taken: Arc<AllTaken>,
     metrics: Metrics,
-    refused: RefusedClients,
 }
 
-#[derive(Debug, Default)]
-struct Shares {
-    /// Only clients with a request in flight, so never more than there are requests.
-    taken: Mutex<HashMap<Client, Taken>>,
-}
+/// Only of clients with a request in flight, so never more than there are requests.
+type AllTaken = Mutex<HashMap<Client, Taken>>;
 
 /// What a client has.
 #[derive(Debug, Default)]
@@ -45,15 +41,14 @@ const REFUSAL: Duration = Duration::from_micros(500);
 
 /// A part of a client's share, given back when it is dropped.
 struct Permit {
-    shares: Arc<Shares>,
+    taken: Arc<AllTaken>,
     client: Client,
 }
 
 impl Share {
     /// Lets each client have a quarter of `max_in_flight` requests, at least one.
     pub fn new(max_in_flight: usize, metrics: Metrics) -> Self {
-        let (shares, refused) = (Arc::default(), RefusedClients::default());
-        Self { max: share_of(max_in_flight), shares, metrics, refused }
+        Self { max: share_of(max_in_flight), taken: Arc::default(), metrics }
     }
 
     /// The same with another limit: what either has admitted counts against both.
@@ -68,19 +63,19 @@ impl Rule for Share {
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
         let context = RequestContext::of(request.extensions());
         let Some(client) = context.client else { return Ok(Pass::Now) };
-        let mut taken = self.shares.taken.lock();
+        let mut taken = self.taken.lock();
         let of_client = taken.entry(client).or_default();
         if of_client.requests >= self.max {
             let hold = of_client.refusals.hold(REFUSAL, Instant::now());
             drop(taken);
-            self.metrics.refused(Reason::ClientInFlight);
-            self.refused
-                .note(Reason::ClientInFlight, client, context.peer.as_ref());
+            let peer = context.peer.as_ref();
+            self.metrics
+                .refused_client(Reason::ClientInFlight, client, peer);
             return Err(Error::ClientFull { hold });
         }
         of_client.requests += 1;
         drop(taken);
-        Ok(Pass::holding(Permit { shares: Arc::clone(&self.shares), client }))
+        Ok(Pass::holding(Permit { taken: Arc::clone(&self.taken), client }))
     }
 }
 
@@ -90,7 +85,7 @@ fn share_of(max_in_flight: usize) -> usize {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut taken = self.shares.taken.lock();
+        let mut taken = self.taken.lock();
         if let Some(of_client) = taken.get_mut(&self.client) {
             of_client.requests -= 1;
             if of_client.requests == 0 {
@@ -130,10 +125,7 @@ mod tests {
         let third = send(1).await.unwrap();
         assert!(send(1).await.is_err());
         drop((second, third));
-        assert!(
-            share_rule.shares.taken.lock().is_empty(),
-            "a client without requests takes no memory"
-        );
+        assert!(share_rule.taken.lock().is_empty(), "a client without requests takes no memory");
     }
 
     #[tokio::test]
