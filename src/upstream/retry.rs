@@ -8,7 +8,7 @@ mod budget;
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode};
 use prometheus::IntCounter;
 use tokio::time::Instant;
 
@@ -33,19 +33,12 @@ pub(super) struct Retry {
 /// The further attempts that one call may take.
 pub(super) struct Retries<'a> {
     retry: &'a Retry,
-    template: Box<Template>,
+    /// To be sent again.
+    request: Box<Request<Body>>,
     /// Whether it is made in parts when it takes too long, and not as it is.
     is_divisible: bool,
     began_at: Instant,
     attempts: u32,
-}
-
-/// What is kept of a request, to send it again.
-struct Template {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
 }
 
 type Attempted = Result<Response<Body>, Error>;
@@ -57,27 +50,6 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The wait after a 429 that says no time, at least: it is about calls a second, or a minute.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
-
-impl Template {
-    /// `None`: the body is not buffered.
-    fn of(request: &Request<Body>) -> Option<Box<Self>> {
-        Some(Box::new(Self {
-            body: request.body().try_clone()?,
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        }))
-    }
-
-    /// The same request once more.
-    fn request(&self) -> Option<Box<Request<Body>>> {
-        let mut request = Request::new(self.body.try_clone()?);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        Some(Box::new(request))
-    }
-}
 
 impl Retry {
     pub(super) fn new(config: &Config, metrics: &Metrics) -> Self {
@@ -95,11 +67,11 @@ impl Retry {
         if self.max_attempts == 1 || route.access(request.method()) != Access::Read {
             return None;
         }
-        let template = Template::of(request)?;
+        let request = copy(request)?;
         self.budget.earn();
         let is_divisible = call.is_divisible();
         let began_at = Instant::now();
-        Some(Retries { retry: self, template, is_divisible, began_at, attempts: 1 })
+        Some(Retries { retry: self, request, is_divisible, began_at, attempts: 1 })
     }
 
     /// Counts a call that is made again.
@@ -126,9 +98,17 @@ impl Retries<'_> {
             && may_call()
             && self.retry.budget.spend(Instant::now());
         self.attempts += 1;
-        may.then(|| self.template.request())?
-            .map(|request| (wait, request))
+        may.then(|| Some((wait, copy(&self.request)?)))?
     }
+}
+
+/// The same request once more, but for its extensions; `None`: the body is not buffered.
+fn copy(request: &Request<Body>) -> Option<Box<Request<Body>>> {
+    let mut copy = Request::new(request.body().try_clone()?);
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(Box::new(copy))
 }
 
 /// Whether the upstream did not respond in time.
