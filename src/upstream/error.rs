@@ -64,8 +64,7 @@ impl Error {
             Self::Connect(_) | Self::Closed(_) | Self::Timeout => true,
             // What cannot be read would be the same again.
             Self::Exchange(error) => !error.is_parse(),
-            Self::SlowClient | Self::Incomplete(_) | Self::TransferCoding => false,
-            Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
+            _ => false,
         }
     }
 
@@ -89,31 +88,26 @@ impl Error {
             // A body of the client's that failed, or a response that cannot be read: that came in
             // time, and the next one may be readable.
             Self::Exchange(error) => !error.is_user() && !error.is_parse(),
-            Self::SlowClient | Self::Closed(_) => false,
-            Self::Incomplete(_) | Self::TransferCoding => false,
-            Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
+            _ => false,
         }
     }
 
     /// Whether the upstream may have seen the call, so that nobody knows what a write did.
     pub fn was_sent(&self) -> bool {
-        match self {
-            Self::Connect(_) | Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => {
-                false
-            }
-            Self::Timeout | Self::SlowClient | Self::Closed(_) | Self::Exchange(_) => true,
-            Self::Incomplete(_) | Self::TransferCoding => true,
-        }
+        !matches!(self, Self::Connect(_)) && !self.is_refusal()
+    }
+
+    /// Whether no call may be made now: none was.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. })
     }
 
     /// Whether it is time that ran out.
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout => true,
-            Self::SlowClient | Self::Closed(_) => false,
-            Self::Incomplete(_) | Self::TransferCoding => false,
-            Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => false,
             Self::Connect(_) | Self::Exchange(_) => self.proxy_error() == "connection_timeout",
+            _ => false,
         }
     }
 
@@ -122,10 +116,8 @@ impl Error {
         match self {
             Self::Connect(_) => Some("connect"),
             Self::Timeout => Some("timeout"),
-            Self::Closed(_) | Self::Exchange(_) => Some("exchange"),
-            Self::Incomplete(_) | Self::TransferCoding => Some("exchange"),
-            Self::Full { .. } | Self::RetryAfter { .. } | Self::Open { .. } => None,
             Self::SlowClient => None,
+            _ => (!self.is_refusal()).then_some("exchange"),
         }
     }
 

@@ -107,8 +107,8 @@ impl Metrics {
         response: &Result<Response<Body>, Error>,
         took: Duration,
     ) {
-        self.by_route.requests[route.index()][Outcome::of(response).index()].inc();
-        self.by_route.seconds[route.index()].observe(took.as_secs_f64());
+        self.by_route.requests[route][Outcome::of(response)].inc();
+        self.by_route.seconds[route].observe(took.as_secs_f64());
     }
 }
 
@@ -123,15 +123,9 @@ impl Outcome {
                 500.. => Self::ServerError,
             },
             Err(Error::Timeout) => Self::Timeout,
+            Err(Error::Connect(_)) => Self::Connect,
             // A call that is refused here is no attempt, and nobody counts it.
-            Err(
-                Error::Connect(_)
-                | Error::Full { .. }
-                | Error::RetryAfter { .. }
-                | Error::Open { .. },
-            ) => Self::Connect,
-            Err(Error::Closed(_) | Error::Exchange(_)) => Self::Exchange,
-            Err(Error::SlowClient | Error::Incomplete(_) | Error::TransferCoding) => Self::Exchange,
+            Err(_) => Self::Exchange,
         }
     }
 }
