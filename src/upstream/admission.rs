@@ -275,7 +275,7 @@ impl State {
             own: limits.calls,
             adaptive: None,
             breaker: Breaker::new(breaker, now),
-            retry_after: RetryAfterTable::new(),
+            retry_after: RetryAfterTable::default(),
             in_flight: 0,
             streaming: 0,
             answered: 0,

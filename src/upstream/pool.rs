@@ -28,10 +28,7 @@ type Connector = BoxCloneSyncService<Uri, Io, BoxError>;
 
 /// Sends requests to the origin, whatever their URI or `Host` may say.
 #[derive(Debug)]
-pub(super) struct Client(Kind);
-
-#[derive(Debug)]
-enum Kind {
+pub(super) enum Client {
     Pool(Arc<Pool>),
     /// A service in the place of Sync.
     #[cfg(test)]
@@ -52,7 +49,7 @@ pin_project! {
 type Faked<S> = Either<S, BoxFuture<'static, Result<Response<Body>, Error>>>;
 
 #[derive(Debug)]
-struct Pool {
+pub(super) struct Pool {
     host: HeaderValue,
     origin: Uri,
     connector: Connector,
@@ -77,7 +74,7 @@ impl Client {
         let Origin { scheme, authority } = config.origin.clone();
         let host = HeaderValue::from_str(authority.as_str());
         let origin = Uri::builder().scheme(scheme).authority(authority);
-        Ok(Self(Kind::Pool(Arc::new(Pool {
+        Ok(Self::Pool(Arc::new(Pool {
             host: host.expect("an authority is made of visible characters"),
             origin: origin
                 .path_and_query("/")
@@ -85,7 +82,7 @@ impl Client {
                 .expect("a scheme, an authority and a path make a URI"),
             connector: Connector::new(connector),
             spare: Spare::new(config.pool_idle_timeout, config.max_in_flight),
-        }))))
+        })))
     }
 
     /// Sends `request`.
@@ -93,10 +90,10 @@ impl Client {
         &self,
         request: Box<Request<Body>>,
     ) -> impl Future<Output = Result<Response<Body>, Error>> + use<> {
-        match &self.0 {
-            Kind::Pool(pool) => Faked::Left(Arc::clone(pool).send(request)),
+        match self {
+            Self::Pool(pool) => Faked::Left(Arc::clone(pool).send(request)),
             #[cfg(test)]
-            Kind::Fake(fake) => Faked::Right(fake.call(*request)),
+            Self::Fake(fake) => Faked::Right(fake.call(*request)),
         }
     }
 }
@@ -194,14 +191,6 @@ fn make_origin_form(target: &mut Uri) {
     }
     if target.path().is_empty() {
         *target = Uri::from_static("/");
-    }
-}
-
-#[cfg(test)]
-impl Client {
-    /// A client of a service in the place of Sync.
-    pub(super) fn fake(fake: super::tests::Fake) -> Self {
-        Self(Kind::Fake(fake))
     }
 }
 

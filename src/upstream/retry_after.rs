@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::HashMap;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{DATE, RETRY_AFTER},
@@ -23,7 +23,7 @@ pub trait RetryAfterListener: fmt::Debug + Send + Sync {
 }
 
 /// Until when no call is made for which account.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RetryAfterTable(HashMap<Option<Account>, Instant>);
 
 /// Accounts that are remembered at once. Clients with credentials of their own could make up any
@@ -64,10 +64,6 @@ fn parse(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 impl RetryAfterTable {
-    pub(super) fn new() -> Self {
-        Self(HashMap::new())
-    }
-
     /// Nothing, or how long it is until calls may be made for the account.
     pub(super) fn check(&mut self, account: Option<Account>, now: Instant) -> Result<(), Error> {
         match self.0.get(&account) {
@@ -113,7 +109,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_of_several_counts() {
-        let (mut table, now) = (RetryAfterTable::new(), Instant::now());
+        let (mut table, now) = (RetryAfterTable::default(), Instant::now());
         for (seconds, rest) in [(5, 5), (3, 5), (9, 9)] {
             table.note(None, now + seconds * SECOND, now);
             let Err(Error::RetryAfter { rest: found }) = table.check(None, now) else {
@@ -125,7 +121,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn remembers_only_so_many() {
-        let (mut table, now) = (RetryAfterTable::new(), Instant::now());
+        let (mut table, now) = (RetryAfterTable::default(), Instant::now());
         let max = u32::try_from(MAX_ACCOUNTS).unwrap();
         for number in 0..max + 10 {
             table.note(account(number), now + (1 + number) * SECOND, now);

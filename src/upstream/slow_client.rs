@@ -260,9 +260,3 @@ impl http_body::Body for WatchedBody {
             .map_or_else(SizeHint::default, http_body::Body::size_hint)
     }
 }
-
-impl std::fmt::Debug for Call {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Call").finish_non_exhaustive()
-    }
-}

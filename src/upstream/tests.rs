@@ -41,7 +41,7 @@ impl Fake {
 
     pub(crate) fn upstream_with(self, config: &Config) -> (Upstream, Metrics) {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        (Upstream::over(Client::fake(self), config, &metrics), metrics)
+        (Upstream::over(Client::Fake(self), config, &metrics), metrics)
     }
 }
 
