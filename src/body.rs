@@ -157,6 +157,16 @@ impl Body {
     }
 }
 
+/// What `hint` says of a body, with so many bytes before it.
+pub(crate) fn longer(mut hint: SizeHint, bytes: usize) -> SizeHint {
+    // The upper bound first: it is never below the lower.
+    if let Some(upper) = hint.upper() {
+        hint.set_upper(upper.saturating_add(bytes as u64));
+    }
+    hint.set_lower(hint.lower().saturating_add(bytes as u64));
+    hint
+}
+
 impl Progress {
     /// Whether somebody reads the body and waits for whoever sends it.
     pub fn is_awaited(&self) -> bool {

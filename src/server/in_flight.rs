@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::connection_state::ConnectionState;
-use crate::body::{Body, Error};
+use crate::body::{self, Body, Error};
 
 /// The longest piece handed to HTTP/2 at once: one `DATA` frame of the size that every peer
 /// accepts.
@@ -148,13 +148,7 @@ impl http_body::Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let rest = self.rest.len() as u64;
-        let mut hint = self.inner.size_hint();
-        if let Some(upper) = hint.upper() {
-            hint.set_upper(upper + rest);
-        }
-        hint.set_lower(hint.lower() + rest);
-        hint
+        body::longer(self.inner.size_hint(), self.rest.len())
     }
 }
 

@@ -78,15 +78,8 @@ impl http_body::Body for Begun {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.rest.size_hint();
         let first = self.first.as_ref().and_then(Frame::data_ref);
-        let ahead = first.map_or(0, |data| data.len() as u64);
-        // The upper bound first: it is never below the lower.
-        if let Some(upper) = hint.upper() {
-            hint.set_upper(upper.saturating_add(ahead));
-        }
-        hint.set_lower(hint.lower().saturating_add(ahead));
-        hint
+        body::longer(self.rest.size_hint(), first.map_or(0, Bytes::len))
     }
 }
 
