@@ -83,6 +83,13 @@ fn derive<const LENGTH: usize>(secret: &Prk, purpose: &[u8]) -> Zeroizing<[u8; L
     derived
 }
 
+/// Bytes that nobody can guess.
+pub(crate) fn random<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    rand::fill(&mut bytes).expect("the system has random bytes");
+    bytes
+}
+
 impl KeyType for Bytes {
     fn len(&self) -> usize {
         self.0
@@ -104,8 +111,7 @@ impl Sealer {
     /// `text`, to be kept under `name`.
     pub(crate) fn seal(&self, name: &[u8], text: &[u8]) -> Vec<u8> {
         let (id, key) = &self.0[0];
-        let mut nonce = [0; NONCE_LEN];
-        rand::fill(&mut nonce).expect("the system has random bytes");
+        let nonce: [u8; NONCE_LEN] = random();
         let mut sealed = Vec::with_capacity(text.len() + OVERHEAD);
         sealed.push(VERSION);
         sealed.extend_from_slice(id);

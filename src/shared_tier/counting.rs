@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
@@ -18,6 +17,7 @@ use super::{
     release::Receipt,
     rules::Strict,
 };
+use crate::seal;
 
 /// How many replicas there are, for somebody who is told when that changes.
 pub(super) struct Counting<F> {
@@ -83,8 +83,7 @@ impl SharedTier {
         let asked_for = inner.acknowledgements.lock().ask();
         let signs = self.read_signs(link.signs(&inner.signs).await?);
         if signs.mark.is_none() {
-            let mut mark = [0; 16];
-            rand::fill(&mut mark).expect("the system has random bytes");
+            let mark: [u8; 16] = seal::random();
             // A full server takes none, and a lost one shows elsewhere.
             let _ = link.sign(&inner.signs, MARK, &mark).await;
         }

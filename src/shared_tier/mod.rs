@@ -77,7 +77,6 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::rand;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
@@ -104,7 +103,7 @@ use self::{
     value_codec::ValueCodec,
 };
 pub use crate::seal::Secret;
-use crate::seal::{Sealer, Secrets};
+use crate::seal::{self, Sealer, Secrets};
 
 /// What ties replicas together: a handle, cheap to clone.
 #[derive(Clone)]
@@ -143,8 +142,6 @@ impl SharedTier {
         let endpoint = Endpoint::of(&config)?;
         let secrets = Secrets::new(&config.secret, &config.previous);
         let share_queue = ShareQueue::new();
-        let mut replica = [0; 8];
-        rand::fill(&mut replica).expect("the system has random bytes");
         Ok(Self(Arc::new(Inner {
             endpoint,
             // In braces: one hash slot of a cluster.
@@ -164,7 +161,7 @@ impl SharedTier {
             polls: Polls::default(),
             rhythm: Rhythm::new(config.write_wait),
             metrics,
-            replica: u64::from_le_bytes(replica),
+            replica: u64::from_le_bytes(seal::random()),
             writes: AtomicU64::new(0),
             config,
         })))

@@ -6,9 +6,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 
-use aws_lc_rs::rand;
-
-use crate::seal::{OVERHEAD, Sealer};
+use crate::seal::{OVERHEAD, Sealer, random};
 
 /// Seals what is written.
 pub(super) struct FrameWriter<W> {
@@ -53,8 +51,7 @@ impl Place {
 
 impl<W: Write> FrameWriter<W> {
     pub(super) fn new(mut out: W, sealer: Sealer) -> io::Result<Self> {
-        let mut file = [0; FILE];
-        rand::fill(&mut file).expect("the system has random bytes");
+        let file = random();
         out.write_all(&file)?;
         let frame = Vec::with_capacity(FRAME);
         Ok(Self { out, place: Place { file, number: 0 }, sealer, frame })

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::rand;
+use crate::seal::random;
 
 /// The name of a process, which no other has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +21,7 @@ impl Owner {
     pub(super) const LENGTH: usize = 16;
 
     pub(super) fn new() -> Self {
-        let mut name = [0; Self::LENGTH];
-        rand::fill(&mut name).expect("the system has random bytes");
-        Self(name)
+        Self(random())
     }
 
     /// Of `file`; `None`: nobody has left a name.
