@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 /// Fails when more comes than its [`Allowance`] has.
 #[derive(Debug)]
 pub(super) struct Bounded<S> {
-    stream: S,
-    allowance: Allowance,
+    pub(super) stream: S,
+    pub(super) allowance: Allowance,
 }
 
 /// Bytes that may still come: a handle, cheap to clone.
@@ -30,12 +30,6 @@ impl Allowance {
     /// So many may come from now on, and the half of it more for what stands around them.
     pub(super) fn set(&self, bytes: usize) {
         self.0.store(bytes.saturating_add(bytes / 2), Relaxed);
-    }
-}
-
-impl<S> Bounded<S> {
-    pub(super) fn new(stream: S, allowance: Allowance) -> Self {
-        Self { stream, allowance }
     }
 }
 

@@ -4,7 +4,7 @@
 //! signs are looked at twice a second, and at once when a response waits for what they say: one
 //! look is for all that wait.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -62,12 +62,10 @@ impl SharedTier {
         &self,
         link: &Link,
         counting: &mut Counting<F>,
-    ) -> LinkError {
+    ) -> Result<Infallible, LinkError> {
         counting.census.resume(Instant::now());
         loop {
-            if let Err(error) = self.look_around(link, counting).await {
-                return error;
-            }
+            self.look_around(link, counting).await?;
             let may_look_at = Instant::now() + LOOK_AFTER;
             let _ = timeout(LOOK_EVERY, self.0.signs_wanted.notified()).await;
             sleep_until(may_look_at).await;

@@ -109,10 +109,10 @@ impl Endpoint {
         let allowance = Allowance::default();
         allowance.set(MAX_LOGIN);
         let (reader, writer) = io::split(stream);
-        let stream = io::join(Bounded::new(reader, allowance.clone()), writer);
+        let stream = io::join(Bounded { stream: reader, allowance: allowance.clone() }, writer);
         let (commands, driver) =
             MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
-        Ok(Link::new(commands, allowance, driver))
+        Ok(Link { commands, allowance, _driver: driver })
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    SharedTier,
+    Config, SharedTier,
     counting::Counting,
     follower::{Effect, Follower, Read, Times},
     link::{Link, LinkError, RETRY_AFTER},
@@ -23,9 +23,10 @@ use crate::{
     vehicle_cache::{Cause, Failure, Hold, VehicleCache},
 };
 
-/// What is done with the cache of this replica.
-struct Applying<F: Failure> {
+/// Where this replica is in the log, and what is done with its cache for that.
+struct Following<F: Failure> {
     tier: SharedTier,
+    follower: Follower,
     cache: VehicleCache<F>,
     upstream: Upstream,
     holds: HashMap<WriteId, Hold<F>>,
@@ -72,67 +73,25 @@ impl SharedTier {
         let _polling = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_polling()));
         let _renewing = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_leases()));
         let _sharing = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_sharing()));
-        let Times { lease, write } = self.0.times();
-        let mut follower = Follower::<Strict>::new(Times { lease, write });
-        let mut applying = Applying { tier: self.clone(), cache, upstream, holds: HashMap::new() };
+        let Config { lease, write_timeout: write, .. } = self.0.config;
+        let times = Times { lease, write };
+        let (tier, follower) = (self.clone(), Follower::<Strict>::new(times));
+        let mut following = Following { tier, follower, cache, upstream, holds: HashMap::new() };
         let (mut counting, mut reported) = (Counting::new(on_count), Reported::default());
         loop {
             let dialled_at = Instant::now();
-            let lost = match self.0.endpoint.dial().await {
-                Ok(link) => {
-                    let all = (&mut follower, &mut applying, &mut counting);
-                    self.use_link(&link, all, &mut reported).await
-                }
-                Err(error) => error,
-            };
+            let Err(lost) = following.use_link(&mut counting, &mut reported).await;
             let now = Instant::now();
             self.0.outbox.link_down(now);
             let what = "shared tier not reached: other replicas are not heard";
             reported.trouble(what, &lost, now);
-            applying.apply(follower.expire(now)).await;
+            following.expire(now).await;
             sleep_until(retry_at(dialled_at, &lost)).await;
         }
     }
 
-    /// Ready when the connection is lost.
-    async fn use_link<F: Failure>(
-        &self,
-        link: &Link,
-        (follower, applying, counting): (
-            &mut Follower,
-            &mut Applying<F>,
-            &mut Counting<impl Fn(u32)>,
-        ),
-        reported: &mut Reported,
-    ) -> LinkError {
-        // What was known of the clock of another server means nothing.
-        *self.0.clock.lock() = ServerClock::default();
-        let era = match self.look(link).await {
-            Ok(era) => era,
-            Err(error) => return error,
-        };
-        reported.connected();
-        let effects = follower.connected(era);
-        let is_another = !effects.is_empty();
-        applying.apply(effects).await;
-        self.0.acknowledgements.lock().connected(era);
-        self.0.outbox.link_up();
-        tokio::select! {
-            // First, so that what was appended to a log counts before its loss shows.
-            biased;
-            lost = self.append(link) => lost,
-            lost = async {
-                if is_another {
-                    self.0.readers.renewed().await;
-                }
-                self.follow(link, era, follower, applying).await
-            } => lost,
-            lost = self.keep_looking(link, counting) => lost,
-        }
-    }
-
     /// Puts into the log what waits for that.
-    async fn append(&self, link: &Link) -> LinkError {
+    async fn append(&self, link: &Link) -> Result<Infallible, LinkError> {
         let inner = &*self.0;
         let mut reported = Reported::default();
         loop {
@@ -141,10 +100,7 @@ impl SharedTier {
                 .iter()
                 .map(|outgoing| outgoing.entry.to_bytes())
                 .map(|entry| inner.sealer.seal(inner.log.as_bytes(), &entry));
-            let (positions, refused) = match link.append(&inner.log, KEPT, sealed).await {
-                Ok(appended) => appended,
-                Err(error) => return error,
-            };
+            let (positions, refused) = link.append(&inner.log, KEPT, sealed).await?;
             inner.logged(&first, &positions);
             // Nobody waits for a server that refuses.
             match refused {
@@ -157,53 +113,6 @@ impl SharedTier {
                     sleep(RETRY_AFTER).await;
                 }
             }
-        }
-    }
-
-    /// Reads the log again and again.
-    async fn follow<F: Failure>(
-        &self,
-        link: &Link,
-        era: Era,
-        follower: &mut Follower,
-        applying: &mut Applying<F>,
-    ) -> LinkError {
-        let mut check_at = Instant::now() + CHECK_EVERY;
-        let mut reported = Reported::default();
-        loop {
-            let sent_at = Instant::now();
-            if sent_at >= check_at {
-                match self.look(link).await {
-                    Ok(found) if found == era => check_at = sent_at + CHECK_EVERY,
-                    Ok(_) => return LinkError::Unexpected("another server"),
-                    Err(error) => return error,
-                }
-            }
-            let (read, refused) = match self.read(link, follower).await {
-                Ok(read) => read,
-                Err(error) => return error,
-            };
-            let (now, before) = (Instant::now(), follower.next());
-            if let Some(error) = refused {
-                let what = "shared tier refuses signs: other replicas are not heard";
-                reported.trouble(what, &error, now);
-            }
-            let is_page = read.entries.len() == PAGE;
-            self.note(&read);
-            applying.apply(follower.read(read, now)).await;
-            self.0.known.lock().reach(follower.next());
-            applying.apply(follower.expire(now)).await;
-            if is_page {
-                continue;
-            }
-            let has_brought = follower.next() != before;
-            let next_at = sent_at + self.0.rhythm.next_after(has_brought);
-            if has_brought {
-                // At once: others wait for that. A server that is slow must not hold up reads.
-                let (sign, name) = (self.sign(follower.applied()), self.0.name());
-                let _ = timeout_at(next_at, link.sign(&self.0.signs, &name, &sign)).await;
-            }
-            sleep_until(next_at).await;
         }
     }
 
@@ -258,9 +167,85 @@ fn retry_at(dialled_at: Instant, lost: &LinkError) -> Instant {
     dialled_at + if lost.is_refusal() { SOON } else { RETRY_AFTER }
 }
 
-impl<F: Failure> Applying<F> {
+impl<F: Failure> Following<F> {
+    /// Connects. Ready when the connection is lost, or cannot be made.
+    async fn use_link(
+        &mut self,
+        counting: &mut Counting<impl Fn(u32)>,
+        reported: &mut Reported,
+    ) -> Result<Infallible, LinkError> {
+        let tier = self.tier.clone();
+        let link = &tier.0.endpoint.dial().await?;
+        // What was known of the clock of another server means nothing.
+        *tier.0.clock.lock() = ServerClock::default();
+        let era = tier.look(link).await?;
+        reported.connected();
+        let effects = self.follower.connected(era);
+        let is_another = !effects.is_empty();
+        self.apply(effects).await;
+        tier.0.acknowledgements.lock().connected(era);
+        tier.0.outbox.link_up();
+        tokio::select! {
+            // First, so that what was appended to a log counts before its loss shows.
+            biased;
+            lost = tier.append(link) => lost,
+            lost = async {
+                if is_another {
+                    tier.0.readers.renewed().await;
+                }
+                self.follow(link, era).await
+            } => lost,
+            lost = tier.keep_looking(link, counting) => lost,
+        }
+    }
+
+    /// Reads the log again and again.
+    async fn follow(&mut self, link: &Link, era: Era) -> Result<Infallible, LinkError> {
+        let tier = self.tier.clone();
+        let mut check_at = Instant::now() + CHECK_EVERY;
+        let mut reported = Reported::default();
+        loop {
+            let sent_at = Instant::now();
+            if sent_at >= check_at {
+                if tier.look(link).await? != era {
+                    return Err(LinkError::Unexpected("another server"));
+                }
+                check_at = sent_at + CHECK_EVERY;
+            }
+            let (read, refused) = tier.read(link, &self.follower).await?;
+            let (now, before) = (Instant::now(), self.follower.next());
+            if let Some(error) = refused {
+                let what = "shared tier refuses signs: other replicas are not heard";
+                reported.trouble(what, &error, now);
+            }
+            let is_page = read.entries.len() == PAGE;
+            tier.note(&read);
+            let effects = self.follower.read(read, now);
+            self.apply(effects).await;
+            tier.0.known.lock().reach(self.follower.next());
+            self.expire(now).await;
+            if is_page {
+                continue;
+            }
+            let has_brought = self.follower.next() != before;
+            let next_at = sent_at + tier.0.rhythm.next_after(has_brought);
+            if has_brought {
+                // At once: others wait for that. A server that is slow must not hold up reads.
+                let (sign, name) = (tier.sign(self.follower.applied()), tier.0.name());
+                let _ = timeout_at(next_at, link.sign(&tier.0.signs, &name, &sign)).await;
+            }
+            sleep_until(next_at).await;
+        }
+    }
+
+    /// Lets go of writes that have been under way for too long.
+    async fn expire(&mut self, now: Instant) {
+        let effects = self.follower.expire(now);
+        self.apply(effects).await;
+    }
+
     async fn apply(&mut self, effects: Vec<Effect>) {
-        let Self { tier, cache, upstream, holds } = self;
+        let Self { tier, cache, upstream, holds, .. } = self;
         for effect in effects {
             match effect {
                 Effect::Doubt => tier.0.trust().revoke(),

@@ -16,10 +16,11 @@ use super::{
 
 /// A connection that stands, as far as is known.
 pub(super) struct Link {
-    commands: MultiplexedConnection,
-    allowance: Allowance,
+    pub(super) commands: MultiplexedConnection,
+    /// What may be read over it.
+    pub(super) allowance: Allowance,
     /// Sends and receives, for as long as the link is kept.
-    _driver: AbortOnDropHandle<()>,
+    pub(super) _driver: AbortOnDropHandle<()>,
 }
 
 /// Why a connection is not used any more, or was never made.
@@ -63,15 +64,6 @@ impl LinkError {
 }
 
 impl Link {
-    /// Over a connection that reads no more than `allowance` says, for as long as `driver` runs.
-    pub(super) fn new(
-        commands: MultiplexedConnection,
-        allowance: Allowance,
-        driver: AbortOnDropHandle<()>,
-    ) -> Self {
-        Self { commands, allowance, _driver: driver }
-    }
-
     /// Which run of which server this is, and what its clock shows since 1970.
     pub(super) async fn server(&self) -> Result<(Era, Duration), LinkError> {
         let info: Vec<u8> =

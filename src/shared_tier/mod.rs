@@ -80,15 +80,9 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
-pub use self::{
-    config::{Config, InvalidUrl, ServerUrl},
-    endpoint::TlsError,
-    metrics::Metrics,
-};
 use self::{
     acknowledgements::Acknowledgements,
     endpoint::Endpoint,
-    follower::Times,
     known_writes::KnownWrites,
     log_entry::{LogEntry, WriteId},
     outbox::{Outbox, Outgoing, Pending},
@@ -101,6 +95,11 @@ use self::{
     shared_leases::SharedLeases,
     trust::Trust,
     value_codec::ValueCodec,
+};
+pub use self::{
+    config::{Config, InvalidUrl, ServerUrl},
+    endpoint::TlsError,
+    metrics::Metrics,
 };
 pub use crate::seal::Secret;
 use crate::seal::{self, Sealer, Secrets};
@@ -181,10 +180,6 @@ const AHEAD: u64 = 2_000;
 impl Inner {
     fn trust(&self) -> &Trust {
         &self.metrics.trust
-    }
-
-    fn times(&self) -> Times {
-        Times { lease: self.config.lease, write: self.config.write_timeout }
     }
 
     /// How long ago the server's clock showed so many milliseconds since 1970.

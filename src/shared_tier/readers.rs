@@ -34,7 +34,7 @@ pub(super) struct Readers {
     /// Told when there are new ones.
     renewed: Notify,
     /// Told when they are to be made at once.
-    wanted: Notify,
+    pub(super) wanted: Notify,
 }
 
 /// Two, so that a large request does not keep a small one waiting.
@@ -67,11 +67,6 @@ impl Readers {
         self.lines.store(Some(Arc::new(lines)));
         self.renewed.notify_waiters();
         self.given_up.notified().await;
-    }
-
-    /// Ready when new connections are to be made at once.
-    pub(super) async fn wanted(&self) {
-        self.wanted.notified().await;
     }
 
     /// There is another server. Ready when new connections may be used, or that takes too long.

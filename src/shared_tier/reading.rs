@@ -30,7 +30,8 @@ impl SharedTier {
                     reported.trouble(what, &error, Instant::now());
                 }
             }
-            let _ = timeout(backoff(1, TRY_AFTER, TRY_AFTER, draw()), readers.wanted()).await;
+            let _ =
+                timeout(backoff(1, TRY_AFTER, TRY_AFTER, draw()), readers.wanted.notified()).await;
         }
     }
 

@@ -22,24 +22,20 @@ struct Inner {
     queue: ShareQueue,
 }
 
+#[derive(Default)]
 struct State {
     /// Names, and since when they are leased.
     held: HashMap<Vec<u8>, Instant>,
-    pace: Pace,
+    /// How long calls took.
+    latest: Latest<15>,
+    /// When those were leased that ended last: many end at once.
+    noted: Option<Instant>,
 }
 
 /// Ends when it is dropped.
 struct Lease {
     leases: SharedLeases,
     name: Vec<u8>,
-}
-
-/// How long calls took.
-#[derive(Default)]
-struct Pace {
-    latest: Latest<15>,
-    /// When those were leased that ended last: many end at once.
-    noted: Option<Instant>,
 }
 
 /// How long a lease stands that is not renewed.
@@ -53,8 +49,7 @@ const MORE: Duration = Duration::from_millis(250);
 
 impl SharedLeases {
     pub(super) fn new(queue: ShareQueue) -> Self {
-        let state = State { held: HashMap::new(), pace: Pace::default() };
-        Self(Arc::new(Inner { state: Mutex::new(state), queue }))
+        Self(Arc::new(Inner { state: Mutex::default(), queue }))
     }
 
     /// Whether this replica has leased what is kept under `name`, or must not lease more.
@@ -80,7 +75,7 @@ impl SharedLeases {
     /// How long one waits for another replica while nothing comes of that: a median call and
     /// some more. Never longer than for one that is gone.
     pub(super) fn patience(&self) -> Duration {
-        let typical = self.0.state.lock().pace.latest.median();
+        let typical = self.0.state.lock().latest.median();
         typical.map_or(LIFE, |typical| LIFE.min(typical + MORE))
     }
 }
@@ -90,19 +85,13 @@ impl Drop for Lease {
         let Inner { state, queue } = &*self.leases.0;
         let name = mem::take(&mut self.name);
         let mut state = state.lock();
-        if let Some(since) = state.held.remove(&name) {
-            state.pace.note(since, Instant::now());
+        if let Some(since) = state.held.remove(&name)
+            && state.noted.replace(since) != Some(since)
+        {
+            state.latest.note(since.elapsed());
         }
         drop(state);
         queue.end(name);
-    }
-}
-
-impl Pace {
-    fn note(&mut self, since: Instant, now: Instant) {
-        if self.noted.replace(since) != Some(since) {
-            self.latest.note(now.saturating_duration_since(since));
-        }
     }
 }
 
