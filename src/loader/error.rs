@@ -15,7 +15,7 @@ pub type Failure = Arc<CallError>;
 pub enum CallError {
     /// There was no response.
     #[error(transparent)]
-    Upstream(upstream::Error),
+    Upstream(#[from] upstream::Error),
     /// The upstream refused.
     #[error("the upstream responded {}", .0.status)]
     Refused(ErrorResponse),
@@ -117,18 +117,8 @@ impl CallError {
         match self {
             Self::Refused(response) => Some(response.status),
             Self::Status(status) => Some(*status),
-            Self::Upstream(_)
-            | Self::Incomplete(_)
-            | Self::Shape(_)
-            | Self::Abandoned
-            | Self::Panic => None,
+            _ => None,
         }
-    }
-}
-
-impl From<upstream::Error> for CallError {
-    fn from(error: upstream::Error) -> Self {
-        Self::Upstream(error)
     }
 }
 

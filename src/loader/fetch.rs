@@ -24,18 +24,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Fetch {
     metrics: Metrics,
-    limits: Limits,
+    config: Config,
     /// Headers of a request that its calls carry: its credential and its id.
     carried: Arc<[HeaderName]>,
-}
-
-/// What one response may take.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    max_response: usize,
-    idle_timeout: Duration,
-    /// For all of it: whoever joins a call must not wait for one that never ends.
-    timeout: Duration,
 }
 
 /// A call of so many vehicles takes hardly longer with more, also if somebody waits for it, and
@@ -57,12 +48,7 @@ impl Fetch {
             .cloned()
             .chain([X_REQUEST_ID, TRACEPARENT])
             .collect();
-        let limits = Limits {
-            max_response: config.max_response,
-            idle_timeout: config.stream_idle_timeout,
-            timeout: config.request_timeout,
-        };
-        Self { metrics, limits, carried }
+        Self { metrics, config: config.clone(), carried }
     }
 
     /// The headers of the calls for a request with these: its credential, its id, and nothing
@@ -80,9 +66,10 @@ impl Fetch {
         head
     }
 
-    /// Until when a call that leaves now has to be over, whatever it takes.
+    /// Until when a call that leaves now has to be over, whatever it takes: who joins it must not
+    /// wait for one that never ends.
     pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.limits.timeout
+        Instant::now() + self.config.request_timeout
     }
 
     /// Asks for `vehicles`, which fit into one call.
@@ -118,7 +105,7 @@ impl Fetch {
     /// The bytes of a 200.
     async fn whole(&self, response: Response<Body>) -> Result<Bytes, CallError> {
         let (head, mut body) = response.into_parts();
-        let Limits { max_response, idle_timeout, .. } = self.limits;
+        let Config { max_response, stream_idle_timeout: idle_timeout, .. } = self.config;
         match head.status {
             StatusCode::OK => body
                 .buffer(max_response, idle_timeout)

@@ -10,7 +10,6 @@ pub(super) struct Pace {
     latest: Latest,
     /// The most that one waits.
     most: Duration,
-    patience: Duration,
 }
 
 /// The wait is this part of a call.
@@ -23,23 +22,17 @@ impl Pace {
     /// From now on, nobody waits for longer than `most`.
     pub(super) fn limit_to(&mut self, most: Duration) {
         self.most = most;
-        self.patience = self.part_of_median();
     }
 
     /// A call has come back.
     pub(super) fn note(&mut self, took: Duration) {
         self.latest.note(took);
-        self.patience = self.part_of_median();
-    }
-
-    fn part_of_median(&self) -> Duration {
-        let median = self.latest.median().unwrap_or_default();
-        cmp::min(cmp::max(median / PART, LEAST), self.most)
     }
 
     /// How long a small look-up waits: a quarter of the median call, within bounds.
     pub(super) fn patience(&self) -> Duration {
-        self.patience
+        let median = self.latest.median().unwrap_or_default();
+        cmp::min(cmp::max(median / PART, LEAST), self.most)
     }
 }
 

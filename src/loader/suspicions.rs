@@ -6,13 +6,13 @@
 
 use std::{hash::Hash, time::Duration};
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::HashMap;
 use tokio::time::Instant;
 
 use super::Failure;
 use crate::{upstream::ClientId, vehicle::Vehicle};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Suspicions {
     /// Vehicles that were refused by themselves.
     vehicles: Passing<Vehicle, Failure>,
@@ -93,15 +93,9 @@ impl Suspicions {
     }
 }
 
-impl Default for Suspicions {
+impl<K, V> Default for Passing<K, V> {
     fn default() -> Self {
-        Self {
-            vehicles: Passing(HashMap::new()),
-            clients: Passing(HashMap::new()),
-            calls: 0,
-            minute_ends: None,
-            apart_until: None,
-        }
+        Self(HashMap::default())
     }
 }
 
