@@ -33,7 +33,7 @@ pub(super) const ACCESS: &str = "access";
 const FLUSH_FOR: Duration = Duration::from_millis(500);
 
 /// Lines of the process that were not written: it has one log, however many registries show this.
-static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
+pub(super) static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
     IntCounter::new(
         "vingate_log_dropped_lines_total",
         "Log lines that were dropped because they could not be written in time",
@@ -69,10 +69,6 @@ pub fn init(format: Format, level: Level) -> io::Result<Log> {
         .map_err(io::Error::other)?;
     std::panic::set_hook(Box::new(|panic| note_panic(panic.location())));
     Ok(Log { levels: Levels(handle), writer })
-}
-
-pub(super) fn dropped_lines() -> &'static IntCounter {
-    &DROPPED
 }
 
 impl Log {

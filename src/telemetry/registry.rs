@@ -16,7 +16,7 @@ pub fn registry() -> prometheus::Result<Registry> {
     let build_info = IntGauge::with_opts(opts)?;
     build_info.set(1);
     registry.register(Box::new(build_info))?;
-    registry.register(Box::new(log::dropped_lines().clone()))?;
+    registry.register(Box::new(log::DROPPED.clone()))?;
     Ok(registry)
 }
 

@@ -20,7 +20,6 @@ use rustls::{
 };
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::error::Error;
 use crate::{files::Sources, tls};
 
 /// The protocols that are offered over TLS, the preferred one first (RFC 7301).
@@ -36,6 +35,17 @@ pub struct Files {
     pub key: PathBuf,
     /// Who signs the certificates of clients; `None`: clients are not asked for any.
     pub client_ca: Option<PathBuf>,
+}
+
+/// Why one of the files cannot be used. It quotes nothing of the file: it may be the wrong one, with
+/// a key.
+#[derive(Debug, thiserror::Error)]
+#[error("server.tls.{key}: found {found}")]
+pub struct Error {
+    /// The key in the `[server.tls]` table that names the file.
+    pub key: &'static str,
+    /// What was found there, in words.
+    pub found: String,
 }
 
 #[derive(Clone)]

@@ -7,7 +7,6 @@
 //! CA that is not trusted any more.
 
 mod credentials;
-mod error;
 mod handshake;
 mod renewal;
 
@@ -24,8 +23,8 @@ use rustls::ServerConfig;
 use self::credentials::Credentials;
 use crate::files::Sources;
 
+pub use self::credentials::{Error, Files};
 pub(super) use self::handshake::say_goodbye;
-pub use self::{credentials::Files, error::Error};
 
 /// What the `[server.tls]` table says: files, and what was in them.
 #[derive(Clone, Debug)]
