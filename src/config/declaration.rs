@@ -1,4 +1,4 @@
-//! Tables: each key declared once, with its reason, type, default and whether it can be reloaded.
+//! Tables: each key declared once, with its type, default and whether it can be reloaded.
 
 use serde_json::{Map, Value as Json, json};
 use toml::de::{DeTable, DeValue};
@@ -11,8 +11,8 @@ use super::{
 
 /// Declares a table as a struct whose fields have defaults.
 ///
-/// The documentation of a key is what editors show for it; a key that is a table may leave it to
-/// that table. A `[Mark]` says what is special about the key.
+/// The documentation of a table or key is what editors show for it where `config/vingate.toml` has
+/// no comment. A `[Mark]` says what is special about the key.
 macro_rules! table {
     (
         $(#[doc = $about:literal])*

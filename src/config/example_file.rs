@@ -1,6 +1,7 @@
-//! `config/vingate.toml`, which has a line for every key: where examples of values come from.
+//! `config/vingate.toml`, which has a line for every key: where examples of values, and what is said
+//! of keys, come from.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, mem, sync::LazyLock};
 
 use serde_json::{Map, Value as Json};
 use toml::de::{DeTable, DeValue};
@@ -22,6 +23,37 @@ pub(super) fn example<'s>(key: &str, schema: &'s Json) -> Option<&'s str> {
         [of_type] => written(key).or(of_type.as_str()),
         _ => None,
     }
+}
+
+/// What the file says of `key`, but for which keys of a table are reloaded: that shows on the keys.
+pub(super) fn about(key: &str) -> Option<&'static str> {
+    static COMMENTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(comments);
+    COMMENTS.get(key)?.split(" Reloaded: ").next()
+}
+
+/// The comments before keys and tables.
+pub(super) fn comments() -> BTreeMap<String, String> {
+    let (mut table, mut comment, mut comments) = (String::new(), Vec::new(), BTreeMap::new());
+    for line in TEXT.lines() {
+        let bare = line.strip_prefix('#').unwrap_or(line);
+        if bare.is_empty() || bare.starts_with(" ---") {
+            comment.clear();
+        } else if line.starts_with("# ") {
+            comment.push(bare.trim());
+        } else {
+            let key = match bare.split_once(" = ") {
+                Some((name, _)) => key_path::join(&table, name),
+                None => {
+                    table = bare.replace(['[', ']'], "");
+                    table.clone()
+                }
+            };
+            if !comment.is_empty() {
+                comments.insert(key, mem::take(&mut comment).join(" "));
+            }
+        }
+    }
+    comments
 }
 
 /// The text that the file has for `key`, or the first that it has in a list there.

@@ -2,12 +2,18 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{declaration::RELOADABLE, example_file::example, file::File, key_path, value::Value};
+use super::{
+    declaration::RELOADABLE,
+    example_file::{about, example},
+    file::File,
+    key_path,
+    value::Value,
+};
 
 /// The schema of what [`Config::load`](super::Config::load) takes, as far as a schema can say it.
 pub fn schema() -> Json {
     let mut schema = File::form().schema;
-    give_examples(&mut schema, "");
+    describe_keys(&mut schema, "");
     // Every editor understands draft 7 without references.
     schema["$schema"] = "http://json-schema.org/draft-07/schema#".into();
     schema["title"] = "vingate".into();
@@ -28,17 +34,22 @@ pub(crate) fn reloadable() -> Vec<String> {
     keys
 }
 
-/// Puts the example of a key in the place of that of its type.
-fn give_examples(schema: &mut Json, key: &str) {
-    if let Some(elements) = schema.get_mut("items") {
-        return give_examples(elements, key);
+/// Adds what the example file says of `key` and all below it, and puts its examples in the place of
+/// those of types.
+fn describe_keys(schema: &mut Json, key: &str) {
+    if let Some(about) = about(key) {
+        schema["description"] = about.into();
     }
-    if let Some(example) = example(key, schema) {
-        schema["examples"] = json!([example]);
+    let value = match schema.get("items") {
+        Some(_) => &mut schema["items"],
+        None => schema,
+    };
+    if let Some(example) = example(key, value) {
+        value["examples"] = json!([example]);
     }
-    let properties = schema.get_mut("properties").and_then(Json::as_object_mut);
+    let properties = value.get_mut("properties").and_then(Json::as_object_mut);
     for (name, schema) in properties.into_iter().flatten() {
-        give_examples(schema, &key_path::join(key, name));
+        describe_keys(schema, &key_path::join(key, name));
     }
 }
 

@@ -1,16 +1,19 @@
-//! The file as it is written: every key, its bounds, its default, and why that default.
+//! The file as it is written: every key, its bounds and its default. What a key is for, and why that
+//! default, its comment in `config/vingate.toml` says.
 //!
 //! What may be left out without a default is an `Option`. What must not be left out is one, too,
 //! and `Required`: the rest is read and checked all the same, so that all problems are found at once.
 
 mod auth;
 mod cache;
-mod server;
-mod shared_table;
 mod upstream;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
+use ipnet::IpNet;
 use tracing::Level;
 
 use super::{
@@ -18,7 +21,7 @@ use super::{
     number::{Part, Whole},
     secret::Secret,
     text::HostName,
-    units::{GIB, HOUR, KIB, MIB, MINUTE, Size, Time},
+    units::{GIB, HOUR, KIB, MIB, MINUTE, Size, Time, Timeout},
     value::List,
 };
 use crate::{
@@ -28,9 +31,7 @@ use crate::{
 
 pub(crate) use self::{
     auth::{Auth, Key},
-    cache::Cache,
-    server::{Cors, Server},
-    shared_table::Shared,
+    cache::{Cache, Shared},
     upstream::{Account, Upstream},
 };
 
@@ -40,8 +41,6 @@ table! {
         server: Server = Server::default(),
         admin: Admin = Admin::default(),
         upstream: Upstream = Upstream::default(),
-        /// The accounts at Sync. Without any, each client's own credential goes upstream; with one
-        /// or more, a subject without an account gets a 403.
         [Reload] account: List<Account> = List::new(),
         auth: Auth = Auth::default(),
         [Reload] batch: Batch = Batch::default(),
@@ -55,98 +54,87 @@ table! {
 }
 
 table! {
-    /// The listener for operators: metrics, health, readiness, purge.
+    pub(crate) struct Server {
+        listen: SocketAddr = (Ipv4Addr::UNSPECIFIED, 8080).into(),
+        workers: Whole<0, 1024> = Whole(0),
+        drain_timeout: Timeout = Time::seconds(30),
+        drain_delay: Time<0, HOUR> = Time::seconds(0),
+        max_head: Size<{ 8 * KIB }, MIB> = Size(32 * KIB),
+        max_fields: Whole<1, 10_000> = Whole(100),
+        max_uri: Size<64, { 64 * KIB }> = Size(8 * KIB),
+        max_connections: Whole<1, 1_000_000> = Whole(10_000),
+        max_streams: Whole<1, 65_536> = Whole(128),
+        header_timeout: Timeout = Time::seconds(10),
+        idle_timeout: Timeout = Time::seconds(60),
+        body_idle_timeout: Timeout = Time::seconds(30),
+        write_idle_timeout: Timeout = Time::seconds(30),
+        [Reload] trusted_proxies: List<IpNet> = List::new(),
+        tls: Option<Tls> = None,
+    }
+}
+
+table! {
+    pub(crate) struct Tls {
+        [Required] certificate: Option<PathBuf> = None,
+        [Required] key: Option<PathBuf> = None,
+        client_ca: Option<PathBuf> = None,
+    }
+}
+
+table! {
     pub(crate) struct Admin {
-        /// Where to listen. By default on this machine only, because it can empty the cache.
         listen: SocketAddr = (Ipv4Addr::LOCALHOST, 9090).into(),
-        /// The bearer token for everything but /metrics, /healthz and /readyz, at least 16
-        /// characters. If absent, none is required, which is allowed on a loopback address only.
         [Reload] token: Option<Secret> = None,
-        /// Names that this listener has, such as "vingate.internal", besides addresses and
-        /// localhost. Without a token, requests for other hosts are refused: a foreign page may have
-        /// sent them.
         [Reload] hosts: List<HostName> = List::new(),
     }
 }
 
 table! {
-    /// The batch endpoint.
     pub(crate) struct Batch {
-        /// Vehicles in one client request; above: 413. A large fleet, at most 20 calls.
         max_vehicles: Whole<1, 1_000_000> = Whole(10_000),
-        /// Vehicles in one upstream call. Sync takes 500, and fewer calls are kinder to it.
         chunk: Whole<1, 500> = Whole(500),
-        /// Upstream calls at once for one client request, so that one large batch does not take all
-        /// of upstream.max_in_flight.
         max_parallel: Whole<1, 1_000> = Whole(4),
-        /// Small look-ups of one account, of at most a quarter of chunk, share calls while so many
-        /// of their calls are under way; below, each leaves at once. 0: they never wait for each
-        /// other.
         gather_from: Whole<0, 1_000> = Whole(2),
-        /// The longest that one of them waits for company. It waits for a quarter of the median
-        /// call, at least 25 ms, and for no longer than this.
         gather_for: Time<0, MINUTE> = Time::millis(100),
-        /// How long a refresh behind a stale result waits for a call of its account to travel with:
-        /// nobody waits for it. Zero: it goes at once.
         refresh_wait: Time<0, HOUR> = Time::seconds(5),
-        /// Finished results that expire within this, and were served since they were fetched, travel
-        /// in the free room of calls, such as "1m". Zero: none do, because each costs Sync a vehicle,
-        /// and that saves calls only where calls with room leave all the time.
         ride: Time<0, HOUR> = Time::seconds(0),
-        /// Responses of so many bytes are sent in gzip to clients that take it, put together from
-        /// vehicles that were compressed when they were wanted for the second time. 0: none are.
         gzip_from: Size<0, GIB> = Size(16 * KIB),
     }
 }
 
 table! {
-    /// How much of the gateway one moment, one client or one request may take.
     pub(crate) struct Limit {
-        /// Client requests at once; above: 503. One client gets at most a quarter of it. Most are
-        /// answered from the cache within a millisecond, so that many mean that something is stuck.
         max_in_flight: Whole<1, 1_000_000> = Whole(2048),
-        /// Bytes of a request body that is buffered: batches, vehicle writes, GET bodies of unknown
-        /// length; above: 413. Streams are unbounded. Sixteen times what a batch of 10,000 vehicles
-        /// takes.
         max_body: Size<1, GIB> = Size(8 * MIB),
         rate: Option<Rate> = None,
     }
 }
 
 table! {
-    /// Requests a second for each client: by issuer and subject, else by peer address; above: 429.
-    /// If absent, there is no limit.
     pub(crate) struct Rate {
-        /// In the long run. More than an application that batches ever needs.
         requests_per_second: Whole<1, 1_000_000_000> = Whole(50),
-        /// At once. Two seconds' worth.
         burst: Whole<1, 1_000_000_000> = Whole(100),
     }
 }
 
 table! {
-    /// Traces, sent to a collector by OTLP over HTTP. If absent, none are.
     pub(crate) struct Trace {
-        /// Where the collector is; spans are posted to /v1/traces there.
         [Required] otlp: Option<Origin> = None,
-        /// The part of requests that is sampled, besides up to 100 a second that come with a
-        /// sampled traceparent. By default enough to see where time goes.
         [Reload] sample: Part = Part(0.1),
-        /// Whether responses say in Server-Timing where their time went.
         [Reload] server_timing: bool = false,
     }
 }
 
 table! {
-    /// What is logged.
+    pub(crate) struct Cors {
+        [Required] origins: List<Origin> = List::new(),
+    }
+}
+
+table! {
     pub(crate) struct Log {
-        /// "json" for machines, which read most logs, or "text" for people.
         format: Format = Format::Json,
-        /// The least severe level that is written: "error", "warn", "info", "debug" or "trace". By
-        /// default what an operator wants to know.
         [Reload] level: Level = Level::INFO,
-        /// Which requests get a line: "all", "errors" (status 500 and above, and refusals) or
-        /// "off". By default errors, because a line costs more than a hit; the metrics count all.
         [Reload] access: Access = Access::Errors,
     }
 }
