@@ -1,22 +1,23 @@
 //! The command line: every subcommand, its options and what `--help` says of them.
 
-use std::{error::Error, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use http::Uri;
 
 use super::{
-    check, completions, demo, exit,
+    Outcome, check, demo, documents, exit,
     explain::{self, Subject},
-    man, openapi_document, printed,
+    print, printed,
     purge::{self, Filter},
     remote::{self, Remote},
-    sandbox, schema, serve,
+    sandbox,
+    serve::{self, block_on},
     show_status::{self, Form},
     token,
     warm::{self, Pace},
 };
-use crate::shared_tier::ServerUrl;
+use crate::{config, gateway::OPENAPI, shared_tier::ServerUrl};
 
 /// A caching reverse proxy in front of the Sync vehicle API.
 #[derive(Parser)]
@@ -239,34 +240,41 @@ struct Admin {
 /// Runs the subcommand that the arguments of the process name. What cannot be understood ends it
 /// with status 2.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    exit(match Arguments::try_parse() {
+        Ok(arguments) => run(arguments.command),
         // What is asked for may be the help.
         Err(error) if error.use_stderr() => error.exit(),
-        Err(error) => return exit(printed(error.print())),
-    };
-    match arguments.command {
+        Err(error) => printed(error.print()),
+    })
+}
+
+fn run(command: Command) -> Outcome {
+    match command {
         Command::Serve(file) => serve::run(&file.path),
         Command::Check { file, explain: None } => check::run(&file.path),
         Command::Check { file, explain: Some(key) } => check::explain(&file.path, &key),
-        Command::Demo { listen, replicas, redis } => demo::run(listen, replicas, redis.as_ref()),
-        Command::Sandbox { listen } => sandbox::run(listen),
+        Command::Demo { listen, replicas, redis } => {
+            block_on(None, demo::run(listen, replicas, redis.as_ref()))
+        }
+        Command::Sandbox { listen } => block_on(None, sandbox::run(listen)),
         Command::Token { file, subject, scope, ttl } => {
             token::run(&file.path, &subject, scope.as_deref(), ttl)
         }
-        Command::Schema => schema::run(),
-        Command::OpenApi => openapi_document::run(),
+        Command::Schema => print(format_args!("{:#}", config::schema())),
+        Command::OpenApi => print(OPENAPI.trim_end()),
         Command::Status { admin, watch, json } => {
-            show_status::run(admin.remote(), Form { watch, json })
+            block_on(None, show_status::run(&admin.remote()?, Form { watch, json }))
         }
-        Command::Explain { admin, subject } => explain::run(admin.remote(), &subject),
-        Command::Purge { admin, filter } => purge::run(admin.remote(), &filter),
+        Command::Explain { admin, subject } => {
+            block_on(None, explain::run(&admin.remote()?, &subject))
+        }
+        Command::Purge { admin, filter } => block_on(None, purge::run(&admin.remote()?, &filter)),
         Command::Warm { url, batch, parallel, rate, file } => {
-            let remote = Remote::new(&url, "VINGATE_TOKEN");
-            warm::run(remote, &file, Pace { batch, parallel, rate })
+            let remote = Remote::new(&url, "VINGATE_TOKEN")?;
+            block_on(None, warm::run(&remote, &file, Pace { batch, parallel, rate }))
         }
-        Command::Completions { shell } => completions::run(shell, Arguments::command()),
-        Command::Man { command } => man::run(command.as_deref(), Arguments::command()),
+        Command::Completions { shell } => documents::completions(shell, Arguments::command()),
+        Command::Man { command } => documents::man(command.as_deref(), Arguments::command()),
     }
 }
 
@@ -289,7 +297,7 @@ fn count<const MAX: usize>(text: &str) -> Result<usize, String> {
 }
 
 impl Admin {
-    fn remote(&self) -> Result<Remote, Box<dyn Error>> {
+    fn remote(&self) -> Outcome<Remote> {
         Remote::new(&self.url, "VINGATE_ADMIN_TOKEN")
     }
 }

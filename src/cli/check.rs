@@ -1,35 +1,28 @@
 //! `vingate check`: every problem of the configuration file at once.
 
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
-use super::{BadUsage, env, exit, print};
+use super::{BadUsage, Outcome, env, print};
 use crate::config::{Config, describe};
 
 /// Checks the file at `path` in the environment of the process. Prints what it would do to
 /// standard output, or its problems to standard error.
-pub(super) fn run(path: &Path) -> ExitCode {
-    exit(
-        Config::load(path, &env)
-            .map_err(Into::into)
-            .and_then(|config| print(summary(path, &config))),
-    )
+pub(super) fn run(path: &Path) -> Outcome {
+    print(summary(path, &Config::load(path, &env)?))
 }
 
 /// Prints what is to be known of `key`, and its value in the file at `path` if that is in order: of a
 /// key in a list of tables, its value in each.
-pub(super) fn explain(path: &Path, key: &str) -> ExitCode {
-    let described = describe(key).map_err(|error| BadUsage(error).into());
-    exit(described.and_then(|mut text| {
-        let config = Config::load(path, &env).ok();
-        let values = config
-            .iter()
-            .flat_map(|config| config.effective.values(key));
-        let values: Vec<_> = values.map(ToString::to_string).collect();
+pub(super) fn explain(path: &Path, key: &str) -> Outcome {
+    let mut text = describe(key).map_err(BadUsage)?;
+    if let Ok(config) = Config::load(path, &env) {
+        let values = config.effective.values(key);
+        let values: Vec<_> = values.into_iter().map(ToString::to_string).collect();
         if !values.is_empty() {
             text += &format!("\n  in {}: {}", path.display(), values.join(", "));
         }
-        print(text)
-    }))
+    }
+    print(text)
 }
 
 fn summary(path: &Path, config: &Config) -> String {
@@ -68,7 +61,7 @@ fn summary(path: &Path, config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::BAD_USAGE;
+    use crate::cli::{BAD_USAGE, exit};
     use crate::server::tls::testing::{Authority, Folder};
 
     #[test]
@@ -108,6 +101,6 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_bad_configuration() {
-        assert_eq!(run(Path::new("/no/where.toml")), ExitCode::from(BAD_USAGE));
+        assert_eq!(exit(run(Path::new("/no/where.toml"))), BAD_USAGE.into());
     }
 }

@@ -1,13 +1,11 @@
 //! `vingate demo`: gateway and sandbox in one process, with a token and commands to paste.
 
-use std::{
-    error::Error, ffi::OsString, net::SocketAddr, path::Path, process::ExitCode, time::Duration,
-};
+use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
 use aws_lc_rs::rand;
 use futures_util::{FutureExt as _, future::join_all};
 
-use super::{exit, print, remote::ADMIN, serve::block_on, since_epoch, stop_signal};
+use super::{Outcome, print, remote::ADMIN, since_epoch, stop_signal};
 use crate::{
     app::App, config::Config, hex::hex, sandbox::Sandbox, shared_tier::ServerUrl, telemetry,
 };
@@ -17,36 +15,29 @@ const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// Serves on `listen`. Its admin listener is where commands look for it, unless something else is
 /// there: then it takes any free port of the loopback, as do the sandbox and further `replicas`,
 /// which share the Redis at `redis`.
-pub(super) fn run(listen: SocketAddr, replicas: u8, redis: Option<&ServerUrl>) -> ExitCode {
-    exit(demo(listen, replicas, redis))
-}
-
-fn demo(listen: SocketAddr, replicas: u8, redis: Option<&ServerUrl>) -> Result<(), Box<dyn Error>> {
-    block_on(None, async {
-        let stop = stop_signal()?.shared();
-        // Its counters are enough: nothing reads the calls that it would record.
-        let sandbox = Sandbox::bind(LOOPBACK.into()).await?;
-        let sandbox = sandbox.with_recording(0).start();
-        let (secret, shared) = (secret()?, redis.map(shared).unwrap_or_default());
-        let config = |listen: SocketAddr, admin: &str| {
-            config(listen, admin, &sandbox.url(), &secret, &shared)
-        };
-        let build = |listen, admin: &str| App::build(config(listen, admin)?);
-        let Config { restart_only, reloadable, .. } = config(listen, ADMIN)?;
-        let _log = telemetry::init(restart_only.format, reloadable.telemetry.level)?;
-        let scope = Some("vehicles:read vehicles:write");
-        let token = reloadable.auth.issue("demo", scope, TTL, since_epoch())?;
-        let mut apps = vec![build(listen, ADMIN).or_else(|_| build(listen, ANY_ADMIN))?];
-        for _ in 1..replicas {
-            apps.push(build(LOOPBACK.into(), ANY_ADMIN)?);
-        }
-        let addresses = apps.iter().map(App::addresses);
-        let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
-        print(greeting(&addresses, &sandbox.url(), &token))?;
-        join_all(apps.into_iter().map(|app| app.run(stop.clone()))).await;
-        sandbox.stop().await;
-        Ok(())
-    })
+pub(super) async fn run(listen: SocketAddr, replicas: u8, redis: Option<&ServerUrl>) -> Outcome {
+    let stop = stop_signal()?.shared();
+    // Its counters are enough: nothing reads the calls that it would record.
+    let sandbox = Sandbox::bind(LOOPBACK.into()).await?;
+    let sandbox = sandbox.with_recording(0).start();
+    let (secret, shared) = (secret()?, redis.map(shared).unwrap_or_default());
+    let config =
+        |listen: SocketAddr, admin: &str| config(listen, admin, &sandbox.url(), &secret, &shared);
+    let build = |listen, admin: &str| App::build(config(listen, admin)?);
+    let Config { restart_only, reloadable, .. } = config(listen, ADMIN)?;
+    let _log = telemetry::init(restart_only.format, reloadable.telemetry.level)?;
+    let scope = Some("vehicles:read vehicles:write");
+    let token = reloadable.auth.issue("demo", scope, TTL, since_epoch())?;
+    let mut apps = vec![build(listen, ADMIN).or_else(|_| build(listen, ANY_ADMIN))?];
+    for _ in 1..replicas {
+        apps.push(build(LOOPBACK.into(), ANY_ADMIN)?);
+    }
+    let addresses = apps.iter().map(App::addresses);
+    let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+    print(greeting(&addresses, &sandbox.url(), &token))?;
+    join_all(apps.into_iter().map(|app| app.run(stop.clone()))).await;
+    sandbox.stop().await;
+    Ok(())
 }
 
 /// What ties replicas together.
@@ -72,7 +63,7 @@ fn config(
     upstream: &str,
     secret: &str,
     shared: &str,
-) -> Result<Config, Box<dyn Error>> {
+) -> Outcome<Config> {
     let admin = admin.trim_start_matches("http://");
     let text = format!(
         r#"
@@ -112,7 +103,7 @@ access = "all"
 }
 
 /// A secret of this process alone.
-fn secret() -> Result<String, Box<dyn Error>> {
+fn secret() -> Outcome<String> {
     let mut random = [0; 32];
     rand::fill(&mut random).map_err(|_| "no random numbers available")?;
     Ok(hex(&random))

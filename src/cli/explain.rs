@@ -1,12 +1,10 @@
 //! `vingate explain`: why a running gateway serves a vehicle as it does.
 
-use std::{error::Error, process::ExitCode};
-
 use clap::Args;
 use http::Method;
 use serde_json::json;
 
-use super::{exit, print, remote::Remote, serve::block_on};
+use super::{Outcome, print, remote::Remote};
 use crate::vehicle::{Plate, Vin};
 
 /// A vehicle, as accounts see it.
@@ -24,19 +22,12 @@ pub(super) struct Subject {
 }
 
 /// Prints a line for each account.
-pub(super) fn run(remote: Result<Remote, Box<dyn Error>>, subject: &Subject) -> ExitCode {
-    exit(block_on(None, explain(remote, subject)))
-}
-
-async fn explain(
-    remote: Result<Remote, Box<dyn Error>>,
-    Subject { vin, plate, account }: &Subject,
-) -> Result<(), Box<dyn Error>> {
+pub(super) async fn run(remote: &Remote, Subject { vin, plate, account }: &Subject) -> Outcome {
     let mut asked = json!({ "vin": vin.as_str(), "plate": plate.as_str() });
     if let Some(account) = account {
         asked["account"] = account.as_str().into();
     }
-    let response = remote?
+    let response = remote
         .json(Method::POST, "/explain", asked.to_string())
         .await?;
     let accounts = response["accounts"].as_array();

@@ -1,16 +1,13 @@
-//! The subcommands, one a file.
+//! The subcommands.
 
 mod arguments;
 mod check;
-mod completions;
 mod demo;
+mod documents;
 mod explain;
-mod man;
-mod openapi_document;
 mod purge;
 mod remote;
 mod sandbox;
-mod schema;
 mod serve;
 mod show_status;
 mod token;
@@ -41,9 +38,12 @@ const BAD_USAGE: u8 = 2;
 #[error("{0}")]
 struct BadUsage(String);
 
+/// What comes of a subcommand: nothing but what it prints, or why it failed, for people.
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
 /// The exit status of a subcommand. Why it failed goes to standard error.
-fn exit(result: Result<(), Box<dyn Error>>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
+fn exit(outcome: Outcome) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
     // If standard error cannot be written either, the status still tells.
     if let Some(problems) = error.downcast_ref::<Problems>() {
         let _ = writeln!(io::stderr(), "{problems}");
@@ -60,16 +60,16 @@ fn report(text: impl Display) {
 }
 
 /// Prints `text` to standard output, which may be closed or full, and flushes it.
-fn print(text: impl Display) -> Result<(), Box<dyn Error>> {
+fn print(text: impl Display) -> Outcome {
     print_bytes(format!("{text}\n").as_bytes())
 }
 
-fn print_bytes(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+fn print_bytes(bytes: &[u8]) -> Outcome {
     printed(io::stdout().write_all(bytes))
 }
 
 /// What came of printing to standard output, which is flushed.
-fn printed(result: io::Result<()>) -> Result<(), Box<dyn Error>> {
+fn printed(result: io::Result<()>) -> Outcome {
     result
         .and_then(|()| io::stdout().flush())
         .map_err(|error| format!("cannot write to standard output: {error}").into())

@@ -1,12 +1,10 @@
 //! `vingate purge`: entries dropped from the cache of a running gateway.
 
-use std::{error::Error, process::ExitCode};
-
 use clap::Args;
 use http::Method;
 use serde_json::{Map, json};
 
-use super::{exit, print, remote::Remote, serve::block_on};
+use super::{Outcome, print, remote::Remote};
 use crate::vehicle::{Plate, Vin};
 
 /// Which entries of a cache.
@@ -28,14 +26,7 @@ pub(super) struct Filter {
 }
 
 /// Drops what matches `filter`, and says how many vehicles that were.
-pub(super) fn run(remote: Result<Remote, Box<dyn Error>>, filter: &Filter) -> ExitCode {
-    exit(block_on(None, purge(remote, filter)))
-}
-
-async fn purge(
-    remote: Result<Remote, Box<dyn Error>>,
-    filter: &Filter,
-) -> Result<(), Box<dyn Error>> {
+pub(super) async fn run(remote: &Remote, filter: &Filter) -> Outcome {
     let members = [
         ("account", filter.account.as_deref()),
         ("vin", filter.vin.as_ref().map(|vin| vin.as_str())),
@@ -45,7 +36,7 @@ async fn purge(
         .into_iter()
         .filter_map(|(name, value)| Some((name.into(), value?.into())));
     let members: Map<_, _> = members.collect();
-    let response = remote?
+    let response = remote
         .json(Method::POST, "/cache/purge", json!(members).to_string())
         .await?;
     print(match response["purged"].as_u64() {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::env;
+use super::{Outcome, env};
 use crate::tls;
 
 /// A listener of a running gateway. TLS is verified, with the roots of the system or of
@@ -63,7 +63,7 @@ pub(super) fn url(text: &str) -> Result<Uri, String> {
 impl Remote {
     /// The listener at `base`. The environment variable `variable` has the bearer token, if one is
     /// needed.
-    pub(super) fn new(base: &Uri, variable: &str) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn new(base: &Uri, variable: &str) -> Outcome<Self> {
         let tls = tls::client_config(None, base.scheme_str() == Some("https"))?;
         let client =
             Client::builder(TokioExecutor::new()).build(tls::connector(tls, CONNECT_TIMEOUT));
@@ -112,7 +112,7 @@ impl Remote {
         method: Method,
         path: &str,
         json: impl Into<Bytes>,
-    ) -> Result<Value, Box<dyn Error>> {
+    ) -> Outcome<Value> {
         let response = self.send(method, path, json).await?;
         let body = body(response)
             .await

@@ -1,28 +1,22 @@
 //! `vingate sandbox`: the documented Sync API in memory, until a signal ends it.
 
-use std::{error::Error, net::SocketAddr, process::ExitCode};
+use std::net::SocketAddr;
 
-use super::{exit, print, serve::block_on, stop_signal};
+use super::{Outcome, print, stop_signal};
 use crate::sandbox::Sandbox;
 
 /// Serves on `listen`. Prints its address and requests to try.
-pub(super) fn run(listen: SocketAddr) -> ExitCode {
-    exit(serve(listen))
-}
-
-fn serve(listen: SocketAddr) -> Result<(), Box<dyn Error>> {
-    block_on(None, async {
-        let stop = stop_signal()?;
-        let sandbox = Sandbox::bind(listen)
-            .await
-            .map_err(|error| format!("cannot serve the sandbox on {listen}: {error}"))?;
-        // Its counters are enough: nothing reads the calls that it would record.
-        let sandbox = sandbox.with_recording(0).start();
-        print(greeting(sandbox.local_addr()))?;
-        stop.await;
-        sandbox.stop().await;
-        Ok(())
-    })
+pub(super) async fn run(listen: SocketAddr) -> Outcome {
+    let stop = stop_signal()?;
+    let sandbox = Sandbox::bind(listen)
+        .await
+        .map_err(|error| format!("cannot serve the sandbox on {listen}: {error}"))?;
+    // Its counters are enough: nothing reads the calls that it would record.
+    let sandbox = sandbox.with_recording(0).start();
+    print(greeting(sandbox.local_addr()))?;
+    stop.await;
+    sandbox.stop().await;
+    Ok(())
 }
 
 fn greeting(addr: SocketAddr) -> String {
@@ -45,9 +39,11 @@ mod tests {
         assert_eq!(greeting(addr).matches("http://127.0.0.1:8081").count(), 3);
     }
 
-    #[test]
-    fn fails_where_it_cannot_listen() {
+    #[tokio::test]
+    async fn fails_where_it_cannot_listen() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        assert_eq!(run(taken.local_addr().unwrap()), ExitCode::FAILURE);
+        let addr = taken.local_addr().unwrap();
+        let error = run(addr).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("cannot serve the sandbox on {addr}")), "{error}");
     }
 }

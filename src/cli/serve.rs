@@ -1,6 +1,6 @@
 //! `vingate serve`: the gateway, until a signal ends it.
 
-use std::{error::Error, num::NonZeroUsize, path::Path, process::ExitCode};
+use std::{num::NonZeroUsize, path::Path};
 
 use tokio::{
     runtime::{self, Runtime},
@@ -9,30 +9,17 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
-use super::{env, exit, stop_signal};
+use super::{Outcome, env, stop_signal};
 use crate::{
     app::{App, Inherited, Reload, service_manager},
-    config::{Config, Loaded},
-    files::Sources,
+    config::Loaded,
     telemetry,
 };
 
 /// Serves as the file at `path` says.
-pub(super) fn run(path: &Path) -> ExitCode {
+pub(super) fn run(path: &Path) -> Outcome {
     let Loaded { config, text, sources } = Loaded::of(path, &env);
-    exit(
-        config
-            .map_err(|problems| problems.without_values().into())
-            .and_then(|config| serve(path, config, text, sources)),
-    )
-}
-
-fn serve(
-    path: &Path,
-    config: Config,
-    text: String,
-    sources: Sources,
-) -> Result<(), Box<dyn Error>> {
+    let config = config.map_err(|problems| problems.without_values())?;
     // Before there is another thread: it is taken out of the environment.
     let inherited = Inherited::take()?;
     let log = telemetry::init(config.restart_only.format, config.reloadable.telemetry.level)?;
@@ -60,8 +47,8 @@ fn serve(
 /// waited for.
 pub(super) fn block_on<T>(
     workers: Option<NonZeroUsize>,
-    future: impl Future<Output = Result<T, Box<dyn Error>>>,
-) -> Result<T, Box<dyn Error>> {
+    future: impl Future<Output = Outcome<T>>,
+) -> Outcome<T> {
     let runtime = runtime(workers)?;
     let ended = runtime.block_on(future);
     runtime.shutdown_background();

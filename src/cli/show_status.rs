@@ -1,10 +1,8 @@
 //! `vingate status`: the figures of the status page in a terminal.
 
 use std::{
-    error::Error,
     fmt::Write as _,
     io::{IsTerminal as _, stdout},
-    process::ExitCode,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -12,7 +10,7 @@ use http::Method;
 use serde_json::{Map, Value};
 use tokio::time::sleep;
 
-use super::{exit, print, remote::Remote, report, serve::block_on, stop_signal};
+use super::{Outcome, print, remote::Remote, report, stop_signal};
 
 /// How figures are shown.
 #[derive(Clone, Copy, Debug)]
@@ -45,17 +43,15 @@ const LAST_MINUTE: [(&str, &str, f64, &str); 9] = [
 ];
 
 /// Prints the figures.
-pub(super) fn run(remote: Result<Remote, Box<dyn Error>>, form: Form) -> ExitCode {
-    exit(block_on(None, async {
-        let (remote, stop) = (remote?, stop_signal()?);
-        tokio::select! {
-            shown = show(&remote, form) => shown,
-            () = stop => Ok(()),
-        }
-    }))
+pub(super) async fn run(remote: &Remote, form: Form) -> Outcome {
+    let stop = stop_signal()?;
+    tokio::select! {
+        shown = show(remote, form) => shown,
+        () = stop => Ok(()),
+    }
 }
 
-async fn show(remote: &Remote, form: Form) -> Result<(), Box<dyn Error>> {
+async fn show(remote: &Remote, form: Form) -> Outcome {
     loop {
         match remote.json(Method::GET, "/status", "").await {
             Ok(status) => {

@@ -4,17 +4,17 @@ mod fill;
 mod progress;
 mod vehicle_list;
 
-use std::{error::Error, fs::File, io, path::Path, process::ExitCode, time::Duration};
+use std::{fs::File, io, path::Path, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    fill::{Counts, fill},
+    fill::fill,
     vehicle_list::{Listed, VehicleList},
 };
-use super::{exit, print, remote::Remote, report, serve::block_on, stop_signal};
+use super::{Outcome, print, remote::Remote, report, stop_signal};
 
 /// How a gateway is asked.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,8 @@ pub(super) struct Pace {
 /// What came of all batches.
 #[derive(Debug, Default)]
 struct Total {
-    counts: Counts,
+    held: u64,
+    fetched: u64,
     /// Vehicles whose batch failed, or that were served stale because Sync did.
     failed: u64,
     /// Vehicles that were not asked for.
@@ -39,16 +40,8 @@ struct Total {
 
 /// Asks for the vehicles of the CSV at `path`; `-` is standard input. What fails is named on
 /// standard error; a summary is printed.
-pub(super) fn run(remote: Result<Remote, Box<dyn Error>>, path: &Path, pace: Pace) -> ExitCode {
-    exit(block_on(None, warm(remote, path, pace)))
-}
-
-async fn warm(
-    remote: Result<Remote, Box<dyn Error>>,
-    path: &Path,
-    pace: Pace,
-) -> Result<(), Box<dyn Error>> {
-    let (remote, list) = (remote?, read(path)?);
+pub(super) async fn run(remote: &Remote, path: &Path, pace: Pace) -> Outcome {
+    let list = read(path)?;
     for (line, reason) in &list.left_out {
         report(format_args!("line {line} {reason}"));
     }
@@ -59,7 +52,7 @@ async fn warm(
         stopping.cancel();
     });
     let started_at = Instant::now();
-    let total = fill_all(&remote, &list.vehicles, pace, &stop).await;
+    let total = fill_all(remote, &list.vehicles, pace, &stop).await;
     print(summary(&list, &total, started_at.elapsed()))?;
     match list.left_out.is_empty() && total.failed == 0 && total.skipped == 0 {
         true => Ok(()),
@@ -67,7 +60,7 @@ async fn warm(
     }
 }
 
-fn read(path: &Path) -> Result<VehicleList, Box<dyn Error>> {
+fn read(path: &Path) -> Outcome<VehicleList> {
     let read = match path.as_os_str() == "-" {
         true => VehicleList::read(io::stdin().lock()),
         false => File::open(path).and_then(VehicleList::read),
@@ -109,8 +102,8 @@ async fn fill_all(
         };
         match outcome {
             Ok(filled) => {
-                total.counts.held += filled.counts.held;
-                total.counts.fetched += filled.counts.fetched;
+                total.held += filled.held;
+                total.fetched += filled.fetched;
                 total.failed += filled.stale;
                 filled.failure(vehicles).into_iter().for_each(tell);
             }
@@ -137,7 +130,7 @@ fn lines(batch: &[Listed]) -> String {
 }
 
 fn summary(list: &VehicleList, total: &Total, elapsed: Duration) -> String {
-    let Total { counts: Counts { held, fetched }, failed, skipped } = total;
+    let Total { held, fetched, failed, skipped } = total;
     let (vehicles, seconds) = (list.vehicles.len(), elapsed.as_secs_f64());
     let mut summary = format!(
         "{vehicles} vehicles in {seconds:.1} s: {fetched} fetched, {held} held before, {failed} failed"

@@ -16,20 +16,14 @@ use crate::{
     vehicle::Vehicle,
 };
 
-/// Vehicles of batches, by where the gateway had them from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    /// The gateway held them.
-    pub(super) held: u64,
-    /// It asked Sync.
-    pub(super) fetched: u64,
-}
-
 /// What came of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filled {
-    pub(super) counts: Counts,
-    /// Vehicles that were served stale because Sync failed: the next request asks Sync again.
+    /// Vehicles that the gateway held.
+    pub(super) held: u64,
+    /// Those that it asked Sync for.
+    pub(super) fetched: u64,
+    /// Those that were served stale because Sync failed: the next request asks Sync again.
     pub(super) stale: u64,
     /// The status of Sync's response then, if there was one.
     pub(super) sync: Option<String>,
@@ -95,9 +89,9 @@ fn filled(headers: &HeaderMap) -> Filled {
     {
         let number: u64 = number.parse().unwrap_or_default();
         match name {
-            "miss" | "joined" => filled.counts.fetched += number,
+            "miss" | "joined" => filled.fetched += number,
             "stale" if sync_failed => filled.stale += number,
-            _ => filled.counts.held += number,
+            _ => filled.held += number,
         }
     }
     filled
@@ -135,8 +129,7 @@ mod tests {
         ] {
             let value = format!("vingate; {said}").parse().unwrap();
             let headers = HeaderMap::from_iter([("cache-status".parse().unwrap(), value)]);
-            let counts = Counts { held, fetched };
-            let expected = Filled { counts, stale, sync: sync.map(str::to_owned) };
+            let expected = Filled { held, fetched, stale, sync: sync.map(str::to_owned) };
             assert_eq!(filled(&headers), expected, "{said}");
         }
         assert_eq!(filled(&HeaderMap::new()), Filled::default());
