@@ -1,4 +1,4 @@
-//! The two listeners: apart from each other, and not open by accident.
+//! The two listeners: apart from each other, not open by accident, and with a valid certificate.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,10 +8,11 @@ use secrecy::SecretString;
 use crate::{
     admin,
     config::{
-        context::{Checked, Context},
+        context::{Checked, Context, Reported, required},
         file::File,
         secret::Secret,
     },
+    server::tls,
 };
 
 /// Checks who can reach what; gives who may see the admin listener.
@@ -51,6 +52,41 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<admin::Co
     let token = secret.map(|secret| token(secret, context)).transpose();
     let hosts = file.admin.hosts.iter().map(|name| name.0.clone());
     Ok(admin::Config { token: token?, hosts: hosts.collect() })
+}
+
+/// The certificate of the listener for clients.
+pub(super) fn certificate(file: &File, context: &mut Context<'_>) -> Checked<Option<tls::Config>> {
+    let Some(written) = &file.server.tls else {
+        return Ok(None);
+    };
+    let files = tls::Files {
+        certificate: context.outside.folder.join(required(&written.certificate)?),
+        key: context.outside.folder.join(required(&written.key)?),
+        client_ca: written
+            .client_ca
+            .as_ref()
+            .map(|path| context.outside.folder.join(path)),
+    };
+    tls::Config::load(files.clone())
+        .map(Some)
+        .map_err(|errors| {
+            // A listener watches valid files itself. These are watched until they are repaired.
+            for path in [&files.certificate, &files.key]
+                .into_iter()
+                .chain(&files.client_ca)
+            {
+                let _ = context.sources.read(path);
+            }
+            for error in errors {
+                let expected = match error.key {
+                    "certificate" => "a file of certificates, PEM, the listener's own first",
+                    "key" => "a file with the private key, PEM: PKCS #8, PKCS #1 or SEC 1",
+                    _ => "a file of certificates, PEM",
+                };
+                context.expected(&format!("server.tls.{}", error.key), error.found, expected);
+            }
+            Reported
+        })
 }
 
 /// The origins of `[cors]`, as browsers write them.

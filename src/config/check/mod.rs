@@ -6,11 +6,8 @@
 
 mod account;
 mod auth;
-mod certificate;
+mod kept;
 mod listen;
-mod shared_table;
-mod snapshot_table;
-mod trace_table;
 mod upstream;
 
 use std::{
@@ -23,23 +20,25 @@ use http::HeaderValue;
 use super::{
     context::{Checked, Context, required},
     effective::EffectiveConfig,
-    file::File,
+    file::{self, File},
     parts::{Config, ReloadableConfig, RestartOnlyConfig},
     value::{Value as _, values},
 };
-use crate::{batch, forward, gateway, limit, loader, normalize, server, telemetry, vehicle_cache};
+use crate::{
+    batch, forward, gateway, limit, loader, normalize, server, telemetry, trace, vehicle_cache,
+};
 
 /// Checks `file` as a whole; the problems are in `context`.
 pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
     let admin = listen::check(file, context);
-    let tls = certificate::check(file, context);
+    let tls = listen::certificate(file, context);
     let upstream = upstream::check(file, context);
     let accounts = account::check(file, context);
     let auth = auth::check(file, accounts, required(&file.upstream.url).cloned(), context);
     let origins = listen::origins(file, context);
-    let shared = shared_table::check(file, context);
-    let snapshot = snapshot_table::check(file, context);
-    let exporter = trace_table::exporter(file, context);
+    let shared = kept::shared(file, context);
+    let snapshot = kept::snapshot(file, context);
+    let exporter = upstream::exporter(file, context);
     let jitter = file.cache.ttl.jitter.0;
     if jitter >= 1.0 {
         context.expected("cache.ttl.jitter", jitter, "a number below 1");
@@ -67,7 +66,7 @@ pub(crate) fn check(file: &File, context: &mut Context<'_>) -> Checked<Config> {
         normalize: normalize(file),
         gateway: gateway(file, origins),
         telemetry: telemetry(file),
-        trace: trace_table::requests(file),
+        trace: trace(file),
         auth,
     };
     let effective = EffectiveConfig::new(file.show(), mem::take(&mut context.hidden));
@@ -171,6 +170,15 @@ fn normalize(file: &File) -> normalize::Config {
         max_body: file.limit.max_body.to_usize(),
         body_idle_timeout: file.server.body_idle_timeout.0,
     }
+}
+
+/// Without the table nothing is traced.
+fn trace(file: &File) -> trace::Config {
+    let config = |written: &file::Trace| trace::Config {
+        sample: written.sample.0,
+        server_timing: written.server_timing,
+    };
+    file.trace.as_ref().map(config).unwrap_or_default()
 }
 
 fn telemetry(file: &File) -> telemetry::Config {

@@ -1,8 +1,8 @@
-//! Where Sync is, and the certificates to trust for it.
+//! Where Sync and the collector of traces are, and the certificates to trust for Sync.
 
 use std::{path::Path, time::Duration};
 
-use http::uri::Scheme;
+use http::{Uri, uri::Scheme};
 use rustls::pki_types::CertificateDer;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         context::{Checked, Context, required},
         file::File,
     },
-    tls, upstream,
+    tls, trace, upstream,
 };
 
 /// Short for the calls that wait meanwhile. A client that is fast again loses nothing by it.
@@ -48,6 +48,29 @@ pub(super) fn check(file: &File, context: &mut Context<'_>) -> Checked<upstream:
             probe_for: written.connect_timeout.0 + written.attempt_timeout.0,
         },
     })
+}
+
+/// Where traces go.
+pub(super) fn exporter(
+    file: &File,
+    context: &mut Context<'_>,
+) -> Checked<Option<trace::ExporterConfig>> {
+    let Some(written) = &file.trace else {
+        return Ok(None);
+    };
+    let origin = required(&written.otlp)?.clone();
+    if origin.scheme == Scheme::HTTPS && !(context.outside.has_roots)() {
+        let found = "https, and no CA certificate that the system trusts";
+        let expected = "http, or certificates in the variable SSL_CERT_FILE";
+        return Err(context.expected("trace.otlp", found, expected));
+    }
+    let endpoint = Uri::builder()
+        .scheme(origin.scheme)
+        .authority(origin.authority)
+        .path_and_query("/v1/traces")
+        .build()
+        .expect("a scheme, an authority and a path make a URI");
+    Ok(Some(trace::ExporterConfig { endpoint }))
 }
 
 /// The certificates of the PEM file at `path`, which `key` names, each fit to be a root.
