@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tracing::{field::display, info};
 
 use super::{
-    Error, Identity, Metrics, Principal, TokenError,
+    Error, Metrics, Principal, TokenError,
     jwks::{self, Fetch},
     token_cache::TokenCache,
     verifier::{Unverified, Verifier},
@@ -80,7 +80,7 @@ impl Authenticator {
         headers: &HeaderMap,
         last_digest: Option<&Last<Digest>>,
         now: Duration,
-    ) -> Result<Principal, Unverified<Error>> {
+    ) -> Result<Principal, Unverified> {
         let Some(tokens) = &self.tokens else { return Ok(Principal::Anyone) };
         let checked = tokens.check(headers, last_digest, now);
         match &checked {
@@ -143,32 +143,20 @@ impl Tokens {
         headers: &HeaderMap,
         last_digest: Option<&Last<Digest>>,
         now: Duration,
-    ) -> Result<Principal, Unverified<Error>> {
-        match self.identify(bearer(headers)?, last_digest, now) {
-            Ok(identity) => Ok(Principal::Subject(identity)),
-            Err(Unverified::Refused(reason)) => Err(Error::Token(reason).into()),
-            Err(Unverified::Awaits(fetch)) => Err(Unverified::Awaits(fetch)),
-        }
-    }
-
-    fn identify(
-        &self,
-        token: &[u8],
-        last_digest: Option<&Last<Digest>>,
-        now: Duration,
-    ) -> Result<Arc<Identity>, Unverified<TokenError>> {
+    ) -> Result<Principal, Unverified> {
+        let token = bearer(headers)?;
         if token.len() > self.verifier.max_length() {
             return Err(TokenError::TooLong.into());
         }
         let digest =
             last_digest.map_or_else(|| digest::of(token), |last| last.of(token, digest::of));
         if let Some(identity) = self.verified.get(&digest, now) {
-            return Ok(identity);
+            return Ok(Principal::Subject(identity));
         }
         let accepted = self.verifier.verify(token, now)?;
         let identity = Arc::clone(&accepted.identity);
         self.verified.insert(digest, accepted, now);
-        Ok(identity)
+        Ok(Principal::Subject(identity))
     }
 }
 

@@ -2,32 +2,23 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::Number;
 
-use super::{
-    Identity, Key, Scopes, TokenError,
-    scope::{Granted, OneOrMany},
-};
+use super::{Identity, Key, TokenError};
 use crate::json::UniqueMembers;
 
-/// What tokens must say.
-#[derive(Debug)]
-pub(super) struct Policy {
-    /// `iss`, unless the key names its own; `None`: any.
-    pub(super) issuer: Option<String>,
-    /// The audience must contain one of these; empty: any.
-    pub(super) audience: Vec<String>,
-    /// How far clocks may be apart.
-    pub(super) leeway: Duration,
-    /// The scopes to look for; `None`: every token may do anything.
-    pub(super) scopes: Option<Scopes>,
-    /// Where they say it.
-    pub(super) rules: TokenRules,
-}
-
-/// How long tokens may be, and in which claims they say what: issuers differ.
+/// What tokens must say, how long they may be, and in which claims they say what: issuers differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRules {
+    /// The `iss` that tokens must carry, unless their key names its own; `None`: any.
+    pub issuer: Option<String>,
+    /// Values of which the audience must contain one; empty: it is not looked at.
+    pub audience: Vec<String>,
+    /// How far clocks may be apart when `exp` and `nbf` are judged.
+    pub leeway: Duration,
+    /// The scopes that reading and writing need; `None`: any valid token may do anything.
+    pub scopes: Option<Scopes>,
     /// Bytes of a token.
     pub max_length: usize,
     /// The first of these that a token has names its subject.
@@ -38,19 +29,29 @@ pub struct TokenRules {
     pub scope_claims: Vec<String>,
 }
 
-impl Default for TokenRules {
-    fn default() -> Self {
-        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        Self {
-            max_length: 16 * 1024,
-            subject_claims: names(&["sub"]),
-            audience_claims: names(&["aud"]),
-            scope_claims: names(&["scope", "scp"]),
-        }
-    }
+/// The scopes that a token must carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scopes {
+    /// To read.
+    pub read: String,
+    /// To write.
+    pub write: String,
 }
 
-impl Policy {
+/// What the claims of `auth.scope.claims` grant together.
+///
+/// A claim that is not of the shape it should have grants nothing: the token is still genuine.
+struct Granted(Vec<OneOrMany>);
+
+/// A string, or an array of strings.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl TokenRules {
     /// Judges the claims of a token that `key` signed, at `now` since 1970. Gives whom it speaks
     /// for, and until when.
     ///
@@ -82,7 +83,7 @@ impl Policy {
         }
         self.check_audience(claims)?;
 
-        let name = first(claims, &self.rules.subject_claims).ok_or(TokenError::Sub)?;
+        let name = first(claims, &self.subject_claims).ok_or(TokenError::Sub)?;
         let subject: Option<String> = claims.get(name).map_err(|_| TokenError::Sub)?;
         let subject = subject
             .filter(|subject| !subject.is_empty())
@@ -94,7 +95,7 @@ impl Policy {
         let (may_read, may_write) = match &self.scopes {
             None => (true, true),
             Some(scopes) => {
-                let granted = Granted::of(claims, &self.rules.scope_claims);
+                let granted = Granted::of(claims, &self.scope_claims);
                 (granted.contains(&scopes.read), granted.contains(&scopes.write))
             }
         };
@@ -106,13 +107,29 @@ impl Policy {
         if self.audience.is_empty() {
             return Ok(());
         }
-        let name = first(claims, &self.rules.audience_claims).ok_or(TokenError::Audience)?;
+        let name = first(claims, &self.audience_claims).ok_or(TokenError::Audience)?;
         let is_ours = match claims.get(name).map_err(|_| TokenError::Aud)? {
             Some(OneOrMany::One(one)) => self.audience.contains(&one),
             Some(OneOrMany::Many(many)) => many.iter().any(|one| self.audience.contains(one)),
             None => false,
         };
         if is_ours { Ok(()) } else { Err(TokenError::Audience) }
+    }
+}
+
+impl Granted {
+    fn of(claims: &UniqueMembers<'_>, names: &[String]) -> Self {
+        let granted = names.iter().filter_map(|name| claims.get(name).ok());
+        Self(granted.flatten().collect())
+    }
+
+    /// Whether `wanted` is among them, character for character: in a string between blanks
+    /// (RFC 6749 section 3.3), or an item of a list.
+    fn contains(&self, wanted: &str) -> bool {
+        self.0.iter().any(|granted| match granted {
+            OneOrMany::One(list) => list.split(' ').any(|scope| scope == wanted),
+            OneOrMany::Many(scopes) => scopes.iter().any(|scope| scope == wanted),
+        })
     }
 }
 
@@ -141,4 +158,66 @@ fn date(
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     };
     date.map(Some).ok_or(otherwise)
+}
+
+#[cfg(any(test, fuzzing))]
+impl Default for TokenRules {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Self {
+            issuer: None,
+            audience: vec![],
+            leeway: Duration::from_secs(30),
+            scopes: None,
+            max_length: 16 * 1024,
+            subject_claims: names(&["sub"]),
+            audience_claims: names(&["aud"]),
+            scope_claims: names(&["scope", "scp"]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_whole_scopes_only() {
+        for (claims, granted) in [
+            (r#"{"scope":"vehicles:read"}"#, true),
+            (r#"{"scope":"openid vehicles:read vehicles:write"}"#, true),
+            (r#"{"scope":"  vehicles:read  "}"#, true),
+            (r#"{"scp":"openid vehicles:read"}"#, true),
+            (r#"{"scp":["openid","vehicles:read"]}"#, true),
+            (r#"{"scope":"openid","scp":["vehicles:read"]}"#, true),
+            (r#"{"scope":7,"scp":["vehicles:read"]}"#, true),
+            (r#"{}"#, false),
+            (r#"{"scope":""}"#, false),
+            (r#"{"scope":"vehicles:rea"}"#, false),
+            (r#"{"scope":"vehicles:reader"}"#, false),
+            (r#"{"scope":"xvehicles:read"}"#, false),
+            (r#"{"scope":"Vehicles:Read"}"#, false),
+            (r#"{"scope":"openid,vehicles:read"}"#, false),
+            (r#"{"scope":"openid\tvehicles:read"}"#, false),
+            (r#"{"scope":["vehicles:read"]}"#, true),
+            (r#"{"scope":["vehicles:read",7]}"#, false),
+            (r#"{"roles":["vehicles:read"]}"#, true),
+            (r#"{"roles":"vehicles:read","scope":"openid"}"#, true),
+            (r#"{"permissions":["vehicles:read"]}"#, false),
+            (r#"{"scope":null}"#, false),
+            (r#"{"scp":[["vehicles:read"]]}"#, false),
+            (r#"{"scp":["vehicles:read",7]}"#, false),
+            (r#"{"scp":["openid vehicles:read"]}"#, false),
+            (r#"{"scp":{"vehicles:read":true}}"#, false),
+            (r#"{"scopes":"vehicles:read"}"#, false),
+        ] {
+            let members = UniqueMembers::parse(claims.as_bytes()).unwrap();
+            let names = ["scope", "scp", "roles"].map(str::to_owned);
+            assert_eq!(
+                Granted::of(&members, &names).contains("vehicles:read"),
+                granted,
+                "{claims}"
+            );
+        }
+    }
 }

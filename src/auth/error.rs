@@ -78,6 +78,12 @@ impl Error {
     }
 }
 
+impl From<TokenError> for Error {
+    fn from(reason: TokenError) -> Self {
+        Self::Token(reason)
+    }
+}
+
 impl TokenError {
     /// What the client may know: enough to fetch a new token or to look at its clock, nothing
     /// that helps to forge one. Fit for `error_description` (RFC 6750 section 3).

@@ -8,8 +8,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::{
-    Key, Principal, Scopes, TokenError, TokenRules,
-    claims::Policy,
+    Error, Key, Principal, Scopes, TokenError, TokenRules,
     keys::Keys,
     verifier::{Accepted, Unverified, Verifier},
 };
@@ -35,8 +34,10 @@ pub fn token(data: &[u8]) {
     let verifier = verifier();
     let accepted = match verifier.verify(&token, NOW) {
         Ok(accepted) => accepted,
-        Err(Unverified::Refused(reason)) => return assert!(TokenError::ALL.contains(&reason)),
-        Err(Unverified::Awaits(_)) => panic!("there is nothing to wait for"),
+        Err(Unverified::Refused(Error::Token(reason))) => {
+            return assert!(TokenError::ALL.contains(&reason));
+        }
+        Err(other) => panic!("no token is missing, and no key is waited for: {other:?}"),
     };
     is_what_it_says(&token, &accepted);
 
@@ -52,16 +53,16 @@ pub fn token(data: &[u8]) {
 fn verifier() -> Verifier {
     let key = Key::from_secret("house".into(), Algorithm::HS256, SECRET);
     let key = key.expect("the secret is long enough");
-    let policy = Policy {
+    let rules = TokenRules {
         issuer: Some(ISSUER.into()),
         audience: vec![AUDIENCE.into()],
         leeway: LEEWAY,
         scopes: Some(Scopes { read: "read".into(), write: "write".into() }),
-        rules: TokenRules::default(),
+        ..TokenRules::default()
     };
     let algorithms = vec![Algorithm::HS256, Algorithm::HS512, Algorithm::RS256];
     // Weakly held by what it verifies, so whoever calls this keeps the verifier.
-    Verifier::new(Keys::new(vec![key], None), algorithms, policy)
+    Verifier::new(Keys::new(vec![key], None), algorithms, rules)
 }
 
 fn issue(header: &[u8], claims: &[u8]) -> Vec<u8> {

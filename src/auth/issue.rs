@@ -52,12 +52,12 @@ impl Config {
             let unsaid = names.iter().find(|name| !claims.contains_key(*name));
             claims.extend(unsaid.cloned().zip(value));
         };
-        let issuer = key.issuer.as_deref().or(self.issuer.as_deref());
+        let issuer = key.issuer.as_deref().or(self.tokens.issuer.as_deref());
         say(&["iss".into()], issuer.map(Value::from));
         say(&["iat".into()], Some(now.as_secs().into()));
         say(&["exp".into()], Some(now.saturating_add(ttl).as_secs().into()));
         say(&self.tokens.subject_claims, Some(subject.into()));
-        say(&self.tokens.audience_claims, self.audience.first().cloned().map(Value::from));
+        say(&self.tokens.audience_claims, self.tokens.audience.first().cloned().map(Value::from));
         say(&self.tokens.scope_claims, scope.map(Value::from));
         Ok(key.sign(&claims)?)
     }

@@ -15,36 +15,33 @@ mod credential;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod header;
 mod issue;
 pub mod jwks;
 mod keys;
 mod metrics;
 mod principal;
-mod scope;
 #[cfg(test)]
 mod testing;
 mod token_cache;
 mod token_key;
 mod verifier;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::HeaderName;
 
-use self::{authenticator::Authenticator, jwks::KeySet};
+use self::{authenticator::Authenticator, jwks::KeySet, keys::Keys, verifier::Verifier};
 
 pub use self::{
     accounts::SyncAccount,
     authenticator::Authenticate,
     authorize::Authorize,
-    claims::TokenRules,
+    claims::{Scopes, TokenRules},
     credential::{Credential, CredentialFields},
     error::{Error, TokenError},
     issue::IssueError,
     metrics::Metrics,
     principal::{Identity, Principal},
-    scope::Scopes,
     token_key::{Key, KeyError},
 };
 
@@ -53,20 +50,12 @@ pub use self::{
 pub struct Config {
     /// Whether a token is asked for at all.
     pub enabled: bool,
-    /// The `iss` that tokens must carry, unless their key names its own.
-    pub issuer: Option<String>,
-    /// Values of which the audience must contain one; empty: it is not looked at.
-    pub audience: Vec<String>,
     /// Algorithms that a token's header may name.
     pub algorithms: Vec<jsonwebtoken::Algorithm>,
-    /// How long tokens may be, and in which claims they say what.
+    /// What tokens must say.
     pub tokens: TokenRules,
-    /// How far clocks may be apart when `exp` and `nbf` are judged.
-    pub leeway: Duration,
     /// The configured keys; every `kid` stands once.
     pub keys: Vec<Key>,
-    /// The scopes that reading and writing need; `None`: any valid token may do anything.
-    pub scopes: Option<Scopes>,
     /// The accounts at Sync; empty: the client's own credential goes upstream.
     pub accounts: Vec<SyncAccount>,
     /// Headers that carry a credential, besides `Authorization`, `Cookie` and those of accounts.
@@ -91,20 +80,11 @@ impl Config {
     /// so it must be there with `published`.
     pub fn build(self, published: Option<Arc<KeySet>>, metrics: Metrics) -> Auth {
         let fields = self.credential_fields();
-        let authorize = Authorize::new(self.scopes.clone(), self.accounts, fields, self.origin);
-        let verifier = self.enabled.then(|| {
-            verifier::Verifier::new(
-                keys::Keys::new(self.keys, published),
-                self.algorithms,
-                claims::Policy {
-                    issuer: self.issuer,
-                    audience: self.audience,
-                    leeway: self.leeway,
-                    scopes: self.scopes,
-                    rules: self.tokens,
-                },
-            )
-        });
+        let authorize =
+            Authorize::new(self.tokens.scopes.clone(), self.accounts, fields, self.origin);
+        let verifier = self
+            .enabled
+            .then(|| Verifier::new(Keys::new(self.keys, published), self.algorithms, self.tokens));
         let authenticate = Authenticate(Arc::new(Authenticator::new(verifier, metrics)));
         Auth { authenticate, authorize }
     }

@@ -178,13 +178,13 @@ pub(super) fn token(
 pub(super) fn config() -> Config {
     Config {
         enabled: true,
-        issuer: Some("https://house.example".into()),
-        audience: vec!["vingate".into(), "vingate-next".into()],
         algorithms: ALGORITHMS.to_vec(),
-        tokens: TokenRules::default(),
-        leeway: Duration::from_secs(30),
+        tokens: TokenRules {
+            issuer: Some("https://house.example".into()),
+            audience: vec!["vingate".into(), "vingate-next".into()],
+            ..TokenRules::default()
+        },
         keys: ALGORITHMS.map(key).into(),
-        scopes: None,
         accounts: vec![],
         credential_headers: vec![],
         origin: "https://sync.example".into(),

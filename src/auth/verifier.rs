@@ -2,6 +2,10 @@
 //!
 //! The header is read to find the key, then the signature is checked, and only then the claims
 //! are looked at. A forger learns nothing from claims, and a parser of claims never meets one.
+//!
+//! Since the header (RFC 7515 section 4) is read before anything is verified, it may choose among our
+//! keys and nothing else. Keys and addresses of keys that it brings along (`jwk`, `jku`, `x5u`, `x5c`)
+//! are not looked at.
 
 use std::{
     sync::{Arc, Weak},
@@ -12,9 +16,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 
 use super::{
-    Identity, Key, TokenError,
-    claims::Policy,
-    header::Header,
+    Error, Identity, Key, TokenError, TokenRules,
     jwks::{Fetch, Found},
     keys::Keys,
 };
@@ -25,7 +27,7 @@ use crate::json::UniqueMembers;
 pub(super) struct Verifier {
     keys: Keys,
     algorithms: Vec<Algorithm>,
-    policy: Policy,
+    rules: TokenRules,
 }
 
 /// A token that was verified.
@@ -41,29 +43,25 @@ pub(super) struct Accepted {
 
 /// Why a token is not verified.
 #[derive(Debug)]
-pub(super) enum Unverified<E> {
+pub(super) enum Unverified {
     /// It is no good.
-    Refused(E),
+    Refused(Error),
     /// Its key may come: to be verified again when the fetch has ended.
     Awaits(Fetch),
 }
 
 impl Verifier {
-    pub(super) fn new(keys: Keys, algorithms: Vec<Algorithm>, policy: Policy) -> Self {
-        Self { keys, algorithms, policy }
+    pub(super) fn new(keys: Keys, algorithms: Vec<Algorithm>, rules: TokenRules) -> Self {
+        Self { keys, algorithms, rules }
     }
 
     /// Bytes of the longest token.
     pub(super) fn max_length(&self) -> usize {
-        self.policy.rules.max_length
+        self.rules.max_length
     }
 
     /// Verifies `token` at `now` since 1970.
-    pub(super) fn verify(
-        &self,
-        token: &[u8],
-        now: Duration,
-    ) -> Result<Accepted, Unverified<TokenError>> {
+    pub(super) fn verify(&self, token: &[u8], now: Duration) -> Result<Accepted, Unverified> {
         if token.len() > self.max_length() {
             return Err(TokenError::TooLong.into());
         }
@@ -90,15 +88,56 @@ impl Verifier {
         }
 
         let claims = UniqueMembers::parse(&claims).map_err(|_| TokenError::Malformed)?;
-        let (identity, until) = self.policy.check(&claims, &key, now)?;
+        let (identity, until) = self.rules.check(&claims, &key, now)?;
         Ok(Accepted { identity: Arc::new(identity), until, key: Arc::downgrade(&key) })
     }
 }
 
-impl<E> From<E> for Unverified<E> {
+impl<E: Into<Error>> From<E> for Unverified {
     fn from(error: E) -> Self {
-        Self::Refused(error)
+        Self::Refused(error.into())
     }
+}
+
+/// What a token's header says.
+struct Header {
+    algorithm: Algorithm,
+    key_id: Option<String>,
+}
+
+impl Header {
+    /// Reads the JSON of a header.
+    fn parse(json: &[u8]) -> Result<Self, TokenError> {
+        let members = UniqueMembers::parse(json).map_err(|_| TokenError::Malformed)?;
+        let algorithm = members
+            .get::<String>("alg")
+            .ok()
+            .flatten()
+            .and_then(|name| name.parse().ok())
+            .ok_or(TokenError::Algorithm)?;
+        // RFC 7797 section 7: a JWT never has an unencoded payload.
+        if members.contains("crit") || !matches!(members.get("b64"), Ok(None | Some(true))) {
+            return Err(TokenError::Critical);
+        }
+        match members.get::<String>("typ") {
+            Ok(None) => {}
+            Ok(Some(media_type)) if is_access_token(&media_type) => {}
+            _ => return Err(TokenError::Type),
+        }
+        let key_id = members.get("kid").map_err(|_| TokenError::UnknownKey)?;
+        Ok(Self { algorithm, key_id })
+    }
+}
+
+/// `JWT` (RFC 7519 section 5.1) or `at+jwt` (RFC 9068 section 2.1), as media types: in any case,
+/// with or without `application/`.
+fn is_access_token(media_type: &str) -> bool {
+    const PREFIX: &str = "application/";
+    let subtype = match media_type.split_at_checked(PREFIX.len()) {
+        Some((prefix, subtype)) if prefix.eq_ignore_ascii_case(PREFIX) => subtype,
+        _ => media_type,
+    };
+    subtype.eq_ignore_ascii_case("JWT") || subtype.eq_ignore_ascii_case("at+jwt")
 }
 
 /// Decodes base64url without padding, and without bits that nobody reads: one value has one

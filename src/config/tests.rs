@@ -86,7 +86,7 @@ fn gives_every_module_its_part() {
     assert_eq!((rate.requests_per_second.get(), rate.burst.get()), (50, 5));
     assert!(config.reloadable.lifetimes.ttl.absent.is_zero());
     assert_eq!(config.reloadable.admin.hosts, ["gate"]);
-    assert!(config.reloadable.auth.scopes.is_some());
+    assert!(config.reloadable.auth.tokens.scopes.is_some());
     assert_eq!(config.reloadable.auth.accounts[0].value, "Bearer hunter2");
     assert!(config.reloadable.auth.accounts[0].value.is_sensitive());
     // Its field carries a credential, so it belongs to every credential.

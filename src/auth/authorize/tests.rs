@@ -20,8 +20,12 @@ fn account(header: HeaderName, value: &'static str, subjects: &[&str]) -> SyncAc
 
 fn rule(scopes: bool, accounts: Vec<SyncAccount>) -> Authorize {
     let scopes = scopes.then(|| Scopes { read: "v:r".into(), write: "v:w".into() });
-    let config =
-        super::super::Config { scopes, accounts, credential_headers: vec![API_KEY], ..config() };
+    let config = super::super::Config {
+        tokens: super::super::TokenRules { scopes, ..Default::default() },
+        accounts,
+        credential_headers: vec![API_KEY],
+        ..config()
+    };
     config
         .build(None, Metrics::register(&prometheus::Registry::new()).unwrap())
         .authorize

@@ -27,7 +27,7 @@ fn its_own_configuration_accepts_it() {
         let hour = Duration::from_secs(3600);
         config.issue("billing", Some("a b"), hour, now).unwrap()
     };
-    let bare = || Config { issuer: None, audience: vec![], ..config() };
+    let bare = || Config { tokens: TokenRules::default(), ..config() };
     let partner = || {
         let mut keys = vec![key(Algorithm::HS512)];
         keys[0].issuer = Some("https://partner.example".into());
@@ -46,7 +46,7 @@ fn a_claim_that_is_looked_at_for_two_things_stays_the_subject() {
     let token = |audience_claims: &[&str]| {
         let subject_claims = names(&["client_id", "sub"]);
         let audience_claims = names(audience_claims);
-        let tokens = TokenRules { subject_claims, audience_claims, ..TokenRules::default() };
+        let tokens = TokenRules { subject_claims, audience_claims, ..config().tokens };
         Config { tokens, ..config() }
             .issue("billing", None, Duration::from_secs(60), NOW)
             .unwrap()

@@ -39,14 +39,7 @@ fn verifier() -> Verifier {
 }
 
 fn verifier_of(config: Config) -> Verifier {
-    let policy = Policy {
-        issuer: config.issuer,
-        audience: config.audience,
-        leeway: config.leeway,
-        scopes: config.scopes,
-        rules: config.tokens,
-    };
-    Verifier::new(Keys::new(config.keys, None), config.algorithms, policy)
+    Verifier::new(Keys::new(config.keys, None), config.algorithms, config.tokens)
 }
 
 /// What becomes of `token` where no keys are published, so that none is waited for.
@@ -58,8 +51,8 @@ fn verify(
     verifier
         .verify(token.as_ref(), now)
         .map_err(|unverified| match unverified {
-            Unverified::Refused(reason) => reason,
-            Unverified::Awaits(fetch) => panic!("waits for {fetch:?}"),
+            Unverified::Refused(Error::Token(reason)) => reason,
+            other => panic!("{other:?}"),
         })
 }
 
@@ -262,7 +255,7 @@ fn is_exact_at_both_ends_of_its_time() {
 
 #[test]
 fn looks_at_issuer_and_audience_only_when_configured() {
-    let verifier = verifier_of(Config { issuer: None, audience: vec![], ..config() });
+    let verifier = verifier_of(Config { tokens: TokenRules::default(), ..config() });
     for changed in [
         json!({ "iss": null, "aud": null }),
         json!({ "iss": "https://any.example", "aud": "anybody" }),

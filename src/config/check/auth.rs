@@ -55,21 +55,18 @@ pub(super) fn check(
     let credential_headers = credential_headers.map(|header| header.0.clone()).collect();
     let auth = auth::Config {
         enabled: written.enabled,
-        issuer: written.issuer.clone(),
-        audience: values(&written.audience),
         algorithms: values(&written.algorithms),
         tokens: auth::TokenRules {
+            issuer: written.issuer.clone(),
+            audience: values(&written.audience),
+            leeway: written.leeway.0,
+            scopes: scopes.transpose()?,
             max_length: written.max_token.to_usize(),
             subject_claims: values(&written.subject_claims),
             audience_claims: values(&written.audience_claims),
-            scope_claims: match &written.scope {
-                Some(scope) => values(&scope.claims),
-                None => auth::TokenRules::default().scope_claims,
-            },
+            scope_claims: values(&written.scope.clone().unwrap_or_default().claims),
         },
-        leeway: written.leeway.0,
         keys: keys.into_iter().collect::<Checked<_>>()?,
-        scopes: scopes.transpose()?,
         accounts,
         credential_headers,
         origin: origin?.to_string(),

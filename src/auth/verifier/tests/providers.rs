@@ -1,7 +1,7 @@
 //! Access tokens shaped as identity providers issue them, and the configuration that fits each.
 
 use super::*;
-use crate::auth::{Principal, Scopes, TokenRules};
+use crate::auth::{Principal, Scopes};
 
 struct Provider {
     name: &'static str,
@@ -152,10 +152,12 @@ fn verified(
     claims: &serde_json::Value,
 ) -> Result<(String, bool), TokenError> {
     let verifier = verifier_of(Config {
-        issuer: Some(provider.issuer.into()),
-        audience: vec![provider.audience.into()],
-        scopes: Some(Scopes { read: provider.read.into(), write: "write".into() }),
-        tokens: rules,
+        tokens: TokenRules {
+            issuer: Some(provider.issuer.into()),
+            audience: vec![provider.audience.into()],
+            scopes: Some(Scopes { read: provider.read.into(), write: "write".into() }),
+            ..rules
+        },
         ..config()
     });
     let token = token(Algorithm::RS256, provider.header.to_string(), claims.to_string());
