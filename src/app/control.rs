@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{
     outcome::{ReloadMetrics, ReloadOutcome},
     reloadable::Reloadable,
-    shared_state::{ClientState, SharedState, Stacks},
+    shared_state::{ClientState, SharedState},
 };
 use crate::{
     admin::Admin,
@@ -22,7 +22,8 @@ pub struct Control(Arc<Inner>);
 
 struct Inner {
     shared: SharedState,
-    replace: Stacks<watch::Sender<Gateway>, watch::Sender<Admin>>,
+    gateway: watch::Sender<Gateway>,
+    admin: watch::Sender<Admin>,
     current: Mutex<Current>,
     reloads: ReloadMetrics,
 }
@@ -32,26 +33,20 @@ struct Current {
     clients: ClientState,
 }
 
-pub(super) type Served = Stacks<Reloadable<Gateway>, Reloadable<Admin>>;
-
 impl Control {
-    /// The stacks for this configuration, and the handle that replaces them.
+    /// The handle, and what it replaces: what clients and operators meet with this configuration.
     pub(super) fn new(
         shared: SharedState,
         reloadable: ReloadableConfig,
         effective: EffectiveConfig,
-    ) -> prometheus::Result<(Self, Served)> {
+    ) -> prometheus::Result<(Self, Reloadable<Gateway>, Reloadable<Admin>)> {
         let reloads = ReloadMetrics::register(shared.registry())?;
-        let (stacks, clients) = shared.stacks(reloadable, &effective, None);
-        let (replace_gateway, gateway) = Reloadable::new(stacks.gateway);
-        let (replace_admin, admin) = Reloadable::new(stacks.admin);
-        let inner = Inner {
-            shared,
-            replace: Stacks { gateway: replace_gateway, admin: replace_admin },
-            current: Mutex::new(Current { effective, clients }),
-            reloads,
-        };
-        Ok((Self(Arc::new(inner)), Stacks { gateway, admin }))
+        let stacks = shared.stacks(reloadable, &effective, None);
+        let (gateway, served_gateway) = Reloadable::new(stacks.gateway);
+        let (admin, served_admin) = Reloadable::new(stacks.admin);
+        let current = Mutex::new(Current { effective, clients: stacks.clients });
+        let inner = Inner { shared, gateway, admin, current, reloads };
+        Ok((Self(Arc::new(inner)), served_gateway, served_admin))
     }
 
     /// Applies `new`, as a whole or not at all. Later requests meet it, also on connections that
@@ -92,13 +87,12 @@ impl Control {
 
 impl Inner {
     fn replace(&self, current: &mut Current, new: Config, changes: &Changes) {
-        let Self { shared, replace, .. } = self;
         let lifetimes = new.reloadable.lifetimes.clone();
         let earlier = Some((&current.clients, changes));
-        let (stacks, clients) = shared.stacks(new.reloadable, &new.effective, earlier);
-        *current = Current { effective: new.effective, clients };
-        shared.cache.set_lifetimes(lifetimes);
-        replace.gateway.send_replace(stacks.gateway);
-        replace.admin.send_replace(stacks.admin);
+        let stacks = self.shared.stacks(new.reloadable, &new.effective, earlier);
+        *current = Current { effective: new.effective, clients: stacks.clients };
+        self.shared.cache.set_lifetimes(lifetimes);
+        self.gateway.send_replace(stacks.gateway);
+        self.admin.send_replace(stacks.admin);
     }
 }

@@ -82,17 +82,13 @@ impl App {
         inherited.finish()?;
         let (shared, refresher) = SharedState::build(&restart_only, &reloadable)?;
         let metrics = server::Metrics::register(shared.registry())?;
-        let (control, served) = Control::new(shared, reloadable, effective)?;
-        let public = Listener {
-            listener: public,
-            config: restart_only.server,
-            service: served.gateway,
-            metrics,
-        };
+        let (control, clients, operators) = Control::new(shared, reloadable, effective)?;
+        let public =
+            Listener { listener: public, config: restart_only.server, service: clients, metrics };
         let admin = Listener {
             listener: admin,
             config: server::Config::side(restart_only.admin),
-            service: served.admin,
+            service: operators,
             metrics: server::Metrics::unregistered()?,
         };
         // Last, because it takes the snapshot away.

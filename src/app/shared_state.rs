@@ -57,10 +57,11 @@ pub(super) struct SharedState {
     pub(super) exporter: Option<trace::Exporter>,
 }
 
-/// What requests meet: for clients, and for operators.
-pub(super) struct Stacks<G = Gateway, A = Admin> {
-    pub(super) gateway: G,
-    pub(super) admin: A,
+/// What requests meet, for clients and for operators, and what is known of clients.
+pub(super) struct Stacks {
+    pub(super) gateway: Gateway,
+    pub(super) admin: Admin,
+    pub(super) clients: ClientState,
 }
 
 /// What is known of clients. The next configuration takes it over where it asks the same of them.
@@ -82,10 +83,8 @@ impl SharedState {
         let registry = telemetry::registry()?;
         let auth = auth::Metrics::register(&registry)?;
         let limit = limit::Metrics::register(&registry)?;
-        let published = restart_only
-            .jwks
-            .clone()
-            .map(|jwks| jwks.build(auth.clone()));
+        let published = restart_only.jwks.clone();
+        let published = published.map(|jwks| jwks.build(auth.clone()));
         let (published, refresher) = published.transpose()?.unzip();
         let cache_metrics = vehicle_cache::Metrics::register(&registry)?;
         let upstream_metrics = upstream::Metrics::register(&registry)?;
@@ -165,7 +164,7 @@ impl SharedState {
         reloadable: ReloadableConfig,
         effective: &EffectiveConfig,
         earlier: Option<(&ClientState, &Changes)>,
-    ) -> (Stacks, ClientState) {
+    ) -> Stacks {
         let credential = reloadable.auth.credential_fields();
         let accounts = reloadable
             .auth
@@ -219,7 +218,7 @@ impl SharedState {
             started_at: self.started_at,
             history: self.history.clone(),
         };
-        (Stacks { gateway, admin: Admin::new(reloadable.admin, parts) }, clients)
+        Stacks { gateway, admin: Admin::new(reloadable.admin, parts), clients }
     }
 }
 
