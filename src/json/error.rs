@@ -35,14 +35,19 @@ impl fmt::Debug for NotJson {
 
 impl std::error::Error for NotJson {}
 
-#[test]
-fn tells_where_and_quotes_only_when_asked_to() {
-    let error = serde_json::from_str::<u8>("\n \"3VWFE21C04M000001\"").unwrap_err();
-    let error = NotJson::from(error);
-    for printed in [error.to_string(), format!("{error:?}")] {
-        assert!(printed.contains("see line 2 column 20"), "{printed}");
-        assert!(!printed.contains("3VW"), "{printed}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_where_and_quotes_only_when_asked_to() {
+        let error = serde_json::from_str::<u8>("\n \"3VWFE21C04M000001\"").unwrap_err();
+        let error = NotJson::from(error);
+        for printed in [error.to_string(), format!("{error:?}")] {
+            assert!(printed.contains("see line 2 column 20"), "{printed}");
+            assert!(!printed.contains("3VW"), "{printed}");
+        }
+        assert!(error.in_full().to_string().contains("3VWFE21C04M000001"));
+        assert!(std::error::Error::source(&error).is_none());
     }
-    assert!(error.in_full().to_string().contains("3VWFE21C04M000001"));
-    assert!(std::error::Error::source(&error).is_none());
 }

@@ -7,20 +7,46 @@
 
 mod edit;
 mod error;
-mod name;
-mod object;
 mod unique;
 
+use std::{fmt, marker::PhantomData};
+
 use http::HeaderValue;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 pub use self::error::NotJson;
 pub(crate) use self::{
     edit::{Edits, Member, Members},
-    name::{Name, Names},
-    object::Object,
-    unique::UniqueMembers,
+    unique::{Name, Names, UniqueMembers},
 };
+
+/// A struct that stands as an object.
+///
+/// What serde derives takes a list as well, its items for the members in order.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        json.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
 
 /// Reads a `T` from a text that is an object.
 pub(crate) fn object_from_slice<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {

@@ -1,17 +1,43 @@
-//! An object all of whose members stand once.
+//! Objects all of whose members stand once.
 //!
 //! RFC 7515 section 4 and RFC 7519 section 4 let an implementation choose between refusing a
 //! name that appears twice and taking the last one. Whoever issued a token and whoever checks it
 //! may choose differently, and forgers live in the gap: so a name twice is refused, also when
 //! one of the two is spelt with an escape.
 
-use std::{collections::HashMap, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
+use foldhash::{HashSet, HashSetExt as _};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor},
+    de::{Error, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+/// A member's name, unescaped; borrowed if it is written without escapes.
+#[derive(Deserialize)]
+pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// The names of an object's members, none twice, also if one of two is written with escapes.
+#[derive(Default)]
+pub(crate) struct Names<'a>(Option<HashSet<Cow<'a, str>>>);
+
+impl<'a> Names<'a> {
+    /// Adds a name.
+    ///
+    /// # Errors
+    ///
+    /// If it is there already. The message does not quote it.
+    pub(crate) fn add<E: Error>(&mut self, Name(name): Name<'a>) -> Result<(), E> {
+        // Most objects have none to add.
+        let names = self.0.get_or_insert_with(HashSet::new);
+        if names.insert(name) { Ok(()) } else { Err(E::custom("a member appears twice")) }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
 
 /// The members of a JSON object, every name once, the values not yet looked at.
 pub(crate) struct UniqueMembers<'a>(HashMap<String, &'a RawValue>);
