@@ -50,7 +50,6 @@ mod received;
 mod reply;
 mod run;
 mod scraping;
-mod status;
 mod tax;
 mod testing;
 mod vehicles;

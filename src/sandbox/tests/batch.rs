@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    super::{fleet, status::RESOURCE_TYPES},
+    super::{element::RESOURCE_TYPES, fleet},
     *,
 };
 
