@@ -22,14 +22,14 @@ pub(super) fn normalize(body: Bytes) -> Result<Bytes, Error> {
     let Ok(text) = std::str::from_utf8(&body) else {
         return Ok(body);
     };
-    let Some(named) = find(text)? else {
+    let Some([vin_value, plate_value]) = find(text)? else {
         return Ok(body);
     };
     let vin = |typed: &str| Vin::parse(typed).map(|vin| vin.as_str().to_owned());
     let plate = |typed: &str| Plate::parse(typed).map(|plate| plate.as_str().to_owned());
     let mut problems = Vec::new();
     let mut edits = Edits::new(text);
-    for (pointer, value, parse) in [(VIN, named.vin, vin as Parse), (PLATE, named.plate, plate)] {
+    for (pointer, value, parse) in [(VIN, vin_value, vin as Parse), (PLATE, plate_value, plate)] {
         let Some(value) = value else { continue };
         match clean(value, parse) {
             Ok(clean) => edits.replace(value, clean),
@@ -44,15 +44,9 @@ pub(super) fn normalize(body: Bytes) -> Result<Bytes, Error> {
     Ok(edits.finish().unwrap_or(body))
 }
 
-/// The two values as they stand in the body, quotes and escapes included.
-#[derive(Default)]
-struct Named<'a> {
-    vin: Option<&'a str>,
-    plate: Option<&'a str>,
-}
-
-/// What `body` names; `None` if it is not JSON or has no `vehicleInfo` object.
-fn find(body: &str) -> Result<Option<Named<'_>>, Error> {
+/// The VIN and the plate as they stand in `body`, quotes and escapes included; `None` if it is not JSON
+/// or has no `vehicleInfo` object.
+fn find(body: &str) -> Result<Option<[Option<&str>; 2]>, Error> {
     let Ok(Members([info])) = Members::parse(body, ["vehicleInfo"]) else {
         return Ok(None);
     };
@@ -62,7 +56,7 @@ fn find(body: &str) -> Result<Option<Named<'_>>, Error> {
     let Ok(Members([vin, plate])) = Members::parse(info, ["vin", "plate"]) else {
         return Ok(None);
     };
-    Ok(Some(Named { vin: once(vin, VIN)?, plate: once(plate, PLATE)? }))
+    Ok(Some([once(vin, VIN)?, once(plate, PLATE)?]))
 }
 
 type Parse = fn(&str) -> Result<String, Invalid>;
