@@ -179,11 +179,8 @@ impl<F: Failure> VehicleCache<F> {
         let replicas = self.contents().replicas.as_ref();
         let told = replicas.map(|replicas| replicas.tell(filter.change(), None));
         self.note_purge(*filter, &reason.into());
-        let vin = filter.vin.map(VehicleTag::Vin);
-        let tags: Vec<_> = vin
-            .into_iter()
-            .chain(filter.plate.map(VehicleTag::Plate))
-            .collect();
+        let tags = [filter.vin.map(VehicleTag::Vin), filter.plate.map(VehicleTag::Plate)];
+        let tags: Vec<_> = tags.into_iter().flatten().collect();
         let purged = self.purge(filter.partition, &tags).await;
         if let Some(told) = told {
             told.await;
