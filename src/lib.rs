@@ -14,7 +14,7 @@
 //!
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`client`], [`request_id`], [`request_context`],
 //!   [`rule`], [`json`], [`problem`], [`proxy_status`], [`gzip`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
-//!   `cache_control`, `connection_memory`, `digest`, `headers`, `hex`, `labels`, `last`, `long_work`,
+//!   `cache_control`, `causes`, `connection_memory`, `digest`, `headers`, `hex`, `labels`, `last`, `long_work`,
 //!   `refusal_log`, `refusals`, `seal`: what every room speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
@@ -89,6 +89,7 @@ pub mod batch;
 pub mod body;
 pub mod cache;
 mod cache_control;
+mod causes;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -26,6 +26,7 @@ use tracing::{debug, error};
 use super::{error::Error, leftover::drain};
 use crate::{
     body::Body,
+    causes::causes,
     headers::{ACCEPT_QUERY, X_REQUEST_ID},
     problem::Code,
     request_context::RequestContext,
@@ -184,12 +185,11 @@ impl RequestInfo {
     fn problem(&self, error: &Error) -> Response<Body> {
         let details = error.details();
         let (code, id) = (details.code.as_str(), self.id.as_ref().map(RequestId::as_str));
-        let source = std::error::Error::source(error);
         // What clients bring about themselves, with too much or with `only-if-cached`, is counted: a
         // line each would cost more than the response.
         let is_of_client = matches!(details.code, Code::Overloaded | Code::NotCached);
         if details.code.status().is_server_error() && !is_of_client {
-            error!(code, request_id = id, %error, source, "request failed");
+            error!(code, request_id = id, %error, source = causes(error), "request failed");
         } else {
             debug!(code, request_id = id, %error, "request refused");
         }

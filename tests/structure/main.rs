@@ -29,6 +29,7 @@ const LEVELS: [Level; 12] = [
         "body",
         "backoff",
         "cache_control",
+        "causes",
         "client",
         "connection_memory",
         "digest",

@@ -1,6 +1,6 @@
 //! Why a fetch brought no key set.
 
-use std::{fmt, io};
+use std::io;
 
 use http::StatusCode;
 use hyper_util::client::legacy;
@@ -29,9 +29,6 @@ pub(super) enum Error {
     #[error("the key set has no usable key")]
     Empty(LeftOut),
 }
-
-/// An error with all its sources, in one line.
-pub(super) struct Chain<'a>(pub(super) &'a Error);
 
 impl Error {
     /// What to count it as.
@@ -63,30 +60,5 @@ impl From<Unreadable> for Error {
             Unreadable::Io(error) => Self::File(error),
             Unreadable::TooLarge => Self::TooLarge,
         }
-    }
-}
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut next: Option<&dyn std::error::Error> = Some(self.0);
-        let mut separator = "";
-        while let Some(error) = next {
-            write!(f, "{separator}{error}")?;
-            separator = ": ";
-            next = error.source();
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chain_names_every_source() {
-        let denied = io::Error::new(io::ErrorKind::PermissionDenied, "denied");
-        let printed = Chain(&Error::File(denied)).to_string();
-        assert_eq!(printed, "the key file cannot be read: denied");
     }
 }

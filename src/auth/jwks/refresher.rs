@@ -10,7 +10,6 @@ use tracing::{debug, info, warn};
 
 use super::{
     Error,
-    error::Chain,
     fetcher::{Fetched, Fetcher, TIMEOUT},
     freshness,
     key_set::KeySet,
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     auth::metrics::{FetchOutcome, Metrics},
     backoff::draw,
+    causes::causes,
 };
 
 /// How long a set serves after it came, if no fetch succeeds any more.
@@ -87,7 +87,8 @@ where
                 metrics.refreshed(error.outcome());
                 published.fail();
                 plan.fail(now, draw());
-                warn!(error = %Chain(&error), failures = plan.failures, "no key set was fetched");
+                let (source, failures) = (causes(&error), plan.failures);
+                warn!(%error, source, failures, "no key set was fetched");
             }
         }
         plan.wait(published).await;

@@ -5,11 +5,11 @@ use rustls::pki_types::CertificateDer;
 use super::{
     super::{
         super::metrics::FetchOutcome,
-        error::Chain,
         testing::{KeyServer, Reply, config, named, set},
     },
     *,
 };
+use crate::causes::causes;
 
 async fn fetch(config: Config) -> Result<Fetched, Error> {
     Fetcher::new(config).unwrap().fetch().await
@@ -88,7 +88,7 @@ async fn says_nothing_of_what_came() {
         text(500, "", "SECRET"),
     ] {
         let error = fetch_response(response).await.unwrap_err();
-        let said = format!("{error:?} {}", Chain(&error));
+        let said = format!("{error:?} {error} {:?}", causes(&error));
         assert!(!said.contains("SECRET"), "{said}");
     }
 }
@@ -103,7 +103,8 @@ async fn says_why_nobody_is_there() {
         .await
         .unwrap_err();
     assert_eq!(error.outcome(), FetchOutcome::Unreachable);
-    assert!(Chain(&error).to_string().contains("refused"), "{}", Chain(&error));
+    let causes = causes(&error).unwrap();
+    assert!(causes.contains("refused"), "{causes}");
 }
 
 #[tokio::test]
@@ -114,7 +115,8 @@ async fn trusts_the_configured_authority_and_no_other() {
     for ca in [other.config().ca, Some(vec![]), None] {
         let error = fetch(Config { ca, ..server.config() }).await.unwrap_err();
         assert_eq!(error.outcome(), FetchOutcome::Unreachable);
-        assert!(Chain(&error).to_string().contains("certificate"), "{}", Chain(&error));
+        let causes = causes(&error).unwrap();
+        assert!(causes.contains("certificate"), "{causes}");
     }
     assert_eq!(server.fetches(), 1);
 }
