@@ -6,6 +6,9 @@ use crate::headers::{PSEUDONYM, pseudonym};
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
+const ACCOUNT_REFUSED: HeaderValue =
+    HeaderValue::from_static(concat!(pseudonym!(), "; received-status=401"));
+
 /// Says that a response stands for this failure, one of the error types of RFC 9209.
 pub fn set_error(headers: &mut HeaderMap, error: &'static str) {
     let value = HeaderValue::try_from(format!("{PSEUDONYM}; error={error}"));
@@ -17,9 +20,14 @@ pub fn set_error(headers: &mut HeaderMap, error: &'static str) {
 pub fn on_account_refused(status: StatusCode, headers: &mut HeaderMap) {
     if status == StatusCode::UNAUTHORIZED {
         headers.remove(WWW_AUTHENTICATE);
-        let value = HeaderValue::from_static(concat!(pseudonym!(), "; received-status=401"));
-        headers.append(PROXY_STATUS, value);
+        headers.append(PROXY_STATUS, ACCOUNT_REFUSED);
     }
+}
+
+/// Whether [`on_account_refused`] has said so.
+pub fn is_account_refused(headers: &HeaderMap) -> bool {
+    let mut said = headers.get_all(PROXY_STATUS).iter();
+    said.any(|value| *value == ACCOUNT_REFUSED)
 }
 
 #[cfg(test)]
@@ -41,6 +49,7 @@ mod tests {
                 .get(PROXY_STATUS)
                 .map(|value| value.to_str().unwrap());
             assert_eq!(found, said);
+            assert_eq!(is_account_refused(&headers), said.is_some());
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     body::Body,
     headers::SERVER_TIMING,
     problem::Code,
+    proxy_status,
     request_context::RequestContext,
     request_id::RequestId,
     route::Route,
@@ -66,6 +67,8 @@ struct Exchange {
     status: Option<StatusCode>,
     /// The problem that the gateway itself responded with.
     problem: Option<Code>,
+    /// Whether Sync refuses the credential of an account, which is nobody's fault who calls.
+    is_account_refused: bool,
     /// How old the response is, in seconds, as its header says.
     age: Option<u64>,
     access: Access,
@@ -150,6 +153,7 @@ impl Exchange {
             started_at,
             status: None,
             problem: None,
+            is_account_refused: false,
             age: None,
             access: *access,
             id: match (access, span.context()) {
@@ -165,6 +169,8 @@ impl Exchange {
     fn respond(&mut self, response: &mut Response<Body>) {
         self.status = Some(response.status());
         self.problem = response.extensions().get().copied();
+        self.is_account_refused = response.status() == StatusCode::UNAUTHORIZED
+            && proxy_status::is_account_refused(response.headers());
         if self.access == Access::All {
             self.age = response.headers().get(AGE).and_then(seconds_of);
         }
@@ -215,7 +221,8 @@ impl Exchange {
         match self.access {
             Access::All => true,
             Access::Errors => {
-                self.problem.is_some() || self.status.is_some_and(|s| s.is_server_error())
+                let is_server_error = self.status.is_some_and(|status| status.is_server_error());
+                self.problem.is_some() || self.is_account_refused || is_server_error
             }
             Access::Off => false,
         }

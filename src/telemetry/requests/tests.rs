@@ -213,6 +213,26 @@ async fn logs_the_requests_that_are_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn logs_that_sync_refuses_the_credential_of_an_account_by_default() {
+    for (is_account, logged) in [(true, 1), (false, 0)] {
+        let lines = Lines::default();
+        let guard = tracing::subscriber::set_default(lines.clone());
+        let refused = service_fn(move |_: Request<Body>| async move {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            if is_account {
+                proxy_status::on_account_refused(response.status(), response.headers_mut());
+            }
+            Ok::<_, Infallible>(response)
+        });
+        let service = layer(metrics().1, Access::Errors).layer(refused);
+        drop(service.oneshot(request("GET", None)).await.unwrap());
+        drop(guard);
+        assert_eq!(lines.0.lock().len(), logged);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn logs_whose_it_was_where_vehicles_came_from_how_old_they_were_and_how_many_calls_that_took()
 {
     let lines = Lines::default();
