@@ -33,7 +33,9 @@ pub(super) async fn run(remote: &Remote, Subject { vin, plate, account }: &Subje
     let accounts = response["accounts"].as_array();
     let accounts = accounts.ok_or("the gateway does not explain")?;
     if accounts.is_empty() {
-        return print("no account is configured: each client's credential has a cache of its own");
+        return Err(
+            "no account is configured: each client's credential has a cache of its own".into()
+        );
     }
     let lines = accounts.iter().map(|account| {
         let text = |name: &str| account[name].as_str().unwrap_or_default();
