@@ -26,7 +26,8 @@ const OF_LARGE_RESPONSES: [&str; 2] = ["Content-Encoding", "Vary"];
 #[tokio::test]
 async fn every_example_runs_and_its_response_is_described() {
     let gateway = Gateway::start(
-        "[trace]\notlp = \"http://127.0.0.1:9\"\nsample = 0.0\nserver_timing = true",
+        "[trace]\notlp = \"http://127.0.0.1:9\"\nsample = 0.0\nserver_timing = true\n\
+         [cors]\norigins = [\"https://fleet.example\"]",
     )
     .await;
     let document = document(&gateway).await;
@@ -38,7 +39,9 @@ async fn every_example_runs_and_its_response_is_described() {
                 let request = Request::builder()
                     .method(method.to_uppercase().as_str())
                     .uri(uri);
-                let request = request.header("content-type", JSON);
+                let request = request
+                    .header("content-type", JSON)
+                    .header("origin", "https://fleet.example");
                 if method == "post" {
                     request.header("x-http-method-override", "GET")
                 } else {
