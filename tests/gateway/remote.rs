@@ -211,8 +211,11 @@ async fn what_was_under_way_when_a_gateway_refused_for_good_is_named() {
     let refuse = async {
         let (mut first, _) = listener.accept().await.unwrap();
         let (mut second, _) = listener.accept().await.unwrap();
+        // Both, before one is answered: its connection would be there for the other request.
         for stream in [&mut first, &mut second] {
             assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+        }
+        for stream in [&mut first, &mut second] {
             let response = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
             stream.write_all(response).await.unwrap();
         }
