@@ -74,14 +74,14 @@ impl Metrics {
     pub(super) fn refused(&self, error: &Error) {
         match error {
             Error::Missing => self.missing.inc(),
-            Error::Token(reason) => self.refused[reason.index()].inc(),
+            Error::Token(reason) => self.refused[*reason].inc(),
             Error::Scope { .. } | Error::NoAccount => {}
         }
     }
 
     /// Counts a fetch of the published keys.
     pub(super) fn refreshed(&self, outcome: FetchOutcome) {
-        self.refreshes[outcome.index()].inc();
+        self.refreshes[outcome].inc();
         if let FetchOutcome::Loaded = outcome {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
             let now = now.unwrap_or_default().as_secs_f64();
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(series("vingate_auth_jwks_refreshes_total"), FetchOutcome::ALL.len());
 
         metrics.refused(&Error::Token(TokenError::Subject));
-        assert_eq!(metrics.refused[TokenError::Subject.index()].get(), 1);
+        assert_eq!(metrics.refused[TokenError::Subject].get(), 1);
         assert!(Metrics::register(&registry).is_err(), "only once");
 
         let keys_at = || {

@@ -55,7 +55,7 @@ impl Tally {
     }
 
     fn count(&self, from: CacheStatus) -> u64 {
-        self.counts[from.index()]
+        self.counts[from]
     }
 
     /// `Cache-Status` (RFC 9211).

@@ -72,7 +72,7 @@ impl Metrics {
 
     /// The counter of vehicles that came from there.
     pub fn vehicles(&self, status: CacheStatus) -> &IntCounter {
-        &self.vehicles[status.index()]
+        &self.vehicles[status]
     }
 
     /// Counts those that have replaced an entry.
@@ -81,11 +81,11 @@ impl Metrics {
             let Some(replaced) = replaced else { continue };
             let has_changed = replaced.content_hash() != entry.content_hash();
             let class = replaced.classes().leading();
-            self.refreshes[class.index()][usize::from(has_changed)].inc();
+            self.refreshes[class][usize::from(has_changed)].inc();
         }
     }
 
     pub(super) fn invalidations(&self, cause: Cause) -> &IntCounter {
-        &self.invalidations[cause.index()]
+        &self.invalidations[cause]
     }
 }
