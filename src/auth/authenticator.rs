@@ -2,18 +2,17 @@
 
 use std::{
     mem,
-    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use http::{HeaderMap, Request, header::AUTHORIZATION};
 use tokio::time::timeout;
-use tracing::{field::display, info};
 
 use super::{
     Error, Metrics, Principal, TokenError,
     jwks::{self, Fetch},
+    refusals::Refusals,
     token_cache::TokenCache,
     verifier::{Unverified, Verifier},
 };
@@ -22,7 +21,6 @@ use crate::{
     digest::{self, Digest},
     headers::only,
     last::Last,
-    refusal_log::{Kind, RefusalLog},
     request_context::RequestContext,
     rule::{Pass, Rejection, Rule},
 };
@@ -37,7 +35,7 @@ pub(super) struct Authenticator {
     /// `None`: tokens are not asked for.
     tokens: Option<Tokens>,
     metrics: Metrics,
-    refusals: RefusalLog<TokenError, IpAddr>,
+    refusals: Arc<Refusals>,
 }
 
 #[derive(Debug)]
@@ -58,7 +56,10 @@ impl Rule for Authenticate {
                 request.extensions_mut().insert(principal);
                 Ok(Pass::Now)
             }
-            Err(Unverified::Refused(error)) => Err(self.0.refuse(error, request)),
+            Err(Unverified::Refused(error)) => {
+                self.0.refusals.note(&error, request);
+                Err(error)
+            }
             Err(Unverified::Awaits(fetch)) => {
                 let waiting = Arc::clone(&self.0).wait_and_check(mem::take(request), fetch);
                 Ok(Pass::later(waiting))
@@ -68,9 +69,13 @@ impl Rule for Authenticate {
 }
 
 impl Authenticator {
-    pub(super) fn new(verifier: Option<Verifier>, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        verifier: Option<Verifier>,
+        metrics: Metrics,
+        refusals: Arc<Refusals>,
+    ) -> Self {
         let tokens = verifier.map(|verifier| Tokens { verifier, verified: TokenCache::default() });
-        Self { tokens, metrics, refusals: RefusalLog::default() }
+        Self { tokens, metrics, refusals }
     }
 
     /// Checks the token in `headers` at `now` since 1970. Its hash may be the last of its
@@ -119,21 +124,11 @@ impl Authenticator {
                 request.extensions_mut().insert(principal);
                 Ok(request)
             }
-            Err(error) => Err(Rejection::new(self.refuse(error, &request), request)),
-        }
-    }
-
-    /// Says in the log why `request` is refused, if it had a token.
-    fn refuse(&self, error: Error, request: &Request<Body>) -> Error {
-        if let Error::Token(reason) = error {
-            let peer = RequestContext::of(request.extensions()).peer;
-            let lines = self.refusals.note(reason, peer.map(|peer| peer.client));
-            for (Kind { reason, client }, count) in lines {
-                let client = client.map(display);
-                info!(reason = reason.as_str(), client, count, "token refused: {reason}");
+            Err(error) => {
+                self.refusals.note(&error, &request);
+                Err(Rejection::new(error, request))
             }
         }
-        error
     }
 }
 

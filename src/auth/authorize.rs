@@ -1,10 +1,13 @@
 //! May they: scope and account.
 
+use std::sync::Arc;
+
 use http::Request;
 
 use super::{
     Credential, CredentialFields, Error, Principal, Scopes, SyncAccount,
     accounts::{Accounts, Assigned},
+    refusals::Refusals,
 };
 use crate::{
     body::Body,
@@ -22,6 +25,7 @@ pub struct Authorize {
     origin: String,
     /// `None`: clients bring credentials of their own.
     accounts: Option<Accounts>,
+    refusals: Arc<Refusals>,
 }
 
 impl Authorize {
@@ -30,9 +34,10 @@ impl Authorize {
         accounts: Vec<SyncAccount>,
         fields: CredentialFields,
         origin: String,
+        refusals: Arc<Refusals>,
     ) -> Self {
         let accounts = (!accounts.is_empty()).then(|| Accounts::new(accounts, &origin));
-        Self { scopes, fields, origin, accounts }
+        Self { scopes, fields, origin, accounts, refusals }
     }
 
     fn authorize(&self, request: &Request<Body>) -> Result<Option<&Assigned>, Error> {
@@ -63,7 +68,8 @@ impl Rule for Authorize {
     type Error = Error;
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Error>, Error> {
-        let assigned = self.authorize(request)?;
+        let authorized = self.authorize(request);
+        let assigned = authorized.inspect_err(|error| self.refusals.note(error, request))?;
         let headers = request.headers_mut();
         let credential = match assigned {
             Some(assigned) => {

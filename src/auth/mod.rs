@@ -20,6 +20,7 @@ pub mod jwks;
 mod keys;
 mod metrics;
 mod principal;
+mod refusals;
 #[cfg(test)]
 mod testing;
 mod token_cache;
@@ -30,7 +31,9 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
-use self::{authenticator::Authenticator, jwks::KeySet, keys::Keys, verifier::Verifier};
+use self::{
+    authenticator::Authenticator, jwks::KeySet, keys::Keys, refusals::Refusals, verifier::Verifier,
+};
 
 pub use self::{
     accounts::SyncAccount,
@@ -80,12 +83,13 @@ impl Config {
     /// so it must be there with `published`.
     pub fn build(self, published: Option<Arc<KeySet>>, metrics: Metrics) -> Auth {
         let fields = self.credential_fields();
+        let (scopes, refusals) = (self.tokens.scopes.clone(), Arc::<Refusals>::default());
         let authorize =
-            Authorize::new(self.tokens.scopes.clone(), self.accounts, fields, self.origin);
+            Authorize::new(scopes, self.accounts, fields, self.origin, Arc::clone(&refusals));
         let verifier = self
             .enabled
             .then(|| Verifier::new(Keys::new(self.keys, published), self.algorithms, self.tokens));
-        let authenticate = Authenticate(Arc::new(Authenticator::new(verifier, metrics)));
+        let authenticate = Authenticate(Arc::new(Authenticator::new(verifier, metrics, refusals)));
         Auth { authenticate, authorize }
     }
 
