@@ -1,15 +1,16 @@
 //! Certificates from files, and TLS to the servers that the gateway calls: always verified, and set
 //! up in one place.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{HttpConnector, dns::GaiResolver};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use tower::{ServiceExt as _, util::MapErr};
 
 /// What is said of a file that is not PEM. Nothing of it is quoted: it may be the wrong one, with a
 /// private key.
@@ -70,10 +71,22 @@ pub fn client_config(
     Ok(verified.with_no_client_auth())
 }
 
+/// The host's name has no address, or nobody could tell.
+#[derive(Debug, thiserror::Error)]
+#[error("the name of the host is not resolved")]
+pub struct NotResolved(#[source] io::Error);
+
+/// Connects to servers by their URI.
+pub type Connector = HttpsConnector<HttpConnector<Resolver>>;
+
+/// Looks up the addresses of names.
+type Resolver = MapErr<GaiResolver, fn(io::Error) -> NotResolved>;
+
 /// Connects to servers by HTTP/1.1, over TLS if their URI says so. `timeout` is for each address
 /// that a name has.
-pub fn connector(tls: ClientConfig, timeout: Duration) -> HttpsConnector<HttpConnector> {
-    let mut tcp = HttpConnector::new();
+pub fn connector(tls: ClientConfig, timeout: Duration) -> Connector {
+    let resolver = GaiResolver::new().map_err(NotResolved as fn(_) -> _);
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timeout));

@@ -6,11 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -22,7 +18,7 @@ use crate::tls;
 /// `$SSL_CERT_FILE`.
 #[derive(Clone, Debug)]
 pub(super) struct Remote {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<tls::Connector, Full<Bytes>>,
     base: Uri,
     token: Option<HeaderValue>,
 }

@@ -11,11 +11,7 @@ use http::{
     header::{CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::Full;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy, rt::TokioExecutor};
 use prost::Message as _;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -61,7 +57,7 @@ struct Sending {
 struct Collector {
     endpoint: Uri,
     resource: Resource,
-    client: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: legacy::Client<tls::Connector, Full<Bytes>>,
     is_lost: bool,
 }
 

@@ -8,7 +8,7 @@ use super::{
     slow_client::TooSlow,
     stall::{Closed, Stalled},
 };
-use crate::body;
+use crate::{body, tls::NotResolved};
 
 /// Why a call has no response.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +159,9 @@ fn connect_error(error: &(dyn StdError + 'static)) -> &'static str {
             _ => "tls_protocol_error",
         };
     }
+    if find::<NotResolved>(error).is_some() {
+        return "dns_error";
+    }
     match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => "connection_refused",
         Some(io::ErrorKind::TimedOut) => "connection_timeout",
@@ -199,4 +202,31 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         };
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::tls;
+
+    #[tokio::test]
+    async fn a_name_without_an_address_is_told_from_a_server_that_is_down() {
+        // No name in the DNS has a part of 64 characters, so that nobody is asked for it.
+        let unknown = format!("http://{}.invalid/", "x".repeat(64));
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let closed = format!("http://{}/", nobody.local_addr().unwrap());
+        drop(nobody);
+        for (url, told) in [(unknown, "dns_error"), (closed, "connection_refused")] {
+            let config = tls::client_config(None, false).unwrap();
+            let connector = tls::connector(config, Duration::from_secs(9));
+            let error = connector.oneshot(url.parse().unwrap()).await.unwrap_err();
+            let error = Error::Connect(error);
+            assert_eq!(error.proxy_error(), told);
+            assert!(error.is_retryable() && !error.was_sent());
+        }
+    }
 }

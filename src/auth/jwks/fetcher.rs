@@ -9,11 +9,7 @@ use http::{
     header::{ACCEPT, USER_AGENT},
 };
 use http_body_util::Empty;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy, rt::TokioExecutor};
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -38,7 +34,7 @@ const MEDIA_TYPES: HeaderValue =
 pub(super) struct Fetcher {
     place: Place,
     /// Keeps no connections: minutes lie between two fetches.
-    client: legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: legacy::Client<tls::Connector, Empty<Bytes>>,
 }
 
 /// A key set that came.
