@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{
     Error, Metrics, Principal, TokenError,
     jwks::{self, Fetch},
-    refusals::Refusals,
+    refused_log::RefusedLog,
     token_cache::TokenCache,
     verifier::{Unverified, Verifier},
 };
@@ -35,7 +35,7 @@ pub(super) struct Authenticator {
     /// `None`: tokens are not asked for.
     tokens: Option<Tokens>,
     metrics: Metrics,
-    refusals: Arc<Refusals>,
+    refusals: Arc<RefusedLog>,
 }
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Authenticator {
     pub(super) fn new(
         verifier: Option<Verifier>,
         metrics: Metrics,
-        refusals: Arc<Refusals>,
+        refusals: Arc<RefusedLog>,
     ) -> Self {
         let tokens = verifier.map(|verifier| Tokens { verifier, verified: TokenCache::default() });
         Self { tokens, metrics, refusals }

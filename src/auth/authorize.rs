@@ -7,7 +7,7 @@ use http::Request;
 use super::{
     Credential, CredentialFields, Error, Principal, Scopes, SyncAccount,
     accounts::{Accounts, Assigned},
-    refusals::Refusals,
+    refused_log::RefusedLog,
 };
 use crate::{
     body::Body,
@@ -25,7 +25,7 @@ pub struct Authorize {
     origin: String,
     /// `None`: clients bring credentials of their own.
     accounts: Option<Accounts>,
-    refusals: Arc<Refusals>,
+    refusals: Arc<RefusedLog>,
 }
 
 impl Authorize {
@@ -34,7 +34,7 @@ impl Authorize {
         accounts: Vec<SyncAccount>,
         fields: CredentialFields,
         origin: String,
-        refusals: Arc<Refusals>,
+        refusals: Arc<RefusedLog>,
     ) -> Self {
         let accounts = (!accounts.is_empty()).then(|| Accounts::new(accounts, &origin));
         Self { scopes, fields, origin, accounts, refusals }

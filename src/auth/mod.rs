@@ -20,7 +20,7 @@ pub mod jwks;
 mod keys;
 mod metrics;
 mod principal;
-mod refusals;
+mod refused_log;
 #[cfg(test)]
 mod testing;
 mod token_cache;
@@ -32,7 +32,8 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use self::{
-    authenticator::Authenticator, jwks::KeySet, keys::Keys, refusals::Refusals, verifier::Verifier,
+    authenticator::Authenticator, jwks::KeySet, keys::Keys, refused_log::RefusedLog,
+    verifier::Verifier,
 };
 
 pub use self::{
@@ -83,7 +84,7 @@ impl Config {
     /// so it must be there with `published`.
     pub fn build(self, published: Option<Arc<KeySet>>, metrics: Metrics) -> Auth {
         let fields = self.credential_fields();
-        let (scopes, refusals) = (self.tokens.scopes.clone(), Arc::<Refusals>::default());
+        let (scopes, refusals) = (self.tokens.scopes.clone(), Arc::<RefusedLog>::default());
         let authorize =
             Authorize::new(scopes, self.accounts, fields, self.origin, Arc::clone(&refusals));
         let verifier = self

@@ -15,7 +15,7 @@ use crate::{
 
 /// Logs refusals, at the log's default level.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(RefusalLog<Reason, (Option<IpAddr>, Option<Client>)>);
+pub(super) struct RefusedLog(RefusalLog<Reason, (Option<IpAddr>, Option<Client>)>);
 
 /// An [`Error`] without what differs from request to request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ enum Reason {
     NoAccount,
 }
 
-impl Refusals {
+impl RefusedLog {
     /// `request` was refused. Whoever showed a good token is named by the hash of issuer and subject,
     /// which may be a person's name.
     pub(super) fn note(&self, error: &Error, request: &Request<Body>) {
@@ -108,7 +108,7 @@ mod tests {
             (scope, Some("ann"), "scope", "request refused: the token lacks a scope"),
             (no_account, Some("ann"), "no_account", "request refused: no account for the token"),
         ] {
-            let refusals = Refusals::default();
+            let refusals = RefusedLog::default();
             let (log, _guard) = log();
             for from in ["192.0.2.7:1", "192.0.2.7:2", "192.0.2.8:1"] {
                 refusals.note(&error(), &request(from, subject));
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn subjects_behind_one_address_are_told_apart() {
-        let refusals = Refusals::default();
+        let refusals = RefusedLog::default();
         let (log, _guard) = log();
         for subject in ["ann", "bob", "ann"] {
             refusals.note(&Error::NoAccount, &request("192.0.2.7:1", Some(subject)));
