@@ -162,9 +162,10 @@ Examples:
     },
     /// Ask a running gateway for all vehicles of a CSV, so that its cache holds them.
     ///
-    /// Lines are `vin,plate`, in any spelling, with a comma; a first line may say which columns are
-    /// `vin` and `plate`. What the gateway holds already costs no call to Sync. Ends with status 1 if a line was left out, or a vehicle was
-    /// not asked for, could not be had, or stays stale because Sync fails.
+    /// Lines are `vin,plate`, in any spelling; a first line may say which columns are `vin` and
+    /// `plate`. A comma, semicolon or tab separates them: whichever the first line has. What the
+    /// gateway holds already costs no call to Sync. Ends with status 1 if a line was left out, or a
+    /// vehicle was not asked for, could not be had, or stays stale because Sync fails.
     #[command(after_help = "\
 Examples:
   vingate warm fleet.csv

@@ -22,23 +22,26 @@ pub(super) struct Listed {
 }
 
 impl VehicleList {
-    /// Reads `vin,plate` lines. A first line that names both columns says where they are.
+    /// Reads `vin,plate` lines. A first line that names both columns says where they are, and the
+    /// first with a separator which one it is.
     ///
     /// # Errors
     ///
     /// The input cannot be read.
     pub(super) fn read(input: impl Read) -> io::Result<Self> {
-        let (mut list, mut columns) = (Self::default(), None);
+        let (mut list, mut columns, mut by) = (Self::default(), None, None);
         for (line, number) in BufReader::new(input).split(b'\n').zip(1..) {
             // No value of a list of vehicles goes over two lines, so that each has its number.
             let line = line?;
-            let Some(record) = record(&line) else { continue };
+            by = by.or_else(|| separator(&line));
+            let (byte, separator) = by.unwrap_or((b',', "comma"));
+            let Some(record) = record(&line, byte) else { continue };
             let named = if columns.is_none() { header(&record) } else { None };
             if named.is_some() {
                 columns = named;
                 continue;
             }
-            match vehicle(&record, *columns.get_or_insert((0, 1))) {
+            match vehicle(&record, separator, *columns.get_or_insert((0, 1))) {
                 Ok(vehicle) => list.vehicles.push(Listed { line: number, vehicle }),
                 Err(reason) => list.left_out.push((number, reason)),
             }
@@ -47,11 +50,25 @@ impl VehicleList {
     }
 }
 
+/// What may stand between columns, and no VIN or plate has; of equally many in a line, the last.
+const SEPARATORS: [Separator; 3] = [(b'\t', "tab"), (b';', "semicolon"), (b',', "comma")];
+
+/// A byte, and what it is called.
+type Separator = (u8, &'static str);
+
+/// What a line has most of, if it has any.
+fn separator(line: &[u8]) -> Option<Separator> {
+    let count = |(byte, _): &Separator| line.iter().filter(|it| *it == byte).count();
+    let most = SEPARATORS.into_iter().max_by_key(count);
+    most.filter(|separator| count(separator) > 0)
+}
+
 /// The values of a line; `None` if it is blank. What is no UTF-8 is no VIN and no plate either.
-fn record(line: &[u8]) -> Option<StringRecord> {
+fn record(line: &[u8], separator: u8) -> Option<StringRecord> {
     let mut reader = ReaderBuilder::new();
     let reader = reader
         .has_headers(false)
+        .delimiter(separator)
         .trim(Trim::All)
         .buffer_capacity(256);
     let record = reader.from_reader(line).into_byte_records().next()?;
@@ -68,8 +85,13 @@ fn header(record: &StringRecord) -> Option<(usize, usize)> {
     Some((column("vin")?, column("plate")?))
 }
 
-fn vehicle(record: &StringRecord, (vin, plate): (usize, usize)) -> Result<Vehicle, String> {
-    let field = |at, name| record.get(at).ok_or_else(|| format!("has no {name}"));
+fn vehicle(
+    record: &StringRecord,
+    separator: &str,
+    (vin, plate): (usize, usize),
+) -> Result<Vehicle, String> {
+    let missing = |name| format!("has no {name} behind a {separator}");
+    let field = |at, name| record.get(at).ok_or_else(|| missing(name));
     let (vin, plate) = (field(vin, "VIN")?, field(plate, "plate")?);
     Ok(Vehicle {
         vin: Vin::parse(vin).map_err(|invalid| format!("VIN {invalid}"))?,
@@ -100,11 +122,23 @@ mod tests {
             format!("\u{feff}VIN , Plate\r\n\"{A}\",\"MFF 956 M\"\r\n"),
             format!("plate,colour,vin\nMFF956M,red,{A}\n\n"),
             format!("{A},MFF956M,more"),
+            format!("{A};MFF956M\n"),
+            format!("{A}\tMFF 956 M\n"),
+            format!("\u{feff}\r\nPlate\tColour\tVIN\r\nMFF956M\t\t\"{A}\""),
+            format!("plate;weight, t;vin\nMFF956M;1,5;{A}"),
         ] {
             assert_eq!(read(&text), (vec!["MFF956M".to_owned()], vec![]), "{text:?}");
         }
         assert_eq!(read(""), (vec![], vec![]));
         assert_eq!(read("vin,plate"), (vec![], vec![]));
+    }
+
+    #[test]
+    fn takes_columns_apart_at_one_separator() {
+        let text = "3VWFE21C04M000001;A1\n3VWFE21C04M000001,A1\n";
+        let list = VehicleList::read(text.as_bytes()).unwrap();
+        let reason = "has no plate behind a semicolon";
+        assert_eq!(list.left_out, [(2, reason.to_owned())]);
     }
 
     #[test]
