@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BadUsage, Outcome, env, print};
+use super::{BadUsage, Outcome, counted, env, print};
 use crate::config::{Config, describe};
 
 /// Checks the file at `path` in the environment of the process. Prints what it would do to
@@ -27,10 +27,7 @@ pub(super) fn explain(path: &Path, key: &str) -> Outcome {
 
 fn summary(path: &Path, config: &Config) -> String {
     let auth = &config.reloadable.auth;
-    let keys = match auth.keys.len() {
-        1 => "1 key".to_owned(),
-        keys => format!("{keys} keys"),
-    };
+    let keys = counted(auth.keys.len() as u64, "key");
     let clients = match (&config.restart_only.jwks, auth.keys.is_empty()) {
         _ if !auth.enabled => "anyone, without a token".to_owned(),
         (None, _) => format!("tokens of {keys}"),
@@ -39,8 +36,7 @@ fn summary(path: &Path, config: &Config) -> String {
     };
     let credential = match auth.accounts.len() {
         0 => "each client's own credential".to_owned(),
-        1 => "1 account".to_owned(),
-        accounts => format!("{accounts} accounts"),
+        accounts => counted(accounts as u64, "account"),
     };
     let tls = match &config.restart_only.server.tls {
         Some(tls) => {

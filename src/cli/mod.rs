@@ -75,6 +75,11 @@ fn printed(result: io::Result<()>) -> Outcome {
         .map_err(|error| format!("cannot write to standard output: {error}").into())
 }
 
+/// So many of what `one` is called.
+fn counted(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Ends with SIGTERM or SIGINT; a second one ends the process at once. Made before an address is
 /// printed: from then on, a signal must end the process in order.
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {

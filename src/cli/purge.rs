@@ -4,7 +4,7 @@ use clap::Args;
 use http::Method;
 use serde_json::{Map, json};
 
-use super::{Outcome, print, remote::Remote};
+use super::{Outcome, counted, print, remote::Remote};
 use crate::vehicle::{Plate, Vin};
 
 /// Which entries of a cache.
@@ -39,9 +39,7 @@ pub(super) async fn run(remote: &Remote, filter: &Filter) -> Outcome {
     let response = remote
         .json(Method::POST, "/cache/purge", json!(members).to_string())
         .await?;
-    print(match response["purged"].as_u64() {
-        Some(1) => "1 vehicle purged".to_owned(),
-        Some(purged) => format!("{purged} vehicles purged"),
-        None => return Err("the gateway does not say how many vehicles it purged".into()),
-    })
+    let purged = response["purged"].as_u64();
+    let purged = purged.ok_or("the gateway does not say how many vehicles it purged")?;
+    print(format_args!("{} purged", counted(purged, "vehicle")))
 }

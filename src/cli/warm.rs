@@ -14,7 +14,7 @@ use self::{
     fill::fill,
     vehicle_list::{Listed, VehicleList},
 };
-use super::{Outcome, print, remote::Remote, report, stop_signal};
+use super::{Outcome, counted, print, remote::Remote, report, stop_signal};
 
 /// How a gateway is asked.
 #[derive(Clone, Copy, Debug)]
@@ -97,9 +97,7 @@ async fn fill_all(
         let vehicles = batch.len();
         asked += vehicles;
         bar.inc(vehicles as u64);
-        let tell = |why: String| {
-            bar.suspend(|| report(format_args!("{} failed: {why}", lines(batch))));
-        };
+        let tell = |what: String| bar.suspend(|| report(lines(batch) + &what));
         match outcome {
             Ok(filled) => {
                 total.held += filled.held;
@@ -109,7 +107,7 @@ async fn fill_all(
             }
             Err(failure) => {
                 total.failed += vehicles as u64;
-                tell(failure.to_string());
+                tell(format!(" failed: {failure}"));
                 if failure.is_lasting() {
                     stop.cancel();
                 }
@@ -120,28 +118,33 @@ async fn fill_all(
     Total { skipped: vehicles.len() - asked, ..total }
 }
 
-/// Where these vehicles stand.
+/// Where these vehicles stand, and nothing of what is between them.
 fn lines(batch: &[Listed]) -> String {
-    match batch {
-        [] => "no line".to_owned(),
-        [one] => format!("line {}", one.line),
-        [first, .., last] => format!("lines {} to {}", first.line, last.line),
-    }
+    let follows = |one: &Listed, other: &Listed| other.line == one.line + 1;
+    let runs: Vec<_> = batch
+        .chunk_by(follows)
+        .map(|run| match run {
+            [first, .., last] => format!("{} to {}", first.line, last.line),
+            [one] => one.line.to_string(),
+            [] => String::new(),
+        })
+        .collect();
+    let lines = if batch.len() == 1 { "line" } else { "lines" };
+    format!("{lines} {}", runs.join(", "))
 }
 
 fn summary(list: &VehicleList, total: &Total, elapsed: Duration) -> String {
     let Total { held, fetched, failed, skipped } = total;
     let (vehicles, seconds) = (list.vehicles.len(), elapsed.as_secs_f64());
     let mut summary = format!(
-        "{vehicles} vehicles in {seconds:.1} s: {fetched} fetched, {held} held before, {failed} failed"
+        "{} in {seconds:.1} s: {fetched} fetched, {held} held before, {failed} failed",
+        counted(vehicles as u64, "vehicle"),
     );
     if *skipped > 0 {
         summary += &format!(", {skipped} not asked for");
     }
-    match list.left_out.len() {
-        0 => {}
-        1 => summary += "; 1 line left out",
-        lines => summary += &format!("; {lines} lines left out"),
+    if !list.left_out.is_empty() {
+        summary += &format!("; {} left out", counted(list.left_out.len() as u64, "line"));
     }
     summary
 }
@@ -152,9 +155,11 @@ mod tests {
 
     #[test]
     fn names_the_lines_of_a_batch() {
-        let list = "vin,plate\n3VWFE21C04M000001,A1\nx\n3VWFE21C04M000002,A2\n";
+        let list = "vin,plate\n3VWFE21C04M000001,A1\nx\n3VWFE21C04M000002,A2\n\n\
+                    3VWFE21C04M000003,A3\n3VWFE21C04M000004,A4\n3VWFE21C04M000005,A5\n";
         let list = VehicleList::read(list.as_bytes()).unwrap().vehicles;
-        assert_eq!(lines(&list), "lines 2 to 4");
-        assert_eq!(lines(&list[1..]), "line 4");
+        assert_eq!(lines(&list), "lines 2, 4, 6 to 8");
+        assert_eq!(lines(&list[2..]), "lines 6 to 8");
+        assert_eq!(lines(&list[1..2]), "line 4");
     }
 }

@@ -64,6 +64,7 @@ impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("is empty once blanks and punctuation are removed"),
+            Self::VinLength(1) => f.write_str("has 1 character, a VIN has 17"),
             Self::VinLength(found) => write!(f, "has {found} characters, a VIN has 17"),
             Self::PlateLength(found) => write!(f, "has {found} characters, a plate has at most 15"),
             Self::TwoPlates => f.write_str("holds two plates, each needs an entry of its own"),

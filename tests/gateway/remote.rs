@@ -153,7 +153,7 @@ async fn standard_input_is_a_list_too() {
     drop(input);
     let (status, out, _) = ended(child.wait_with_output()).await;
     assert_eq!(status, Some(0));
-    assert!(out.starts_with("1 vehicles in "), "{out}");
+    assert!(out.starts_with("1 vehicle in "), "{out}");
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn what_stays_stale_because_sync_fails_has_failed() {
     let (status, out, errors) = warm(&gateway, &csv, &[]).await;
     assert_eq!(status, Some(1), "{out}");
     assert!(out.ends_with(": 0 fetched, 0 held before, 2 failed\n"), "{out}");
-    let why = "vingate: lines 2 to 3 failed: 2 of 2 vehicles stay stale: Sync responded 500\n";
+    let why = "vingate: lines 2 to 3: 2 of 2 still stale, because Sync responded 500\n";
     assert!(errors.starts_with(why), "{errors}");
 }
 
@@ -241,7 +241,7 @@ async fn a_purge_says_how_many() {
         (&["--vin", vin][..], Some(0), "1 vehicle purged\n"),
         (&["--vin", vin], Some(0), "0 vehicles purged\n"),
         (&["--account", "none"], Some(1), "400 Bad Request: There is no such account."),
-        (&["--vin", "x"], Some(2), "has 1 characters"),
+        (&["--vin", "x"], Some(2), "has 1 character, "),
         (&[], Some(2), "required"),
         (&["--all", "--vin", vin], Some(2), "cannot be used with"),
         (&["--all"], Some(0), "2 vehicles purged\n"),

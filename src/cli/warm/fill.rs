@@ -98,14 +98,14 @@ fn filled(headers: &HeaderMap) -> Filled {
 }
 
 impl Filled {
-    /// Why some of so many vehicles failed.
+    /// What failed of the lines of so many vehicles, and why: nobody says of which lines.
     pub(super) fn failure(&self, vehicles: usize) -> Option<String> {
         let why = match &self.sync {
             Some(status) => format!("Sync responded {status}"),
             None => "Sync did not respond".to_owned(),
         };
         let Self { stale, .. } = self;
-        (*stale > 0).then(|| format!("{stale} of {vehicles} vehicles stay stale: {why}"))
+        (*stale > 0).then(|| format!(": {stale} of {vehicles} still stale, because {why}"))
     }
 }
 
