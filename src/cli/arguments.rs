@@ -170,9 +170,12 @@ Examples:
 Examples:
   vingate warm fleet.csv
   cut -d, -f2,3 export.csv | vingate warm --rate 500 -
-  VINGATE_TOKEN=$(cat token) vingate warm --url https://vingate.internal fleet.csv")]
+  VINGATE_TOKEN=$(cat token) vingate warm --url https://vingate.internal fleet.csv
+  VINGATE_HEADERS=\"X-API-Key: $(cat key)\" vingate warm fleet.csv")]
     Warm {
-        /// Gateway. $VINGATE_TOKEN is the token, if it asks for one.
+        /// Gateway. $VINGATE_TOKEN is the token, if it asks for one. $VINGATE_HEADERS has further
+        /// headers, a line each: where credentials are passed through to Sync, those of the client
+        /// whose cache is to hold the vehicles.
         #[arg(
             long,
             value_name = "URL",
@@ -271,7 +274,7 @@ fn run(command: Command) -> Outcome {
         }
         Command::Purge { admin, filter } => block_on(None, purge::run(&admin.remote()?, &filter)),
         Command::Warm { url, batch, parallel, rate, file } => {
-            let remote = Remote::new(&url, "VINGATE_TOKEN")?;
+            let remote = Remote::new(&url, "VINGATE_TOKEN")?.with_headers("VINGATE_HEADERS")?;
             block_on(None, warm::run(&remote, &file, Pace { batch, parallel, rate }))
         }
         Command::Completions { shell } => documents::completions(shell, Arguments::command()),

@@ -3,7 +3,9 @@
 use std::{error::Error, fmt, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -20,7 +22,8 @@ use crate::tls;
 pub(super) struct Remote {
     client: Client<tls::Connector, Full<Bytes>>,
     base: Uri,
-    token: Option<HeaderValue>,
+    /// What every request has, such as a token.
+    headers: HeaderMap,
 }
 
 /// Why there is no response that is of use.
@@ -63,14 +66,25 @@ impl Remote {
         let tls = tls::client_config(None, base.scheme_str() == Some("https"))?;
         let client =
             Client::builder(TokioExecutor::new()).build(tls::connector(tls, CONNECT_TIMEOUT));
-        let token = env(variable).map(|token| {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = env(variable) {
             let token = [b"Bearer ", token.as_encoded_bytes()].concat();
             let mut token = HeaderValue::try_from(token)
                 .map_err(|_| format!("the value of {variable} is no bearer token"))?;
             token.set_sensitive(true);
-            Ok::<_, String>(token)
-        });
-        Ok(Self { client, base: base.clone(), token: token.transpose()? })
+            headers.insert(header::AUTHORIZATION, token);
+        }
+        Ok(Self { client, base: base.clone(), headers })
+    }
+
+    /// The same with the headers of the environment variable `variable`, a line each, which may be
+    /// credentials. They take the place of others of their names.
+    pub(super) fn with_headers(mut self, variable: &str) -> Outcome<Self> {
+        let text = env(variable).unwrap_or_default();
+        let headers = headers(text.as_encoded_bytes());
+        self.headers
+            .extend(headers.ok_or_else(|| format!("{variable} needs lines such as Name: value"))?);
+        Ok(self)
     }
 
     /// The response to a request, if it is a 2xx. A body is JSON.
@@ -85,16 +99,14 @@ impl Remote {
         let unreachable = |reason: &dyn fmt::Display| {
             Failure::Unreachable(format!("cannot reach {}: {reason}", self.base))
         };
-        let mut request = Request::builder()
+        let request = Request::builder()
             .method(method)
             .uri(Uri::from_parts(parts).map_err(|error| unreachable(&error))?)
             .header(header::CONTENT_TYPE, "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, token);
-        }
-        let request = request
+        let mut request = request
             .body(Full::new(json.into()))
             .map_err(|error| unreachable(&error))?;
+        request.headers_mut().extend(self.headers.clone());
         let response = match timeout(TIMEOUT, self.client.request(request)).await {
             Ok(response) => response.map_err(|error| unreachable(&root(&error)))?,
             Err(_) => return Err(unreachable(&"no response in time")),
@@ -115,6 +127,19 @@ impl Remote {
             .ok_or("the response of the gateway ended early")?;
         Ok(serde_json::from_slice(&body).map_err(|_| "the response of the gateway is not JSON")?)
     }
+}
+
+/// The headers of these lines; `None`: one of them is none.
+fn headers(lines: &[u8]) -> Option<HeaderMap> {
+    let lines = lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut headers = HeaderMap::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_at(memchr::memchr(b':', line)?);
+        let mut value = HeaderValue::from_bytes(value[1..].trim_ascii()).ok()?;
+        value.set_sensitive(true);
+        headers.append(HeaderName::from_bytes(name).ok()?, value);
+    }
+    Some(headers)
 }
 
 /// The end of a chain of errors says what the others only wrap.
@@ -178,6 +203,19 @@ impl Error for Failure {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_are_lines() {
+        let sent = headers(b"\nCookie: a=b: c\r\n  x-api-key:k\nX-API-KEY: l\n").unwrap();
+        assert_eq!(sent["cookie"], "a=b: c");
+        let keys: Vec<_> = sent.get_all("x-api-key").into_iter().collect();
+        assert_eq!(keys, ["k", "l"]);
+        assert!(keys.iter().all(|key| key.is_sensitive()));
+        assert_eq!(headers(b""), Some(HeaderMap::new()));
+        for text in ["Bearer abc", "a b: c", ": c", "a: \u{1}"] {
+            assert_eq!(headers(text.as_bytes()), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn a_listener_has_no_path() {

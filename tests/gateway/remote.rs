@@ -157,6 +157,27 @@ async fn standard_input_is_a_list_too() {
 }
 
 #[tokio::test]
+async fn a_client_whose_credential_passes_through_is_warmed_with_it() {
+    let gateway = Gateway::start("# no accounts\n[auth]\nenabled = false").await;
+    let csv = Csv::of_vehicles("credential", &gateway, 10);
+    let url = format!("http://{}", gateway.address);
+    let mut command = command(&gateway, &["warm", "--url", &url]);
+    let command = command.arg(&csv.0);
+    for (headers, said) in [
+        ("X-API-Key: a\nAuthorization: Basic b", ": 10 fetched, 0 held before, 0 failed\n"),
+        ("authorization:Basic b\nx-api-key: a", ": 0 fetched, 10 held before, 0 failed\n"),
+        ("Authorization: Basic b", ": 10 fetched, 0 held before, 0 failed\n"),
+    ] {
+        let (status, out, errors) = ended(command.env("VINGATE_HEADERS", headers).output()).await;
+        assert_eq!(status, Some(0), "{errors}");
+        assert!(out.ends_with(said), "{headers}: {out}");
+    }
+    let (status, _, errors) = ended(command.env("VINGATE_HEADERS", "Basic b").output()).await;
+    assert_eq!(status, Some(1));
+    assert_eq!(errors, "vingate: VINGATE_HEADERS needs lines such as Name: value\n");
+}
+
+#[tokio::test]
 async fn a_gateway_that_says_when_is_asked_then() {
     let gateway = Gateway::start("[upstream.retry]\nmax_attempts = 1").await;
     let csv = Csv::of_vehicles("later", &gateway, 10);
