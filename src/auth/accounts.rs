@@ -37,6 +37,11 @@ pub(super) struct Assigned {
 }
 
 impl SyncAccount {
+    /// Whether `subject` uses this account, unless another names it.
+    pub(super) fn takes(&self, subject: &str) -> bool {
+        self.subjects.iter().any(|it| it == subject || it == "*")
+    }
+
     /// The digest of what a call to `origin` carries for this account.
     pub(super) fn digest(&self, origin: &str) -> digest::Digest {
         digest::of_parts([

@@ -102,6 +102,12 @@ impl Config {
             .map(move |account| (account.name.as_str(), digest(account)))
     }
 
+    /// Whether requests of `subject` go upstream: with an account, or with their own credential.
+    pub fn has_account_for(&self, subject: &str) -> bool {
+        let is_taken = |account: &SyncAccount| account.takes(subject);
+        self.accounts.is_empty() || self.accounts.iter().any(is_taken)
+    }
+
     /// The headers that make up a call's credential. That of an account carries one whoever sends it.
     pub fn credential_fields(&self) -> CredentialFields {
         let of_accounts = self.accounts.iter().map(|account| &account.header);

@@ -165,6 +165,34 @@ async fn a_key_is_explained_with_its_value_in_every_table_of_a_list() {
 }
 
 #[tokio::test]
+async fn a_token_that_no_account_takes_comes_with_a_warning() {
+    let file = std::env::temp_dir().join(format!("vingate-subjects-{}", std::process::id()));
+    let account = |subject: &str| {
+        let value = "value = { env = \"SYNC_ALL\" }";
+        format!("[[account]]\nname = \"fleet\"\n{value}\nsubjects = [\"{subject}\"]\n")
+    };
+    let warning = "vingate: no account is configured for this subject: its requests get a 403\n";
+    for (accounts, said) in [
+        (account("billing"), ""),
+        (account("Billing"), warning),
+        (account("*"), ""),
+        ("# no accounts\n".to_owned(), ""),
+    ] {
+        fs::write(&file, configuration(&accounts, "http://127.0.0.1:1")).unwrap();
+        let token = Command::new(env!("CARGO_BIN_EXE_vingate"))
+            .args(["token", "--subject", "billing", "--config"])
+            .arg(&file)
+            .envs([("SYNC_ALL", "Bearer a"), ("JWT_SECRET", SECRET)])
+            .output();
+        let token = token.await.unwrap();
+        assert_eq!(String::from_utf8(token.stderr).unwrap(), said, "{accounts}");
+        assert!(token.status.success());
+        assert_eq!(token.stdout.iter().filter(|byte| **byte == b'.').count(), 2);
+    }
+    fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
 async fn the_documents_have_every_command() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vingate"));
     let help = command.arg("--help").output().await.unwrap();
