@@ -23,16 +23,15 @@ pub fn describe(key: &str) -> Result<String, String> {
         schema = next;
     }
     let mut text = format!("{key}\n  {}", schema["description"].as_str().unwrap_or_default());
-    for (name, at) in
-        [("default", "/default"), ("example", "/examples/0"), ("example", "/items/examples/0")]
-    {
-        if let Some(value) = schema
-            .pointer(at)
-            .filter(|value| **value != Json::Array(Vec::new()))
-        {
-            // Writing to a string does not fail.
-            let _ = write!(text, "\n  {name}: {value}");
-        }
+    // A default is an example, too. An empty list is none, so that an example follows it.
+    let values =
+        [("default", "/default"), ("example", "/examples/0"), ("example", "/items/examples/0")];
+    let mut values = values
+        .into_iter()
+        .filter_map(|(name, at)| Some((name, schema.pointer(at)?)));
+    if let Some((name, value)) = values.find(|(_, value)| **value != Json::Array(Vec::new())) {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n  {name}: {value}");
     }
     for bound in ["minimum", "maximum", "enum"] {
         if let Some(value) = schema.get(bound) {
@@ -64,6 +63,7 @@ fn unknown(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::example_file::written;
 
     #[test]
     fn tells_what_a_key_is() {
@@ -88,8 +88,29 @@ mod tests {
                 assert!(text.contains(&format!("\n  {line}")), "{line}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn shows_a_value_of_the_key_and_of_no_other() {
         for key in json_schema::keys() {
-            describe(&key).unwrap();
+            let text = describe(&key).unwrap();
+            let shown = |name| {
+                text.lines()
+                    .find_map(|line| line.trim_start().strip_prefix(name))
+            };
+            let Some(shown_example) = shown("example: ") else { continue };
+            assert!(shown("default: ").is_none(), "{text}");
+            let (_, name) = key.rsplit_once('.').unwrap();
+            let expected = written(&key).or(match name {
+                "env" => Some("VINGATE_SECRET"),
+                "file" => Some("keys/secret"),
+                "audience" => Some("vingate"),
+                "harmless_writes" => Some("POST /api/reports/*"),
+                "hosts" => Some("vingate.internal"),
+                "trusted_proxies" => Some("10.0.0.0/8"),
+                _ => None,
+            });
+            assert_eq!(Some(&*shown_example.replace('"', "")), expected, "{key}");
         }
     }
 

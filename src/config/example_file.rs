@@ -57,7 +57,7 @@ pub(super) fn comments() -> BTreeMap<String, String> {
 }
 
 /// The text that the file has for `key`, or the first that it has in a list there.
-fn written(key: &str) -> Option<&'static str> {
+pub(super) fn written(key: &str) -> Option<&'static str> {
     let values = key_path::find(&EXAMPLES, key).into_iter();
     let mut texts = values.filter_map(|value| value.get(0).unwrap_or(value).as_str());
     texts.next()

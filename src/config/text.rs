@@ -74,7 +74,7 @@ macro_rules! text {
 }
 
 text!(String: "a string that is not blank", "vingate", visible, Self::clone);
-text!(PathBuf: "the path of a file", "secrets/sync-token", path, |path| path.display().to_string());
+text!(PathBuf: "the path of a file", "keys/secret", path, |path| path.display().to_string());
 text!(SocketAddr: "an address and a port", "127.0.0.1:8080", parsed, Self::to_string);
 text!(IpNet: "a CIDR", "10.0.0.0/8", parsed, Self::to_string);
 text!(Origin: "scheme, host and optionally a port", "https://sync.example", origin, Self::to_string);
@@ -113,7 +113,7 @@ text!(
 );
 text!(
     /// It may be the secret itself, by mistake: it is never shown.
-    struct Variable(String): "the name of an environment variable", "SYNC_TOKEN",
+    struct Variable(String): "the name of an environment variable", "VINGATE_SECRET",
     |text| only(text, is_variable).map(Self).map_err(|_| "a string that is not one".to_owned()),
     |_| "***".to_owned()
 );
