@@ -45,6 +45,38 @@ fn links_lead_to_files() {
     }
 }
 
+/// Who puts two of these files together has one set of variables.
+#[test]
+fn secrets_have_the_names_that_the_example_has() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &Path| fs::read_to_string(path).expect("it is readable text");
+    let example = read(&root.join("config/vingate.toml"));
+    // A client's own token; and what the example has a file for, but containers have none.
+    let others = ["VINGATE_TOKEN", "VINGATE_SHARED_SECRET"];
+    let known: Vec<_> = secrets(&example).chain(others).collect();
+    let mut files = vec![root.join("README.md"), root.join("deploy/Dockerfile")];
+    for kind in ["md", "toml", "yaml", "service"] {
+        files.extend(below(&root.join("deploy"), kind));
+    }
+    for file in files {
+        let text = read(&file);
+        let other: Vec<_> = secrets(&text)
+            .filter(|name| !known.contains(name))
+            .collect();
+        assert!(other.is_empty(), "{} has {other:?}", file.display());
+    }
+}
+
+/// The names of variables in `text` that have secrets.
+fn secrets(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let is_secret = |name: &&str| {
+        let kind = name.rsplit_once('_').map(|(_, kind)| kind);
+        matches!(kind, Some("TOKEN" | "SECRET" | "PASSWORD"))
+    };
+    text.split(move |c| !is_part(c)).filter(is_secret)
+}
+
 /// The documents for people, with their text.
 fn documents() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
