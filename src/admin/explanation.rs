@@ -110,10 +110,34 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::vehicle_cache::FailedCall;
+    use crate::vehicle_cache::{Cause, Class, FailedCall, Held, LastDrop, Source};
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_documents_explain_every_member() {
+        let held = Held {
+            class: Class::Finished,
+            source: Source::Call,
+            stored_at: at(0),
+            ttl: Duration::ZERO,
+            fresh_until: at(0),
+            stale_until: at(0),
+            stale_if_error_until: at(0),
+        };
+        let dropped = Some(LastDrop { cause: Cause::Purge, request: None, at: at(0) });
+        let life = Life { held: Some(held), dropped, fetched_at: Some(at(0)), ..Life::default() };
+        let mut shown = of_life(&life, None, at(0));
+        let inner = ["last_call", "last_invalidation"].map(|name| shown[name].clone());
+        shown["account"] = "fleet".into();
+        let document = include_str!("../../deploy/commands.md");
+        for said in [shown].iter().chain(&inner) {
+            for (name, _) in said.as_object().unwrap() {
+                assert!(document.contains(&format!("`{name}`")), "{name}");
+            }
+        }
     }
 
     #[test]

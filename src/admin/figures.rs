@@ -135,6 +135,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documents_explain_every_figure() {
+        let document = include_str!("../../deploy/commands.md");
+        for Source { name, .. } in &SOURCES {
+            let row = name.replace('_', " ").replace('.', " …");
+            let is_in_row =
+                |line: &str| line.starts_with("| ") && line.contains(&format!("`{row}`"));
+            assert!(document.lines().any(is_in_row), "{row}");
+        }
+    }
+
+    #[test]
     fn takes_sums_and_counts_by_label() {
         let registry = Registry::new();
         let counter = |name: &str, labels: &[&str]| {

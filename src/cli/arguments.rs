@@ -117,6 +117,10 @@ Example:
     )]
     OpenApi,
     /// Print the figures of a running gateway: what its status page shows.
+    ///
+    /// Whether all is well, rates of the last minute, and each figure that is not zero: counts since
+    /// the start, or what is so now. Figures are named after metrics: "vehicles hit" are those of
+    /// vingate_cache_vehicles_total with the outcome hit.
     #[command(after_help = "\
 Examples:
   vingate status
