@@ -18,6 +18,7 @@ mod forward;
 mod jwks;
 mod limits;
 mod openapi;
+mod page;
 mod pauses;
 mod permits;
 mod readme;

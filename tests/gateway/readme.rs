@@ -117,7 +117,7 @@ fn snippet(language: &str) -> &'static str {
     last.unwrap_or_else(|| panic!("the README has no block in {language}"))
 }
 
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
