@@ -24,7 +24,7 @@ pub(super) struct Follower<R = Strict> {
     /// The last entry that was applied; `None`: the log is yet to be read.
     applied: Option<Position>,
     /// Whether what is held is of before this log.
-    is_anew: bool,
+    pub(super) is_anew: bool,
     /// When the log was asked for that was read to its end last.
     pub(super) heard_at: Option<Instant>,
     /// Writes under way, and when they are no more, whatever the log says.

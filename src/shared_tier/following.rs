@@ -182,7 +182,7 @@ impl<F: Failure> Following<F> {
         reported.connected();
         let effects = self.follower.connected(era);
         let is_another = !effects.is_empty();
-        self.apply(effects).await;
+        self.apply(effects, Cause::Lost).await;
         tier.0.acknowledgements.lock().connected(era);
         tier.0.outbox.link_up();
         tokio::select! {
@@ -220,8 +220,10 @@ impl<F: Failure> Following<F> {
             }
             let is_page = read.entries.len() == PAGE;
             tier.note(&read);
+            // What was written before this replica followed the log, nobody has just written.
+            let cause = if self.follower.is_anew { Cause::Lost } else { Cause::Replica };
             let effects = self.follower.read(read, now);
-            self.apply(effects).await;
+            self.apply(effects, cause).await;
             tier.0.known.lock().reach(self.follower.next());
             self.expire(now).await;
             if is_page {
@@ -241,10 +243,11 @@ impl<F: Failure> Following<F> {
     /// Lets go of writes that have been under way for too long.
     async fn expire(&mut self, now: Instant) {
         let effects = self.follower.expire(now);
-        self.apply(effects).await;
+        self.apply(effects, Cause::Replica).await;
     }
 
-    async fn apply(&mut self, effects: Vec<Effect>) {
+    /// Does what followed from the log. `cause` is why something drops that the log names.
+    async fn apply(&mut self, effects: Vec<Effect>, cause: Cause) {
         let Self { tier, cache, upstream, holds, .. } = self;
         for effect in effects {
             match effect {
@@ -255,15 +258,13 @@ impl<F: Failure> Following<F> {
                     holds.clear();
                 }
                 Effect::Hold(write, scope) => {
-                    holds.insert(write, cache.hold_vehicles(scope));
+                    holds.insert(write, cache.hold_vehicles(scope, cause));
                 }
                 Effect::LetGo(write) => drop(holds.remove(&write)),
                 Effect::Drop(scope, fence_for) => {
-                    cache
-                        .invalidate_here(scope, Cause::Replica, fence_for)
-                        .await;
+                    cache.invalidate_here(scope, cause, fence_for).await;
                 }
-                Effect::DropAll => cache.forget_vehicles(Cause::Replica),
+                Effect::DropAll => cache.forget_vehicles(cause),
                 Effect::Forget => cache.forget_vehicles(Cause::Lost),
                 Effect::Pause(Pause { replica, account, rest }) => {
                     if replica != tier.0.replica {

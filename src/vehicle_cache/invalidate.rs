@@ -151,10 +151,10 @@ impl<F: Failure> VehicleCache<F> {
 
     /// Drops what `scope` covers, and keeps it from being joined and stored until the hold is
     /// dropped: another replica makes a write.
-    pub fn hold_vehicles(&self, scope: InvalidationScope) -> Hold<F> {
-        self.metrics().invalidations(Cause::Replica).inc();
+    pub fn hold_vehicles(&self, scope: InvalidationScope, cause: Cause) -> Hold<F> {
+        self.metrics().invalidations(cause).inc();
         let drops = &self.contents().drops;
-        drops.note(&scope, &Cause::Replica.into(), None, SystemTime::now());
+        drops.note(&scope, &cause.into(), None, SystemTime::now());
         self.hold(&scope.into())
     }
 

@@ -33,12 +33,22 @@ async fn start(toml: &str, other: &Gateway, folder: &Folder) -> Gateway {
     Gateway::in_front_of(Sandbox::spawn().await.unwrap(), &toml).await
 }
 
-/// Where what is held of a vehicle came from.
-async fn source(gateway: &Gateway, vehicle: &Vehicle) -> Value {
+/// What is known of a vehicle.
+async fn explained(gateway: &Gateway, vehicle: &Vehicle) -> Value {
     let request = Request::post("/explain").header("content-type", JSON);
     let body = json!({"vin": vehicle.vin.as_str(), "plate": vehicle.plate.as_str()});
     let explained = gateway.admin(request, body.to_string()).await.expect(200);
-    explained.json()["accounts"][0]["from"].clone()
+    explained.json()["accounts"][0].clone()
+}
+
+/// Where what is held of a vehicle came from.
+async fn source(gateway: &Gateway, vehicle: &Vehicle) -> Value {
+    explained(gateway, vehicle).await["from"].clone()
+}
+
+/// What dropped a vehicle last.
+async fn cause(gateway: &Gateway, vehicle: &Vehicle) -> Value {
+    explained(gateway, vehicle).await["last_invalidation"]["cause"].clone()
 }
 
 /// Removes what replicas have for one another, so that only a snapshot can bring something back.
@@ -74,6 +84,8 @@ async fn a_snapshot_comes_back_but_for_what_others_wrote_meanwhile() {
     eventually(async || source(&a, &three[2]).await == "snapshot").await;
     assert_eq!(source(&a, &three[1]).await, "snapshot");
     assert_eq!(source(&a, &three[0]).await, Value::Null);
+    assert_eq!(cause(&a, &three[0]).await, "lost", "nobody has just written it");
+    assert_eq!(cause(&a, &three[1]).await, Value::Null);
     let calls = b.sandbox.calls().len();
     assert_eq!(version(&a, &three[1]).await, 1);
     assert_eq!(b.sandbox.calls().len(), calls, "it is held");
@@ -81,6 +93,7 @@ async fn a_snapshot_comes_back_but_for_what_others_wrote_meanwhile() {
     // What was brought back is dropped as all else is.
     patch(b, &three[1]).await.expect(204);
     assert_eq!(version(&a, &three[1]).await, 2);
+    assert_eq!(cause(&a, &three[1]).await, "replica");
     a.stop().await;
 
     // Nobody knows what was written to a log that is lost.

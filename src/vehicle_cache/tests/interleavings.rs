@@ -373,7 +373,7 @@ impl Scene {
     /// the write is done.
     fn write_elsewhere(&self, vehicles: &[usize], names: Names) {
         let scope = self.scope(vehicles, names);
-        let hold = self.cache.hold_vehicles(scope.clone());
+        let hold = self.cache.hold_vehicles(scope.clone(), Cause::Replica);
         let written = {
             let world = &mut *self.world.lock();
             vehicles.iter().for_each(|&nth| world.versions[nth] += 1);

@@ -181,7 +181,7 @@ async fn tells_of_purges_what_covers_them() {
 fn what_is_held_is_neither_joined_nor_stored() {
     let (cache, vehicles) = (cache(), [vehicle(1, 1)]);
     let early = lookup(&cache, &vehicles).lead.unwrap();
-    let holds = [(); 2].map(|()| cache.hold_vehicles(scope(&vehicles, &[])));
+    let holds = [(); 2].map(|()| cache.hold_vehicles(scope(&vehicles, &[]), Cause::Replica));
     let fill = |leases: Leases<u32>| leases.fill(vec![element("x")], true, Moment::now());
     assert!(fill(early).is_empty());
     for hold in holds {
@@ -199,7 +199,7 @@ fn what_is_held_is_neither_joined_nor_stored() {
         drop(hold);
     }
     assert!(!fill(lookup(&cache, &vehicles).lead.unwrap()).is_empty());
-    let _hold = cache.hold_vehicles(partition(0).into());
+    let _hold = cache.hold_vehicles(partition(0).into(), Cause::Replica);
     assert_eq!(seen(&cache, vehicle(1, 1)), None, "dropped");
     assert!(fill(lookup(&cache, &vehicles).lead.unwrap()).is_empty());
 }
