@@ -29,14 +29,14 @@ impl ResponseContext {
     /// Makes the upstream's response the client's.
     pub(super) async fn finish(
         self,
-        response: Result<Response<Body>, upstream::Error>,
+        response: Result<Box<Response<Body>>, upstream::Error>,
     ) -> Result<Response<Body>, Error> {
         if let Some(failure) = self.body.as_ref().and_then(|body| body.take_failure()) {
             return Err(Error::Body(failure));
         }
         let mut response = response?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(response);
+            return self.switch(*response);
         }
         self.strip(&mut response);
         location::rewrite(response.headers_mut(), &self.shared.origin);
@@ -47,7 +47,7 @@ impl ResponseContext {
         let trailers = Trailers::announced(response.headers_mut(), &config.credential_headers);
         message_length::settle_length(&mut response);
         if response.body().is_buffered() {
-            return Ok(response);
+            return Ok(*response);
         }
         let idle_timeout = config.stream_idle_timeout;
         Ok(response.map(|body| Body::new(ResponseBody::new(body, idle_timeout, trailers))))

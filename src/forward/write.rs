@@ -188,7 +188,7 @@ impl fmt::Debug for Write {
 
 impl Outcome {
     /// What a response, or the lack of one, says of the write.
-    pub(super) fn of(response: &Result<Response<Body>, upstream::Error>) -> Self {
+    pub(super) fn of(response: &Result<Box<Response<Body>>, upstream::Error>) -> Self {
         match response {
             Ok(response) => Self::of_status(response.status()),
             Err(error) if error.was_sent() => Self::Unknown,

@@ -90,7 +90,7 @@ impl Fetch {
         let call = Call { vehicles: vehicles.len(), span, ..Call::new(Route::Batch, request) };
         let whole = async {
             let response = permit.send(call).await?;
-            self.whole(response).await
+            self.whole(*response).await
         };
         let response = timeout_at(deadline, whole)
             .await

@@ -441,18 +441,18 @@ impl Drop for StreamingSlot {
 }
 
 impl Attempt {
-    /// The attempt has ended, and Sync wants no call of the account for `retry_after`. `timing`: of
+    /// The attempt ended at `now`, and Sync wants no call of the account for `retry_after`. `timing`: of
     /// a call that tells how slow Sync is.
     pub(super) fn finish(
         mut self,
         end: End,
         retry_after: Option<Duration>,
         timing: Option<Timing>,
+        now: Instant,
     ) {
         let (account, under_way) = (self.account, self.under_way);
         let generation = self.generation.take();
         self.admission.change(|state| {
-            let now = Instant::now();
             if let (Some(adaptive), Some(timing)) = (&mut state.adaptive, timing) {
                 adaptive.note(timing, under_way, now);
             }

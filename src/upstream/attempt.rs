@@ -69,7 +69,8 @@ impl Attempts {
         vehicles: usize,
         mut request: Box<Request<Body>>,
         call: &trace::Parent,
-    ) -> Result<Response<Body>, Error> {
+        began_at: Instant,
+    ) -> Result<Box<Response<Body>>, Error> {
         let is_streaming = streaming.is_some();
         let mut span = begin_span(call, &mut request);
         let (slot, held) = match is_streaming {
@@ -77,7 +78,6 @@ impl Attempts {
             false => (Some(slot), None),
         };
         let sent = self.watch_request(&mut request, held.as_ref());
-        let began_at = Instant::now();
         let late = async {
             if let Some(sent) = sent {
                 // Nothing is ever said but that the other end is gone.
@@ -87,22 +87,22 @@ impl Attempts {
         };
         let mut response = tokio::select! {
             biased;
-            response = self.client.send(request) => response.and_then(transfer_coding::check),
+            response = self.client.send(request) => response,
             () = late => Err(Error::Timeout),
         };
-        let took = began_at.elapsed();
+        let ended_at = Instant::now();
         if let Ok(begun) = &mut response
-            && let Err(error) = read_ahead(begun).await
+            && let Err(error) = begin(begun).await
         {
             response = Err(error);
         }
-        self.metrics.observe(route, &response, took);
+        self.metrics.observe(route, &response, ended_at - began_at);
         describe(&mut span, &response);
         let timing = Timing { route, vehicles, began_at };
         // What goes at its client's pace, or to any endpoint, is of no one kind.
         let is_telling = !is_streaming && route != Route::Other;
-        finish(attempt, &response, is_telling.then_some(timing));
-        let response = response?;
+        finish(attempt, &response, is_telling.then_some(timing), ended_at);
+        let mut response = response?;
         // A tunnel goes at its ends' pace.
         let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let mut slot = slot.or_else(|| held.as_ref().and_then(|held| held.take_slot()));
@@ -111,7 +111,8 @@ impl Attempts {
         {
             slot.answer();
         }
-        Ok(response.map(|body| match (is_tunnel, slot) {
+        let body = mem::take(response.body_mut());
+        *response.body_mut() = match (is_tunnel, slot) {
             (true, slot) => body.hold((slot, held)),
             (false, Some(slot)) => {
                 let client = slot.client();
@@ -119,7 +120,8 @@ impl Attempts {
                     .watch(body, Side::Reader, client, || drop(slot))
             }
             (false, None) => body,
-        }))
+        };
+        Ok(response)
     }
 
     /// Sees when the last of the request is taken, unless it has no body. `held`: of one that goes at
@@ -159,8 +161,14 @@ fn begin_span(call: &trace::Parent, request: &mut Request<Body>) -> Span {
     span
 }
 
+/// Looks at the head of a response, and reads what has come with it.
+async fn begin(response: &mut Response<Body>) -> Result<(), Error> {
+    transfer_coding::check(response)?;
+    read_ahead(response).await
+}
+
 /// Says in its span how the attempt has ended.
-fn describe(span: &mut Span, response: &Result<Response<Body>, Error>) {
+fn describe(span: &mut Span, response: &Result<Box<Response<Body>>, Error>) {
     match response {
         Ok(response) => {
             span.set("http.response.status_code", response.status().as_u16());
@@ -175,8 +183,9 @@ fn describe(span: &mut Span, response: &Result<Response<Body>, Error>) {
 /// Tells how the attempt has ended.
 fn finish(
     attempt: admission::Attempt,
-    response: &Result<Response<Body>, Error>,
+    response: &Result<Box<Response<Body>>, Error>,
     timing: Option<Timing>,
+    now: Instant,
 ) {
     match response {
         Ok(response) => {
@@ -184,13 +193,14 @@ fn finish(
             let end = if is_failure { End::Failure } else { End::Success };
             // What fails does so at once, or after all.
             let timing = timing.filter(|_| response.status().is_success());
-            attempt.finish(end, retry_after::of(response, SystemTime::now()), timing);
+            let retry_after = retry_after::of(response, SystemTime::now);
+            attempt.finish(end, retry_after, timing, now);
         }
         Err(error) if error.trips_breaker() => {
             let timing = timing.filter(|_| matches!(error, Error::Timeout));
-            attempt.finish(End::Failure, None, timing);
+            attempt.finish(End::Failure, None, timing, now);
         }
-        Err(_) => attempt.finish(End::GivenUp, None, None),
+        Err(_) => attempt.finish(End::GivenUp, None, None, now),
     }
 }
 
@@ -206,7 +216,7 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(20);
 
-    async fn attempt(fake: Fake, request: Request<Body>) -> Result<Response<Body>, Error> {
+    async fn attempt(fake: Fake, request: Request<Body>) -> Result<Box<Response<Body>>, Error> {
         let config = Config { attempt_timeout: TIMEOUT, ..config() };
         let (upstream, _) = fake.upstream_with(&config);
         let reservation = Reservation::of(Kind::Buffered);

@@ -82,7 +82,7 @@ pub(super) fn exchange(
 }
 
 impl<F: Future<Output = Responded>> Future for Exchange<F> {
-    type Output = Result<Response<Body>, Unanswered>;
+    type Output = Result<Box<Response<Body>>, Unanswered>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -94,10 +94,11 @@ impl<F: Future<Output = Responded>> Future for Exchange<F> {
             None => this.responding.poll(cx),
         };
         Poll::Ready(match ready!(responded) {
-            Ok(response) => Ok(response.map(|incoming| match this.wire.take() {
+            // Boxed, so that all that follows moves a pointer.
+            Ok(response) => Ok(Box::new(response.map(|incoming| match this.wire.take() {
                 Some(wire) => ResponseBody::body(incoming, wire, Arc::clone(this.spare)),
                 None => Body::incoming(incoming),
-            })),
+            }))),
             Err(mut error) => Err(match error.take_message().filter(|_| *this.was_used) {
                 Some(request) => Unanswered::Unsent(Box::new(request)),
                 None => Unanswered::Failed(error.into_error().into()),

@@ -104,7 +104,7 @@ impl Metrics {
     pub(super) fn observe(
         &self,
         route: Route,
-        response: &Result<Response<Body>, Error>,
+        response: &Result<Box<Response<Body>>, Error>,
         took: Duration,
     ) {
         self.by_route.requests[route][Outcome::of(response)].inc();
@@ -113,7 +113,7 @@ impl Metrics {
 }
 
 impl Outcome {
-    fn of(response: &Result<Response<Body>, Error>) -> Self {
+    fn of(response: &Result<Box<Response<Body>>, Error>) -> Self {
         match response {
             Ok(response) => match response.status().as_u16() {
                 ..200 => Self::Informational,

@@ -31,7 +31,7 @@ mod wire;
 use std::{sync::Arc, time::Duration};
 
 use http::Response;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use self::{
     admission::{Admission, Admitted},
@@ -121,14 +121,15 @@ impl Permit {
     /// of the response; its body streams.
     ///
     /// Each further attempt waits for a permit like a first one, and holds none while it waits.
-    pub async fn send(self, call: Call) -> Result<Response<Body>, Error> {
+    pub async fn send(self, call: Call) -> Result<Box<Response<Body>>, Error> {
         let Self { upstream, reservation, admitted } = self;
         let Inner { admission, retry, attempts } = &*upstream.0;
-        let retries = retry.of(&call);
+        let began_at = Instant::now();
+        let retries = retry.of(&call, began_at);
         let Call { route, request, vehicles, span } = call;
         let vehicles = if vehicles == 0 { reservation.vehicles } else { vehicles };
         let response = attempts
-            .send(admitted, route, vehicles, request, &span)
+            .send(admitted, route, vehicles, request, &span, began_at)
             .await;
         let Some(mut retries) = retries else {
             return response;
@@ -149,7 +150,7 @@ impl Permit {
                 response = match admission.enter(reservation).await {
                     Ok(admitted) => {
                         attempts
-                            .send(admitted, route, vehicles, request, &span)
+                            .send(admitted, route, vehicles, request, &span, Instant::now())
                             .await
                     }
                     Err(error) => Err(error),

@@ -6,6 +6,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+#[cfg(test)]
+use futures_util::TryFutureExt as _;
 use futures_util::future::{BoxFuture, Either};
 use http::{HeaderValue, Request, Response, Uri, Version, header::HOST, uri::Scheme};
 use hyper_util::rt::TokioIo;
@@ -40,13 +42,13 @@ pin_project! {
     struct Sending<F> {
         #[pin]
         first: Option<Exchange<F>>,
-        later: Option<BoxFuture<'static, Result<Response<Body>, Error>>>,
+        later: Option<BoxFuture<'static, Result<Box<Response<Body>>, Error>>>,
         pool: Arc<Pool>,
     }
 }
 
 /// On the right is what only tests have.
-type Faked<S> = Either<S, BoxFuture<'static, Result<Response<Body>, Error>>>;
+type Faked<S> = Either<S, BoxFuture<'static, Result<Box<Response<Body>>, Error>>>;
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -89,11 +91,11 @@ impl Client {
     pub(super) fn send(
         &self,
         request: Box<Request<Body>>,
-    ) -> impl Future<Output = Result<Response<Body>, Error>> + use<> {
+    ) -> impl Future<Output = Result<Box<Response<Body>>, Error>> + use<> {
         match self {
             Self::Pool(pool) => Faked::Left(Arc::clone(pool).send(request)),
             #[cfg(test)]
-            Self::Fake(fake) => Faked::Right(fake.call(*request)),
+            Self::Fake(fake) => Faked::Right(Box::pin(fake.call(*request).map_ok(Box::new))),
         }
     }
 }
@@ -122,7 +124,7 @@ impl Pool {
     async fn send_later(
         self: Arc<Self>,
         mut request: Box<Request<Body>>,
-    ) -> Result<Response<Body>, Error> {
+    ) -> Result<Box<Response<Body>>, Error> {
         loop {
             let wire = match self.spare.take() {
                 Some(wire) => wire,
@@ -163,7 +165,7 @@ impl Pool {
 }
 
 impl<F: Future<Output = Responded>> Future for Sending<F> {
-    type Output = Result<Response<Body>, Error>;
+    type Output = Result<Box<Response<Body>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();

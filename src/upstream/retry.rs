@@ -41,7 +41,7 @@ pub(super) struct Retries<'a> {
     attempts: u32,
 }
 
-type Attempted = Result<Response<Body>, Error>;
+type Attempted = Result<Box<Response<Body>>, Error>;
 
 /// The wait before the second attempt, at most; it doubles from attempt to attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -61,8 +61,8 @@ impl Retry {
         }
     }
 
-    /// The further attempts of a call that is about to be made; `None`: it is made once.
-    pub(super) fn of(&self, call: &Call) -> Option<Retries<'_>> {
+    /// The further attempts of a call that is made now; `None`: it is made once.
+    pub(super) fn of(&self, call: &Call, began_at: Instant) -> Option<Retries<'_>> {
         let Call { route, request, .. } = call;
         if self.max_attempts == 1 || route.access(request.method()) != Access::Read {
             return None;
@@ -70,7 +70,6 @@ impl Retry {
         let request = copy(request)?;
         self.budget.earn();
         let is_divisible = call.is_divisible();
-        let began_at = Instant::now();
         Some(Retries { retry: self, request, is_divisible, began_at, attempts: 1 })
     }
 
@@ -133,7 +132,7 @@ fn at_least(response: &Attempted) -> Option<Duration> {
         StatusCode::TOO_MANY_REQUESTS => BUSY_WAIT,
         _ => return None,
     };
-    retry_after::of(response, SystemTime::now())
+    retry_after::of(response, SystemTime::now)
         .is_none()
         .then_some(wait)
 }

@@ -34,10 +34,10 @@ const MAX_ACCOUNTS: usize = 4096;
 /// gateway that stays silent for a day is one, too.
 pub(super) const MAX: Duration = Duration::from_secs(5 * 60);
 
-/// How long a response that came at `now` asks for no call; `None`: it does not, or in words that
+/// How long a response that came `now` asks for no call; `None`: it does not, or in words that
 /// are no `Retry-After`. A date is taken against the response's own `Date`, if it has one: the
 /// clocks of two machines differ.
-pub(super) fn of<B>(response: &Response<B>, now: SystemTime) -> Option<Duration> {
+pub(super) fn of<B>(response: &Response<B>, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     match response.status() {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             parse(response.headers(), now)
@@ -46,7 +46,7 @@ pub(super) fn of<B>(response: &Response<B>, now: SystemTime) -> Option<Duration>
     }
 }
 
-fn parse(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn parse(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     // Two that contradict each other say nothing.
     let text = only(headers, RETRY_AFTER).ok()??.to_str().ok()?;
     let after = match text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -57,7 +57,8 @@ fn parse(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             let at = httpdate::parse_http_date(text).ok()?;
             let date = headers.get(DATE).map(HeaderValue::to_str);
             let date = date.and_then(|date| httpdate::parse_http_date(date.ok()?).ok());
-            at.duration_since(date.unwrap_or(now)).unwrap_or_default()
+            at.duration_since(date.unwrap_or_else(now))
+                .unwrap_or_default()
         }
     };
     (!after.is_zero()).then(|| after.min(MAX))
@@ -142,7 +143,7 @@ mod tests {
         for &field in fields {
             response = response.header(RETRY_AFTER, field);
         }
-        of(&response.body(()).unwrap(), now).map(|after| after.as_secs())
+        of(&response.body(()).unwrap(), || now).map(|after| after.as_secs())
     }
 
     #[test]
@@ -197,7 +198,7 @@ mod tests {
                 .header(DATE, date)
                 .header(RETRY_AFTER, "Sun, 06 Nov 1994 08:49:47 GMT")
                 .body(());
-            let after = of(&response.unwrap(), now).map(|after| after.as_secs());
+            let after = of(&response.unwrap(), || now).map(|after| after.as_secs());
             assert_eq!(after, want, "{date}");
         }
     }

@@ -240,7 +240,7 @@ fn a_status_tells_what_became_of_a_write() {
             .status(status)
             .body(Body::empty())
             .unwrap();
-        assert_eq!(Outcome::of(&Ok(response)), want, "{status}");
+        assert_eq!(Outcome::of(&Ok(Box::new(response))), want, "{status}");
     }
     assert_eq!(Outcome::of(&Err(upstream::Error::Timeout)), Outcome::Unknown);
 }

@@ -62,14 +62,14 @@ async fn call(
     reservation: Reservation,
     path: &str,
     body: &'static str,
-) -> Result<Response<Body>, Error> {
+) -> Result<Box<Response<Body>>, Error> {
     let mut request = Request::new(Body::full(body));
     *request.uri_mut() = path.parse().unwrap();
     let permit = upstream.reserve(reservation).await?;
     permit.send(Call::new(Route::Other, request)).await
 }
 
-async fn plain(upstream: &Upstream) -> Result<Response<Body>, Error> {
+async fn plain(upstream: &Upstream) -> Result<Box<Response<Body>>, Error> {
     call(upstream, BUFFERED, "/", "").await
 }
 
