@@ -15,7 +15,7 @@
 //! * [`vehicle`], [`route`], [`body`], [`peer`], [`client`], [`request_id`], [`request_context`],
 //!   [`rule`], [`json`], [`problem`], [`proxy_status`], [`gzip`], [`files`], [`tls`], [`trace`], and the files `backoff`, `latest`,
 //!   `cache_control`, `causes`, `connection_memory`, `digest`, `headers`, `hex`, `labels`, `last`, `long_work`,
-//!   `refusal_log`, `refusals`, `seal`: what every room speaks of
+//!   `refusal_log`, `refusals`, `seal`, `timers`: what every room speaks of
 //! * [`cache`]: what is held, what is in flight, what a write invalidates; of whatever it is
 //! * [`auth`]: who is calling, what they may do, with which credential their calls go upstream ·
 //!   [`limit`]: how much one moment, one client, one request may take · [`vehicle_cache`]: the
@@ -127,6 +127,7 @@ pub mod server;
 pub mod shared_tier;
 pub mod snapshot;
 pub mod telemetry;
+mod timers;
 pub mod tls;
 pub mod trace;
 pub mod upstream;

@@ -13,10 +13,7 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep},
-};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Config, Error, Metrics,
@@ -32,6 +29,7 @@ use super::{
 use crate::{
     body::Body,
     route::Route,
+    timers::Timers,
     trace::{self, Kind, Span, TRACEPARENT},
 };
 
@@ -40,6 +38,7 @@ use crate::{
 pub(super) struct Attempts {
     client: Client,
     timeout: Duration,
+    timers: Timers,
     slow_readers: SlowClients,
     slow_senders: SlowClients,
     metrics: Metrics,
@@ -54,6 +53,7 @@ impl Attempts {
         Self {
             client,
             timeout: config.attempt_timeout,
+            timers: Timers::default(),
             slow_readers: slow(config.max_in_flight.saturating_mul(SLOW_READERS)),
             // Sync has begun with them, and they may all go on at once.
             slow_senders: slow(config.max_in_flight),
@@ -83,7 +83,7 @@ impl Attempts {
                 // Nothing is ever said but that the other end is gone.
                 let _ = sent.await;
             }
-            sleep(self.timeout).await;
+            self.timers.start(self.timeout).await;
         };
         let mut response = tokio::select! {
             biased;
@@ -207,6 +207,7 @@ fn finish(
 #[cfg(test)]
 mod tests {
     use http_body_util::StreamBody;
+    use tokio::time::sleep;
 
     use super::*;
     use crate::upstream::{

@@ -52,6 +52,7 @@ const LEVELS: [Level; 12] = [
         "route",
         "rule",
         "seal",
+        "timers",
         "tls",
         "trace",
         "vehicle",
