@@ -1,9 +1,10 @@
 //! The head of a request as the upstream gets it: the client's, changed in place.
 
 use http::{
-    HeaderValue, Request, Uri, Version,
-    header::{CONNECTION, HOST, TE},
+    HeaderValue, Method, Request, Uri, Version,
+    header::{CONNECTION, CONTENT_LENGTH, HOST, TE},
 };
+use http_body::Body as _;
 
 use super::{
     Config, header_filter,
@@ -23,6 +24,7 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
     let received = request.version();
     make_origin_form(request.uri_mut());
     *request.version_mut() = Version::HTTP_11;
+    let lacks_content = lacks_content(request);
 
     let headers = request.headers_mut();
     let wants_trailers =
@@ -35,11 +37,21 @@ pub(super) fn prepare(request: &mut Request<Body>, config: &Config, is_upgrade: 
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+    if lacks_content {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     append_via(headers, received);
     if let (Some(peer), Some(forwarded)) = (peer, forwarded) {
         append_forwarded(headers, &peer, host, forwarded);
     }
     Trailers::announced(headers, &config.credential_headers)
+}
+
+/// Whether content is expected and there is none. HTTP/2 says so without a length; over HTTP/1.1 it
+/// takes one (RFC 9110 §8.6), and servers refuse what has none with a 411.
+fn lacks_content(request: &Request<Body>) -> bool {
+    matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH)
+        && request.body().is_end_stream()
 }
 
 /// What is said of the other end of the connection, which is the same for all that it sends.

@@ -46,6 +46,30 @@ async fn believes_a_trusted_proxy() {
 }
 
 #[tokio::test]
+async fn says_that_there_is_no_content_where_some_is_expected() {
+    let (upstream, seen) = responding(ok);
+    let (forward, _) = forward(upstream);
+    for (method, body, length) in [
+        (Method::POST, Body::empty(), Some("0")),
+        (Method::PUT, Body::empty(), Some("0")),
+        (Method::PATCH, Body::empty(), Some("0")),
+        (Method::DELETE, Body::empty(), None),
+        (Method::GET, Body::empty(), None),
+        (Method::POST, streamed(vec![data("1")]), None),
+    ] {
+        let case = format!("{method} {body:?}");
+        forward
+            .clone()
+            .oneshot(request(method, "/", body))
+            .await
+            .unwrap();
+        let sent = seen.lock().pop().unwrap();
+        let found = sent.headers().get(CONTENT_LENGTH);
+        assert_eq!(found.map(|length| length.as_bytes()), length.map(str::as_bytes), "{case}");
+    }
+}
+
+#[tokio::test]
 async fn sends_a_get_body_of_unknown_length_in_one_piece() {
     let (upstream, seen) = responding(ok);
     let (forward, _) = forward(upstream);
