@@ -9,7 +9,7 @@ use crate::{
     auth::{self, Scopes, SyncAccount, jwks},
     config::{
         context::{Checked, Context, required},
-        file::{File, Key},
+        file::{Auth, File, Key},
         value::{Item, Value as _, values},
     },
     upstream::Origin,
@@ -29,9 +29,7 @@ pub(super) fn check(
         context.expected("auth.key", "none", "at least one key to verify tokens with");
     }
     let jwks = jwks(file, context);
-    if written.algorithms.is_empty() {
-        context.expected("auth.algorithms", "none", "at least one algorithm");
-    }
+    refuse_empty(written, context);
     let ids = written
         .key
         .iter()
@@ -72,6 +70,21 @@ pub(super) fn check(
         origin: origin?.to_string(),
     };
     Ok((auth, jwks.filter(|_| written.enabled)))
+}
+
+/// Lists that no token passes when nothing is in them.
+fn refuse_empty(written: &Auth, context: &mut Context<'_>) {
+    let scope_claims = written.scope.as_ref().map(|scope| &scope.claims);
+    for (key, is_empty, expected) in [
+        ("auth.algorithms", written.algorithms.is_empty(), "at least one algorithm"),
+        ("auth.subject_claims", written.subject_claims.is_empty(), "at least one claim"),
+        ("auth.audience_claims", written.audience_claims.is_empty(), "at least one claim"),
+        ("auth.scope.claims", scope_claims.is_some_and(Vec::is_empty), "at least one claim"),
+    ] {
+        if is_empty {
+            context.expected(key, "none", expected);
+        }
+    }
 }
 
 /// Where published keys come from. Their tokens must name `auth.issuer` and one of

@@ -151,6 +151,17 @@ fn tokens_need_a_key_and_scopes_come_in_pairs() {
             "auth.algorithms = []",
             &["3: auth.algorithms: found none, expected at least one algorithm"],
         ),
+        (
+            concat!(
+                "auth.subject_claims = []\nauth.audience_claims = []\n",
+                "auth.scope = { read = \"r\", write = \"w\", claims = [] }",
+            ),
+            &[
+                "3: auth.subject_claims: found none, expected at least one claim",
+                "4: auth.audience_claims: found none, expected at least one claim",
+                "5: auth.scope.claims: found none, expected at least one claim",
+            ],
+        ),
     ]);
 }
 
