@@ -30,9 +30,7 @@ impl Rule for Identify {
             if let Some(memory) = &context.memory {
                 memory.note_client(client.hash());
             }
-            if let Some(peer) = &context.peer {
-                context.trace.note_client(peer.client, client.hash());
-            }
+            context.trace.note_client(client.hash());
         }
         Ok(Pass::Now)
     }

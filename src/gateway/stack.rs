@@ -68,10 +68,10 @@ pub fn stack(parts: Parts) -> Gateway {
     let origins = Origins::new(config.origins.clone());
     let preflights = origins.clone().map(Preflights);
     let rules = PassAll::<Error>::default()
+        // The client's own address, if a trusted proxy says it: also of what is refused below.
+        .and(TrustProxies::new(&config))
         // 400, 405, 414, 417, 431: what no later line should ever see.
         .and(Edge::new(&config))
-        // The client's own address, if a trusted proxy says it.
-        .and(TrustProxies::new(config))
         // 503 before anything costs time; the permit lives as long as the response's body.
         .and(admit)
         // Before the token check: a browser sends no token with the question whether it may.

@@ -20,13 +20,13 @@ use crate::{
 ///
 /// Proxies append the address that a request came from, so the list is read from its end: the
 /// first address that is not a trusted proxy's is the client. What stands before it is only what
-/// the client says.
+/// the client says. What is noted of the request says where it comes from.
 #[derive(Debug)]
 pub(super) struct TrustProxies(Vec<IpNet>);
 
 impl TrustProxies {
-    pub(super) fn new(config: Config) -> Self {
-        Self(config.trusted_proxies)
+    pub(super) fn new(config: &Config) -> Self {
+        Self(config.trusted_proxies.clone())
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -57,14 +57,18 @@ impl Rule for TrustProxies {
     type Error = Infallible;
 
     fn check(&self, request: &mut Request<Body>) -> Result<Pass<Infallible>, Infallible> {
-        let peer = RequestContext::of(request.extensions()).peer;
-        if let Some(mut peer) = peer.filter(|peer| self.trusts(peer.address.ip())) {
+        let Some(mut peer) = RequestContext::of(request.extensions()).peer else {
+            return Ok(Pass::Now);
+        };
+        if self.trusts(peer.address.ip()) {
             peer.is_trusted_proxy = true;
             if let Some(client) = self.client(request.headers()) {
                 peer.client = client.to_canonical();
             }
-            RequestContext::of_mut(request.extensions_mut()).peer = Some(peer);
         }
+        let context = RequestContext::of_mut(request.extensions_mut());
+        context.trace.note_address(peer.client);
+        context.peer = Some(peer);
         Ok(Pass::Now)
     }
 }
@@ -109,7 +113,7 @@ mod tests {
         let peer = Peer::new(format!("{peer}:1").parse().unwrap(), false);
         let context = RequestContext { peer: Some(peer), ..RequestContext::default() };
         let mut request = request.extension(context).body(Body::empty()).unwrap();
-        let Ok(_) = TrustProxies::new(config).check(&mut request);
+        let Ok(_) = TrustProxies::new(&config).check(&mut request);
         let found = RequestContext::of(request.extensions()).peer.unwrap();
         assert_eq!(found.is_trusted_proxy, !peer.address.ip().to_string().starts_with("192."));
         found.client.to_string()

@@ -238,12 +238,11 @@ impl Drop for Exchange {
         }
         self.describe();
         if self.is_logged() {
-            let (client, client_id) = self.trace.client().unzip();
             info!(
                 target: ACCESS,
                 request_id = self.id.as_ref().map(RequestId::as_str),
-                client = client.map(display),
-                client_id = client_id.map(|hash| format!("{hash:016x}")),
+                client = self.trace.address().map(display),
+                client_id = self.trace.client().map(|hash| format!("{hash:016x}")),
                 route = self.route.as_str(),
                 method = self.method.as_str(),
                 status = self.status.map(|status| status.as_u16()),

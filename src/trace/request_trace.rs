@@ -29,7 +29,8 @@ struct Notes {
     micros: [AtomicU64; Step::ALL.len()],
     calls: AtomicU32,
     vehicles: OnceLock<String>,
-    client: OnceLock<(IpAddr, u64)>,
+    address: OnceLock<IpAddr>,
+    client: OnceLock<u64>,
 }
 
 labels! {
@@ -69,6 +70,7 @@ impl RequestTrace {
             micros: Default::default(),
             calls: AtomicU32::new(0),
             vehicles: OnceLock::new(),
+            address: OnceLock::new(),
             client: OnceLock::new(),
         })))
     }
@@ -111,15 +113,27 @@ impl RequestTrace {
         });
     }
 
-    /// It comes from this address, and from the client with this hash.
-    pub fn note_client(&self, address: IpAddr, hash: u64) {
+    /// It comes from this address.
+    pub fn note_address(&self, address: IpAddr) {
         if let Some(notes) = &self.0 {
-            let _ = notes.client.set((address, hash));
+            let _ = notes.address.set(address);
         }
     }
 
-    /// Its address and the hash of its client, if they were noted.
-    pub fn client(&self) -> Option<(IpAddr, u64)> {
+    /// It comes from the client with this hash.
+    pub fn note_client(&self, hash: u64) {
+        if let Some(notes) = &self.0 {
+            let _ = notes.client.set(hash);
+        }
+    }
+
+    /// Where it comes from, if that was noted.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.as_ref()?.address.get().copied()
+    }
+
+    /// The hash of its client, if that was noted.
+    pub fn client(&self) -> Option<u64> {
         self.0.as_ref()?.client.get().copied()
     }
 

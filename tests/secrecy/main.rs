@@ -144,6 +144,11 @@ async fn a_client_that_is_refused_is_named_for_those_who_know_it() {
     let asks = Case::new("asks".into(), &token, (429, "GET", "/", &[], "")).request;
     // On a slow machine one may come back meanwhile.
     while status(&exchange(gateway, asks.as_bytes()).await) != 429 {}
+    // Of whom no more is known than where they are.
+    for (target, refusal) in [("/", 401), ("/a/../b", 400)] {
+        let asks = Case::new("asks".into(), "", (refusal, "GET", target, &[], "")).request;
+        assert_eq!(status(&exchange(gateway, asks.as_bytes()).await), refusal);
+    }
     let line = program.line_with("client refused").await;
     let (_, written) = program.stop().await;
     let secrets = Secrets::all([&*token]);
@@ -166,8 +171,11 @@ async fn a_client_that_is_refused_is_named_for_those_who_know_it() {
     let ended = written
         .lines()
         .filter(|line| line.contains("request ended"));
-    let named = |line: &str| line.contains("127.0.0.1") && line.contains(client_id);
-    assert!(ended.clone().count() > 1 && ended.clone().all(named), "{written}");
+    let unknown = |line: &&str| line.contains(":401") || line.contains(":400");
+    let named =
+        |line: &str| line.contains("127.0.0.1") && (unknown(&line) || line.contains(client_id));
+    assert_eq!(ended.clone().filter(unknown).count(), 2, "{written}");
+    assert!(ended.clone().count() > 3 && ended.clone().all(named), "{written}");
     // Without Python nothing is told.
     assert!(told.is_empty() || told.trim() == client_id, "{told} and not {client_id}");
 }

@@ -241,7 +241,8 @@ async fn logs_whose_it_was_where_vehicles_came_from_how_old_they_were_and_how_ma
         let trace = &RequestContext::of(request.extensions()).trace;
         trace.note_vehicles([("hit", 2), ("joined", 0), ("miss", 1)].into_iter());
         trace.note_call();
-        trace.note_client("192.0.2.7".parse().unwrap(), 0xa0);
+        trace.note_address("192.0.2.7".parse().unwrap());
+        trace.note_client(0xa0);
         let mut response = Response::new(Body::empty());
         response.headers_mut().insert(AGE, 840.into());
         Ok(response)
