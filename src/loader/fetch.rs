@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, VIA},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VIA},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -56,6 +56,8 @@ impl Fetch {
     pub(super) fn headers(&self, headers: &HeaderMap) -> HeaderMap {
         let mut head = HeaderMap::with_capacity(8);
         head.insert(ACCEPT, JSON);
+        // Elements are served as they come. Without it, any coding would be fine.
+        head.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         head.insert(CONTENT_TYPE, JSON);
         head.insert(VIA, HeaderValue::from_static(VIA_1_1));
         for name in self.carried.iter() {

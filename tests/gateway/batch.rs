@@ -29,6 +29,48 @@ async fn answers_the_upstreams_own_bytes_and_then_from_the_cache() {
 }
 
 #[tokio::test]
+async fn a_call_carries_nothing_of_its_client_but_a_credential_and_what_traces_it() {
+    let gateway = Gateway::start("").await;
+    let mut request = Request::get(BATCH).header("content-type", "application/json; charset=utf-8");
+    for (name, value) in [
+        ("accept", "*/*"),
+        ("accept-encoding", "gzip"),
+        ("accept-language", "es"),
+        ("cookie", "a=b"),
+        ("forwarded", "for=192.0.2.1"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("tracestate", "a=b"),
+        ("user-agent", "app"),
+        ("via", "1.0 fred"),
+        ("x-request-id", "asks"),
+        ("x-tenant", "a"),
+    ] {
+        request = request.header(name, value);
+    }
+    gateway.send(request, batch_body(&[ONE])).await.expect(200);
+    let call = gateway.sandbox.calls().pop().unwrap();
+    let mut sent: Vec<_> = call
+        .headers
+        .iter()
+        .filter(|(name, _)| !["authorization", "host"].contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+        .collect();
+    sent.sort_unstable();
+    assert_eq!(
+        sent,
+        [
+            ("accept", JSON),
+            ("accept-encoding", "identity"),
+            ("content-length", &*call.body.len().to_string()),
+            ("content-type", JSON),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            ("via", "1.1 vingate"),
+            ("x-request-id", "asks"),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn names_every_problem_and_asks_nothing_upstream() {
     let gateway = Gateway::start("").await;
     let body = r#"{"vehicles":[{"vin":"3VWFE21C04M00000O","plate":"ABC1234"},
