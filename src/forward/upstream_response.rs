@@ -34,14 +34,22 @@ impl ResponseContext {
         if let Some(failure) = self.body.as_ref().and_then(|body| body.take_failure()) {
             return Err(Error::Body(failure));
         }
+        let is_unauthorized = match &response {
+            Ok(response) => upstream::refuses_credential(response.status()),
+            Err(error) => error.refuses_credential(),
+        };
+        if is_unauthorized {
+            self.drop_own().await;
+        }
         let mut response = response?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(*response);
         }
         self.strip(&mut response);
         location::rewrite(response.headers_mut(), &self.shared.origin);
-        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            self.on_unauthorized(&mut response).await;
+        if let Some(Credential { is_account: true, .. }) = self.credential {
+            // It is none of the client's business.
+            proxy_status::on_account_refused(response.status(), response.headers_mut());
         }
         let config = &self.shared.config;
         let trailers = Trailers::announced(response.headers_mut(), &config.credential_headers);
@@ -85,18 +93,13 @@ impl ResponseContext {
         *response.version_mut() = Version::HTTP_11;
     }
 
-    /// The upstream refuses the credential: the client's own fills no entry any more, and an
-    /// account's is none of the client's business.
-    async fn on_unauthorized(&self, response: &mut Response<Body>) {
-        let credential = self.credential.as_ref();
-        if let Some(partition) = write::own_partition(credential) {
+    /// The upstream refuses the credential: the client's own fills no entry any more.
+    async fn drop_own(&self) {
+        if let Some(partition) = write::own_partition(self.credential.as_ref()) {
             let cache = &self.shared.cache;
             cache
                 .invalidate(partition.into(), Cause::Unauthorized, None)
                 .await;
-        }
-        if credential.is_some_and(|credential| credential.is_account) {
-            proxy_status::on_account_refused(response.status(), response.headers_mut());
         }
     }
 }

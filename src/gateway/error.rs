@@ -247,8 +247,8 @@ fn upstream(error: &upstream::Error) -> ProblemDetails {
         upstream::Error::Connect(_)
         | upstream::Error::Closed(_)
         | upstream::Error::Exchange(_)
-        | upstream::Error::Incomplete(_)
-        | upstream::Error::TransferCoding
+        | upstream::Error::Incomplete(..)
+        | upstream::Error::TransferCoding(_)
         | upstream::Error::Timeout => details(Code::BadGateway),
         // The upstream is well: it is the gateway that has too much to ask of it.
         upstream::Error::Full { rest, .. } => details(Code::Overloaded).after(SOON.max(*rest)),

@@ -82,8 +82,11 @@ impl CallError {
 
     /// Whether it means that the upstream does not know the credential, or not enough of it.
     pub fn refuses_credential(&self) -> bool {
-        let refuses = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
-        matches!(self, Self::Refused(response) if refuses.contains(&response.status))
+        match self {
+            Self::Upstream(error) => error.refuses_credential(),
+            Self::Refused(response) => upstream::refuses_credential(response.status),
+            _ => false,
+        }
     }
 
     /// It in a word, of a closed set.
@@ -137,6 +140,22 @@ mod tests {
     use crate::loader::Elements;
 
     const VIN: &str = "3VWFE21C04M000001";
+
+    #[test]
+    fn a_refusal_that_cannot_be_read_refuses_the_credential_too() {
+        for (status, refuses) in [
+            (StatusCode::UNAUTHORIZED, true),
+            (StatusCode::FORBIDDEN, true),
+            (StatusCode::OK, false),
+        ] {
+            for error in [
+                upstream::Error::Incomplete(status, "torn".into()),
+                upstream::Error::TransferCoding(status),
+            ] {
+                assert_eq!(CallError::from(error).refuses_credential(), refuses, "{status}");
+            }
+        }
+    }
 
     #[test]
     fn prints_nothing_of_what_the_upstream_sent() {

@@ -91,6 +91,11 @@ impl Attempts {
             () = late => Err(Error::Timeout),
         };
         let ended_at = Instant::now();
+        let timing = Timing { route, vehicles, began_at };
+        // What goes at its client's pace, or to any endpoint, is of no one kind.
+        let is_telling = !is_streaming && route != Route::Other;
+        // What the head says holds, also if nobody can read the body.
+        finish(attempt, &response, is_telling.then_some(timing), ended_at);
         if let Ok(begun) = &mut response
             && let Err(error) = begin(begun).await
         {
@@ -98,10 +103,6 @@ impl Attempts {
         }
         self.metrics.observe(route, &response, ended_at - began_at);
         describe(&mut span, &response);
-        let timing = Timing { route, vehicles, began_at };
-        // What goes at its client's pace, or to any endpoint, is of no one kind.
-        let is_telling = !is_streaming && route != Route::Other;
-        finish(attempt, &response, is_telling.then_some(timing), ended_at);
         let mut response = response?;
         // A tunnel goes at its ends' pace.
         let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -264,6 +265,6 @@ mod tests {
             Ok(Response::new(Body::new(StreamBody::new(torn))))
         });
         let response = attempt(torn, Request::new(Body::empty())).await;
-        assert!(matches!(response, Err(Error::Incomplete(_))));
+        assert!(matches!(response, Err(Error::Incomplete(..))));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, io, time::Duration};
 
+use http::StatusCode;
 use tower::BoxError;
 
 use super::{
@@ -51,13 +52,29 @@ pub enum Error {
     Exchange(#[source] hyper::Error),
     /// The body of the response broke off, or was malformed, right behind the head.
     #[error("the upstream's response broke off")]
-    Incomplete(#[source] body::Error),
+    Incomplete(StatusCode, #[source] body::Error),
     /// The response has a transfer coding other than `chunked`, so nobody knows what it says.
     #[error("the upstream's response has an unknown transfer coding")]
-    TransferCoding,
+    TransferCoding(StatusCode),
+}
+
+/// Whether such a response means that the upstream does not know the credential, or not enough of
+/// it.
+pub fn refuses_credential(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 impl Error {
+    /// Whether the upstream has refused the credential, in a response that could not be read.
+    pub fn refuses_credential(&self) -> bool {
+        match self {
+            Self::Incomplete(status, _) | Self::TransferCoding(status) => {
+                refuses_credential(*status)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the same call may be tried again, if its method is safe.
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -131,8 +148,8 @@ impl Error {
             Self::SlowClient => "http_request_error",
             Self::Closed(_) => "connection_terminated",
             Self::Exchange(error) => exchange_error(error),
-            Self::Incomplete(_) => "http_response_incomplete",
-            Self::TransferCoding => "http_response_transfer_coding",
+            Self::Incomplete(..) => "http_response_incomplete",
+            Self::TransferCoding(_) => "http_response_transfer_coding",
         }
     }
 }

@@ -44,7 +44,7 @@ use crate::body::Body;
 pub use self::{
     call::{Account, Call, ClientId, FEW_VEHICLES, Kind, Reservation},
     config::{BreakerConfig, Config, Origin, RetryConfig},
-    error::Error,
+    error::{Error, refuses_credential},
     metrics::Metrics,
     pool::TlsError,
     retry_after::RetryAfterListener,

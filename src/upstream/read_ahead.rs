@@ -34,9 +34,9 @@ struct Begun {
 /// Begins with the body of `response`, if its beginning comes with the head. A small one is whole
 /// then. Fails if the body breaks before that.
 pub(super) async fn read_ahead(response: &mut Response<Body>) -> Result<(), Error> {
-    let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let status = response.status();
     let body = response.body_mut();
-    if is_tunnel || body.is_end_stream() {
+    if status == StatusCode::SWITCHING_PROTOCOLS || body.is_end_stream() {
         return Ok(());
     }
     let at_once = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
@@ -47,7 +47,9 @@ pub(super) async fn read_ahead(response: &mut Response<Body>) -> Result<(), Erro
             Err(_) => return Ok(()),
         },
     };
-    let first = first.transpose().map_err(Error::Incomplete)?;
+    let first = first
+        .transpose()
+        .map_err(|error| Error::Incomplete(status, error))?;
     *body = match first.map(Frame::into_data) {
         None => Body::empty(),
         Some(Ok(data)) if body.is_end_stream() => Body::full(data),
@@ -120,7 +122,7 @@ mod tests {
     #[tokio::test]
     async fn fails_if_the_first_frame_does() {
         let torn = || Err(body::Error::from("torn"));
-        assert!(matches!(begin(vec![torn()]).await, Err(Error::Incomplete(_))));
+        assert!(matches!(begin(vec![torn()]).await, Err(Error::Incomplete(..))));
         let body = begin(vec![data("ab"), torn()]).await.unwrap();
         assert!(body.collect().await.is_err());
     }

@@ -8,10 +8,14 @@ use crate::{
     headers::{is_chunked, only},
 };
 
-/// Fails if what comes off the wire is not the content of the response. After the HTTP client has
-/// passed it on, another coding could not be told from content (RFC 9112 section 6.1).
+/// Nothing, if what comes off the wire is its content. After the HTTP client has passed it on,
+/// another coding could not be told from content (RFC 9112 section 6.1).
 pub(super) fn check(response: &Response<Body>) -> Result<(), Error> {
-    if is_readable(response.headers()) { Ok(()) } else { Err(Error::TransferCoding) }
+    if is_readable(response.headers()) {
+        Ok(())
+    } else {
+        Err(Error::TransferCoding(response.status()))
+    }
 }
 
 fn is_readable(headers: &HeaderMap) -> bool {
@@ -45,7 +49,7 @@ mod tests {
             }
             let checked = check(&response);
             assert_eq!(checked.is_ok(), is_read, "{codings:?}");
-            assert!(is_read || matches!(checked, Err(Error::TransferCoding)), "{codings:?}");
+            assert!(is_read || matches!(checked, Err(Error::TransferCoding(_))), "{codings:?}");
         }
     }
 }

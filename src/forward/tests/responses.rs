@@ -179,6 +179,17 @@ async fn drops_what_a_credential_filled_that_the_upstream_refuses() {
         let want = if drops { vec![unauthorized.clone()] } else { vec![] };
         assert_eq!(*dropped.lock(), want, "{status}");
     }
+    let (upstream, mut calls) = by_hand();
+    let (forward, dropped) = forward(upstream);
+    let mut request = request(Method::GET, "/", Body::empty());
+    let own = Credential { digest: Some(MINE), is_account: false };
+    request.extensions_mut().insert(own);
+    let exchange = tokio::spawn(forward.oneshot(request));
+    let mut response = Response::new(streamed(vec![Err("torn".into())]));
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    calls.recv().await.unwrap().1.send(Ok(response)).unwrap();
+    exchange.await.unwrap().unwrap_err();
+    assert_eq!(*dropped.lock(), [unauthorized], "a refusal that breaks off is one, too");
 }
 
 #[tokio::test]
@@ -214,7 +225,7 @@ async fn a_body_that_breaks_before_its_first_frame_is_no_response() {
         let exchange = tokio::spawn(forward.oneshot(request(Method::GET, "/", Body::empty())));
         let response = Response::new(streamed(frames));
         calls.recv().await.unwrap().1.send(Ok(response)).unwrap();
-        let refused = matches!(exchange.await.unwrap(), Err(Error::Upstream(Incomplete(_))));
+        let refused = matches!(exchange.await.unwrap(), Err(Error::Upstream(Incomplete(..))));
         assert_eq!(refused, is_refused);
     }
 }

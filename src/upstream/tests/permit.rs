@@ -2,7 +2,7 @@ use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::join_all, stream};
-use http::header::RETRY_AFTER;
+use http::header::{RETRY_AFTER, TRANSFER_ENCODING};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use parking_lot::Mutex;
@@ -38,7 +38,8 @@ fn upstream_of(config: Config) -> (Upstream, Metrics, Reading) {
         bodies.lock().push(request.into_body());
         async move {
             let response = Response::builder();
-            let response = match &path[1..] {
+            let (what, how) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+            let response = match what {
                 "timeout" => return Err(Error::Timeout),
                 "full" => return Err(Error::Full { rest: Duration::ZERO, hold: Duration::ZERO }),
                 "hang" => return std::future::pending().await,
@@ -47,7 +48,14 @@ fn upstream_of(config: Config) -> (Upstream, Metrics, Reading) {
                 status => response.status(status),
             };
             // Longer than what is read with the head: nobody knows its end before it is read.
-            let frame = || Ok::<_, Infallible>(Frame::data(Bytes::from("x")));
+            let response = match how {
+                "coded" => response.header(TRANSFER_ENCODING, "gzip"),
+                _ => response,
+            };
+            let frame = || match how {
+                "torn" => Err("torn"),
+                _ => Ok(Frame::data(Bytes::from("x"))),
+            };
             let body = stream::iter([frame(), frame(), frame()]);
             Ok(response.body(Body::new(StreamBody::new(body))).unwrap())
         }
@@ -152,7 +160,7 @@ async fn a_request_that_nobody_sends_stops_counting_as_a_call() {
     // It responds when it has read all.
     let fake = Fake::new(|request: Request<Body>| async {
         let read = request.into_body().collect().await;
-        Ok(Response::new(Body::full(read.map_err(Error::Incomplete)?.to_bytes())))
+        Ok(Response::new(Body::full(read.unwrap().to_bytes())))
     });
     let (upstream, metrics) = fake.upstream_with(&Config { slow_after, ..config() });
     let (sender, mut frames) = tokio::sync::mpsc::unbounded_channel();
@@ -350,14 +358,21 @@ async fn one_client_holds_no_more_than_its_share_while_others_wait() {
 #[tokio::test(start_paused = true)]
 async fn calls_nobody_for_the_account_before_retry_after() {
     let (upstream, ..) = upstream(9);
-    for number in [None, Some(1)] {
+    // What the head says holds, also if the body cannot be read.
+    for (number, path, status) in [
+        (None, "/busy", Some(503)),
+        (Some(1), "/busy", Some(503)),
+        (None, "/busy/torn", None),
+        (None, "/busy/coded", None),
+    ] {
         let account = number.map(|number| Account([number; 32]));
         let (of, other) = (
             Reservation { account, ..BUFFERED },
             Reservation { account: Some(Account([9; 32])), ..BUFFERED },
         );
         assert!(call(&upstream, of, "/", "").await.is_ok());
-        assert_eq!(call(&upstream, of, "/busy", "").await.unwrap().status(), 503, "as it came");
+        let response = call(&upstream, of, path, "").await.ok();
+        assert_eq!(response.map(|response| response.status().as_u16()), status, "as it came");
         advance(3 * SECOND).await;
         let Err(Error::RetryAfter { rest }) = call(&upstream, of, "/", "").await else {
             panic!("it was called");
@@ -402,6 +417,10 @@ async fn the_breaker_opens_on_failures_of_the_upstream_and_of_nobody_else() {
         ("/timeout", true),
         ("/500", true),
         ("/503", true),
+        ("/500/torn", true),
+        ("/500/coded", true),
+        ("/200/torn", false),
+        ("/200/coded", false),
         ("/200", false),
         ("/404", false),
         ("/429", false),
