@@ -63,6 +63,11 @@ pub(crate) fn describe_body(headers: &mut HeaderMap, length: usize) {
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
 }
 
+/// Whether a `Content-Length` is what it may be: digits (RFC 9110 section 8.6).
+pub(crate) fn is_number(length: &HeaderValue) -> bool {
+    !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit)
+}
+
 /// Whether a `Transfer-Encoding` is `chunked` alone.
 pub(crate) fn is_chunked(coding: &HeaderValue) -> bool {
     coding

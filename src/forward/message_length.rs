@@ -3,7 +3,10 @@
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_LENGTH};
 use http_body::Body as _;
 
-use crate::{body::Body, headers::only};
+use crate::{
+    body::Body,
+    headers::{is_number, only},
+};
 
 /// Leaves the length that the body has, one number, or none.
 ///
@@ -31,9 +34,6 @@ pub(super) fn settle_length(response: &mut Response<Body>) {
 }
 
 fn is_one_number(headers: &HeaderMap) -> bool {
-    let is_number = |length: &HeaderValue| {
-        !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit)
-    };
     only(headers, CONTENT_LENGTH).is_ok_and(|length| length.is_some_and(is_number))
 }
 

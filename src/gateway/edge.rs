@@ -15,7 +15,7 @@ use super::{Config, routing::is_overridden};
 use crate::{
     body::Body,
     connection_memory::ConnectionMemory,
-    headers::{is_chunked, only},
+    headers::{is_chunked, is_number, only},
     request_context::RequestContext,
     route::is_batch_path,
     rule::{Pass, Rule},
@@ -35,7 +35,7 @@ pub enum Error {
     /// No `Host`, two, an invalid one, or one that is not the target's.
     #[error("exactly one valid host is needed")]
     Host,
-    /// `Transfer-Encoding` is not `chunked` alone, or stands beside `Content-Length`.
+    /// `Content-Length` is not one number, or `Transfer-Encoding` is not `chunked` alone, or both.
     #[error("the framing of the body is ambiguous")]
     Framing,
     #[error("the target is not a path, or has characters that must be percent-encoded")]
@@ -166,12 +166,15 @@ fn authority(bytes: &[u8]) -> Result<Authority, Error> {
     Ok(authority)
 }
 
+/// `Content-Length` is one number: the parser of HTTP/2 also takes equal ones, and empty ones.
 /// `Transfer-Encoding` is `chunked`, alone (RFC 9112 section 6.1).
 fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Error> {
+    let length = only(headers, CONTENT_LENGTH).map_err(|_| Error::Framing)?;
+    unless(length.is_none_or(is_number), Error::Framing)?;
     let Some(coding) = only(headers, TRANSFER_ENCODING).map_err(|_| Error::Framing)? else {
         return Ok(());
     };
-    let is_alone = is_chunked(coding) && !headers.contains_key(CONTENT_LENGTH);
+    let is_alone = is_chunked(coding) && length.is_none();
     unless(version == Version::HTTP_11 && is_alone, Error::Framing)
 }
 

@@ -71,7 +71,7 @@ fn asks_for_one_valid_host() {
 }
 
 #[test]
-fn takes_chunked_alone() {
+fn takes_one_length_or_chunked_alone() {
     for (version, fields, expected) in [
         (Version::HTTP_11, &[("transfer-encoding", "chunked")][..], Ok(())),
         (Version::HTTP_11, &[("transfer-encoding", "Chunked")], Ok(())),
@@ -90,6 +90,9 @@ fn takes_chunked_alone() {
         ),
         (Version::HTTP_10, &[("transfer-encoding", "chunked")], Err(Error::Framing)),
         (Version::HTTP_11, &[("content-length", "3")], Ok(())),
+        (Version::HTTP_2, &[("content-length", "3")], Ok(())),
+        (Version::HTTP_2, &[("content-length", "")], Err(Error::Framing)),
+        (Version::HTTP_2, &[("content-length", "3"), ("content-length", "3")], Err(Error::Framing)),
     ] {
         let mut map = HeaderMap::new();
         for (name, value) in fields {

@@ -215,6 +215,13 @@ async fn the_length_is_that_of_the_data() {
         ("below 0", post(&[("content-length", "-5")], &["hello"]), MALFORMED),
         ("2^64 + 5", post(&[("content-length", "18446744073709551621")], &["hello"]), MALFORMED),
         ("two", post(&[("content-length", "5"), ("content-length", "6")], &["hello"]), MALFORMED),
+        (
+            "two equal ones",
+            post(&[("content-length", "5"), ("content-length", "5")], &["hello"]),
+            { Refused(400) },
+        ),
+        ("empty", with(&[("content-length", "")]), Refused(400)),
+        ("empty beside 0", with(&[("content-length", "0"), ("content-length", "")]), Refused(400)),
         ("a list", post(&[("content-length", "5, 5")], &["hello"]), MALFORMED),
         (
             "a body that looks like a request",
