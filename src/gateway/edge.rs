@@ -155,8 +155,10 @@ fn authority(bytes: &[u8]) -> Result<Authority, Error> {
     let authority = Authority::try_from(bytes).map_err(|_| Error::Host)?;
     let host = authority.host();
     let has_user = authority.as_str().contains('@');
-    // `port_u16` gives none for a port that is not a number.
-    let has_odd_port = authority.port_u16().is_none() && authority.as_str().len() != host.len();
+    // `port` gives none for one that is not a number, but takes a sign.
+    let port = authority.port();
+    let is_number = port.is_some_and(|port| !port.as_str().starts_with('+'));
+    let has_odd_port = !is_number && authority.as_str().len() != host.len();
     let is_address = |host: &str| host.parse::<Ipv6Addr>().is_ok();
     let is_host = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').is_some_and(is_address),

@@ -29,6 +29,7 @@ async fn one_host_that_is_one() {
         ("a scheme", b"GET /a HTTP/1.1\r\nHost: http://a\r\n\r\n", Refused(400)),
         ("a port that is none", b"GET /a HTTP/1.1\r\nHost: a:b\r\n\r\n", Refused(400)),
         ("a port too great", b"GET /a HTTP/1.1\r\nHost: a:65536\r\n\r\n", Refused(400)),
+        ("a port with a sign", b"GET /a HTTP/1.1\r\nHost: a:+80\r\n\r\n", Refused(400)),
         ("two ports", b"GET /a HTTP/1.1\r\nHost: a:1:2\r\n\r\n", Refused(400)),
         ("a port alone", b"GET /a HTTP/1.1\r\nHost: :80\r\n\r\n", Refused(400)),
         ("an open bracket", b"GET /a HTTP/1.1\r\nHost: [::1\r\n\r\n", Refused(400)),
