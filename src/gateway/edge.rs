@@ -113,12 +113,13 @@ fn unless(is_fine: bool, error: Error) -> Result<(), Error> {
 }
 
 /// Methods that are about the way to a server, and not about what it serves. `TRACK` is what some
-/// servers call `TRACE`.
+/// servers call `TRACE`, and case is nothing to some.
 fn check_method(method: &Method) -> Result<(), Error> {
-    let is_served = !matches!(*method, Method::CONNECT | Method::TRACE)
-        && method.as_str() != "TRACK"
-        && method.as_str().len() <= MAX_METHOD;
-    unless(is_served, Error::Method)
+    let name = method.as_str();
+    let is_about_the_way = ["CONNECT", "TRACE", "TRACK"]
+        .iter()
+        .any(|other| name.eq_ignore_ascii_case(other));
+    unless(!is_about_the_way && name.len() <= MAX_METHOD, Error::Method)
 }
 
 /// Exactly one valid host (RFC 9112 section 3.2, RFC 9113 section 8.3.1). Which it is does not
