@@ -7,6 +7,7 @@
 mod buffer;
 mod failure;
 mod idle;
+mod room;
 
 use std::{
     any::Any,

@@ -134,7 +134,9 @@ where
             return Err(Rejection::new(error, request));
         }
         let (head, mut unread) = request.into_parts();
-        let body = match unread.buffer(max_body, body_idle_timeout).await {
+        let client = RequestContext::of(&head.extensions).client;
+        let buffered = unread.buffer_of(client, max_body, body_idle_timeout);
+        let body = match buffered.await {
             Ok(body) => body,
             Err(failure) => return Err(Rejection { error: Error::from(failure).into(), unread }),
         };

@@ -5,7 +5,8 @@ use std::{future::poll_fn, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
-use super::{Body, Failure, Idle};
+use super::{Body, Failure, Idle, room::Room};
+use crate::client::Client;
 
 /// Room made at once for a body of this length. Most are no longer, and whoever announces more
 /// than it sends makes us reserve no more than this.
@@ -18,6 +19,26 @@ impl Body {
     /// are dropped. After a failure the rest is still in the body, but of one that has stopped:
     /// nobody should wait for it once more.
     pub async fn buffer(&mut self, limit: usize, idle_timeout: Duration) -> Result<Bytes, Failure> {
+        self.buffer_in(limit, idle_timeout, None).await
+    }
+
+    /// The same for the body of a request of this client, who may have so much at a time.
+    pub async fn buffer_of(
+        &mut self,
+        client: Option<Client>,
+        limit: usize,
+        idle_timeout: Duration,
+    ) -> Result<Bytes, Failure> {
+        let room = Room::new(client, limit);
+        self.buffer_in(limit, idle_timeout, Some(room)).await
+    }
+
+    async fn buffer_in(
+        &mut self,
+        limit: usize,
+        idle_timeout: Duration,
+        mut room: Option<Room<'_>>,
+    ) -> Result<Bytes, Failure> {
         let announced = self.size_hint().lower();
         if announced > limit as u64 {
             return Err(Failure::TooLarge { limit });
@@ -34,8 +55,12 @@ impl Body {
             let Ok(data) = frame.into_data() else {
                 continue;
             };
-            if data.len() > limit - all.len().max(first.len()) {
+            let before = all.len().max(first.len());
+            if data.len() > limit - before {
                 return Err(Failure::TooLarge { limit });
+            }
+            if let Some(room) = &mut room {
+                room.hold(before + data.len())?;
             }
             // Most bodies come in one piece, which need not be copied.
             if first.is_empty() {

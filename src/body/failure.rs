@@ -2,7 +2,7 @@
 
 use super::Error;
 
-/// Why a body did not come in whole. Whoever sends it is at fault.
+/// Why a body did not come in whole.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each says in words what it means")]
 pub enum Failure {
@@ -10,6 +10,8 @@ pub enum Failure {
     Idle,
     #[error("the body is larger than {limit} bytes")]
     TooLarge { limit: usize },
+    #[error("too many bodies are being received")]
+    NoRoom,
     #[error("the body is incomplete")]
     Incomplete(#[source] Error),
 }

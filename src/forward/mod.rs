@@ -147,8 +147,10 @@ fn must_be_buffered(request: &Request<Body>, max_body: usize) -> bool {
 }
 
 async fn buffer(request: &mut Request<Body>, config: &Config) -> Result<(), Error> {
+    let client = RequestContext::of(request.extensions()).client;
     let body = request.body_mut();
-    let buffered = body.buffer(config.max_body, config.body_idle_timeout).await;
+    let buffering = body.buffer_of(client, config.max_body, config.body_idle_timeout);
+    let buffered = buffering.await;
     *body = Body::full(buffered.map_err(Error::Body)?);
     request.headers_mut().remove(TRAILER);
     Ok(())

@@ -209,7 +209,7 @@ fn call(error: &CallError) -> ProblemDetails {
         CallError::Incomplete(body::Failure::Idle) => {
             (Code::UpstreamTimeout, "http_response_timeout")
         }
-        CallError::Incomplete(body::Failure::TooLarge { .. }) => {
+        CallError::Incomplete(body::Failure::TooLarge { .. } | body::Failure::NoRoom) => {
             (Code::BadGateway, "http_response_body_size")
         }
         CallError::Incomplete(body::Failure::Incomplete(_)) => {
@@ -269,6 +269,7 @@ fn body(failure: &body::Failure) -> ProblemDetails {
     match failure {
         body::Failure::Idle => ProblemDetails::new(Code::RequestTimeout, failure).closing(),
         body::Failure::TooLarge { .. } => ProblemDetails::new(Code::PayloadTooLarge, failure),
+        body::Failure::NoRoom => ProblemDetails::new(Code::Overloaded, failure).after(SOON),
         body::Failure::Incomplete(_) => ProblemDetails::new(Code::BadRequest, failure).closing(),
     }
 }

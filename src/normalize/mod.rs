@@ -62,9 +62,10 @@ async fn normalize_body(
     mut request: Request<Body>,
     config: Config,
 ) -> Result<Request<Body>, Rejection<Error>> {
+    let client = RequestContext::of(request.extensions()).client;
     let buffered = request
         .body_mut()
-        .buffer(config.max_body, config.body_idle_timeout)
+        .buffer_of(client, config.max_body, config.body_idle_timeout)
         .await;
     let bytes = match buffered.map_err(Error::from).and_then(upsert::normalize) {
         Ok(bytes) => bytes,

@@ -1,7 +1,7 @@
 //! Sizes, counts and rates; the order in which a request is judged; and connections that go on
 //! after a request was refused.
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_all};
 use http::{Method, Request};
 use vingate::sandbox::{Class, Faults};
 
@@ -305,6 +305,38 @@ async fn a_body_that_is_too_long_to_drain_ends_the_connection() {
     wire.send(vec![b'x'; 300 * 1024]).await;
     wire.response().await.expect(401);
     assert!(wire.is_closed().await);
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_end_take_no_more_than_a_share() {
+    let gateway = Gateway::start("").await;
+    let greedy = format!("Authorization: {}\r\n", gateway.token("greedy", None));
+    let length = 8 * 1024 * 1024;
+    let unended = vec![b' '; length - 1];
+    for line in [format!("GET {BATCH}"), "PUT /api/upsert-vehicle-info".into()] {
+        let head =
+            format!("{line} HTTP/1.1\r\nHost: a\r\n{greedy}Content-Length: {length}\r\n\r\n");
+        // Four are a client's share.
+        let bodies = (0..5).map(async |_| {
+            let mut wire = Wire::connect(gateway.address).await;
+            wire.send(&head).await;
+            wire.send(&unended).await;
+            (wire.response().await, wire)
+        });
+        let mut held: Vec<_> = bodies.map(Box::pin).collect();
+        let ((refused, _), _, rest) = select_all(held.drain(..)).await;
+        assert_eq!(refused.status, 503, "{line}");
+        assert!(refused.head.contains("\r\nretry-after: 1\r\n"), "{}", refused.head);
+
+        let large = batch_body(&[ONE]) + &" ".repeat(1024 * 1024);
+        for (fields, body) in [(&*greedy, batch_body(&[ONE])), (&*bearer(&gateway), large)] {
+            let mut wire = Wire::connect(gateway.address).await;
+            wire.send(request(&format!("GET {BATCH}"), fields, &body))
+                .await;
+            wire.response().await.expect(200);
+        }
+        drop(rest);
+    }
 }
 
 #[tokio::test]

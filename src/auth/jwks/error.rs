@@ -48,7 +48,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Idle => Self::Timeout,
-            Failure::TooLarge { .. } => Self::TooLarge,
+            Failure::TooLarge { .. } | Failure::NoRoom => Self::TooLarge,
             Failure::Incomplete(_) => Self::Incomplete(failure),
         }
     }
