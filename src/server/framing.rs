@@ -13,8 +13,9 @@ use memchr::{memchr, memchr_iter};
 
 use self::{chunk_size::chunk_size, target::replace_unreadable};
 
-/// Bytes of a line that came in pieces. A longer one is too large for hyper as a rule.
-const MAX_LINE: usize = 64 * 1024;
+/// Bytes of a line that came in pieces: those of the largest head that can be configured. A longer
+/// one is too large for hyper.
+const MAX_LINE: usize = 1024 * 1024;
 
 /// Follows the requests of a connection.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -409,6 +410,16 @@ mod tests {
         let mut lost = Framing::default();
         lost.lose();
         assert_eq!(lost.room(max_head), usize::MAX);
+    }
+
+    #[test]
+    fn follows_what_comes_behind_a_long_line() {
+        let mut framing = Framing::default();
+        assert_eq!(follow(&mut framing, "GET /a HTTP/1.1\r\nX: "), None);
+        for _ in 0..1000 {
+            assert_eq!(follow(&mut framing, [b'x'; 1024]), None);
+        }
+        assert_eq!(follow(&mut framing, "\r\nY: z\nZ: w"), Some(BadLine::Head(6)));
     }
 
     #[test]
