@@ -1,9 +1,13 @@
-use prometheus::{Histogram, Registry, register_histogram_with_registry};
+use prometheus::{
+    Histogram, IntGauge, Registry, register_histogram_with_registry,
+    register_int_gauge_with_registry,
+};
 
 /// What batch requests are counted by.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(super) vehicles: Histogram,
+    pub(super) unread: IntGauge,
 }
 
 /// Up to one call, then by how many calls it takes, to the most that one request may have.
@@ -19,6 +23,11 @@ impl Metrics {
             VEHICLES.to_vec(),
             registry
         )?;
-        Ok(Self { vehicles })
+        let unread = register_int_gauge_with_registry!(
+            "vingate_batch_unread_responses",
+            "Large batch responses that their clients do not read",
+            registry
+        )?;
+        Ok(Self { vehicles, unread })
     }
 }

@@ -33,6 +33,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
+use http_body::Body as _;
 use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
@@ -51,7 +52,7 @@ use crate::{
     long_work,
     request_context::RequestContext,
     rule::Rejection,
-    upstream::ClientId,
+    upstream::{ClientId, Side, SlowClients},
     vehicle_cache::{CacheStatus, Directives, Partition},
 };
 
@@ -95,8 +96,18 @@ struct Shared<U> {
     metrics: Metrics,
     undocumented: U,
     compressor: Arc<Compressor>,
+    unread: SlowClients,
     queue_refusals: QueueRefusals,
 }
+
+/// Bytes of a response that may go unread, however many of them there are.
+const SMALL: u64 = 128 * 1024;
+
+/// Bytes of all larger ones that go unread.
+const MAX_UNREAD: u64 = 64 * 1024 * 1024;
+
+/// When a response is one of them, up to twice.
+const UNREAD_AFTER: Duration = Duration::from_secs(1);
 
 /// What most Sync takes at once, also past the cache.
 const MAX_UNDOCUMENTED: usize = 500;
@@ -111,7 +122,16 @@ impl<U> Batch<U> {
         queue_refusals: QueueRefusals,
     ) -> Self {
         let compressor = Arc::default();
-        Self(Arc::new(Shared { config, loader, metrics, undocumented, compressor, queue_refusals }))
+        let unread = SlowClients::new(MAX_UNREAD, UNREAD_AFTER, metrics.unread.clone());
+        Self(Arc::new(Shared {
+            config,
+            loader,
+            metrics,
+            undocumented,
+            compressor,
+            unread,
+            queue_refusals,
+        }))
     }
 }
 
@@ -223,7 +243,17 @@ where
             compression: self.compression(),
         };
         let is_long = gathered.parts.len() >= MANY;
-        Ok(long_work::run(is_long, || composer.compose(gathered, &tally)).await)
+        let response = long_work::run(is_long, || composer.compose(gathered, &tally)).await;
+        Ok(response.map(|body| self.watch(body, wanted.client)))
+    }
+
+    /// `body`, which holds its vehicles until it is read, also if others have dropped them.
+    fn watch(&self, body: Body, client: Option<ClientId>) -> Body {
+        let length = body.size_hint().lower();
+        match length > SMALL {
+            true => self.unread.watch(body, Side::Reader, client, length, || ()),
+            false => body,
+        }
     }
 
     fn compression(&self) -> Option<Compression<'_>> {

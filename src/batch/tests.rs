@@ -23,6 +23,7 @@ mod compression;
 mod flights;
 mod lifetimes;
 mod stale;
+mod unread;
 
 type Undocumented = BoxCloneSyncService<Request<Body>, Response<Body>, Error>;
 

@@ -49,7 +49,8 @@ const SLOW_READERS: usize = 4;
 
 impl Attempts {
     pub(super) fn new(client: Client, config: &Config, metrics: &Metrics) -> Self {
-        let slow = |max| SlowClients::new(max, config.slow_after, metrics.slow_clients.clone());
+        let slow =
+            |max| SlowClients::new(max as u64, config.slow_after, metrics.slow_clients.clone());
         Self {
             client,
             timeout: config.attempt_timeout,
@@ -118,7 +119,7 @@ impl Attempts {
             (false, Some(slot)) => {
                 let client = slot.client();
                 self.slow_readers
-                    .watch(body, Side::Reader, client, || drop(slot))
+                    .watch(body, Side::Reader, client, 1, || drop(slot))
             }
             (false, None) => body,
         };
@@ -142,7 +143,7 @@ impl Attempts {
             Some(held) => {
                 let (slow, client) = (Arc::clone(held), held.client());
                 self.slow_senders
-                    .watch(body, Side::Sender, client, move || slow.give_back())
+                    .watch(body, Side::Sender, client, 1, move || slow.give_back())
                     .hold((sending, Sending(Arc::clone(held))))
             }
             None => body.hold(sending),

@@ -48,6 +48,7 @@ pub use self::{
     metrics::Metrics,
     pool::TlsError,
     retry_after::RetryAfterListener,
+    slow_client::{Side, SlowClients},
 };
 
 /// Calls to Sync, for everything that goes up, batch calls and forwarded requests alike: a handle,

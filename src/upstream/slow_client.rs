@@ -6,6 +6,9 @@
 //! many of them, and for one more one is cut of the client that has most of them, that which has been
 //! slow for longest. Each has some buffers of its connections, `server.write_idle_timeout` and
 //! `server.body_idle_timeout` end it, and a client has only so many requests in flight.
+//!
+//! A batch response needs no call any more, but holds all of its vehicles until it is read: such
+//! responses are bounded in the same way, by their bytes.
 
 use std::{
     pin::Pin,
@@ -30,11 +33,12 @@ use crate::body::{Body, Error, Progress};
 
 /// The calls that wait for their clients: a handle, cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct SlowClients(Arc<Inner>);
+pub struct SlowClients(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    max: usize,
+    /// What all of them may weigh.
+    max: u64,
     /// How long a client may do nothing, up to twice.
     patience: Duration,
     /// Those that may become slow; some of them have ended.
@@ -66,6 +70,7 @@ struct Call {
     /// Who is late when nothing passes.
     side: Side,
     client: Option<ClientId>,
+    weight: u64,
     /// How many bytes have passed, and had when it was looked at.
     bytes: AtomicU64,
     seen: AtomicU64,
@@ -76,8 +81,10 @@ struct Call {
 
 /// Whom a body waits for when it stands still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub enum Side {
+    /// Of a response.
     Reader,
+    /// Of a request.
     Sender,
 }
 
@@ -94,19 +101,21 @@ const UNSEEN: u64 = u64::MAX;
 pub(super) struct TooSlow;
 
 impl SlowClients {
-    /// So many of them, each of which has done nothing for as long as `patience`, up to twice.
-    pub(super) fn new(max: usize, patience: Duration, count: IntGauge) -> Self {
+    /// Those that weigh no more than `max` together, each of which has done nothing for as long as
+    /// `patience`, up to twice. `count` is how many there are.
+    pub fn new(max: u64, patience: Duration, count: IntGauge) -> Self {
         let (watched, calls) = (Mutex::default(), Mutex::default());
         Self(Arc::new(Inner { max, patience, watched, calls, count }))
     }
 
     /// `body`, for which `give_back` is called when nothing passes, and it is `side` that is late.
     /// One that is here as a whole is as it was.
-    pub(super) fn watch(
+    pub fn watch(
         &self,
         mut body: Body,
         side: Side,
         client: Option<ClientId>,
+        weight: u64,
         give_back: impl FnOnce() + Send + 'static,
     ) -> Body {
         let Some(progress) = body.progress() else { return body };
@@ -116,6 +125,7 @@ impl SlowClients {
             progress,
             side,
             client,
+            weight,
             bytes: AtomicU64::new(0),
             seen: AtomicU64::new(UNSEEN),
             reader: AtomicWaker::new(),
@@ -164,16 +174,23 @@ impl SlowClients {
         call.is_slow.store(true, Relaxed);
         self.0.count.inc();
         let mut calls = self.0.calls.lock();
-        if calls.len() >= self.0.max {
+        if !self.has_room(&calls, call) {
             calls.retain(|call| call.upgrade().is_some_and(|call| !self.has_left(&call)));
         }
-        if calls.len() >= self.0.max
+        while !self.has_room(&calls, call)
             && let Some(nth) = victim(&calls)
-            && let Some(call) = calls.remove(nth).upgrade()
         {
-            call.cut();
+            let call = calls.remove(nth).upgrade();
+            call.inspect(|call| call.cut());
         }
         calls.push(Arc::downgrade(call));
+    }
+
+    /// Whether there is room for one more beside these.
+    fn has_room(&self, calls: &[Weak<Call>], more: &Call) -> bool {
+        let weights = calls.iter().filter_map(Weak::upgrade);
+        let weight: u64 = weights.map(|call| call.weight).sum();
+        weight + more.weight <= self.0.max
     }
 
     /// Whether a call has gone on since it was one of them. It is none now, and may become one again.
@@ -191,14 +208,16 @@ impl SlowClients {
 /// Which of these calls is cut, so that none is for the many of another client: the first one of
 /// whoever has most of them.
 fn victim(calls: &[Weak<Call>]) -> Option<usize> {
-    let clients = calls.iter().map(|call| call.upgrade()?.client);
-    let clients: Vec<_> = clients.collect();
-    let mut counts = HashMap::new();
-    clients
-        .iter()
-        .for_each(|client| *counts.entry(client).or_insert(0) += 1);
-    let most = counts.values().copied().max()?;
-    clients.iter().position(|client| counts[client] == most)
+    let of = |call: &Weak<Call>| call.upgrade().map(|call| (call.client, call.weight));
+    let calls: Vec<_> = calls.iter().map(of).collect();
+    let mut weights = HashMap::new();
+    for (client, weight) in calls.iter().flatten() {
+        *weights.entry(client).or_insert(0) += weight;
+    }
+    let most = weights.values().copied().max();
+    // What has ended goes with the others.
+    let has_most = |call: &Option<(_, _)>| call.as_ref().map(|(client, _)| weights[client]) == most;
+    calls.iter().position(has_most)
 }
 
 impl Call {
