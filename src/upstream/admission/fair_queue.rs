@@ -67,6 +67,11 @@ const BURST: Duration = Duration::from_millis(100);
 /// A wait that nobody minds, however fast calls are.
 const SHORT: Duration = Duration::from_millis(50);
 
+/// Where so little time is between two calls, the gateway is at its end, and not Sync. To refuse a call
+/// costs it as much as to make one: the more it refused, the fewer it would serve, and the more it
+/// would have to refuse.
+const FAST: Duration = Duration::from_micros(250);
+
 /// What a refusal takes of a second. Sync takes some 1,000 calls in one, so that at three times as
 /// many all that is too much is refused at once.
 const REFUSAL: Duration = Duration::from_micros(333);
@@ -169,7 +174,7 @@ impl<T> Queue<T> {
     /// How many small calls of a line may wait.
     fn most_small(&self, nth: usize, permits: usize, now: Instant) -> usize {
         let is_burst = self.since.is_none_or(|since| now < since + BURST);
-        let Some(gap) = self.pace.gap(now).filter(|_| !is_burst) else {
+        let Some(gap) = self.pace.gap(now).filter(|&gap| !is_burst && gap > FAST) else {
             return usize::MAX;
         };
         let others = self.lines.iter().enumerate();

@@ -219,6 +219,24 @@ fn fast_calls_may_be_many() {
 }
 
 #[test]
+fn all_that_fits_waits_where_the_gateway_is_slow_and_not_sync() {
+    for (micros, may_wait) in [(250, 1000), (300, 166)] {
+        let (mut queue, mut now) = (Alone::new(1000), Instant::now());
+        let mut tickets = 0..;
+        let mut push = |queue: &mut Alone, now| push(queue, of(A, 0), tickets.next().unwrap(), now);
+        while push(&mut queue, now) {}
+        assert_eq!(queue.queue.len, 1000, "a burst");
+        // Each that is served comes again.
+        for _ in 0..10_000 {
+            now += Duration::from_micros(micros);
+            assert!(queue.pop(|_| true, now).is_some());
+            push(&mut queue, now);
+        }
+        assert_eq!(queue.queue.len, may_wait, "{micros} us between two");
+    }
+}
+
+#[test]
 fn who_takes_the_place_of_all_others_waits_alone() {
     let now = Instant::now();
     let mut queue = Alone::new(100);
