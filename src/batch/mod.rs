@@ -17,6 +17,7 @@ mod error;
 pub(crate) mod fuzzing;
 mod gather;
 mod huge_numbers;
+mod large_batches;
 mod media;
 mod metrics;
 mod request;
@@ -40,6 +41,7 @@ use tower::{Service, ServiceExt as _};
 use self::{
     compressor::Compressor,
     gather::{MANY, Wanted, gather},
+    large_batches::LargeBatches,
     response::{Composer, Compression},
     tally::{Tally, Terms},
 };
@@ -96,6 +98,7 @@ struct Shared<U> {
     metrics: Metrics,
     undocumented: U,
     compressor: Arc<Compressor>,
+    large: LargeBatches,
     unread: SlowClients,
     queue_refusals: QueueRefusals,
 }
@@ -129,6 +132,7 @@ impl<U> Batch<U> {
             metrics,
             undocumented,
             compressor,
+            large: LargeBatches::default(),
             unread,
             queue_refusals,
         }))
@@ -216,6 +220,7 @@ where
             trace,
             deadline: context.began_at.unwrap_or_else(Instant::now) + self.config.patience(),
         };
+        let _gathered = self.large.enter(wanted.client, asked.distinct.len()).await;
         let gathered = gather(&self.loader, &wanted).await.inspect_err(|error| {
             if error.is_of_queue() {
                 self.queue_refusals.note(context);
