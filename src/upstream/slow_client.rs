@@ -180,8 +180,9 @@ impl SlowClients {
         while !self.has_room(&calls, call)
             && let Some(nth) = victim(&calls)
         {
-            let call = calls.remove(nth).upgrade();
-            call.inspect(|call| call.cut());
+            if let Some(call) = calls.remove(nth).upgrade() {
+                call.cut();
+            }
         }
         calls.push(Arc::downgrade(call));
     }
