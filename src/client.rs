@@ -1,6 +1,6 @@
 //! Who a request counts against.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use foldhash::fast::FixedState;
 
@@ -38,6 +38,14 @@ impl Client {
         };
         let spread = FixedState::with_seed(kind).hash_one(address);
         Self(u128::from(spread) << 64 | u128::from(address))
+    }
+}
+
+/// As the log names it: an issuer and a subject may be a person's name, so it is their hash. Whoever
+/// knows them can tell.
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.hash())
     }
 }
 

@@ -27,8 +27,7 @@ enum Reason {
 }
 
 impl RefusedLog {
-    /// `request` was refused. Whoever showed a good token is named by the hash of issuer and subject,
-    /// which may be a person's name.
+    /// `request` was refused. Whoever showed a good token is named.
     pub(super) fn note(&self, error: &Error, request: &Request<Body>) {
         let extensions = request.extensions();
         let address = RequestContext::of(extensions).peer.map(|peer| peer.client);
@@ -37,7 +36,7 @@ impl RefusedLog {
         for (Kind { reason, client }, count) in self.0.note(Reason::of(error), Some(client)) {
             let (address, named) = client.unwrap_or_default();
             let client = address.map(display);
-            let client_id = named.map(|named| format!("{:016x}", named.hash()));
+            let client_id = named.map(|named| named.to_string());
             info!(reason = reason.as_str(), client, client_id, count, "{reason}");
         }
     }

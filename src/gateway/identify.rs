@@ -30,7 +30,7 @@ impl Rule for Identify {
             if let Some(memory) = &context.memory {
                 memory.note_client(client.hash());
             }
-            context.trace.note_client(client.hash());
+            context.trace.note_client(client);
         }
         Ok(Pass::Now)
     }

@@ -43,13 +43,12 @@ impl Metrics {
         self.refusals[reason].inc();
     }
 
-    /// A request of `client` was refused, which came from there. An issuer and a subject may be a
-    /// person's name, so their hash is logged: whoever knows them can tell.
+    /// A request of `client` was refused, which came from there.
     pub(super) fn refused_client(&self, reason: Reason, client: Client, from: Option<&Peer>) {
         self.refused(reason);
         let client = (client, from.map(|peer| peer.client));
         for (Kind { reason, client }, count) in self.log.note(reason, Some(client)) {
-            let client_id = client.map(|(client, _)| format!("{:016x}", client.hash()));
+            let client_id = client.map(|(client, _)| client.to_string());
             let client = client.and_then(|(_, address)| address).map(display);
             info!(reason = reason.as_str(), client, client_id, count, "client refused");
         }

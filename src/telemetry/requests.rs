@@ -242,7 +242,7 @@ impl Drop for Exchange {
                 target: ACCESS,
                 request_id = self.id.as_ref().map(RequestId::as_str),
                 client = self.trace.address().map(display),
-                client_id = self.trace.client().map(|hash| format!("{hash:016x}")),
+                client_id = self.trace.client().map(|client| client.to_string()),
                 route = self.route.as_str(),
                 method = self.method.as_str(),
                 status = self.status.map(|status| status.as_u16()),

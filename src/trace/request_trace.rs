@@ -15,7 +15,7 @@ use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::{Kind, Parent, Span, SpanContext, otlp::Value};
-use crate::labels::labels;
+use crate::{client::Client, labels::labels};
 
 /// What is noted of one request, or that nothing is: a handle, cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ struct Notes {
     calls: AtomicU32,
     vehicles: OnceLock<String>,
     address: OnceLock<IpAddr>,
-    client: OnceLock<u64>,
+    client: OnceLock<Client>,
 }
 
 labels! {
@@ -120,10 +120,10 @@ impl RequestTrace {
         }
     }
 
-    /// It comes from the client with this hash.
-    pub fn note_client(&self, hash: u64) {
+    /// It comes from this client.
+    pub fn note_client(&self, client: Client) {
         if let Some(notes) = &self.0 {
-            let _ = notes.client.set(hash);
+            let _ = notes.client.set(client);
         }
     }
 
@@ -132,8 +132,8 @@ impl RequestTrace {
         self.0.as_ref()?.address.get().copied()
     }
 
-    /// The hash of its client, if that was noted.
-    pub fn client(&self) -> Option<u64> {
+    /// Its client, if that was noted.
+    pub fn client(&self) -> Option<Client> {
         self.0.as_ref()?.client.get().copied()
     }
 

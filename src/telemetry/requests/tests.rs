@@ -13,7 +13,7 @@ use tracing::{
 };
 
 use super::*;
-use crate::request_id::RequestIds;
+use crate::{client::Client, request_id::RequestIds};
 
 fn metrics() -> (Registry, Metrics) {
     let registry = Registry::new();
@@ -242,7 +242,7 @@ async fn logs_whose_it_was_where_vehicles_came_from_how_old_they_were_and_how_ma
         trace.note_vehicles([("hit", 2), ("joined", 0), ("miss", 1)].into_iter());
         trace.note_call();
         trace.note_address("192.0.2.7".parse().unwrap());
-        trace.note_client(0xa0);
+        trace.note_client(Client::named(0xa0 << 64));
         let mut response = Response::new(Body::empty());
         response.headers_mut().insert(AGE, 840.into());
         Ok(response)
