@@ -204,7 +204,7 @@ impl<C: Contents> Store<C> {
     #[inline]
     pub(super) fn note_hit(&self, entry: &Entry<C::Value>, second: u32) {
         if entry.is_worth_noting(second, NOTE_EVERY) {
-            self.policy.get(&entry.key_hash);
+            self.note_asked(entry.key_hash);
         }
     }
 
@@ -212,7 +212,16 @@ impl<C: Contents> Store<C> {
     /// for more often than what would have to go, and knows only of what it is told: unheard of,
     /// nothing would ever be admitted to a full cache.
     pub(super) fn note_miss(&self, hash: u64) {
-        self.policy.get(&hash);
+        self.note_asked(hash);
+    }
+
+    /// Tells the policy that something was asked for, unless there is so much room that it does
+    /// not matter yet. To hear of it costs the policy more than the look-up itself, mostly waits
+    /// for memory, and it counts nothing before it is half full either.
+    fn note_asked(&self, hash: u64) {
+        if self.gauges.bytes.get() >= (self.capacity / 2) as i64 {
+            self.policy.get(&hash);
+        }
     }
 
     /// Stores `entry` in its slot. Under the lock of its shard, which `table` proves.
