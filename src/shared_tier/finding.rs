@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::oneshot,
+    sync::oneshot::{self, error::RecvError},
     time::{Instant, timeout_at},
 };
 
@@ -29,6 +29,13 @@ pub(super) struct Asking {
     pub(super) deadline: Instant,
 }
 
+/// The responses to a question, opened.
+pub(super) struct Opened<T> {
+    pub(super) all: Vec<T>,
+    /// How long that took, which is not the server's time.
+    pub(super) took: Duration,
+}
+
 /// Pieces of one request that are asked for at once: a small request waits for no more of them.
 const AT_ONCE: usize = 2;
 
@@ -41,9 +48,7 @@ impl Asking {
         let further = vehicles.len().div_ceil(PIECE).saturating_sub(1);
         self.allow(further);
         let began_at = Instant::now();
-        let pieces = vehicles.chunks(PIECE);
-        let pieces = pieces.map(|piece| self.find_piece(piece.to_vec()));
-        let mut found = self.in_time(pieces).await;
+        let mut found = self.in_time(vehicles, Self::find_piece).await;
         let metrics = &self.tier.0.metrics;
         metrics.lookups[Lookup::Late].inc_by((vehicles.len() - found.len()) as u64);
         metrics.seconds.observe(began_at.elapsed().as_secs_f64());
@@ -56,30 +61,29 @@ impl Asking {
         self.deadline += MORE_FOR_A_PIECE * u32::try_from(pieces).unwrap_or(u32::MAX);
     }
 
-    /// What comes of `pieces` in time, from the first on; each is asked for when it is its turn.
-    pub(super) async fn in_time<T>(
-        &self,
-        mut pieces: impl Iterator<Item = oneshot::Receiver<Vec<T>>>,
-    ) -> Vec<T> {
-        let mut asked: VecDeque<_> = pieces.by_ref().take(AT_ONCE).collect();
-        let (mut all, mut is_in_time) = (Vec::new(), true);
-        while let Some(piece) = asked.pop_front() {
-            match timeout_at(self.deadline, piece).await {
-                Ok(Ok(piece)) => all.extend(piece),
-                // The connection is lost, or nothing came over it. The others would be late, too.
-                missed => {
-                    is_in_time = missed.is_ok();
-                    break;
-                }
-            }
-            asked.extend(pieces.next());
-        }
+    /// What comes in time when `ask` asks for pieces of `vehicles`, from the first on.
+    pub(super) async fn in_time<T, O>(
+        &mut self,
+        vehicles: &[Vehicle],
+        ask: impl Fn(&Self, Vec<Vehicle>) -> oneshot::Receiver<O>,
+    ) -> Vec<T>
+    where
+        O: Future<Output = Result<Opened<T>, RecvError>>,
+    {
+        let mut deadline = self.deadline;
+        let pieces = vehicles.chunks(PIECE);
+        let pieces = pieces.map(|piece| ask(self, piece.to_vec()));
+        let (all, is_in_time) = until(&mut deadline, pieces).await;
+        self.deadline = deadline;
         self.tier.0.readers.note(&self.lines, is_in_time);
         all
     }
 
     /// Asks for a piece, in a task of its own: what comes late has to be read all the same.
-    fn find_piece(&self, vehicles: Vec<Vehicle>) -> oneshot::Receiver<Vec<Option<Found>>> {
+    fn find_piece(
+        &self,
+        vehicles: Vec<Vehicle>,
+    ) -> oneshot::Receiver<oneshot::Receiver<Opened<Option<Found>>>> {
         let (sender, receiver) = oneshot::channel();
         let (tier, lines) = (self.tier.clone(), Arc::clone(&self.lines));
         let (partition, number) = (self.partition, self.number);
@@ -90,21 +94,49 @@ impl Asking {
                 tier.0.readers.give_up(&lines);
                 return;
             };
-            // Nobody waits any more.
-            if sender.is_closed() {
+            let (opened, opening) = oneshot::channel();
+            if sender.send(opening).is_err() {
+                // Nobody waits any more.
                 return;
             }
-            let opened = vehicles.iter().zip(names).zip(values);
-            let found = opened.map(|((vehicle, name), sealed)| {
+            let came_at = Instant::now();
+            let found = vehicles.iter().zip(names).zip(values);
+            let found = found.map(|((vehicle, name), sealed)| {
                 let found = tier.open(&codec, partition, vehicle, &name, sealed);
                 let outcome = found.as_ref().err().copied();
                 tier.0.metrics.lookups[outcome.unwrap_or(Lookup::Hit)].inc();
                 found.ok()
             });
-            let _ = sender.send(found.collect());
+            let all = found.collect();
+            let _ = opened.send(Opened { all, took: came_at.elapsed() });
         });
         receiver
     }
+}
+
+/// What comes of `pieces` until then, from the first on, each asked for when it is its turn, and
+/// whether that is all the server had to give. What has come is waited for until it is opened.
+async fn until<T, O>(
+    deadline: &mut Instant,
+    mut pieces: impl Iterator<Item = oneshot::Receiver<O>>,
+) -> (Vec<T>, bool)
+where
+    O: Future<Output = Result<Opened<T>, RecvError>>,
+{
+    let mut asked: VecDeque<_> = pieces.by_ref().take(AT_ONCE).collect();
+    let mut all = Vec::new();
+    while let Some(piece) = asked.pop_front() {
+        let opening = match timeout_at(*deadline, piece).await {
+            Ok(Ok(opening)) => opening,
+            // The connection is lost, or nothing came over it. The others would be late, too.
+            missed => return (all, missed.is_ok()),
+        };
+        let Ok(opened) = opening.await else { break };
+        *deadline += opened.took;
+        all.extend(opened.all);
+        asked.extend(pieces.next());
+    }
+    (all, true)
 }
 
 impl SharedTier {
@@ -123,5 +155,48 @@ impl SharedTier {
         let is_allowed = self.0.known.lock().allow(stamp, partition, vehicle);
         let age = age.filter(|_| is_allowed).ok_or(Lookup::Rejected)?;
         Ok(Found { record, age })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A piece that comes after so long, and takes so long to open.
+    fn piece(
+        name: char,
+        comes_after: Duration,
+        took: Duration,
+    ) -> oneshot::Receiver<oneshot::Receiver<Opened<char>>> {
+        let (sender, receiver) = oneshot::channel();
+        tokio::spawn(async move {
+            tokio::time::sleep(comes_after).await;
+            let (opened, opening) = oneshot::channel();
+            if sender.send(opening).is_ok() {
+                tokio::time::sleep(took).await;
+                let _ = opened.send(Opened { all: vec![name], took });
+            }
+        });
+        receiver
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_is_waited_for_and_not_what_is_done_with_its_responses() {
+        for (what, pieces, came) in [
+            ("opened late", &[('a', 9, 50)][..], "a"),
+            ("the second came meanwhile", &[('a', 9, 50), ('b', 40, 1)], "ab"),
+            ("too late", &[('a', 11, 0), ('b', 1, 0)], ""),
+            ("the second is too late", &[('a', 1, 0), ('b', 11, 0), ('c', 0, 0)], "a"),
+        ] {
+            let mut deadline = Instant::now() + 10 * MS;
+            let pieces = pieces
+                .iter()
+                .map(|&(name, comes_after, took)| piece(name, comes_after * MS, took * MS));
+            let (all, is_in_time) = until(&mut deadline, pieces).await;
+            assert_eq!(all.iter().collect::<String>(), came, "{what}");
+            assert_eq!(is_in_time, !what.contains("too late"), "{what}");
+        }
     }
 }

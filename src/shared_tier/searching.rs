@@ -5,18 +5,23 @@
 //! it their own. Nobody waits on when nothing of what they wait for has come for as long as a call
 //! takes, or nothing can be asked or believed any more: they ask themselves.
 
-use std::{iter, sync::Arc, time::Duration};
+use std::{
+    future::{Ready, ready},
+    iter,
+    sync::Arc,
+    time::Duration,
+};
 
 use foldhash::HashMap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{
-    sync::oneshot,
+    sync::oneshot::{self, error::RecvError},
     time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
     SharedTier,
-    finding::Asking,
+    finding::{Asking, Opened},
     lease_commands::Owner,
     link::LinkError,
     metrics::{LeaseOutcome, Lookup},
@@ -87,9 +92,7 @@ impl Searching {
         let mut sought = Vec::new();
         if self.asking.tier.0.config.leases {
             self.asking.allow(vehicles.len().div_ceil(PIECE));
-            let pieces = vehicles.chunks(PIECE);
-            let pieces = pieces.map(|piece| self.asking.lease_piece(piece.to_vec()));
-            sought = self.asking.in_time(pieces).await;
+            sought = self.asking.in_time(&vehicles, Asking::lease_piece).await;
         }
         sought.resize_with(vehicles.len(), || Sought::Missing(None));
         sought
@@ -151,13 +154,20 @@ impl Searching {
 
 impl Asking {
     /// Leases a piece, in a task of its own: what was leased too late has to be let go.
-    pub(super) fn lease_piece(&self, vehicles: Vec<Vehicle>) -> oneshot::Receiver<Vec<Sought>> {
+    pub(super) fn lease_piece(
+        &self,
+        vehicles: Vec<Vehicle>,
+    ) -> oneshot::Receiver<Ready<Result<Opened<Sought>, RecvError>>> {
         let (sender, receiver) = oneshot::channel();
         let (tier, lines) = (self.tier.clone(), Arc::clone(&self.lines));
         let (partition, number) = (self.partition, self.number);
         tokio::spawn(async move {
             match tier.lease(lines.line(number), partition, &vehicles).await {
-                Ok(sought) => drop(sender.send(sought)),
+                Ok(all) => {
+                    // There is little to open: what was found before is not leased.
+                    let opened = Opened { all, took: Duration::ZERO };
+                    drop(sender.send(ready(Ok(opened))));
+                }
                 Err(_) => tier.0.readers.give_up(&lines),
             }
         });
