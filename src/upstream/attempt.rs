@@ -73,6 +73,9 @@ impl Attempts {
         began_at: Instant,
     ) -> Result<Box<Response<Body>>, Error> {
         let is_streaming = streaming.is_some();
+        let (method, uri) = (request.method(), request.uri());
+        // What goes at its client's pace tells nothing.
+        let timing = (!is_streaming).then(|| Timing::new(route, vehicles, method, uri, began_at));
         let mut span = begin_span(call, &mut request);
         let (slot, held) = match is_streaming {
             true => (None, Some(Arc::new(Held::new(slot, streaming)))),
@@ -92,11 +95,8 @@ impl Attempts {
             () = late => Err(Error::Timeout),
         };
         let ended_at = Instant::now();
-        let timing = Timing { route, vehicles, began_at };
-        // What goes at its client's pace, or to any endpoint, is of no one kind.
-        let is_telling = !is_streaming && route != Route::Other;
         // What the head says holds, also if nobody can read the body.
-        finish(attempt, &response, is_telling.then_some(timing), ended_at);
+        finish(attempt, &response, timing, ended_at);
         if let Ok(begun) = &mut response
             && let Err(error) = begin(begun).await
         {

@@ -53,6 +53,8 @@ struct Experiment {
     sample: Sample,
     /// It ends when no call has ended for so long.
     patience: Duration,
+    /// It ends in any case: with slow calls there are few of them.
+    until: Instant,
 }
 
 /// The limit never falls below, and fewer calls at once are no load.
@@ -83,8 +85,11 @@ const LEAST_STEP: f64 = 1.0 / 32.0;
 const EXPERIMENT_EVERY: Duration = Duration::from_secs(30);
 
 /// An experiment without calls ends after that, or after two of the longest, and so does the wait
-/// for slow calls.
+/// for slow calls. With calls it ends after that, or after four of the longest.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Calls that take less are not too many, and take as long as this process makes them wait.
+const QUICK: Duration = Duration::from_millis(10);
 
 impl Adaptive {
     /// At the most, which stays the limit until load shows that it is too high.
@@ -128,12 +133,12 @@ impl Adaptive {
         self.limit as usize
     }
 
-    /// Ends an experiment that nobody takes part in.
+    /// Ends an experiment that nobody takes part in, or that takes too long.
     pub(super) fn expire(&mut self, now: Instant) {
         let silence = now.saturating_duration_since(self.heard_at);
         if let Some(Experiment { limit, .. }) = self
             .experiment
-            .take_if(|experiment| silence > experiment.patience)
+            .take_if(|experiment| silence > experiment.patience || now > experiment.until)
         {
             self.experiments_at = now + EXPERIMENT_EVERY;
             self.set_limit(limit, now);
@@ -143,10 +148,10 @@ impl Adaptive {
     /// A call has its response. `under_way`: calls at once when it began, with itself.
     pub(super) fn note(&mut self, timing: Timing, under_way: usize, now: Instant) {
         self.heard_at = now;
-        if timing.began_at < self.changed_at {
+        if timing.began_at() < self.changed_at {
             return;
         }
-        self.longest = self.longest.max(now - timing.began_at);
+        self.longest = self.longest.max(now - timing.began_at());
         if now < self.settles_at {
             return;
         }
@@ -168,7 +173,7 @@ impl Adaptive {
         let expected = expected.max(1.01).ln();
         let saved = self.sample.compare(&before.sample);
         let is_known = saved.is_some_and(|saved| saved.error < expected / 4.0);
-        if !is_known && self.sample.calls() < MOST_CALLS {
+        if !is_known && self.sample.calls() < MOST_CALLS && now < before.until {
             self.experiment = Some(before);
             return;
         }
@@ -194,8 +199,9 @@ impl Adaptive {
             .map(|normal| normal.compare(&self.sample));
         // What is normal for other kinds of calls says nothing.
         let is_due = now >= self.experiments_at || !matches!(slower, Some(Some(_)));
+        let are_slow = self.sample.typical() >= QUICK;
         match slower.flatten() {
-            Some(slower) if slower.exceeds(SLOW.ln(), SURE) => {
+            Some(slower) if are_slow && slower.exceeds(SLOW.ln(), SURE) => {
                 let is_slight = slower.log < VERY_SLOW.ln();
                 if let Some(from) = self.climbs_from.take() {
                     let lower = if is_slight { under_way.ceil() - 1.0 } else { under_way / 2.0 };
@@ -207,7 +213,9 @@ impl Adaptive {
                     self.try_fewer(under_way * share, now);
                 }
             }
-            _ if is_due && under_way > self.least() => self.try_fewer(under_way / 2.0, now),
+            _ if are_slow && is_due && under_way > self.least() => {
+                self.try_fewer(under_way / 2.0, now)
+            }
             _ if under_way * 2.0 >= self.limit => self.grow(now),
             _ => {}
         }
@@ -219,7 +227,8 @@ impl Adaptive {
     fn try_fewer(&mut self, limit: f64, now: Instant) {
         let sample = mem::replace(&mut self.sample, Sample::new());
         let patience = PATIENCE.max(self.longest * 2);
-        self.experiment = Some(Experiment { limit: self.limit, sample, patience });
+        let until = now + PATIENCE.max(self.longest * 4);
+        self.experiment = Some(Experiment { limit: self.limit, sample, patience, until });
         self.set_limit(limit.ceil().max(self.least()), now);
     }
 

@@ -1,5 +1,9 @@
 //! How long calls take, and whether some take longer than others. Pure: time is an argument.
 
+use std::{hash::BuildHasher as _, time::Duration};
+
+use foldhash::fast::FixedState;
+use http::{Method, Uri};
 use tokio::time::Instant;
 
 use crate::route::Route;
@@ -7,9 +11,8 @@ use crate::route::Route;
 /// A call that has its response.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::upstream) struct Timing {
-    pub(in crate::upstream) route: Route,
-    pub(in crate::upstream) vehicles: usize,
-    pub(in crate::upstream) began_at: Instant,
+    kind: u8,
+    began_at: Instant,
 }
 
 /// The latencies of some calls, as logarithms: so a few very long ones say little, and a difference
@@ -31,7 +34,8 @@ pub(super) struct Difference {
     pub(super) error: f64,
 }
 
-/// Calls that take about equally long: of one route, and of about as many vehicles.
+/// Calls that take about equally long: of one route, and of about as many vehicles or one of the
+/// endpoints that are not documented.
 #[derive(Clone, Copy, Debug, Default)]
 struct Kind {
     calls: f64,
@@ -42,7 +46,8 @@ struct Kind {
 /// Sizes of batches between one vehicle and two, two and four, ….
 const SIZES_PER_DOUBLING: f64 = 2.0;
 
-/// Sizes that are told apart: up to 512 vehicles, and none.
+/// Sizes that are told apart: up to 512 vehicles, and none. So many endpoints are, too: some may
+/// share a kind, whose latency varies more then.
 const SIZES: usize = 20;
 
 /// What is thought of the variance before anything is known of it: that latencies differ by a
@@ -53,6 +58,27 @@ const PRIOR_CALLS: f64 = 4.0;
 /// Seconds. Faster than that is nothing.
 const SHORTEST: f64 = 1e-6;
 
+impl Timing {
+    /// Of a call for so many vehicles, or none.
+    pub(in crate::upstream) fn new(
+        route: Route,
+        vehicles: usize,
+        method: &Method,
+        uri: &Uri,
+        began_at: Instant,
+    ) -> Self {
+        let nth = match route {
+            Route::Other => endpoint(method, uri.path()),
+            _ => size(vehicles),
+        };
+        Self { kind: (route.index() * SIZES + nth) as u8, began_at }
+    }
+
+    pub(super) fn began_at(&self) -> Instant {
+        self.began_at
+    }
+}
+
 impl Sample {
     /// Of no calls.
     pub(super) fn new() -> Self {
@@ -62,9 +88,8 @@ impl Sample {
 
     /// Adds a call that ends now, and began when so many were under way, with itself.
     pub(super) fn add(&mut self, timing: Timing, under_way: usize, now: Instant) {
-        let Timing { route, vehicles, began_at } = timing;
-        let log = (now - began_at).as_secs_f64().max(SHORTEST).ln();
-        let kind = &mut self.kinds[route.index() * SIZES + size(vehicles)];
+        let log = (now - timing.began_at).as_secs_f64().max(SHORTEST).ln();
+        let kind = &mut self.kinds[usize::from(timing.kind)];
         kind.calls += 1.0;
         kind.sum += log;
         kind.squares += log * log;
@@ -74,6 +99,12 @@ impl Sample {
 
     pub(super) fn calls(&self) -> usize {
         self.calls
+    }
+
+    /// What a call takes: their geometric mean.
+    pub(super) fn typical(&self) -> Duration {
+        let logs: f64 = self.kinds.iter().map(|kind| kind.sum).sum();
+        Duration::from_secs_f64((logs / self.calls.max(1) as f64).exp())
     }
 
     /// Calls at once when they began, on average.
@@ -132,17 +163,25 @@ fn size(vehicles: usize) -> usize {
     }
 }
 
+/// Which endpoint it is, as far as its path tells: parts with digits name one thing of many.
+fn endpoint(method: &Method, path: &str) -> usize {
+    let is_name = |part: &&str| !part.bytes().any(|byte| byte.is_ascii_digit());
+    let names = path.split('/').filter(is_name);
+    let of_method = FixedState::default().hash_one(method);
+    let hash = names.fold(of_method, |hash, name| FixedState::with_seed(hash).hash_one(name));
+    (hash % SIZES as u64) as usize
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// Calls of one route: their vehicles, and what they take in milliseconds.
     fn sample(calls: &[(usize, u64)]) -> Sample {
         let (mut sample, began_at) = (Sample::new(), Instant::now());
         for &(vehicles, took) in calls {
-            let timing = Timing { route: Route::Batch, vehicles, began_at };
+            let uri = Uri::from_static("/");
+            let timing = Timing::new(Route::Batch, vehicles, &Method::GET, &uri, began_at);
             sample.add(timing, 4, began_at + Duration::from_millis(took));
         }
         sample
@@ -151,6 +190,16 @@ mod tests {
     #[test]
     fn tells_sizes_apart() {
         assert_eq!([0, 1, 2, 3, 4, 250, 500, 10_000].map(size), [0, 1, 3, 4, 5, 16, 18, 19]);
+    }
+
+    #[test]
+    fn tells_endpoints_apart_and_not_what_they_are_asked_for() {
+        let one = endpoint(&Method::GET, "/api/reports/17/fines");
+        assert_eq!(one, endpoint(&Method::GET, "/api/reports/a1b2/fines"));
+        let others = ["/api/reports", "/api/fines", "/api/taxes", "/status"];
+        let others = others.map(|path| endpoint(&Method::GET, path));
+        assert!(others.iter().filter(|&&other| other == one).count() < 2, "{others:?}");
+        assert!(others.iter().all(|&nth| nth < SIZES));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
+use http::{Method, Uri};
+
 use super::*;
 use crate::route::Route;
 
@@ -19,6 +21,7 @@ struct Load {
     wanted: usize,
     /// By how much latency varies: the standard deviation of its logarithm.
     spread: f64,
+    route: Route,
     random: u64,
 }
 
@@ -33,6 +36,7 @@ impl Load {
             calls: 0,
             wanted,
             spread: 0.1,
+            route: Route::Batch,
             random: 1,
         }
     }
@@ -74,7 +78,8 @@ impl Load {
             let Reverse((ended_at, began_at, vehicles, at_once)) = self.under_way.pop().unwrap();
             self.now = ended_at;
             self.calls += 1;
-            let timing = Timing { route: Route::Batch, vehicles, began_at };
+            let uri = Uri::from_static("/api/reports");
+            let timing = Timing::new(self.route, vehicles, &Method::GET, &uri, began_at);
             self.adaptive.note(timing, at_once, self.now);
             limits.push(self.adaptive.limit() as f64);
             assert!((4..=64).contains(&self.adaptive.limit()));
@@ -221,6 +226,38 @@ fn is_no_smaller_for_larger_batches() {
     assert!(limit > 55.0, "{limit}");
     let (_, limit) = load.run(300 * SECOND, |draw| 1 + (draw * 499.0) as usize, latency);
     assert!(limit > 55.0, "{limit}");
+}
+
+#[test]
+fn finds_the_knee_of_calls_that_are_forwarded() {
+    let mut load = Load::new(40);
+    load.route = Route::Other;
+    load.run(20 * SECOND, |_| 0, knee);
+    let (rate, limit) = load.run(60 * SECOND, |_| 0, knee);
+    assert!((6.0..=14.0).contains(&limit), "{limit}");
+    assert!(rate >= 0.9 * 8.0 / 0.05, "{rate}");
+}
+
+/// They wait for each other in this process.
+#[test]
+fn leaves_quick_calls_alone() {
+    let mut load = Load::new(64);
+    let latency = |_: usize, at_once: usize| MILLISECOND * at_once as u32 / 8;
+    let (_, limit) = load.run(60 * SECOND, |_| 1, latency);
+    assert!(limit > 60.0, "{limit}");
+}
+
+/// With few slow calls, an experiment does not know more for long.
+#[test]
+fn makes_few_slow_calls_wait_for_no_long_experiment() {
+    for wanted in [9, 12, 30] {
+        let mut load = Load::new(wanted);
+        load.spread = 0.5;
+        let (rate, limit) = load.run(100 * SECOND, |_| 1, |_, _| 800 * MILLISECOND);
+        println!("{wanted}: {rate} calls a second at a limit of {limit}");
+        let best = wanted as f64 / (0.8 * 0.125_f64.exp());
+        assert!(rate > 0.8 * best, "{wanted}: {rate} of {best}");
+    }
 }
 
 #[test]
