@@ -141,6 +141,9 @@ impl Adaptive {
             .take_if(|experiment| silence > experiment.patience || now > experiment.until)
         {
             self.experiments_at = now + EXPERIMENT_EVERY;
+            if self.sample.calls() > 0 {
+                self.normal = Some(self.sample.clone());
+            }
             self.set_limit(limit, now);
         }
     }
