@@ -85,8 +85,9 @@ const LEAST_STEP: f64 = 1.0 / 32.0;
 const EXPERIMENT_EVERY: Duration = Duration::from_secs(30);
 
 /// An experiment without calls ends after that, or after two of the longest, and so does the wait
-/// for slow calls. With calls it ends after that, or after four of the longest.
+/// for slow calls. With calls it ends after that, or after four of the longest, up to the second.
 const PATIENCE: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Calls that take less are not too many, and take as long as this process makes them wait.
 const QUICK: Duration = Duration::from_millis(10);
@@ -230,7 +231,7 @@ impl Adaptive {
     fn try_fewer(&mut self, limit: f64, now: Instant) {
         let sample = mem::replace(&mut self.sample, Sample::new());
         let patience = PATIENCE.max(self.longest * 2);
-        let until = now + PATIENCE.max(self.longest * 4);
+        let until = now + (self.longest * 4).clamp(PATIENCE, LONGEST);
         self.experiment = Some(Experiment { limit: self.limit, sample, patience, until });
         self.set_limit(limit.ceil().max(self.least()), now);
     }
