@@ -10,7 +10,7 @@ pub struct Entry<V> {
     pub(super) key_hash: u64,
     /// The partition's epoch when the item was looked up.
     pub(super) epoch: u32,
-    /// When the eviction policy last heard of a hit, in seconds.
+    /// When there last was a hit that the eviction policy would hear of, in seconds.
     noted_at: AtomicU32,
     value: V,
 }
@@ -36,7 +36,7 @@ impl<V> Entry<V> {
         self.noted_at() > 0
     }
 
-    /// When the eviction policy last heard of a hit, in seconds; 0: of none.
+    /// When there last was a hit that the eviction policy would hear of, in seconds; 0: none.
     pub(super) fn noted_at(&self) -> u32 {
         self.noted_at.load(Relaxed)
     }

@@ -215,9 +215,10 @@ impl<C: Contents> Store<C> {
         self.note_asked(hash);
     }
 
-    /// Tells the policy that something was asked for, unless there is so much room that it does
-    /// not matter yet. To hear of it costs the policy more than the look-up itself, mostly waits
-    /// for memory, and it counts nothing before it is half full either.
+    /// Tells the policy that something was asked for, unless half of the room is free. To hear of it
+    /// costs the policy more than the look-up itself, mostly waits for memory, and it counts nothing
+    /// before it is half full for the first time either. What is asked for while the other half
+    /// fills is heard of in time.
     fn note_asked(&self, hash: u64) {
         if self.gauges.bytes.get() >= (self.capacity / 2) as i64 {
             self.policy.get(&hash);

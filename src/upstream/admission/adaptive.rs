@@ -53,7 +53,8 @@ struct Experiment {
     sample: Sample,
     /// It ends when no call has ended for so long.
     patience: Duration,
-    /// It ends in any case: with slow calls there are few of them.
+    /// It ends with the next call after that, or when one wants to begin: of slow calls there are
+    /// few.
     until: Instant,
 }
 
@@ -85,12 +86,11 @@ const LEAST_STEP: f64 = 1.0 / 32.0;
 const EXPERIMENT_EVERY: Duration = Duration::from_secs(30);
 
 /// An experiment without calls ends after that, or after two of the longest, and so does the wait
-/// for slow calls. With calls it ends after that, or after four of the longest, up to the second.
+/// for slow calls. Forwarded calls that take longer tell nothing.
 const PATIENCE: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(20);
 
-/// Calls that take less are not too many, and take as long as this process makes them wait.
-const QUICK: Duration = Duration::from_millis(10);
+/// Any experiment ends after four of the longest calls, and after that.
+const LONGEST: Duration = Duration::from_secs(20);
 
 impl Adaptive {
     /// At the most, which stays the limit until load shows that it is too high.
@@ -137,20 +137,25 @@ impl Adaptive {
     /// Ends an experiment that nobody takes part in, or that takes too long.
     pub(super) fn expire(&mut self, now: Instant) {
         let silence = now.saturating_duration_since(self.heard_at);
-        if let Some(Experiment { limit, .. }) = self
+        if let Some(Experiment { limit, sample: before, .. }) = self
             .experiment
             .take_if(|experiment| silence > experiment.patience || now > experiment.until)
         {
             self.experiments_at = now + EXPERIMENT_EVERY;
-            if self.sample.calls() > 0 {
-                self.normal = Some(self.sample.clone());
-            }
+            // Of what nothing is known, no more is tried for a while either.
+            let is_known = self.sample.calls() >= CALLS && self.sample.compare(&before).is_some();
+            self.normal = Some(if is_known { self.sample.clone() } else { before });
             self.set_limit(limit, now);
         }
     }
 
     /// A call has its response. `under_way`: calls at once when it began, with itself.
     pub(super) fn note(&mut self, timing: Timing, under_way: usize, now: Instant) {
+        // Endpoints may wait for something to happen.
+        if timing.is_of_any_endpoint() && now - timing.began_at() > PATIENCE {
+            return;
+        }
+        self.expire(now);
         self.heard_at = now;
         if timing.began_at() < self.changed_at {
             return;
@@ -177,7 +182,7 @@ impl Adaptive {
         let expected = expected.max(1.01).ln();
         let saved = self.sample.compare(&before.sample);
         let is_known = saved.is_some_and(|saved| saved.error < expected / 4.0);
-        if !is_known && self.sample.calls() < MOST_CALLS && now < before.until {
+        if !is_known && self.sample.calls() < MOST_CALLS {
             self.experiment = Some(before);
             return;
         }
@@ -203,9 +208,9 @@ impl Adaptive {
             .map(|normal| normal.compare(&self.sample));
         // What is normal for other kinds of calls says nothing.
         let is_due = now >= self.experiments_at || !matches!(slower, Some(Some(_)));
-        let are_slow = self.sample.typical() >= QUICK;
+        let are_slow = self.sample.has_slow();
         match slower.flatten() {
-            Some(slower) if are_slow && slower.exceeds(SLOW.ln(), SURE) => {
+            Some(slower) if slower.exceeds(SLOW.ln(), SURE) => {
                 let is_slight = slower.log < VERY_SLOW.ln();
                 if let Some(from) = self.climbs_from.take() {
                     let lower = if is_slight { under_way.ceil() - 1.0 } else { under_way / 2.0 };

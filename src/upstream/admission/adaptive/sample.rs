@@ -1,6 +1,6 @@
 //! How long calls take, and whether some take longer than others. Pure: time is an argument.
 
-use std::{hash::BuildHasher as _, time::Duration};
+use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
 use http::{Method, Uri};
@@ -58,6 +58,11 @@ const PRIOR_CALLS: f64 = 4.0;
 /// Seconds. Faster than that is nothing.
 const SHORTEST: f64 = 1e-6;
 
+/// Seconds. Calls that take less are not too many: they wait for this process, not for each other.
+const QUICK: f64 = 0.01;
+
+const _: () = assert!(Route::ALL.len() * SIZES <= 1 << u8::BITS);
+
 impl Timing {
     /// Of a call for so many vehicles, or none.
     pub(in crate::upstream) fn new(
@@ -76,6 +81,11 @@ impl Timing {
 
     pub(super) fn began_at(&self) -> Instant {
         self.began_at
+    }
+
+    /// Whether its endpoint is not documented.
+    pub(super) fn is_of_any_endpoint(&self) -> bool {
+        usize::from(self.kind) / SIZES == Route::Other.index()
     }
 }
 
@@ -101,10 +111,11 @@ impl Sample {
         self.calls
     }
 
-    /// What a call takes: their geometric mean.
-    pub(super) fn typical(&self) -> Duration {
-        let logs: f64 = self.kinds.iter().map(|kind| kind.sum).sum();
-        Duration::from_secs_f64((logs / self.calls.max(1) as f64).exp())
+    /// Whether some of them are not [quick](QUICK).
+    pub(super) fn has_slow(&self) -> bool {
+        self.kinds
+            .iter()
+            .any(|kind| kind.calls > 0.0 && !kind.is_quick())
     }
 
     /// Calls at once when they began, on average.
@@ -112,12 +123,14 @@ impl Sample {
         self.under_way as f64 / self.calls.max(1) as f64
     }
 
-    /// How much longer the calls of `other` take. Calls are compared with those of their kind, so
-    /// `None`: there are none of one kind in both.
+    /// How much longer the calls of `other` take, of which there were more at once. Calls are
+    /// compared with those of their kind, but for quick ones, so `None`: there are none of one kind in
+    /// both.
     pub(super) fn compare(&self, other: &Self) -> Option<Difference> {
         let (mut weights, mut logs) = (0.0, 0.0);
         let (mut deviation, mut freedom) = (PRIOR_VARIANCE * PRIOR_CALLS, PRIOR_CALLS);
-        for (one, other) in self.kinds.iter().zip(&other.kinds) {
+        let kinds = self.kinds.iter().zip(&other.kinds);
+        for (one, other) in kinds.filter(|(_, other)| !other.is_quick()) {
             for kind in [one, other] {
                 deviation += kind.deviation();
                 freedom += (kind.calls - 1.0).max(0.0);
@@ -142,6 +155,10 @@ impl Difference {
 }
 
 impl Kind {
+    fn is_quick(&self) -> bool {
+        self.calls > 0.0 && self.mean() < QUICK.ln()
+    }
+
     fn mean(&self) -> f64 {
         self.sum / self.calls
     }
@@ -174,6 +191,8 @@ fn endpoint(method: &Method, path: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Calls of one route: their vehicles, and what they take in milliseconds.
@@ -213,6 +232,8 @@ mod tests {
         assert!(!twice.exceeds(2.5_f64.ln(), 3.0));
         assert!(before.compare(&sample(&[(20, 50)])).is_none());
         assert!(before.compare(&Sample::new()).is_none());
+        let quick = sample(&[(1, 2), (1, 6)]);
+        assert!(quick.compare(&quick).is_none() && !quick.has_slow() && before.has_slow());
     }
 
     #[test]
@@ -231,7 +252,7 @@ mod tests {
 
     #[test]
     fn takes_calls_that_take_no_time() {
-        let compared = sample(&[(1, 0), (1, 0)]).compare(&sample(&[(1, 1)]));
+        let compared = sample(&[(1, 0), (1, 0)]).compare(&sample(&[(1, 20)]));
         assert!(compared.unwrap().log.is_finite());
     }
 }

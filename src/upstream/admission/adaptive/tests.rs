@@ -247,6 +247,28 @@ fn leaves_quick_calls_alone() {
     assert!(limit > 60.0, "{limit}");
 }
 
+#[test]
+fn finds_the_knee_of_some_calls_beside_many_quick_ones() {
+    let mut load = Load::new(64);
+    let vehicles = |draw: f64| if draw < 0.8 { 0 } else { 500 };
+    let latency = |vehicles: usize, at_once: usize| match vehicles {
+        0 => 3 * MILLISECOND,
+        _ => 1000 * MILLISECOND + 100 * MILLISECOND * at_once.saturating_sub(8) as u32,
+    };
+    load.run(60 * SECOND, vehicles, latency);
+    let (_, limit) = load.run(60 * SECOND, vehicles, latency);
+    assert!((4.0..=20.0).contains(&limit), "{limit}");
+}
+
+/// Of which none ends before an experiment does.
+#[test]
+fn tries_nothing_for_a_while_after_it_has_learned_nothing() {
+    let mut load = Load::new(64);
+    let (rate, limit) = load.run(1000 * SECOND, |_| 1, |_, _| 15 * SECOND);
+    println!("{rate} calls a second at a limit of {limit}");
+    assert!(rate > 0.7 * 64.0 / 15.0, "{rate}");
+}
+
 /// With few slow calls, an experiment does not know more for long.
 #[test]
 fn makes_few_slow_calls_wait_for_no_long_experiment() {
