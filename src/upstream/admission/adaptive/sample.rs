@@ -1,6 +1,6 @@
 //! How long calls take, and whether some take longer than others. Pure: time is an argument.
 
-use std::hash::BuildHasher as _;
+use std::{hash::BuildHasher as _, iter};
 
 use foldhash::fast::FixedState;
 use http::{Method, Uri};
@@ -20,6 +20,8 @@ pub(in crate::upstream) struct Timing {
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     kinds: Box<[Kind]>,
+    /// Which kinds there are some of, a bit for each.
+    used: u128,
     calls: usize,
     /// Calls at once when each began, added up.
     under_way: usize,
@@ -61,7 +63,9 @@ const SHORTEST: f64 = 1e-6;
 /// Seconds. Calls that take less are not too many: they wait for this process, not for each other.
 const QUICK: f64 = 0.01;
 
-const _: () = assert!(Route::ALL.len() * SIZES <= 1 << u8::BITS);
+const KINDS: usize = Route::ALL.len() * SIZES;
+
+const _: () = assert!(KINDS <= u128::BITS as usize);
 
 impl Timing {
     /// Of a call for so many vehicles, or none.
@@ -92,8 +96,8 @@ impl Timing {
 impl Sample {
     /// Of no calls.
     pub(super) fn new() -> Self {
-        let kinds = vec![Kind::default(); Route::ALL.len() * SIZES].into();
-        Self { kinds, calls: 0, under_way: 0 }
+        let kinds = vec![Kind::default(); KINDS].into();
+        Self { kinds, used: 0, calls: 0, under_way: 0 }
     }
 
     /// Adds a call that ends now, and began when so many were under way, with itself.
@@ -103,6 +107,7 @@ impl Sample {
         kind.calls += 1.0;
         kind.sum += log;
         kind.squares += log * log;
+        self.used |= 1 << timing.kind;
         self.calls += 1;
         self.under_way += under_way;
     }
@@ -113,9 +118,7 @@ impl Sample {
 
     /// Whether some of them are not [quick](QUICK).
     pub(super) fn has_slow(&self) -> bool {
-        self.kinds
-            .iter()
-            .any(|kind| kind.calls > 0.0 && !kind.is_quick())
+        bits(self.used).any(|nth| !self.kinds[nth].is_quick())
     }
 
     /// Calls at once when they began, on average.
@@ -129,7 +132,7 @@ impl Sample {
     pub(super) fn compare(&self, other: &Self) -> Option<Difference> {
         let (mut weights, mut logs) = (0.0, 0.0);
         let (mut deviation, mut freedom) = (PRIOR_VARIANCE * PRIOR_CALLS, PRIOR_CALLS);
-        let kinds = self.kinds.iter().zip(&other.kinds);
+        let kinds = bits(self.used | other.used).map(|nth| (&self.kinds[nth], &other.kinds[nth]));
         for (one, other) in kinds.filter(|(_, other)| !other.is_quick()) {
             for kind in [one, other] {
                 deviation += kind.deviation();
@@ -170,6 +173,15 @@ impl Kind {
             false => 0.0,
         }
     }
+}
+
+/// The numbers of the bits that are set.
+fn bits(mut set: u128) -> impl Iterator<Item = usize> {
+    iter::from_fn(move || {
+        let nth = set.trailing_zeros();
+        set &= set.checked_sub(1)?;
+        Some(nth as usize)
+    })
 }
 
 /// Which size so many vehicles are.
