@@ -86,7 +86,7 @@ const LEAST_STEP: f64 = 1.0 / 32.0;
 const EXPERIMENT_EVERY: Duration = Duration::from_secs(30);
 
 /// An experiment without calls ends after that, or after two of the longest, and so does the wait
-/// for slow calls. Forwarded calls that take longer tell nothing.
+/// for slow calls. Calls of endpoints that are not documented tell nothing if they take longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Any experiment ends after four of the longest calls, and after that.
