@@ -136,11 +136,11 @@ impl Adaptive {
 
     /// Ends an experiment that nobody takes part in, or that takes too long.
     pub(super) fn expire(&mut self, now: Instant) {
-        let silence = now.saturating_duration_since(self.heard_at);
-        if let Some(Experiment { limit, sample: before, .. }) = self
-            .experiment
-            .take_if(|experiment| silence > experiment.patience || now > experiment.until)
-        {
+        let is_over = |experiment: &mut Experiment| {
+            let silence = now.saturating_duration_since(self.heard_at);
+            silence > experiment.patience || now > experiment.until
+        };
+        if let Some(Experiment { limit, sample: before, .. }) = self.experiment.take_if(is_over) {
             self.experiments_at = now + EXPERIMENT_EVERY;
             // Of what nothing is known, no more is tried for a while either.
             let is_known = self.sample.calls() >= CALLS && self.sample.compare(&before).is_some();
@@ -152,7 +152,8 @@ impl Adaptive {
     /// A call has its response. `under_way`: calls at once when it began, with itself.
     pub(super) fn note(&mut self, timing: Timing, under_way: usize, now: Instant) {
         // Endpoints may wait for something to happen.
-        if timing.is_of_any_endpoint() && now - timing.began_at() > PATIENCE {
+        let took = now - timing.began_at();
+        if timing.is_of_any_endpoint() && took > PATIENCE {
             return;
         }
         self.expire(now);
@@ -160,11 +161,11 @@ impl Adaptive {
         if timing.began_at() < self.changed_at {
             return;
         }
-        self.longest = self.longest.max(now - timing.began_at());
+        self.longest = self.longest.max(took);
         if now < self.settles_at {
             return;
         }
-        self.sample.add(timing, under_way, now);
+        self.sample.add(timing, took, under_way);
         if !self.sample.calls().is_multiple_of(CALLS) {
             return;
         }

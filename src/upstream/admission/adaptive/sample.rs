@@ -1,6 +1,6 @@
 //! How long calls take, and whether some take longer than others. Pure: time is an argument.
 
-use std::{hash::BuildHasher as _, iter};
+use std::{hash::BuildHasher as _, iter, time::Duration};
 
 use foldhash::fast::FixedState;
 use http::{Method, Uri};
@@ -100,9 +100,9 @@ impl Sample {
         Self { kinds, used: 0, calls: 0, under_way: 0 }
     }
 
-    /// Adds a call that ends now, and began when so many were under way, with itself.
-    pub(super) fn add(&mut self, timing: Timing, under_way: usize, now: Instant) {
-        let log = (now - timing.began_at).as_secs_f64().max(SHORTEST).ln();
+    /// Adds a call that took so long, and began when so many were under way, with itself.
+    pub(super) fn add(&mut self, timing: Timing, took: Duration, under_way: usize) {
+        let log = took.as_secs_f64().max(SHORTEST).ln();
         let kind = &mut self.kinds[usize::from(timing.kind)];
         kind.calls += 1.0;
         kind.sum += log;
@@ -194,8 +194,9 @@ fn size(vehicles: usize) -> usize {
 
 /// Which endpoint it is, as far as its path tells: parts with digits name one thing of many.
 fn endpoint(method: &Method, path: &str) -> usize {
-    let is_name = |part: &&str| !part.bytes().any(|byte| byte.is_ascii_digit());
-    let names = path.split('/').filter(is_name);
+    let is_name = |part: &&[u8]| !part.iter().any(u8::is_ascii_digit);
+    let names = path.as_bytes().split(|&byte| byte == b'/');
+    let names = names.filter(is_name);
     let of_method = FixedState::default().hash_one(method);
     let hash = names.fold(of_method, |hash, name| FixedState::with_seed(hash).hash_one(name));
     (hash % SIZES as u64) as usize
@@ -203,8 +204,6 @@ fn endpoint(method: &Method, path: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// Calls of one route: their vehicles, and what they take in milliseconds.
@@ -213,7 +212,7 @@ mod tests {
         for &(vehicles, took) in calls {
             let uri = Uri::from_static("/");
             let timing = Timing::new(Route::Batch, vehicles, &Method::GET, &uri, began_at);
-            sample.add(timing, 4, began_at + Duration::from_millis(took));
+            sample.add(timing, Duration::from_millis(took), 4);
         }
         sample
     }
