@@ -250,7 +250,7 @@ impl<C: Contents, R: Rules<C::Value>> Pass<'_, C, R> {
         flight: &'f mut FlightBuilder<C>,
         is_refresh: bool,
     ) -> (&'f Arc<Flight<C>>, u32) {
-        self.store.note_miss(hashed.hash);
+        self.store.note_asked(hashed.hash);
         flight.lead(self.store, table, hashed, is_refresh, self.now)
     }
 }

@@ -208,18 +208,14 @@ impl<C: Contents> Store<C> {
         }
     }
 
-    /// Tells the policy that an item is asked for which it may not have. It admits what is asked
-    /// for more often than what would have to go, and knows only of what it is told: unheard of,
-    /// nothing would ever be admitted to a full cache.
-    pub(super) fn note_miss(&self, hash: u64) {
-        self.note_asked(hash);
-    }
-
-    /// Tells the policy that something was asked for, unless half of the room is free. To hear of it
-    /// costs the policy more than the look-up itself, mostly waits for memory, and it counts nothing
-    /// before it is half full for the first time either. What is asked for while the other half
-    /// fills is heard of in time.
-    fn note_asked(&self, hash: u64) {
+    /// Tells the policy that an item is asked for, also one that it may not have. It admits what is
+    /// asked for more often than what would have to go, and knows only of what it is told: unheard
+    /// of, nothing would ever be admitted to a full cache.
+    ///
+    /// It is told nothing while half of the room is free. To hear of it costs the policy more than
+    /// the look-up itself, mostly waits for memory, and it counts nothing before it is half full for
+    /// the first time either. What is asked for while the other half fills is heard of in time.
+    pub(super) fn note_asked(&self, hash: u64) {
         if self.gauges.bytes.get() >= (self.capacity / 2) as i64 {
             self.policy.get(&hash);
         }

@@ -114,8 +114,9 @@ impl Asking {
     }
 }
 
-/// What comes of `pieces` until then, from the first on, each asked for when it is its turn, and
-/// whether that is all the server had to give. What has come is waited for until it is opened.
+/// What comes of `pieces` before `deadline`, from the first on, each asked for when it is its turn,
+/// and whether nothing was waited for until then in vain. What has come is waited for until it is
+/// opened, and the deadline is put off by that.
 async fn until<T, O>(
     deadline: &mut Instant,
     mut pieces: impl Iterator<Item = oneshot::Receiver<O>>,

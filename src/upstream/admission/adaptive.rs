@@ -151,8 +151,8 @@ impl Adaptive {
 
     /// A call has its response. `under_way`: calls at once when it began, with itself.
     pub(super) fn note(&mut self, timing: Timing, under_way: usize, now: Instant) {
-        // Endpoints may wait for something to happen.
         let took = now - timing.began_at();
+        // Endpoints may wait for something to happen.
         if timing.is_of_any_endpoint() && took > PATIENCE {
             return;
         }
